@@ -1,0 +1,17 @@
+"""Ray on Kubernetes: the namespace, then the KubeRay operator, then the Ray clusters."""
+
+import pulumi
+
+from components.cluster import RayCluster
+from components.namespace import Namespace
+from components.operator import Operator
+from components.stack import stack_settings
+
+settings = stack_settings()
+
+namespace = Namespace(settings)
+operator = Operator(settings, namespace)
+clusters = {name: RayCluster(name, settings, namespace, opts=pulumi.ResourceOptions(depends_on=[operator])) for name in settings.clusters}
+
+pulumi.export("namespace", namespace.name)
+pulumi.export("clusters", {name: cluster.summary for name, cluster in clusters.items()})

@@ -1,0 +1,118 @@
+"""What settings must agree on with one another: limits, names and values that no single type can check."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from components.charts import CHART_KEYS, unknown_keys
+from components.images import split_reference
+from components.quantities import parse_quantity
+from components.settings import ClusterSettings, DefaultWorkerGroupSettings, GroupSettings, StackSettings, WorkerGroupSettings
+from components.spelling import did_you_mean
+from components.values import cluster_resource_name, group_architecture
+
+#: KubeRay 1.3 cuts names at 50 characters from the front (`CheckName`); `<name>-head-svc` has to stay whole.
+LONGEST_CLUSTER_NAME = 50 - len("-head-svc")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: where, with which value, and what is allowed."""
+
+    path: tuple[str, ...]
+    value: Any
+    message: str
+
+
+def cross_checks(settings: StackSettings) -> Iterator[Problem]:
+    """Every problem that lies between settings."""
+    keys = CHART_KEYS["kuberay-operator"][settings.kuberay_version]
+    for path, message in unknown_keys(settings.operator.values, keys):
+        yield Problem(("operator", "values", *path), path[-1], message)
+    if not settings.operator.install and settings.operator.values:
+        yield Problem(("operator", "values"), settings.operator.values, "has no effect with operator.install: false")
+    if not settings.clusters and not settings.operator.install:
+        yield Problem(("clusters",), {}, "is empty and operator.install is false: nothing would be deployed")
+
+    names: dict[str, str] = {}
+    for release, cluster in settings.clusters.items():
+        here = ("clusters", release)
+        name = cluster_resource_name(release, cluster.values)
+        if len(name) > LONGEST_CLUSTER_NAME:
+            limit = LONGEST_CLUSTER_NAME - (len(name) - len(release))
+            yield Problem(
+                here, name, f"is too long a RayCluster name for KubeRay {settings.kuberay_version}: {limit} characters at most here"
+            )
+        if name in names:
+            yield Problem(here, name, f"is the RayCluster name of clusters.{names[name]} too; rename one of them")
+        names.setdefault(name, release)
+        if release == "kuberay-operator" and settings.operator.install:
+            yield Problem(here, release, "is the name of the operator's own Helm release")
+        yield from _cluster_checks(settings, here, cluster)
+
+
+def _cluster_checks(settings: StackSettings, here: tuple[str, ...], cluster: ClusterSettings) -> Iterator[Problem]:
+    keys = CHART_KEYS["ray-cluster"][settings.kuberay_version]
+    for path, message in unknown_keys(cluster.values, keys):
+        yield Problem((*here, "values", *path), path[-1], message)
+
+    groups: dict[tuple[str, ...], GroupSettings] = {("head",): cluster.head, ("worker",): cluster.worker}
+    groups |= {("additionalWorkerGroups", name): group for name, group in cluster.additional_worker_groups.items()}
+    for path, group in groups.items():
+        yield from _group_checks(settings, cluster, (*here, *path), group)
+
+    worker = cluster.worker
+    if worker.enabled and worker.group_name in cluster.additional_worker_groups:
+        path = (*here, "additionalWorkerGroups", worker.group_name)
+        yield Problem(path, worker.group_name, "is the name of the default worker group too (worker.groupName); rename one of them")
+    for name in cluster.additional_worker_groups:
+        if name == "head":
+            yield Problem((*here, "additionalWorkerGroups", name), name, "is kept for the head pod; choose another name")
+
+
+def _group_checks(settings: StackSettings, cluster: ClusterSettings, here: tuple[str, ...], group: GroupSettings) -> Iterator[Problem]:
+    for key, request, limit in (
+        ("cpuRequest", group.cpu_request, group.cpu),
+        ("memoryRequest", group.memory_request, group.memory),
+    ):
+        if request is not None and parse_quantity(request) > parse_quantity(limit):
+            yield Problem((*here, key), request, f"is more than the limit {limit}: Kubernetes refuses such a pod")
+
+    architecture = group_architecture(settings, cluster, group)
+    pinned = group.node_selector.get("kubernetes.io/arch")
+    if pinned is not None:
+        yield Problem((*here, "nodeSelector", "kubernetes.io/arch"), pinned, f"is set by architecture (here {architecture}); leave it out")
+    for level, key_path in ((group, here), (cluster, here[:2]), (settings, ())):
+        tag = split_reference(level.image)[1] if level.image else None
+        if tag is not None:
+            if tag.endswith("-aarch64") and architecture == "x86":
+                yield Problem((*key_path, "image"), level.image, f"is an aarch64 image, but {'.'.join(here)} runs on x86 nodes")
+            break
+
+    mounted = [mount.mount_path for mount in group.volume_mounts]
+    for index, mount in enumerate(group.volume_mounts):
+        names = [volume.name for volume in group.volumes] + ["log-volume"]
+        at = (*here, "volumeMounts", str(index))
+        if mount.name not in names:
+            known = f"{did_you_mean(mount.name, names)}; it has: {', '.join(names)}"
+            yield Problem((*at, "name"), mount.name, f"is no volume of this group{known}")
+        if mounted.index(mount.mount_path) != index or mount.mount_path == "/tmp/ray":
+            yield Problem((*at, "mountPath"), mount.mount_path, "is mounted already")
+    seen: set[str] = {"log-volume"}
+    for index, volume in enumerate(group.volumes):
+        if volume.name in seen:
+            yield Problem((*here, "volumes", str(index), "name"), volume.name, "is the name of another volume of this group")
+        seen.add(volume.name)
+
+    if isinstance(group, WorkerGroupSettings):
+        if group.max_replicas is not None and group.replicas > group.max_replicas:
+            yield Problem(
+                (*here, "replicas"), group.replicas, f"is more than maxReplicas ({group.max_replicas}), the most KubeRay would run"
+            )
+        if group.replicas < group.min_replicas:
+            yield Problem(
+                (*here, "replicas"), group.replicas, f"is less than minReplicas ({group.min_replicas}), the fewest KubeRay would run"
+            )
+    if isinstance(group, DefaultWorkerGroupSettings) and not group.enabled and group.model_fields_set - {"enabled"}:
+        unused = ", ".join(sorted(type(group).model_fields[name].alias or name for name in group.model_fields_set - {"enabled"}))
+        yield Problem((*here, "enabled"), False, f"leaves the group out, so that these have no effect: {unused}")

@@ -1,0 +1,117 @@
+"""A Ray cluster: the Helm release, and its pods as the stack asks for them."""
+
+from typing import Any
+
+import pulumi
+from pulumi_kubernetes.apiextensions import CustomResourcePatch
+from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
+
+from components.charts import chart_source
+from components.namespace import Namespace
+from components.readiness import HEAD_GROUP, GroupWait, wait_for_group
+from components.settings import StackSettings
+from components.stack import PROJECT_FOLDER
+from components.values import ClusterPlan, PodGroup, plan_cluster
+
+
+class RayCluster(pulumi.ComponentResource):
+    """One release of the ``ray-cluster`` chart, and one child a pod group that is replaced when the group's pods have to be.
+
+    Helm calls a RayCluster deployed as soon as its one custom resource is written, and KubeRay before 1.6 never gives running pods
+    a changed template. So each group has a child ``<release>-<group>`` whose hook, during ``up`` only, replaces pods that carry an
+    old template and waits until the wanted number is ready. A preview shows exactly the groups whose pods restart as *replace*.
+    """
+
+    release: Release
+    groups: dict[str, CustomResourcePatch]
+    summary: pulumi.Output[dict[str, Any]]
+    """What a person needs to use the cluster: names, image, totals, addresses."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: StackSettings,
+        namespace: Namespace,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("kuberay:components:RayCluster", name, None, opts)
+        self._plan = plan_cluster(settings, name)
+        self._settings = settings
+        self._cluster = settings.clusters[name]
+        source = chart_source(
+            "ray-cluster", version=settings.kuberay_version, repository=settings.chart_repository, project_folder=PROJECT_FOLDER
+        )
+        self.release = Release(
+            name,
+            name=name,
+            namespace=namespace.name,
+            chart=source.chart,
+            version=source.version,
+            repository_opts=RepositoryOptsArgs(repo=source.repository) if source.repository else None,
+            values=self._plan.values,
+            timeout=settings.timeout_seconds,
+            skip_await=True,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # KubeRay never updates the head's Service, so a changed one takes a new RayCluster.
+                replacement_trigger=self._plan.service_fingerprint,
+                delete_before_replace=True,
+            ),
+        )
+        self.groups = {group.name: self._pods(group, namespace) for group in self._plan.groups}
+        self.summary = pulumi.Output.all(*(group.id for group in self.groups.values())).apply(lambda _: summary(self._plan, settings))
+        self.register_outputs({"summary": self.summary})
+
+    def _pods(self, group: PodGroup, namespace: Namespace) -> CustomResourcePatch:
+        """The pods of one group: ready when this resource is made, replaced when it is replaced."""
+        annotations = {
+            f"kuberay.pulumi/{group.name}": f"{group.pods} x {group.summary}",
+            f"kuberay.pulumi/{group.name}-template": group.fingerprint,
+            "pulumi.com/patchForce": "true",
+        }
+        if group.is_head:
+            annotations["kuberay.pulumi/release"] = self._plan.fingerprint
+        wait = GroupWait(
+            namespace=self._settings.namespace,
+            cluster=self._plan.name,
+            group=HEAD_GROUP if group.is_head else group.name,
+            pods=group.pods,
+            fingerprint=group.fingerprint,
+            replace_old=self._cluster.upgrade_strategy == "Recreate",
+            all_groups=frozenset([HEAD_GROUP, *(g.name for g in self._plan.groups[1:])]) if group.is_head else None,
+            timeout=self._settings.timeout_seconds,
+        )
+
+        async def until_ready(_: pulumi.ResourceHookArgs) -> None:
+            await wait_for_group(wait, report=lambda text: pulumi.log.info(f"{group.name}: {text}", resource=self, ephemeral=True))
+
+        hook = pulumi.ResourceHook(f"{self._plan.release}-{group.name}-is-ready", until_ready)
+        return CustomResourcePatch(
+            f"{self._plan.release}-{group.name}",
+            api_version="ray.io/v1",
+            kind="RayCluster",
+            metadata={"name": self._plan.name, "namespace": namespace.name, "annotations": annotations},
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[self.release],
+                hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]),
+                replacement_trigger=group.fingerprint if self._cluster.upgrade_strategy == "Recreate" else None,
+                replace_with=[self.release],
+                delete_before_replace=True,
+            ),
+        )
+
+
+def summary(plan: ClusterPlan, settings: StackSettings) -> dict[str, Any]:
+    """The outputs of a cluster."""
+    service = f"{plan.head_service}.{settings.namespace}.svc"
+    return {
+        "name": plan.name,
+        "namespace": settings.namespace,
+        "image": plan.head.image,
+        "cpu": plan.cpu,
+        "memory": plan.memory,
+        "rayClientAddress": f"ray://{service}:10001",
+        "dashboardAddress": f"http://{service}:8265",
+        "portForward": f"kubectl port-forward --namespace {settings.namespace} service/{plan.head_service} 8265:8265 10001:10001",
+    }

@@ -1,0 +1,185 @@
+"""What pods tell about why Ray is not up. Pure: Kubernetes objects in (as plain dicts), a verdict out.
+
+A cause is certain when waiting longer cannot help: then `up` fails at once, with that cause. Anything else is progress until the stack's
+timeout. KubeRay itself names no cause: a failing pod leaves `.status.state` of the RayCluster empty (1.3.0 to 1.6.2).
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from components.quantities import parse_quantity
+
+Object = Mapping[str, Any]
+
+#: A registry's final word, as opposed to a network that may come back.
+_IMAGE_WILL_NOT_COME = re.compile(
+    r"not found|manifest unknown|unauthorized|denied|forbidden|no match for platform"
+    r"|does not exist|invalid reference|authentication required",
+    re.IGNORECASE,
+)
+_IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that keeps a pod from being ready."""
+
+    pod: str
+    text: str
+    certain: bool = False
+    """Whether waiting longer cannot help."""
+    crashed_container: str | None = None
+    """The container whose last log lines say more."""
+    unschedulable: bool = False
+
+    @property
+    def line(self) -> str:
+        return f"pod {self.pod}: {self.text}"
+
+
+def is_ready(pod: Object) -> bool:
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in _conditions(pod))
+
+
+def is_going(pod: Object) -> bool:
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def is_over(pod: Object) -> bool:
+    """Succeeded and Failed pods never run again; KubeRay deletes them and makes new ones."""
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+
+def pod_trouble(pod: Object) -> Trouble | None:
+    """What keeps one pod from being ready, None where it is just starting."""
+    name = str(pod["metadata"]["name"])
+    status: Object = pod.get("status") or {}
+    for condition in _conditions(pod):
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return Trouble(name, f"unschedulable: {_flat(condition.get('message') or condition.get('reason'))}", unschedulable=True)
+    if status.get("phase") == "Failed":
+        return Trouble(name, f"failed: {_flat(status.get('message') or status.get('reason') or 'no reason given')}")
+    containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    for container in containers:
+        trouble = _container_trouble(name, pod, container)
+        if trouble is not None:
+            return trouble
+    for container in status.get("initContainerStatuses") or []:
+        # KubeRay's own init container: a worker starts when the head answers.
+        if container["name"] == "wait-gcs-ready" and "running" in (container.get("state") or {}):
+            return Trouble(name, "waits for the head")
+    return None
+
+
+def _container_trouble(pod_name: str, pod: Object, container: Object) -> Trouble | None:
+    state: Object = container.get("state") or {}
+    waiting: Object = state.get("waiting") or {}
+    reason = str(waiting.get("reason") or "")
+    name = str(container["name"])
+    if reason in _IMAGE_REASONS:
+        message = _flat(waiting.get("message"))
+        certain = reason in ("InvalidImageName", "ErrImageNeverPull") or bool(_IMAGE_WILL_NOT_COME.search(message))
+        return Trouble(pod_name, f"image {container.get('image') or _image(pod, name)} cannot be pulled ({reason}): {message}", certain)
+    if reason in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
+        message = _flat(waiting.get("message"))
+        return Trouble(pod_name, f"container {name} cannot be made: {message}", "exec format error" in message or "not found" in message)
+    ended: Object = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
+    if not ended or ended.get("exitCode") == 0 or container.get("ready"):
+        return None
+    looping = reason == "CrashLoopBackOff"
+    message = _flat(ended.get("message"))
+    if "exec format error" in message:
+        return Trouble(pod_name, _wrong_architecture(pod, name), certain=True)
+    if ended.get("reason") == "OOMKilled":
+        limit = _limit(pod, name)
+        return Trouble(pod_name, f"OOMKilled: container {name} needed more than its memory limit of {limit}; raise memory", certain=looping)
+    text = f"container {name} crashed with exit code {ended.get('exitCode')}" + (f": {message}" if message else "")
+    return Trouble(pod_name, text, certain=looping, crashed_container=name)
+
+
+def with_logs(trouble: Trouble, pod: Object, lines: Sequence[str]) -> Trouble:
+    """The same trouble, with what the container's last log lines add to it."""
+    assert trouble.crashed_container is not None
+    if any("exec format error" in line for line in lines):
+        return Trouble(trouble.pod, _wrong_architecture(pod, trouble.crashed_container), certain=True)
+    said = " | ".join(line.strip() for line in lines if line.strip())
+    return Trouble(trouble.pod, f"{trouble.text}; its last lines: {said}" if said else trouble.text, trouble.certain)
+
+
+def _wrong_architecture(pod: Object, container: str) -> str:
+    node = pod["spec"].get("nodeSelector", {}).get("kubernetes.io/arch", "another architecture")
+    return f"exec format error: image {_image(pod, container)} is not for this node's architecture ({node}); check architecture and image"
+
+
+# --- Scheduling -----------------------------------------------------------------------------------------------------------
+
+
+def no_node_will_do(pod: Object, nodes: Iterable[Object]) -> str | None:
+    """Why no node of the cluster could ever take the pod, even an empty one; None where one could."""
+    spec = pod["spec"]
+    selector: Mapping[str, str] = spec.get("nodeSelector") or {}
+    nodes = list(nodes)
+    matching = [node for node in nodes if all((node["metadata"].get("labels") or {}).get(k) == v for k, v in selector.items())]
+    if not matching:
+        wanted = ", ".join(f"{key}={value}" for key, value in selector.items())
+        return f"none of {len(nodes)} nodes has {wanted}"
+    asked = {
+        resource: sum((_request(container, resource) for container in spec["containers"]), Decimal(0)) for resource in ("cpu", "memory")
+    }
+    fits = [n for n in matching if all(_allocatable(n, resource) >= amount for resource, amount in asked.items())]
+    if fits:
+        return None
+    for resource, amount in asked.items():
+        largest = max(matching, key=lambda node: _allocatable(node, resource))
+        if _allocatable(largest, resource) < amount:
+            requests = [c["resources"]["requests"][resource] for c in spec["containers"] if _request(c, resource)]
+            return f"asks for {' + '.join(requests)} of {resource}, the largest such node has {largest['status']['allocatable'][resource]}"
+    return "asks for more CPU and memory together than any such node has"
+
+
+def _request(container: Object, resource: str) -> Decimal:
+    return parse_quantity(((container.get("resources") or {}).get("requests") or {}).get(resource, "0"))
+
+
+def _allocatable(node: Object, resource: str) -> Decimal:
+    return parse_quantity(node["status"]["allocatable"].get(resource, "0"))
+
+
+# --- The RayCluster itself -------------------------------------------------------------------------------------------------
+
+
+def cluster_trouble(cluster: Object) -> str | None:
+    """Why KubeRay could not make pods: a quota, a refused pod template (condition `ReplicaFailure`, KubeRay 1.3)."""
+    for condition in _conditions(cluster):
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            return _flat(condition.get("message") or condition.get("reason"))
+    return None
+
+
+def refused_for_good(message: str) -> bool:
+    """Whether the API server refused the pod by rule: asking again will not change its mind."""
+    return "exceeded quota" in message or "is invalid" in message or "forbidden" in message or "violates PodSecurity" in message
+
+
+def _conditions(obj: Object) -> Sequence[Object]:
+    return (obj.get("status") or {}).get("conditions") or []
+
+
+def _image(pod: Object, container: str) -> str:
+    return next((str(c.get("image")) for c in _containers(pod) if c["name"] == container), "?")
+
+
+def _limit(pod: Object, container: str) -> str:
+    limits = next(((c.get("resources") or {}).get("limits") or {} for c in _containers(pod) if c["name"] == container), {})
+    return str(limits.get("memory", "?"))
+
+
+def _containers(pod: Object) -> list[Object]:
+    return [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
+
+
+def _flat(message: object) -> str:
+    return " ".join(str(message or "").split())

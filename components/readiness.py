@@ -1,0 +1,389 @@
+"""Waits until pods are what the stack asked for, replaces those that run an old spec, and fails with the cause as soon as it is certain.
+
+Runs in resource hooks of the program, so only while `up` changes something: a preview never comes here. Every wait looks at the cluster as
+it is, not at what this run did, so a killed run converges when it is run again.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from lightkube import ApiError, AsyncClient
+from lightkube.generic_resource import create_global_resource, create_namespaced_resource
+from lightkube.operators import exists
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.core_v1 import ConfigMap, Node, Pod
+
+from components.connection import connect
+from components.diagnosis import (
+    Object,
+    Trouble,
+    cluster_trouble,
+    is_going,
+    is_over,
+    is_ready,
+    no_node_will_do,
+    pod_trouble,
+    refused_for_good,
+    with_logs,
+)
+from components.values import TEMPLATE_ANNOTATION
+
+RayClusterResource = create_namespaced_resource("ray.io", "v1", "RayCluster", "rayclusters")
+#: Karpenter: where this kind is known, nodes are made when pods need them.
+NodePool = create_global_resource("karpenter.sh", "v1", "NodePool", "nodepools")
+
+#: KubeRay's labels on Ray pods.
+CLUSTER_LABEL = "ray.io/cluster"
+GROUP_LABEL = "ray.io/group"
+HEAD_GROUP = "headgroup"
+
+#: A pod that no node can take is given this long, in seconds: nodes may just be registering.
+_SCHEDULING_GRACE = 5.0
+#: How often a wait looks again without news from the API server, in seconds.
+_LOOK_AGAIN = 2.0
+
+Report = Callable[[str], None]
+
+
+class NotReadyError(Exception):
+    """Ray is not up; the message is the cause in one line."""
+
+
+@dataclass(frozen=True)
+class GroupWait:
+    """The pods of one group, as they are to be."""
+
+    namespace: str
+    cluster: str
+    group: str
+    """Value of the pods' label ``ray.io/group``."""
+    pods: int
+    fingerprint: str
+    replace_old: bool
+    """Whether pods that run another template are to be replaced (upgradeStrategy Recreate)."""
+    all_groups: frozenset[str] | None
+    """For the head: every group of the cluster. KubeRay 1.3 forgets the pods of a group that was taken away."""
+    timeout: float
+    """In seconds."""
+
+
+@dataclass(frozen=True)
+class DeploymentWait:
+    """A Deployment that is to be rolled out."""
+
+    namespace: str
+    name: str
+    timeout: float
+    """In seconds."""
+
+
+# --- One view of a namespace, shared by all waits ---------------------------------------------------------------------------
+
+
+class NamespaceView:
+    """The Ray pods and RayClusters of a namespace, kept up to date by one watch each, however many clusters are waited for."""
+
+    def __init__(self, client: AsyncClient, namespace: str) -> None:
+        self.client = client
+        self._namespace = namespace
+        self._objects: dict[type[Any], dict[str, dict[str, Object]]] = {Pod: defaultdict(dict), RayClusterResource: defaultdict(dict)}
+        self._changed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._listed = {kind: asyncio.Event() for kind in self._objects}
+        self._tasks: list[asyncio.Task[None]] = []
+        self.unreachable: str | None = None
+        self.waits = 0
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._follow(kind)) for kind in self._objects]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.client.close()
+
+    async def listed(self, timeout: float) -> None:
+        """Waits until both kinds were listed once."""
+        try:
+            await asyncio.wait_for(asyncio.gather(*(event.wait() for event in self._listed.values())), timeout)
+        except TimeoutError:
+            raise NotReadyError(
+                f"the Kubernetes API server did not answer in {timeout:.0f} s: {self.unreachable or 'no error given'}"
+            ) from None
+
+    def pods(self, cluster: str) -> list[Object]:
+        return list(self._objects[Pod][cluster].values())
+
+    def ray_cluster(self, cluster: str) -> Object | None:
+        return self._objects[RayClusterResource][cluster].get(cluster)
+
+    async def change(self, cluster: str, timeout: float) -> None:
+        """Waits until something of the cluster changed, but no longer than ``timeout`` seconds."""
+        event = self._changed[cluster]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), timeout)
+        event.clear()
+
+    async def _follow(self, kind: type[Any]) -> None:
+        labels: dict[str, Any] | None = {CLUSTER_LABEL: exists()} if kind is Pod else None
+        while True:
+            try:
+                listing = self.client.list(kind, namespace=self._namespace, labels=labels)
+                self._replace(kind, [item async for item in listing])
+                self.unreachable = None
+                version = listing.resourceVersion
+                async for event, item in self.client.watch(kind, namespace=self._namespace, labels=labels, resource_version=version):
+                    self._set(kind, item, gone=event == "DELETED")
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                # An API server that restarts is followed again, whatever it says meanwhile.
+                self.unreachable = f"{type(error).__name__}: {error}"
+                await asyncio.sleep(1)
+
+    def _replace(self, kind: type[Any], items: Sequence[Any]) -> None:
+        for cluster in self._objects[kind]:
+            self._changed[cluster].set()
+        self._objects[kind].clear()
+        for item in items:
+            self._set(kind, item, gone=False)
+        self._listed[kind].set()
+
+    def _set(self, kind: type[Any], item: Any, *, gone: bool) -> None:
+        name = item.metadata.name
+        cluster = item.metadata.labels[CLUSTER_LABEL] if kind is Pod else name
+        if gone:
+            self._objects[kind][cluster].pop(name, None)
+        else:
+            self._objects[kind][cluster][name] = item.to_dict()
+        self._changed[cluster].set()
+
+
+_views: dict[str, NamespaceView] = {}
+
+
+@asynccontextmanager
+async def _view(namespace: str) -> AsyncGenerator[NamespaceView]:
+    view = _views.get(namespace)
+    if view is None:
+        view = _views[namespace] = NamespaceView(connect(namespace), namespace)
+        view.start()
+    view.waits += 1
+    try:
+        yield view
+    finally:
+        view.waits -= 1
+        if view.waits == 0:
+            del _views[namespace]
+            await view.stop()
+
+
+# --- Ray pods -----------------------------------------------------------------------------------------------------------------
+
+
+async def wait_for_group(wait: GroupWait, report: Report) -> None:
+    """Ends when the group's pods are ready and none runs an old spec.
+
+    Raises:
+        NotReadyError: with the cause, as early as it is certain and at the latest after the timeout.
+    """
+    deadline = time.monotonic() + wait.timeout
+    async with _view(wait.namespace) as view:
+        await view.listed(wait.timeout)
+        diagnoser = _Diagnoser(view.client, wait.namespace)
+        deleted: set[str] = set()
+        said = ""
+        while True:
+            pods = [pod for pod in view.pods(wait.cluster) if not is_going(pod)]
+            group = [pod for pod in pods if _group(pod) == wait.group]
+            unwanted = _unwanted(wait, pods, group)
+            for pod in unwanted:
+                await _delete(view.client, pod, wait.namespace, deleted)
+            alive = [pod for pod in group if not is_over(pod)]
+            ready = [pod for pod in alive if is_ready(pod)]
+            if not unwanted and view.ray_cluster(wait.cluster) and len(alive) == len(ready) == wait.pods:
+                return
+            state = f"{len(ready)} of {wait.pods} pods ready" + (f", {len(unwanted)} with the old spec to go" if unwanted else "")
+            trouble = await _trouble(view, wait, pods, alive, diagnoser)
+            if trouble is not None and trouble.certain:
+                raise NotReadyError(f"{wait.cluster}: {trouble.line}")
+            if time.monotonic() > deadline:
+                cause = trouble.line if trouble else view.unreachable or _nothing_known(view, wait)
+                raise NotReadyError(f"{wait.cluster}, {wait.group}: only {state} after {wait.timeout:.0f} s (timeoutSeconds): {cause}")
+            progress = state + (f": {trouble.text}" if trouble else "")
+            if progress != said:
+                report(progress)
+                said = progress
+            await view.change(wait.cluster, min(_LOOK_AGAIN, deadline - time.monotonic() + 0.01))
+
+
+def _group(pod: Object) -> str:
+    return str(pod["metadata"]["labels"].get(GROUP_LABEL, ""))
+
+
+def _unwanted(wait: GroupWait, pods: list[Object], group: list[Object]) -> list[Object]:
+    """Pods that KubeRay leaves alone but that are no longer what the stack asks for."""
+    orphans = [pod for pod in pods if wait.all_groups is not None and _group(pod) not in wait.all_groups]
+    if not wait.replace_old:
+        return orphans
+    return orphans + [pod for pod in group if (pod["metadata"].get("annotations") or {}).get(TEMPLATE_ANNOTATION) != wait.fingerprint]
+
+
+async def _delete(client: AsyncClient, pod: Object, namespace: str, deleted: set[str]) -> None:
+    # By UID, and each pod once: the operator may make one more from the old spec before it has seen the new one.
+    uid = pod["metadata"]["uid"]
+    if uid in deleted:
+        return
+    deleted.add(uid)
+    try:
+        await client.delete(Pod, pod["metadata"]["name"], namespace=namespace)
+    except ApiError as error:
+        if error.status.code != 404:
+            raise NotReadyError(f"pod {pod['metadata']['name']} runs the old spec and cannot be deleted: {error.status.message}") from None
+
+
+async def _trouble(
+    view: NamespaceView, wait: GroupWait, pods: list[Object], alive: list[Object], diagnoser: "_Diagnoser"
+) -> Trouble | None:
+    # What old pods still hold may be all that new ones lack: nothing about room is certain until they are gone.
+    room_may_come = len(pods) != len(view.pods(wait.cluster))
+    troubles = [t for pod in alive if not is_ready(pod) and (t := await diagnoser.look_at(pod, room_may_come=room_may_come))]
+    troubles.sort(key=lambda trouble: not trouble.certain)
+    if troubles:
+        return troubles[0]
+    cluster = view.ray_cluster(wait.cluster)
+    message = cluster_trouble(cluster) if cluster else None
+    if message and len(alive) < wait.pods:
+        certain = refused_for_good(message) and not room_may_come and diagnoser.lasts("refused", _SCHEDULING_GRACE)
+        return Trouble(f"of {wait.group}", f"refused by the API server: {message}", certain)
+    return None
+
+
+def _nothing_known(view: NamespaceView, wait: GroupWait) -> str:
+    if view.ray_cluster(wait.cluster) is None:
+        return "there is no such RayCluster"
+    if not view.pods(wait.cluster):
+        return f"the operator has made no pods; does one run, and does it watch namespace {wait.namespace}?"
+    return "the pods are still starting"
+
+
+class _Diagnoser:
+    """Looks at pods, and further where their status alone does not say enough: logs, nodes, autoscalers."""
+
+    def __init__(self, client: AsyncClient, namespace: str) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._since: dict[str, float] = {}
+        self._logs: dict[tuple[str, int], list[str]] = {}
+
+    def lasts(self, key: str, seconds: float) -> bool:
+        """Whether something has been so for this long."""
+        return time.monotonic() - self._since.setdefault(key, time.monotonic()) >= seconds
+
+    async def look_at(self, pod: Object, *, room_may_come: bool) -> Trouble | None:
+        trouble = pod_trouble(pod)
+        if trouble is None:
+            return None
+        if trouble.crashed_container is not None:
+            return with_logs(trouble, pod, await self._last_lines(pod, trouble.crashed_container))
+        if trouble.unschedulable and not room_may_come and self.lasts(trouble.pod, _SCHEDULING_GRACE):
+            never = await self._never_scheduled(pod)
+            if never:
+                return Trouble(trouble.pod, f"{trouble.text} ({never})", certain=True)
+        return trouble
+
+    async def _last_lines(self, pod: Object, container: str) -> list[str]:
+        statuses = [*(pod["status"].get("initContainerStatuses") or []), *(pod["status"].get("containerStatuses") or [])]
+        restarts = sum(int(status.get("restartCount") or 0) for status in statuses if status["name"] == container)
+        name = str(pod["metadata"]["name"])
+        if (name, restarts) not in self._logs:
+            # Of a container that waits to be restarted, the kubelet gives the log of the run that crashed.
+            lines: list[str] = []
+            with suppress(ApiError, OSError, ValueError):
+                log = self._client.log(name, namespace=self._namespace, container=container, tail_lines=5)
+                lines = [line async for line in log]
+            self._logs[name, restarts] = lines
+        return self._logs[name, restarts]
+
+    async def _never_scheduled(self, pod: Object) -> str | None:
+        """Why no node will ever take the pod; None where that is not certain: nodes may come, or may not be listed by this account."""
+        try:
+            never = no_node_will_do(pod, [node.to_dict() async for node in self._client.list(Node)])
+        except ApiError:
+            return None
+        return None if never is None or await self._nodes_may_come() else never
+
+    async def _nodes_may_come(self) -> bool:
+        for autoscaler in (self._cluster_autoscaler, self._karpenter):
+            try:
+                await autoscaler()
+            except ApiError as error:
+                if error.status.code != 404:
+                    return True
+            else:
+                return True
+        return False
+
+    async def _cluster_autoscaler(self) -> None:
+        await self._client.get(ConfigMap, "cluster-autoscaler-status", namespace="kube-system")
+
+    async def _karpenter(self) -> None:
+        async for _ in self._client.list(NodePool):
+            return
+
+
+# --- The operator -------------------------------------------------------------------------------------------------------------
+
+
+async def wait_for_deployment(wait: DeploymentWait, report: Report) -> None:
+    """Ends when every pod of the Deployment's newest template is available.
+
+    Raises:
+        NotReadyError: with the cause, as early as it is certain and at the latest after the timeout.
+    """
+    deadline = time.monotonic() + wait.timeout
+    client = connect(wait.namespace)
+    try:
+        diagnoser = _Diagnoser(client, wait.namespace)
+        said, pause = "", 0.1
+        while True:
+            deployment = (await client.get(Deployment, wait.name, namespace=wait.namespace)).to_dict()
+            if _rolled_out(deployment):
+                return
+            labels = deployment["spec"]["selector"]["matchLabels"]
+            pods = [pod.to_dict() async for pod in client.list(Pod, namespace=wait.namespace, labels=labels)]
+            going = any(is_going(pod) for pod in pods)
+            alive = [pod for pod in pods if not is_going(pod) and not is_ready(pod)]
+            troubles = [t for pod in alive if (t := await diagnoser.look_at(pod, room_may_come=going))]
+            trouble = min(troubles, key=lambda t: not t.certain, default=None)
+            if trouble is not None and trouble.certain:
+                raise NotReadyError(f"{wait.name}: {trouble.line}")
+            if time.monotonic() > deadline:
+                cause = trouble.line if trouble else _replica_failure(deployment) or "its pods are still starting"
+                raise NotReadyError(f"{wait.name}: not available after {wait.timeout:.0f} s (timeoutSeconds): {cause}")
+            progress = trouble.line if trouble else "its pods are starting"
+            if progress != said:
+                report(progress)
+                said = progress
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _LOOK_AGAIN)
+    finally:
+        await client.close()
+
+
+def _rolled_out(deployment: Object) -> bool:
+    status: Object = deployment.get("status") or {}
+    wanted = int(deployment["spec"].get("replicas", 1))
+    seen = int(status.get("observedGeneration") or 0) >= int(deployment["metadata"]["generation"])
+    counts = [int(status.get(key) or 0) for key in ("replicas", "updatedReplicas", "availableReplicas")]
+    return seen and counts == [wanted] * 3
+
+
+def _replica_failure(deployment: Object) -> str | None:
+    conditions = (deployment.get("status") or {}).get("conditions") or []
+    return next((str(c.get("message")) for c in conditions if c["type"] == "ReplicaFailure" and c["status"] == "True"), None)

@@ -1,0 +1,248 @@
+"""From settings to Helm values, and from values to what they mean in pods. Pure: no Pulumi resource is made here.
+
+Every value that matters is written out, so that no changed default of a newer chart slips in unseen. The owner's own values are merged
+last; totals, pod counts and fingerprints are read from the merged result, so that they are true whichever way a value came in.
+"""
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components.images import NODE_ARCHITECTURE, Architecture, Image, ray_image
+from components.quantities import add_quantities
+from components.settings import ClusterSettings, GroupSettings, Settings, StackSettings, WorkerGroupSettings, merge
+
+Values = dict[str, Any]
+
+#: On every Ray pod: the fingerprint of the template it was made from. A pod with another one runs an old spec.
+TEMPLATE_ANNOTATION = "kuberay.pulumi/template"
+
+#: Ray writes its logs below /tmp/ray, not to stdout; the chart mounts this by default.
+_LOG_VOLUME: Values = {"name": "log-volume", "emptyDir": {}}
+_LOG_MOUNT: Values = {"name": "log-volume", "mountPath": "/tmp/ray"}
+
+#: Values of a group that say how many pods there are, or are no part of a pod.
+_NOT_IN_PODS = ("disabled", "groupName", "headService", "maxReplicas", "minReplicas", "rayVersion", "replicas")
+
+
+@dataclass(frozen=True)
+class PodGroup:
+    """The pods of one template: the head, or a worker group."""
+
+    name: str
+    """``head``, or the worker group's name: the pods' label ``ray.io/group``, which for the head is ``headgroup``."""
+    pods: int
+    """How many pods are wanted."""
+    cpu: str
+    """CPU limit of each pod."""
+    memory: str
+    """Memory limit of each pod."""
+    image: str
+    fingerprint: str
+    """Changes when, and only when, running pods have to be replaced to carry the new spec."""
+
+    @property
+    def is_head(self) -> bool:
+        return self.name == "head"
+
+    @property
+    def summary(self) -> str:
+        """One line for a reviewer: ``1 CPU, 2G memory, rayproject/ray:2.46.0-py310``."""
+        return f"{self.cpu} CPU, {self.memory} memory, {self.image}"
+
+
+@dataclass(frozen=True)
+class ClusterPlan:
+    """One Ray cluster: its Helm values, and what they mean."""
+
+    release: str
+    name: str
+    """Name of the RayCluster resource."""
+    values: Values
+    groups: tuple[PodGroup, ...]
+    """The head first."""
+    service_fingerprint: str
+    """Changes when the head's Service has to be made anew: KubeRay never updates an existing one."""
+    fingerprint: str
+    """Changes with anything that the release renders."""
+
+    @property
+    def head(self) -> PodGroup:
+        return self.groups[0]
+
+    @property
+    def cpu(self) -> str:
+        return add_quantities(group.cpu for group in self.groups for _ in range(group.pods))
+
+    @property
+    def memory(self) -> str:
+        return add_quantities(group.memory for group in self.groups for _ in range(group.pods))
+
+    @property
+    def head_service(self) -> str:
+        return self.values["head"].get("headService", {}).get("metadata", {}).get("name", f"{self.name}-head-svc")
+
+
+def operator_values(settings: StackSettings) -> Values:
+    """Values of the ``kuberay-operator`` chart."""
+    operator = settings.operator
+    values: Values = {
+        "fullnameOverride": "kuberay-operator",
+        "image": {"repository": "quay.io/kuberay/operator", "tag": f"v{settings.kuberay_version}", "pullPolicy": "IfNotPresent"},
+        "resources": {"limits": {"cpu": operator.cpu, "memory": operator.memory}},
+        # A list: whoever overrides it replaces it whole, so the gate that `up` relies on stands here in full.
+        "featureGates": [{"name": "RayClusterStatusConditions", "enabled": True}, {"name": "RayJobDeletionPolicy", "enabled": False}],
+        "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
+    }
+    return merge(values, operator.values)
+
+
+def operator_fingerprint(settings: StackSettings) -> str:
+    """Changes with anything that the operator's release renders."""
+    return _fingerprint(settings.kuberay_version, operator_values(settings))
+
+
+def plan_cluster(settings: StackSettings, release: str) -> ClusterPlan:
+    """One of the stack's Ray clusters as the ``ray-cluster`` chart takes it."""
+    cluster = settings.clusters[release]
+    values = copy.deepcopy(merge(_cluster_values(settings, release, cluster), cluster.values))
+    groups: list[PodGroup] = []
+    for name, group in _group_values(values).items():
+        # A new head cuts its workers off from their cluster, so they are replaced with it, as KubeRay 1.6's own `Recreate` does.
+        above = "" if name == "head" else groups[0].fingerprint
+        fingerprint = _fingerprint(above, _pod_template(values, group))
+        group["annotations"] = {**(group.get("annotations") or {}), TEMPLATE_ANNOTATION: fingerprint}
+        groups.append(_pod_group(values, name, group, fingerprint))
+    service = [values.get("service"), values["head"].get("headService"), values.get("fullnameOverride")]
+    return ClusterPlan(
+        release=release,
+        name=cluster_resource_name(release, cluster.values),
+        values=values,
+        groups=tuple(groups),
+        service_fingerprint=_fingerprint(service),
+        fingerprint=_fingerprint(settings.kuberay_version, values),
+    )
+
+
+def cluster_resource_name(release: str, values: Mapping[str, Any]) -> str:
+    """The RayCluster's name, as the chart derives it from the release's name and overrides."""
+    if values.get("fullnameOverride"):
+        return str(values["fullnameOverride"])
+    suffix = str(values.get("nameOverride") or "kuberay")
+    return release if suffix in release else f"{release}-{suffix}"
+
+
+def group_architecture(settings: StackSettings, cluster: ClusterSettings, group: GroupSettings) -> Architecture:
+    """The architecture of a group's pods: its own, else the cluster's, else the stack's."""
+    return group.architecture or cluster.architecture or settings.architecture
+
+
+def _cluster_values(settings: StackSettings, release: str, cluster: ClusterSettings) -> Values:
+    def image_of(group: GroupSettings) -> Image:
+        return ray_image(
+            ray_version=cluster.ray_version or settings.ray_version,
+            python_version=cluster.python_version or settings.python_version,
+            accelerator=group.accelerator or cluster.accelerator or settings.accelerator,
+            architecture=group_architecture(settings, cluster, group),
+            own_image=group.image or cluster.image or settings.image,
+        )
+
+    def pods(group: GroupSettings) -> Values:
+        return _pod_values(group, image_of(group), group_architecture(settings, cluster, group), settings.image_pull_policy)
+
+    image = image_of(cluster.head)
+    worker = cluster.worker
+    return {
+        "fullnameOverride": cluster_resource_name(release, cluster.values),
+        "image": _image_values(image, settings.image_pull_policy),
+        "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
+        "common": {"containerEnv": []},
+        "head": {"rayVersion": cluster.ray_version or settings.ray_version, "enableInTreeAutoscaling": False, **pods(cluster.head)},
+        "worker": {"disabled": not worker.enabled, "groupName": worker.group_name, **_replicas(worker), **pods(worker)},
+        # The chart's own example group is disabled by default; that is said here too.
+        "additionalWorkerGroups": {"smallGroup": {"disabled": True}}
+        | {name: {"disabled": False, **_replicas(group), **pods(group)} for name, group in cluster.additional_worker_groups.items()},
+        "service": {"type": "ClusterIP"},
+    }
+
+
+def _replicas(group: WorkerGroupSettings) -> Values:
+    maximum = group.max_replicas if group.max_replicas is not None else max(group.replicas, 1)
+    return {"replicas": group.replicas, "minReplicas": group.min_replicas, "maxReplicas": maximum}
+
+
+def _pod_values(group: GroupSettings, image: Image, architecture: Architecture, pull_policy: str) -> Values:
+    return {
+        # Whole, never a tag alone: the chart would render an image without a repository.
+        "image": _image_values(image, pull_policy),
+        "resources": {
+            "limits": {"cpu": group.cpu, "memory": group.memory},
+            # Always written: the chart's own requests (1 CPU, 2G or 1G) would make a pod with a lower limit invalid.
+            "requests": {"cpu": group.cpu_request or group.cpu, "memory": group.memory_request or group.memory},
+        },
+        "containerEnv": [{"name": name, **_as_kubernetes(variable)} for name, variable in group.env.items()],
+        "nodeSelector": {"kubernetes.io/arch": NODE_ARCHITECTURE[architecture], **group.node_selector},
+        "tolerations": [_as_kubernetes(toleration) for toleration in group.tolerations],
+        "affinity": group.affinity,
+        "volumes": [_LOG_VOLUME, *(_as_kubernetes(volume) for volume in group.volumes)],
+        "volumeMounts": [_LOG_MOUNT, *(_as_kubernetes(mount) for mount in group.volume_mounts)],
+        "serviceAccountName": group.service_account_name or "",
+        "labels": group.labels,
+        "annotations": group.annotations,
+        "rayStartParams": group.ray_start_params,
+    }
+
+
+def _image_values(image: Image, pull_policy: str) -> Values:
+    return {"repository": image.repository, "tag": image.tag, "pullPolicy": pull_policy}
+
+
+def _as_kubernetes(settings: Settings) -> Values:
+    return settings.model_dump(by_alias=True, exclude_none=True)
+
+
+# --- Reading merged values ------------------------------------------------------------------------------------------------
+
+
+def _group_values(values: Values) -> dict[str, Values]:
+    """The values of each group that the chart renders, the head first."""
+    groups: dict[str, Values] = {"head": values["head"]}
+    additional: dict[str, Values] = values.get("additionalWorkerGroups") or {}
+    groups |= {name: group for name, group in additional.items() if group and group.get("disabled") is not True}
+    if values["worker"].get("disabled") is not True:
+        groups[values["worker"]["groupName"]] = values["worker"]
+    return groups
+
+
+def _pod_template(values: Values, group: Values) -> Values:
+    """What lands in the pods of a group."""
+    own = {key: value for key, value in group.items() if key not in _NOT_IN_PODS}
+    own.setdefault("image", values["image"])
+    return {**own, "imagePullSecrets": values.get("imagePullSecrets"), "common": values.get("common")}
+
+
+def _pod_group(values: Values, name: str, group: Values, fingerprint: str) -> PodGroup:
+    image = group.get("image") or values["image"]
+    limits = (group.get("resources") or {}).get("limits") or {}
+    pods = 1 if name == "head" else _wanted(group) * int(group.get("numOfHosts") or 1)
+    return PodGroup(
+        name=name,
+        pods=pods,
+        cpu=str(limits.get("cpu", 0)),
+        memory=str(limits.get("memory", 0)),
+        image=f"{image['repository']}:{image['tag']}",
+        fingerprint=fingerprint,
+    )
+
+
+def _wanted(group: Values) -> int:
+    """KubeRay's desired replicas: kept between minReplicas and maxReplicas (`GetWorkerGroupDesiredReplicas`)."""
+    replicas = int(group.get("replicas") or 0)
+    return max(int(group.get("minReplicas") or 0), min(replicas, int(group.get("maxReplicas") or replicas)))
+
+
+def _fingerprint(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

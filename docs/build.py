@@ -1,0 +1,184 @@
+"""Makes what is read about the settings from the settings: `python -m docs.build` (or `make docs`).
+
+Writes docs/settings.md, docs/stack.schema.json and Pulumi.yaml. The unit tests fail while one of them is out of date.
+"""
+
+import json
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from components.config import PROJECT
+from components.settings import (
+    ChartOverrides,
+    ClusterSettings,
+    DefaultWorkerGroupSettings,
+    GroupSettings,
+    HeadSettings,
+    OperatorSettings,
+    Settings,
+    StackSettings,
+    WorkerGroupSettings,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: In the order in which a reader meets them; what a section shares with its parent class is documented there once.
+SECTIONS: list[tuple[str, type[Settings]]] = [
+    ("Stack", StackSettings),
+    ("`operator`", OperatorSettings),
+    ("`clusters.<name>`", ClusterSettings),
+    ("`head`, `worker` and each of `additionalWorkerGroups`", GroupSettings),
+    ("`worker` and each of `additionalWorkerGroups`", WorkerGroupSettings),
+    ("`worker`", DefaultWorkerGroupSettings),
+    ("`values` and `valuesFile` of `operator` and of a cluster", ChartOverrides),
+]
+
+
+def settings_reference() -> str:
+    """docs/settings.md"""
+    lines = [
+        "# Settings",
+        "",
+        "Made from `components/settings.py` by `make docs`; edit it there.",
+        "",
+        f"Every key stands in `Pulumi.<stack>.yaml` below `config:` as `{PROJECT}:<key>`. Unknown and misspelt keys are refused, with the",
+        "nearest right name. Editors complete them through `docs/stack.schema.json` (see the first line of `Pulumi.dev.yaml`).",
+    ]
+    for title, model in SECTIONS:
+        lines += ["", f"## {title}", "", _doc(model), "", "| key | type | default | what it is |", "| --- | --- | --- | --- |"]
+        lines += [
+            f"| `{field.alias or name}` | {_type(field)} | {_default(field)} | {(field.description or '').replace('|', chr(92) + '|')} |"
+            for name, field in _own_fields(model)
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def stack_schema() -> str:
+    """docs/stack.schema.json: what editors complete in Pulumi.<stack>.yaml."""
+    settings = StackSettings.model_json_schema(by_alias=True, mode="validation")
+    definitions = settings.pop("$defs")
+    properties = {f"{PROJECT}:{key}": value for key, value in settings["properties"].items()}
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Pulumi.<stack>.yaml of the kuberay project",
+        "type": "object",
+        "properties": {
+            "config": {
+                "type": "object",
+                "properties": properties
+                | {
+                    "kubernetes:context": {"type": "string", "description": "Context of the kubeconfig that this stack deploys to."},
+                    "kubernetes:kubeconfig": {"type": "string", "description": "Path or content of the kubeconfig."},
+                },
+                # Keys of other projects (kubernetes:…, pulumi:…) are theirs to check.
+                "patternProperties": {rf"^(?!{PROJECT}:)": {}},
+                "additionalProperties": False,
+            },
+            "encryptionsalt": {"type": "string"},
+            "encryptedkey": {"type": "string"},
+            "secretsprovider": {"type": "string"},
+        },
+        "$defs": definitions,
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def project_file() -> str:
+    """Pulumi.yaml"""
+    config: dict[str, Any] = {}
+    for name, field in StackSettings.model_fields.items():
+        kind = _pulumi_type(field.annotation)
+        entry: dict[str, Any] = {"type": kind, "description": " ".join((field.description or "").split())}
+        if kind == "array":
+            entry["items"] = {"type": "string"}
+        if kind in ("string", "integer", "boolean") and field.default is not None:
+            entry["default"] = field.default
+        config[field.alias or name] = entry
+    project = {
+        "name": PROJECT,
+        "description": "A working Ray cluster on Kubernetes: namespace, KubeRay operator, Ray clusters.",
+        "runtime": {"name": "python", "options": {"toolchain": "pip", "virtualenv": ".venv"}},
+        "config": config,
+    }
+    text = yaml.safe_dump(project, sort_keys=False, width=140, allow_unicode=True)
+    return "# Made from components/settings.py by `make docs`; edit the settings there.\n" + text
+
+
+FILES = {"docs/settings.md": settings_reference, "docs/stack.schema.json": stack_schema, "Pulumi.yaml": project_file}
+
+
+def _own_fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    shared = {ClusterSettings: ChartOverrides, OperatorSettings: ChartOverrides}
+    for parent in (shared.get(model), model.__base__):  # pyright: ignore[reportArgumentType]
+        if parent is not None and parent is not Settings and issubclass(parent, BaseModel):
+            return iter([(n, f) for n, f in model.model_fields.items() if n not in parent.model_fields])
+    return iter(model.model_fields.items())
+
+
+def _doc(model: type[BaseModel]) -> str:
+    return " ".join((model.__doc__ or "").split())
+
+
+def _default(field: FieldInfo) -> str:
+    default = field.default
+    if default is None:
+        return "–"
+    if isinstance(default, BaseModel):
+        return "see below"
+    if isinstance(default, dict) and any(isinstance(value, BaseModel) for value in default.values()):  # pyright: ignore[reportUnknownVariableType]
+        return "one cluster, `raycluster`"
+    return f"`{json.dumps(default)}`"
+
+
+def _type(field: FieldInfo) -> str:
+    return _type_name(field.annotation)
+
+
+def _type_name(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _type_name(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_type_name(option) for option in arguments if option is not type(None))
+    if origin is typing.Literal:
+        return " or ".join(f"`{option}`" for option in arguments)
+    if origin is dict:
+        return f"map of {_type_name(arguments[1])}"
+    if origin is list:
+        return f"list of {_type_name(arguments[0])}"
+    names = {
+        str: "text",
+        int: "whole number",
+        bool: "true or false",
+        Any: "anything",
+        HeadSettings: "[head](#head-worker-and-each-of-additionalworkergroups)",
+    }
+    if annotation in names:
+        return names[annotation]
+    return str(annotation.__name__).removesuffix("Settings")
+
+
+def _pulumi_type(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated or origin in (typing.Union, types.UnionType):
+        return _pulumi_type(arguments[0])
+    return {bool: "boolean", int: "integer", list: "array", dict: "object"}.get(
+        origin or annotation, "object" if isinstance(annotation, type) and issubclass(annotation, BaseModel) else "string"
+    )
+
+
+def main() -> None:
+    for name, make in FILES.items():
+        (ROOT / name).write_text(make())
+        print(f"wrote {name}")
+
+
+if __name__ == "__main__":
+    main()
