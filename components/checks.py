@@ -53,13 +53,17 @@ def cross_checks(settings: StackSettings) -> Iterator[Problem]:
 
 def _cluster_checks(settings: StackSettings, here: tuple[str, ...], cluster: ClusterSettings) -> Iterator[Problem]:
     keys = CHART_KEYS["ray-cluster"][settings.kuberay_version]
-    for path, message in unknown_keys(cluster.values, keys):
+    unknown = list(unknown_keys(cluster.values, keys))
+    for path, message in unknown:
         yield Problem((*here, "values", *path), path[-1], message)
+    if not unknown:
+        yield from _raw_value_checks((*here, "values"), cluster.values)
 
     groups: dict[tuple[str, ...], GroupSettings] = {("head",): cluster.head, ("worker",): cluster.worker}
     groups |= {("additionalWorkerGroups", name): group for name, group in cluster.additional_worker_groups.items()}
     for path, group in groups.items():
         yield from _group_checks(settings, cluster, (*here, *path), group)
+    yield from _image_checks(settings, cluster, here, groups)
 
     worker = cluster.worker
     if worker.enabled and worker.group_name in cluster.additional_worker_groups:
@@ -82,12 +86,6 @@ def _group_checks(settings: StackSettings, cluster: ClusterSettings, here: tuple
     pinned = group.node_selector.get("kubernetes.io/arch")
     if pinned is not None:
         yield Problem((*here, "nodeSelector", "kubernetes.io/arch"), pinned, f"is set by architecture (here {architecture}); leave it out")
-    for level, key_path in ((group, here), (cluster, here[:2]), (settings, ())):
-        tag = split_reference(level.image)[1] if level.image else None
-        if tag is not None:
-            if tag.endswith("-aarch64") and architecture == "x86":
-                yield Problem((*key_path, "image"), level.image, f"is an aarch64 image, but {'.'.join(here)} runs on x86 nodes")
-            break
 
     mounted = [mount.mount_path for mount in group.volume_mounts]
     for index, mount in enumerate(group.volume_mounts):
@@ -116,3 +114,46 @@ def _group_checks(settings: StackSettings, cluster: ClusterSettings, here: tuple
     if isinstance(group, DefaultWorkerGroupSettings) and not group.enabled and group.model_fields_set - {"enabled"}:
         unused = ", ".join(sorted(type(group).model_fields[name].alias or name for name in group.model_fields_set - {"enabled"}))
         yield Problem((*here, "enabled"), False, f"leaves the group out, so that these have no effect: {unused}")
+
+
+def _image_checks(
+    settings: StackSettings, cluster: ClusterSettings, here: tuple[str, ...], groups: dict[tuple[str, ...], GroupSettings]
+) -> Iterator[Problem]:
+    """An own image whose tag says aarch64 cannot start on x86 nodes; each such setting is named once, with the first group it fails."""
+    named: set[tuple[str, ...]] = set()
+    for path, group in groups.items():
+        levels = (((*here, *path), group.image), (here, cluster.image), ((), settings.image))
+        at, image = next(((at, image) for at, image in levels if image), ((), None))
+        if image is None or at in named or group_architecture(settings, cluster, group) != "x86":
+            continue
+        if (split_reference(image)[1] or "").endswith("-aarch64"):
+            named.add(at)
+            yield Problem((*at, "image"), image, f"is an aarch64 image, but {'.'.join((*here, *path))} runs on x86 nodes")
+
+
+def _raw_value_checks(here: tuple[str, ...], values: dict[str, Any]) -> Iterator[Problem]:
+    """Raw values that the chart takes and Kubernetes or KubeRay would not."""
+    groups = {("head",): values.get("head"), ("worker",): values.get("worker")}
+    groups |= {("additionalWorkerGroups", name): group for name, group in values.get("additionalWorkerGroups", {}).items()}
+    yield from _raw_image_checks(here, values)
+    for path, group in groups.items():
+        at = (*here, *path)
+        if group is None:
+            continue
+        yield from _raw_image_checks(at, group)
+        for key in ("replicas", "minReplicas", "maxReplicas", "numOfHosts"):
+            number = group.get(key)
+            if key in group and (not isinstance(number, int) or isinstance(number, bool) or number < 0):
+                yield Problem((*at, key), number, "must be a whole number, 0 or more")
+        for kind in ("limits", "requests"):
+            for resource in ("cpu", "memory"):
+                amount = ((group.get("resources") or {}).get(kind) or {}).get(resource, "1")
+                try:
+                    parse_quantity(amount)
+                except ValueError as error:
+                    yield Problem((*at, "resources", kind, resource), amount, str(error))
+
+
+def _raw_image_checks(here: tuple[str, ...], values: dict[str, Any]) -> Iterator[Problem]:
+    if any(not part for part in values.get("image", {}).values()):
+        yield Problem((*here, "image"), values["image"], "lacks a part: the chart needs repository, tag and pullPolicy")

@@ -35,7 +35,7 @@ def add_quantities(quantities: Iterable[str | int | float]) -> str:
     for suffix, factor in sorted(units.items(), key=lambda unit: unit[1], reverse=True):
         # Up to three decimals read better than a long integer: 1.5G, not 1500M.
         scaled = total / factor
-        if total >= factor and scaled == scaled.quantize(Decimal("0.001")):
+        if 1 <= scaled < 10_000 and scaled == scaled.quantize(Decimal("0.001")):
             return f"{_plain(scaled)}{suffix}"
     return _plain(total)
 

@@ -1,0 +1,130 @@
+"""Settings that must be refused, each with what its one line has to say: for the unit tests and, through the real CLI, the integration tests."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Bad:
+    """One mistake."""
+
+    mistake: str
+    config: dict[str, Any]
+    """Keys of the stack's config without the project's prefix; maps and lists as YAML has them."""
+    says: tuple[str, ...]
+    """What the error line must contain."""
+
+
+def cluster(**settings: Any) -> dict[str, Any]:
+    return {"clusters": {"raycluster": settings}}
+
+
+def head(**settings: Any) -> dict[str, Any]:
+    return cluster(head=settings)
+
+
+def worker(**settings: Any) -> dict[str, Any]:
+    return cluster(worker=settings)
+
+
+HEAD = "kuberay:clusters.raycluster.head"
+WORKER = "kuberay:clusters.raycluster.worker"
+
+BAD_SETTINGS = [
+    # Unknown and misspelt keys, at every level
+    Bad("stack key misspelt", {"architcture": "x86"}, ("kuberay:architcture", "did you mean 'architecture'?")),
+    Bad("stack key in snake case", {"ray_version": "2.46.0"}, ("kuberay:ray_version", "did you mean 'rayVersion'?")),
+    Bad("stack key unknown", {"flavour": "big"}, ("kuberay:flavour", "is not a setting", "known here: accelerator")),
+    Bad("cluster key misspelt", cluster(rayVerison="2.46.0"), ("clusters.raycluster.rayVerison", "'rayVersion'")),
+    Bad("worker key misspelt", worker(memroy="2G"), (f"{WORKER}.memroy", '"2G"', "did you mean 'memory'?")),
+    Bad("worker key on the head", head(replicas=2), (f"{HEAD}.replicas", "is not a setting")),
+    Bad(
+        "group key misspelt", cluster(additionalWorkerGroups={"gpu": {"replcas": 1}}), ("additionalWorkerGroups.gpu.replcas", "'replicas'")
+    ),
+    Bad("operator key misspelt", {"operator": {"memroy": "1Gi"}}, ("kuberay:operator.memroy", "'memory'")),
+    Bad("toleration key misspelt", head(tolerations=[{"kye": "gpu"}]), (f"{HEAD}.tolerations.0.kye", "'key'")),
+    Bad("volume source unknown", head(volumes=[{"name": "data", "pvc": {}}]), (f"{HEAD}.volumes.0.pvc", "persistentVolumeClaim")),
+    # Types
+    Bad("timeout is a word", {"timeoutSeconds": "soon"}, ("kuberay:timeoutSeconds", '"soon"', "")),
+    Bad("timeout too short", {"timeoutSeconds": 5}, ("kuberay:timeoutSeconds", "5", "greater than or equal to 10")),
+    Bad("clusters is a list", {"clusters": ["raycluster"]}, ("kuberay:clusters", "")),
+    Bad("head is text", cluster(head="2G"), (HEAD, '"2G"', "must be a map with keys of: accelerator")),
+    Bad("replicas is a fraction", worker(replicas=1.5), (f"{WORKER}.replicas", "1.5", "whole number")),
+    Bad("replicas is negative", worker(replicas=-1), (f"{WORKER}.replicas", "-1", "greater than or equal to 0")),
+    Bad("env value is a boolean", head(env={"DEBUG": True}), (f"{HEAD}.env.DEBUG", 'quote it: "true"')),
+    Bad("env value is empty", head(env={"DEBUG": None}), (f"{HEAD}.env.DEBUG", 'quote it: ""')),
+    Bad("env value has two sources", head(env={"A": {"value": "x", "valueFrom": {}}}), (f"{HEAD}.env.A", "either value or valueFrom")),
+    Bad("node selector is a number", head(nodeSelector={"zone": 1}), (f"{HEAD}.nodeSelector.zone", "must be text; quote it")),
+    # Quantities
+    Bad("memory without a unit", head(memory="2"), (f"{HEAD}.memory", '"2"', "2G or 2Gi")),
+    Bad("memory in an unknown unit", worker(memory="2GB"), (f"{WORKER}.memory", '"2GB"', "Ki, Mi, Gi")),
+    Bad("memory in milli", worker(memory="2000m"), (f"{WORKER}.memory", "less than a megabyte")),
+    Bad("memory too small for Ray", worker(memory="200M"), (f"{WORKER}.memory", "object store", "250Mi")),
+    Bad("memory negative", worker(memory="-2G"), (f"{WORKER}.memory", "not a Kubernetes quantity")),
+    Bad("cpu is zero", head(cpu=0), (f"{HEAD}.cpu", "more than 0")),
+    Bad("cpu in bytes", head(cpu="2G"), (f"{HEAD}.cpu", "more cores than any node has")),
+    Bad("cpu request over its limit", head(cpu=1, cpuRequest=2), (f"{HEAD}.cpuRequest", "more than the limit 1")),
+    Bad("memory request over its limit", head(memory="2G", memoryRequest="2Gi"), (f"{HEAD}.memoryRequest", "more than the limit 2G")),
+    # Choices
+    Bad("architecture misspelt", {"architecture": "arm46"}, ("kuberay:architecture", "aarch64 (or arm64)", "did you mean 'arm64'?")),
+    Bad("group architecture unknown", worker(architecture="riscv"), (f"{WORKER}.architecture", "x86 (or amd64, x86_64)")),
+    Bad("KubeRay version unknown", {"kuberayVersion": "1.2.0"}, ("kuberay:kuberayVersion", '"1.2.0"', "1.3.0")),
+    Bad("Ray version not whole", {"rayVersion": "2.46"}, ("kuberay:rayVersion", '"2.46"', "three numbers, such as 2.46.0")),
+    Bad("Python version unquoted", {"pythonVersion": "3.1"}, ("kuberay:pythonVersion", 'write "3.10"')),
+    Bad("Python version unknown", {"pythonVersion": "2.7"}, ("kuberay:pythonVersion", "3.9, 3.10, 3.11")),
+    Bad("accelerator unknown", {"accelerator": "cuda"}, ("kuberay:accelerator", "cpu, gpu or a CUDA version")),
+    Bad("pull policy misspelt", {"imagePullPolicy": "ifnotpresent"}, ("kuberay:imagePullPolicy", "did you mean 'IfNotPresent'?")),
+    Bad("upgrade strategy misspelt", cluster(upgradeStrategy="Recrate"), ("upgradeStrategy", "did you mean 'Recreate'?")),
+    Bad("taint effect misspelt", head(tolerations=[{"effect": "NoShedule"}]), ("tolerations.0.effect", "did you mean 'NoSchedule'?")),
+    Bad("flag of ray start misspelt", head(rayStartParams={"num_cpus": 0}), (f"{HEAD}.rayStartParams", "did you mean 'num-cpus'?")),
+    Bad("chart repository of a wrong kind", {"chartRepository": "ftp://charts"}, ("kuberay:chartRepository", "https://…, oci://…")),
+    Bad("chart folder missing", {"chartRepository": "./no-such-folder"}, ("kuberay:chartRepository", "a folder that exists")),
+    Bad("image with spaces", {"image": "my ray image"}, ("kuberay:image", "is not an image reference")),
+    # Names
+    Bad("namespace in upper case", {"namespace": "Ray"}, ("kuberay:namespace", '"Ray"', "lower-case letters")),
+    Bad("cluster name with an underscore", {"clusters": {"my_ray": {}}}, ("kuberay:clusters.my_ray", "not a Kubernetes name")),
+    Bad("cluster name too long", {"clusters": {"r" * 40: {}}}, ("too long a RayCluster name", "33 characters at most")),
+    Bad(
+        "two clusters of one name",
+        {"clusters": {"a": {}, "a-kuberay": {}}},
+        ("clusters.a-kuberay", "is the RayCluster name of clusters.a too"),
+    ),
+    Bad("cluster named like the operator", {"clusters": {"kuberay-operator": {}}}, ("operator's own Helm release",)),
+    Bad("group named like the default one", cluster(additionalWorkerGroups={"workergroup": {}}), ("name of the default worker group too",)),
+    Bad("group named head", cluster(additionalWorkerGroups={"head": {}}), ("is kept for the head pod",)),
+    # What does not go together
+    Bad("more replicas than the maximum", worker(replicas=5, maxReplicas=3), (f"{WORKER}.replicas", "more than maxReplicas (3)")),
+    Bad("fewer replicas than the minimum", worker(replicas=1, minReplicas=2), (f"{WORKER}.replicas", "less than minReplicas (2)")),
+    Bad("settings of a group left out", worker(enabled=False, memory="4G"), (f"{WORKER}.enabled", "no effect: memory")),
+    Bad("aarch64 image on x86 nodes", {"image": "rayproject/ray:2.46.0-aarch64"}, ("kuberay:image", "runs on x86 nodes")),
+    Bad("architecture as a node selector", head(nodeSelector={"kubernetes.io/arch": "arm64"}), ("is set by architecture",)),
+    Bad("mount of no volume", head(volumeMounts=[{"name": "dta", "mountPath": "/x"}]), ("volumeMounts.0.name", "it has: log-volume")),
+    Bad("mount over Ray's logs", head(volumeMounts=[{"name": "log-volume", "mountPath": "/tmp/ray"}]), ("is mounted already",)),
+    Bad("mount path relative", head(volumeMounts=[{"name": "log-volume", "mountPath": "data"}]), ("must be an absolute path",)),
+    Bad("two volumes of one name", head(volumes=[{"name": "log-volume", "emptyDir": {}}]), ("is the name of another volume",)),
+    Bad("volume without a source", head(volumes=[{"name": "data"}]), ("exactly one source",)),
+    Bad("nothing to deploy", {"operator": {"install": False}, "clusters": {}}, ("nothing would be deployed",)),
+    # Raw values
+    Bad("raw value misspelt", cluster(values={"worker": {"replcas": 3}}), ("values.worker.replcas", "did you mean 'replicas'?")),
+    Bad(
+        "raw group value misspelt",
+        cluster(values={"additionalWorkerGroups": {"a": {"imge": {}}}}),
+        ("additionalWorkerGroups.a.imge", "'image'"),
+    ),
+    Bad("raw value not a map", cluster(values={"head": "big"}), ("values.head", "must be a map with keys of: affinity")),
+    Bad("raw value emptied", cluster(values={"worker": None}), ("values.worker", "must be a map")),
+    Bad("raw replicas are text", cluster(values={"worker": {"replicas": "many"}}), ("values.worker.replicas", "whole number")),
+    Bad(
+        "raw memory is no quantity",
+        cluster(values={"head": {"resources": {"limits": {"memory": "2GB"}}}}),
+        ("resources.limits.memory", "Gi"),
+    ),
+    Bad(
+        "raw image half given", cluster(values={"head": {"image": {"tag": None}}}), ("values.head.image", "repository, tag and pullPolicy")
+    ),
+    Bad("raw operator value misspelt", {"operator": {"values": {"operatorCommand": "/x"}}}, ("operatorCommand", "'operatorComand'")),
+    Bad("values file missing", cluster(valuesFile="none.yaml"), ("clusters.raycluster.valuesFile", "does not exist")),
+    Bad("values file not YAML", cluster(valuesFile="tests/data/broken-values.yaml"), ("valuesFile", "not a readable YAML file")),
+    Bad("values file a list", cluster(valuesFile="tests/data/list-values.yaml"), ("valuesFile", "not a map of Helm values")),
+    Bad("values file key misspelt", cluster(valuesFile="tests/data/misspelt-values.yaml"), ("values.head.resorces", "'resources'")),
+]

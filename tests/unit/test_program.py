@@ -1,0 +1,97 @@
+"""The program registers what it should, in one piece: run against Pulumi's mocks."""
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class Recorder(pulumi.runtime.Mocks):
+    def __init__(self) -> None:
+        self.resources: dict[str, pulumi.runtime.MockResourceArgs] = {}
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[Any, Any]]:
+        self.resources[f"{args.typ.split(':')[-1]} {args.name}"] = args
+        return f"{args.name}-id", args.inputs
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[Any, Any]:
+        raise AssertionError(f"the program calls nothing, but called {args.token}")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, recorder: Recorder | None = None, **settings: Any) -> tuple[Recorder, dict[str, Any]]:
+    recorder = recorder or Recorder()
+    config = {f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+    pulumi.runtime.set_mocks(recorder, project="kuberay", stack="test")
+    exported: dict[str, Any] = {}
+    monkeypatch.setattr(pulumi, "export", exported.__setitem__)
+
+    @pulumi.runtime.test
+    def program() -> pulumi.Output[Any]:
+        runpy.run_path(str(ROOT / "__main__.py"))
+        return pulumi.Output.all(**exported).apply(exported.update)
+
+    program()
+    return recorder, exported
+
+
+def test_a_stack_is_a_namespace_an_operator_and_a_cluster_with_its_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, _ = run(monkeypatch)
+    assert set(recorder.resources) == {
+        "Namespace kuberay",
+        "Operator kuberay-operator",
+        "Release kuberay-operator",
+        "DeploymentPatch kuberay-operator-ready",
+        "RayCluster raycluster",
+        "Release raycluster",
+        "RayClusterPatch raycluster-head",
+        "RayClusterPatch raycluster-workergroup",
+    }
+
+
+def test_both_releases_are_pinned_to_one_version_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, _ = run(monkeypatch)
+    for name, chart in (("kuberay-operator", "kuberay-operator"), ("raycluster", "ray-cluster")):
+        inputs = recorder.resources[f"Release {name}"].inputs
+        assert (inputs["name"], inputs["namespace"], inputs["chart"], inputs["version"]) == (name, "kuberay", chart, "1.3.0")
+        assert inputs["repositoryOpts"] == {"repo": "https://ray-project.github.io/kuberay-helm/"}
+
+
+def test_an_oci_registry_names_the_chart_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, _ = run(monkeypatch, chartRepository="oci://registry.example/charts/")
+    inputs = recorder.resources["Release raycluster"].inputs
+    assert inputs["chart"] == "oci://registry.example/charts/ray-cluster"
+    assert "repositoryOpts" not in inputs
+
+
+def test_an_existing_namespace_and_operator_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, _ = run(monkeypatch, createNamespace="false", namespace="team", operator={"install": False})
+    made = {name for name in recorder.resources if "Namespace" not in name or recorder.resources[name].typ.startswith("kubernetes")}
+    assert not any(name.startswith(("Namespace", "Release kuberay-operator")) for name in made)
+    assert recorder.resources["Release raycluster"].inputs["namespace"] == "team"
+
+
+def test_the_outputs_say_how_to_use_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, exported = run(monkeypatch, architecture="aarch64")
+    assert exported["clusters"]["raycluster"] == {
+        "name": "raycluster-kuberay",
+        "namespace": "kuberay",
+        "image": "rayproject/ray:2.46.0-py310-aarch64",
+        "cpu": "2",
+        "memory": "4G",
+        "rayClientAddress": "ray://raycluster-kuberay-head-svc.kuberay.svc:10001",
+        "dashboardAddress": "http://raycluster-kuberay-head-svc.kuberay.svc:8265",
+        "portForward": "kubectl port-forward --namespace kuberay service/raycluster-kuberay-head-svc 8265:8265 10001:10001",
+    }
+
+
+def test_bad_settings_end_the_program_before_anything_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder()
+    with pytest.raises(pulumi.RunError, match="did you mean 'architecture'"):
+        run(monkeypatch, recorder, architcture="x86")
+    assert recorder.resources == {}
