@@ -1,0 +1,57 @@
+# Everything a person or a pipeline does here. `make` lists it.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help up status down test lint types unit integration conformance bench docs clean
+
+STACK ?= dev
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: $(VENV)/ready ## Ray on this machine: tools, control plane, then `pulumi up` of the dev stack (STACK=… for another)
+	@$(RUN) -m local up --stack $(STACK)
+
+status: $(VENV)/ready ## What `kubectl get rayclusters` and `kubectl get pods` say of it
+	@$(RUN) -m local status
+
+down: $(VENV)/ready ## Destroy it and stop everything
+	@$(RUN) -m local down
+
+test: lint types unit integration ## All checks and tests
+
+lint: $(VENV)/ready ## Ruff and the import contracts
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/lint-imports --no-cache
+
+types: $(VENV)/ready ## The type checker, strict
+	@$(VENV)/bin/pyright --pythonpath $(RUN)
+
+unit: $(VENV)/ready ## Seconds; needs no CLI and no cluster
+	@$(RUN) -m pytest tests/unit
+
+integration: $(VENV)/ready ## The real CLI against a real API server, in a cluster of the tests' own
+	@$(RUN) -m pytest tests/local tests/integration
+
+conformance: $(VENV)/ready ## The doubles against the real things: PROVIDER=<pulumi-resource-kubernetes> CHARTS=<folder of the official charts>
+	@PROVIDER="$(PROVIDER)" CHARTS="$(CHARTS)" $(RUN) -m pytest tests/conformance tests/integration
+
+bench: $(VENV)/ready ## Ratios against the guide's commands and against an empty Pulumi program
+	@$(RUN) -m bench
+
+docs: $(VENV)/ready ## Write docs/settings.md, docs/stack.schema.json and Pulumi.yaml from the settings
+	@$(RUN) -m docs.build
+
+clean: ## Remove the virtual environment
+	rm -rf $(VENV)
+
+# One environment for the program, the local cluster and the tests.
+$(VENV)/ready: requirements.txt requirements-dev.txt
+	@echo "python environment in $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
