@@ -1,0 +1,290 @@
+"""A whole Kubernetes cluster in one folder, started and stopped in seconds."""
+
+import hashlib
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from xmlrpc.client import ServerProxy
+
+import psutil
+from lightkube import ApiError, Client, KubeConfig
+from lightkube.resources.core_v1 import Node, NodeStatus, ServiceAccount
+from supervisor.xmlrpc import SupervisorTransport
+
+from local import certificates, control_plane, sources, tools
+from local.control_plane import ARCHITECTURES, HOME_MARK, Home, Ports
+from local.errors import LocalError
+from local.ports import free_ports, is_free
+
+START_SECONDS = 90
+STOP_SECONDS = 15
+
+
+class LocalCluster:
+    """A cluster whose files all lie in `home`. Any number can run side by side.
+
+    with LocalCluster(folder) as cluster:
+        cluster.run_pulumi(["up", "--yes", "--stack", "dev"], folder_of_the_program)
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = Home(home.resolve())
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    @cached_property
+    def sources(self) -> sources.Sources:
+        """The tools, the provider and the charts; found or built when first asked for."""
+        return sources.prepare()
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Access as the cluster's administrator."""
+        return self.home.kubeconfig
+
+    @property
+    def charts_url(self) -> str:
+        """The Helm repository to take charts from."""
+        charts = self.sources.charts
+        return charts if isinstance(charts, str) else f"http://127.0.0.1:{self._ports().charts}/"
+
+    @property
+    def running(self) -> bool:
+        """Whether the API server answers."""
+        return self._supervised() and self._api_is_ready()
+
+    def client(self) -> Client:
+        """A client with an administrator's rights."""
+        return Client(KubeConfig.from_file(self.kubeconfig), trust_env=False)
+
+    def start(self) -> None:
+        """Starts what is not running, and returns once pods can be made. A cluster that was kept comes back as it was."""
+        _ = self.sources
+        if not self._supervised():
+            self._kill_leftovers()
+            self._write_files()
+            command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(self.home.supervisor)]
+            environment = _plain_environment() | {HOME_MARK: str(self.home.folder)}
+            started = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            if started.returncode:
+                raise LocalError(f"the supervisor does not start: {(started.stderr or started.stdout).strip()}")
+            _until(self._supervised, START_SECONDS)  # it goes to the background before it writes down which process it is
+        self._wait("the API server", self._api_is_ready)
+        client = self.client()
+        for architecture in ARCHITECTURES:
+            description = control_plane.node(architecture)
+            client.apply(Node.from_dict(description), field_manager="local", force=True)
+            client.apply(NodeStatus.from_dict(description), field_manager="local", force=True)
+        self._wait("the nodes", lambda: all(_is_ready(node) for node in client.list(Node)))
+        self._wait("the controllers", lambda: _exists(client, ServiceAccount, "default", "default"))
+
+    def stop(self, keep: bool = False) -> None:
+        """Ends every process of this cluster, also those of a start that was killed, and removes its files unless they are kept."""
+        if self._supervised():
+            try:
+                self._supervisor().supervisor.shutdown()
+            except OSError:
+                pass  # on its way out, or hung: what is left is killed below
+            _until(lambda: not self._supervised(), STOP_SECONDS)
+        self._kill_leftovers()
+        if not keep:
+            shutil.rmtree(self.home.folder, ignore_errors=True)
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this cluster, whoever its parent is by now."""
+        return [process for process in psutil.process_iter() if _home_of(process) == str(self.home.folder)]
+
+    def pulumi_env(self) -> dict[str, str]:
+        """The environment in which `pulumi` works against this cluster, on state kept in its folder, untouched by the user's set-up."""
+        home = self.home.folder
+        programs = home / "bin"
+        return _plain_environment() | {
+            "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            "KUBECONFIG": str(self.kubeconfig),
+            "PULUMI_HOME": str(home / "pulumi"),
+            "PULUMI_BACKEND_URL": f"file://{home / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE": os.environ.get("PULUMI_CONFIG_PASSPHRASE", "local"),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "HELM_CACHE_HOME": str(home / "helm/cache"),
+            "HELM_CONFIG_HOME": str(home / "helm/config"),
+            "HELM_DATA_HOME": str(home / "helm/data"),
+            "NO_PROXY": "127.0.0.1,localhost",
+        }
+
+    def run_pulumi(self, arguments: list[str], folder: Path, *, quiet: bool = False) -> str:
+        """Runs `pulumi` in a folder. `quiet`: its output is returned, and shown only when it fails; else it goes to the terminal."""
+        command = [str(self.home.folder / "bin/pulumi"), *arguments, "--non-interactive"]
+        answer = subprocess.run(command, cwd=folder, env=self.pulumi_env(), capture_output=quiet, text=True, check=False)
+        if answer.returncode:
+            output = f":\n{answer.stdout}{answer.stderr}" if quiet else ""
+            raise LocalError(f"pulumi {' '.join(arguments)} failed{output}")
+        return answer.stdout if quiet else ""
+
+    def kubectl(self, *arguments: str) -> str:
+        """What `kubectl` prints."""
+        command = [self.home.folder / "bin/kubectl", *arguments]
+        answer = subprocess.run(command, env=self.pulumi_env(), capture_output=True, text=True, check=False)
+        if answer.returncode:
+            raise LocalError(f"kubectl {' '.join(arguments)}: {answer.stderr.strip()}")
+        return answer.stdout
+
+    def _write_files(self) -> None:
+        home, made = self.home, self.sources
+        for folder in (home.folder, home.logs, home.etcd, home.folder / "state", home.folder / "bin"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (home.certificates / "service-accounts.key").exists():
+            certificates.write(home.certificates)
+        ports = self._choose_ports()
+        home.ports.write_text(json.dumps(vars(ports)))
+
+        read = {name: (home.certificates / name).read_bytes() for name in ("ca.crt", "admin.crt", "admin.key")}
+        home.kubeconfig.touch(mode=0o600)
+        home.kubeconfig.write_text(
+            control_plane.kubeconfig(f"https://127.0.0.1:{ports.api}", read["ca.crt"], read["admin.crt"], read["admin.key"])
+        )
+        home.scheduler.write_text(control_plane.scheduler_configuration(home))
+        shutil.copy(tools.LOCAL / "stages.yaml", home.stages)
+
+        if isinstance(made.charts, Path):
+            home.charts.unlink(missing_ok=True)
+            home.charts.symlink_to(made.charts)
+        for name in ("pulumi", "kubectl", "helm"):
+            _link(home.folder / "bin" / name, made.tools[name])
+        host = made.tools["pulumi-language-python"]
+        for name in (host.name, f"{host.name}-exec"):
+            _link(home.folder / "bin" / name, host.with_name(name))
+        plugin = home.folder / f"pulumi/plugins/resource-kubernetes-v{tools.provider_version()}"
+        plugin.mkdir(parents=True, exist_ok=True)
+        _link(plugin / "pulumi-resource-kubernetes", made.provider)
+
+        programs = control_plane.programs(home, ports, made.tools)
+        served = [program for program in programs if program.name != "charts" or isinstance(made.charts, Path)]
+        home.supervisor.write_text(control_plane.supervisor_configuration(home, served))
+
+    def _ports(self) -> Ports:
+        try:
+            return Ports(**json.loads(self.home.ports.read_text()))
+        except FileNotFoundError:
+            raise LocalError(f"no cluster has been started in {self.home.folder}") from None
+
+    def _choose_ports(self) -> Ports:
+        """The ports of the last start, so that what refers to them stays right; others where one has been taken since."""
+        known: dict[str, int] = json.loads(self.home.ports.read_text()) if self.home.ports.exists() else {}
+        free = free_ports()
+        names = Ports.__dataclass_fields__
+        return Ports(**{name: known[name] if name in known and is_free(known[name]) else next(free) for name in names})
+
+    def _supervised(self) -> bool:
+        try:
+            process = psutil.Process(int(self.home.supervisor_pid.read_text()))
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            return False
+        # The pid of a supervisor that was killed may belong to another program by now.
+        return _home_of(process) == str(self.home.folder) and process.status() != psutil.STATUS_ZOMBIE
+
+    def _supervisor(self) -> Any:
+        return ServerProxy("http://127.0.0.1", transport=SupervisorTransport(serverurl=f"unix://{self.home.supervisor_socket}"))
+
+    def _kill_leftovers(self) -> None:
+        left = self.processes()
+        for process in left:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                pass
+        psutil.wait_procs(left, timeout=STOP_SECONDS)
+        for name in (self.home.supervisor_socket, self.home.supervisor_pid, self.home.etcd_socket, self.home.folder / "etcd-peer:1"):
+            name.unlink(missing_ok=True)
+
+    def _api_is_ready(self) -> bool:
+        context = ssl.create_default_context(cafile=str(self.home.certificates / "ca.crt"))
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+        try:
+            with opener.open(f"https://127.0.0.1:{self._ports().api}/readyz", timeout=2) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def _wait(self, what: str, condition: Callable[[], bool]) -> None:
+        def happened() -> bool:
+            if not self._supervised():
+                raise LocalError(f"the local cluster has gone; see {self.home.logs}")
+            return condition()
+
+        if not _until(happened, START_SECONDS):
+            raise LocalError(f"{what} did not get ready in {START_SECONDS} s{self._complaints()}\nAll logs: {self.home.logs}")
+
+    def _complaints(self) -> str:
+        """The last line of each program that does not stay up."""
+        states: list[dict[str, Any]] = self._supervisor().supervisor.getAllProcessInfo()
+        down = [state["name"] for state in states if state["statename"] != "RUNNING" or state["now"] - state["start"] < 15]
+        ends = {name: (self.home.logs / f"{name}.log").read_text(errors="replace").splitlines()[-1:] for name in down}
+        return "".join(f"\n  {name}: {line[0][:300]}" for name, line in ends.items() if line)
+
+
+def default_home(program: Path) -> Path:
+    """Where `make up` keeps its cluster: `KUBERAY_HOME`, or one folder for each clone in the cache."""
+    if chosen := os.environ.get("KUBERAY_HOME"):
+        return Path(chosen).expanduser()
+    return tools.cache_folder() / "clusters" / hashlib.sha256(str(program.resolve()).encode()).hexdigest()[:8]
+
+
+def _plain_environment() -> dict[str, str]:
+    """This process's environment without what would point Pulumi or Kubernetes clients anywhere else."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "HELM_")) and key != "KUBECONFIG"}
+
+
+def _link(link: Path, target: Path) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+
+
+def _home_of(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get(HOME_MARK)
+    except (psutil.AccessDenied, psutil.NoSuchProcess, OSError):
+        return None
+
+
+def _is_ready(node: Node) -> bool:
+    conditions = (node.status.conditions if node.status else None) or []
+    return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
+
+
+def _exists(client: Client, kind: type[ServiceAccount], name: str, namespace: str) -> bool:
+    try:
+        client.get(kind, name, namespace=namespace)
+    except ApiError as error:
+        if error.status.code == 404:
+            return False
+        raise
+    return True
+
+
+def _until(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True

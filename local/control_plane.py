@@ -1,0 +1,316 @@
+"""The processes that make up a local cluster, and the files they read. Pure: nothing is started or written here."""
+
+import base64
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local.errors import LocalError
+from local.tools import Toolbox
+
+HOME_MARK = "KUBERAY_LOCAL_HOME"
+"""Environment variable that every process of a cluster carries: how leftovers of a killed run are told from anybody else's processes."""
+
+ARCHITECTURES = ("amd64", "arm64")
+SERVICE_RANGE = "10.96.0.0/16"
+POD_RANGE = "10.244.0.0/16"
+SOCKET_LIMIT = 100  # characters in the path of a Unix socket; Linux allows 107
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The loopback ports of one cluster."""
+
+    api: int
+    kwok: int
+    kubelet: int
+    charts: int
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a cluster keeps its files."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        if len(str(self.etcd_socket)) > SOCKET_LIMIT:
+            raise LocalError(f"the path is too long for the Unix sockets in it, choose a shorter one with KUBERAY_HOME: {self.folder}")
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.folder / "kubeconfig"
+
+    @property
+    def certificates(self) -> Path:
+        return self.folder / "certificates"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @property
+    def charts(self) -> Path:
+        return self.folder / "charts"
+
+    @property
+    def etcd(self) -> Path:
+        return self.folder / "etcd"
+
+    @property
+    def etcd_socket(self) -> Path:
+        return self.folder / "etcd:1"
+
+    @property
+    def stages(self) -> Path:
+        return self.folder / "kwok.yaml"
+
+    @property
+    def scheduler(self) -> Path:
+        return self.folder / "scheduler.yaml"
+
+    @property
+    def supervisor(self) -> Path:
+        return self.folder / "supervisord.conf"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        return self.folder / "supervisor.sock"
+
+    @property
+    def supervisor_pid(self) -> Path:
+        return self.folder / "supervisord.pid"
+
+    @property
+    def ports(self) -> Path:
+        return self.folder / "ports.json"
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process under supervision."""
+
+    name: str
+    command: list[str]
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def programs(home: Home, ports: Ports, tools: Toolbox) -> list[Program]:
+    """Every process of the cluster. Each names the home folder on its command line, so that `ps` tells which cluster it belongs to."""
+    certificates = home.certificates
+    no_network = {
+        # Simulated pods have addresses that belong to nobody. The API server and the operator would call them: a dead loopback proxy
+        # keeps those calls on this machine. Go never uses a proxy for loopback itself.
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+    operators = [f"--operator={version}={path}" for version, path in tools.operators.items()]
+    return [
+        Program(
+            "etcd",
+            [
+                str(tools["etcd"]),
+                f"--data-dir={home.etcd}",
+                # Unix sockets in the working directory, so that nobody else on this machine can reach the data. The form is etcd's own.
+                f"--listen-client-urls=unix://{home.etcd_socket.name}",
+                f"--advertise-client-urls=unix://{home.etcd_socket.name}",
+                "--listen-peer-urls=unix://etcd-peer:1",
+                "--initial-advertise-peer-urls=unix://etcd-peer:1",
+                "--initial-cluster=default=unix://etcd-peer:1",
+                "--unsafe-no-fsync",  # nothing here has to outlive a power cut
+                "--log-level=warn",
+            ],
+        ),
+        Program(
+            "kube-apiserver",
+            [
+                str(tools["kube-apiserver"]),
+                f"--etcd-servers=unix://{home.etcd_socket}",
+                "--bind-address=127.0.0.1",
+                f"--secure-port={ports.api}",
+                "--advertise-address=127.0.0.1",
+                "--endpoint-reconciler-type=none",  # the kubernetes Service may not point at loopback
+                f"--service-cluster-ip-range={SERVICE_RANGE}",
+                "--authorization-mode=RBAC",
+                f"--client-ca-file={certificates / 'ca.crt'}",
+                f"--tls-cert-file={certificates / 'server.crt'}",
+                f"--tls-private-key-file={certificates / 'server.key'}",
+                f"--kubelet-client-certificate={certificates / 'admin.crt'}",
+                f"--kubelet-client-key={certificates / 'admin.key'}",
+                f"--kubelet-certificate-authority={certificates / 'ca.crt'}",
+                "--kubelet-preferred-address-types=InternalIP",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                f"--service-account-key-file={certificates / 'service-accounts.key'}",
+                f"--service-account-signing-key-file={certificates / 'service-accounts.key'}",
+                "--enable-priority-and-fairness=false",
+                "--max-requests-inflight=3000",
+                "--max-mutating-requests-inflight=1500",
+                "--profiling=false",
+                "--shutdown-delay-duration=0",
+            ],
+            no_network,
+        ),
+        Program(
+            "kube-controller-manager",
+            [
+                str(tools["kube-controller-manager"]),
+                f"--kubeconfig={home.kubeconfig}",
+                # Nothing here has volumes, and pod addresses come from kwok.
+                "--controllers=*,-persistentvolume-attach-detach-controller,-persistentvolume-expander-controller,-node-ipam-controller",
+                f"--root-ca-file={certificates / 'ca.crt'}",
+                f"--service-account-private-key-file={certificates / 'service-accounts.key'}",
+                "--secure-port=0",
+                "--leader-elect=false",
+                "--kube-api-qps=1000",
+                "--kube-api-burst=2000",
+            ],
+        ),
+        Program("kube-scheduler", [str(tools["kube-scheduler"]), f"--config={home.scheduler}", "--secure-port=0"]),
+        Program(
+            "kwok",
+            [
+                str(tools["kwok"]),
+                f"--kubeconfig={home.kubeconfig}",
+                f"--config={home.stages}",
+                "--manage-all-nodes=true",
+                "--node-lease-duration-seconds=40",  # the default lease runs out before kwok renews it
+                "--node-ip=127.0.0.1",
+                f"--node-port={ports.kubelet}",
+                f"--server-address=127.0.0.1:{ports.kwok}",  # unasked, it listens on every address
+                f"--cidr={POD_RANGE}",
+            ],
+        ),
+        Program(
+            "kubelet",
+            [
+                sys.executable,
+                "-m",
+                "local.kubelet",
+                f"--kubeconfig={home.kubeconfig}",
+                f"--port={ports.kubelet}",
+                f"--certificates={certificates}",
+                f"--folder={home.folder / 'operators'}",
+                *operators,
+            ],
+            {**no_network, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        ),
+        Program(
+            "charts",
+            [sys.executable, "-m", "http.server", str(ports.charts), "--bind=127.0.0.1", f"--directory={home.charts}"],
+        ),
+    ]
+
+
+def supervisor_configuration(home: Home, started: list[Program]) -> str:
+    """What supervisord reads. Values are quoted for its own parser, in which `%` starts a substitution."""
+
+    def escaped(text: object) -> str:
+        return str(text).replace("%", "%%")
+
+    def section(name: str, settings: Mapping[str, object]) -> str:
+        return "\n".join([f"[{name}]", *(f"{key}={value}" for key, value in settings.items())])
+
+    sections = [
+        section("unix_http_server", {"file": escaped(home.supervisor_socket), "chmod": "0700"}),
+        section(
+            "supervisord",
+            {
+                "logfile": escaped(home.logs / "supervisord.log"),
+                "pidfile": escaped(home.supervisor_pid),
+                "directory": escaped(home.folder),
+                "environment": f'{HOME_MARK}="{escaped(home.folder)}"',
+            },
+        ),
+        section("rpcinterface:supervisor", {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"}),
+    ]
+    for program in started:
+        environment = ",".join(f'{key}="{escaped(value)}"' for key, value in program.environment.items())
+        sections.append(
+            section(
+                f"program:{program.name}",
+                {
+                    "command": escaped(shlex.join(program.command)),
+                    "environment": environment,
+                    "startsecs": 0,
+                    "startretries": 100,
+                    "autorestart": "true",
+                    # The cluster is thrown away or lies in etcd: no process has anything to finish first.
+                    "stopsignal": "KILL",
+                    "stopasgroup": "true",
+                    "killasgroup": "true",
+                    "redirect_stderr": "true",
+                    "stdout_logfile": escaped(home.logs / f"{program.name}.log"),
+                    "stdout_logfile_maxbytes": "20MB",
+                    "stdout_logfile_backups": 1,
+                },
+            )
+        )
+    return "\n\n".join(sections) + "\n"
+
+
+def kubeconfig(server: str, authority: bytes, certificate: bytes, key: bytes) -> str:
+    """Access for the cluster's administrator, with nothing in it that lies in another file."""
+
+    def encoded(data: bytes) -> str:
+        return base64.b64encode(data).decode()
+
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "local",
+            "contexts": [{"name": "local", "context": {"cluster": "local", "user": "admin"}}],
+            "clusters": [{"name": "local", "cluster": {"server": server, "certificate-authority-data": encoded(authority)}}],
+            "users": [{"name": "admin", "user": {"client-certificate-data": encoded(certificate), "client-key-data": encoded(key)}}],
+        },
+        sort_keys=False,
+    )
+
+
+def scheduler_configuration(home: Home) -> str:
+    """Scheduler settings that have no flag."""
+    return yaml.safe_dump(
+        {
+            "apiVersion": "kubescheduler.config.k8s.io/v1",
+            "kind": "KubeSchedulerConfiguration",
+            "clientConnection": {"kubeconfig": str(home.kubeconfig), "qps": 1000, "burst": 2000},
+            "leaderElection": {"leaderElect": False},
+        },
+        sort_keys=False,
+    )
+
+
+def node(architecture: str) -> dict[str, Any]:
+    """A simulated node; kwok fills in the rest of its status."""
+    name = f"node-{architecture}"
+    room = {"cpu": "16", "memory": "64Gi", "pods": "1000", "ephemeral-storage": "500Gi"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "labels": {"kubernetes.io/arch": architecture, "kubernetes.io/os": "linux", "kubernetes.io/hostname": name},
+        },
+        "status": {
+            "capacity": room,
+            "allocatable": room,
+            "nodeInfo": {
+                "architecture": architecture,
+                "operatingSystem": "linux",
+                **dict.fromkeys(("bootID", "machineID", "systemUUID", "kernelVersion", "osImage"), "simulated"),
+                **dict.fromkeys(("containerRuntimeVersion", "kubeletVersion", "kubeProxyVersion"), "simulated"),
+            },
+        },
+    }
+
+
+def to_json(ports: Ports) -> str:
+    """What `Home.ports` holds."""
+    return json.dumps(vars(ports))

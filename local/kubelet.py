@@ -1,0 +1,63 @@
+"""The part of a kubelet that kwok leaves out: operator pods run for real, and every pod has a log.
+
+Run under supervision: python -m local.kubelet --help
+"""
+
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+from threading import Thread
+
+from lightkube import ApiError, Client, KubeConfig
+from lightkube.resources.core_v1 import Pod
+
+from local import pod_logs
+from local.operator_runner import OPERATOR_LABELS, OperatorRunner
+
+STEP_SECONDS = 0.25
+
+
+def main() -> None:
+    """Runs until it is ended."""
+    parser = argparse.ArgumentParser(prog="python -m local.kubelet", description=__doc__)
+    parser.add_argument("--kubeconfig", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True, help="loopback port on which logs are served")
+    parser.add_argument("--certificates", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, required=True, help="where operators keep what they need")
+    parser.add_argument("--operator", action="append", default=[], metavar="VERSION=PROGRAM")
+    given = parser.parse_args()
+
+    client = Client(KubeConfig.from_file(given.kubeconfig), trust_env=False)
+    programs = {version: Path(path) for version, _, path in (operator.partition("=") for operator in given.operator)}
+    runner = OperatorRunner(client, programs, given.folder)
+    runner.forget_predecessors()
+
+    def text_of(namespace: str, name: str, container: str) -> str:
+        try:
+            pod = client.get(Pod, name, namespace=namespace).to_dict()
+        except ApiError as error:
+            raise KeyError(str(error)) from None
+        if OPERATOR_LABELS.items() <= pod["metadata"].get("labels", {}).items():
+            return runner.pods[pod["metadata"]["uid"]].log.read_text(errors="replace")
+        return pod_logs.printed(pod, container)
+
+    logs = pod_logs.server(("127.0.0.1", given.port), given.certificates, text_of)
+    Thread(target=logs.serve_forever, daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+    while True:
+        try:
+            runner.step()
+        except (ApiError, OSError) as error:
+            print(f"{type(error).__name__}: {error}", flush=True)
+        except Exception as error:  # the API server is starting, or was ended before this process
+            if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2"):
+                raise
+            print(f"{type(error).__name__}: {error}", flush=True)
+        time.sleep(STEP_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""Which parts of a local run are the real thing, and which are doubles because the real one is out of reach here."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from local import tools
+from local.errors import LocalError
+from local.progress import step
+
+PLUGIN_HOST = "https://get.pulumi.com/"
+CHART_REPOSITORY = "https://ray-project.github.io/kuberay-helm/"
+REMEMBERED_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Part:
+    """One line of what a run is made of."""
+
+    name: str
+    kind: Literal["real", "simulated", "double"]
+    source: str
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything a run needs that can be real or not."""
+
+    tools: tools.Toolbox
+    provider: Path
+    """The kubernetes provider plugin's program."""
+    charts: str | Path
+    """A chart repository's address, or a folder to serve."""
+    parts: list[Part]
+
+    def table(self) -> str:
+        """The parts, aligned, for the terminal."""
+        width = max(len(part.name) for part in self.parts)
+        return "\n".join(f"  {part.name:<{width}}  {part.kind:<9}  {part.source}" for part in self.parts)
+
+
+def prepare(simulated: bool = True) -> Sources:
+    """Finds out what can be had, and builds what is missing. `simulated`: nodes by kwok, rather than a cluster by kind."""
+    always = [tools.PULUMI, tools.PYTHON_HOST, tools.KUBERNETES, tools.HELM]
+    wanted = [*always, tools.ETCD, tools.KWOK, *tools.operators()] if simulated else [*always, tools.KIND]
+    plugin = real_provider()
+    toolbox = tools.ensure(wanted if plugin else [*wanted, tools.PROVIDER])
+    provider = plugin or toolbox["pulumi-resource-kubernetes"]
+    charts = find_charts(toolbox)
+    return Sources(toolbox, provider, charts, _parts(simulated, provider_is_real=plugin is not None, charts=charts))
+
+
+def _parts(simulated: bool, provider_is_real: bool, charts: str | Path) -> list[Part]:
+    operator_versions = ", ".join(tool.version for tool in tools.operators())
+    if simulated:
+        cluster = [
+            Part("control plane", "real", f"Kubernetes {tools.KUBERNETES.version}, etcd {tools.ETCD.version}"),
+            Part("nodes and pods", "simulated", f"kwok {tools.KWOK.version}: no container runs"),
+            Part("KubeRay operator", "real", f"{operator_versions}, a process beside its simulated pod"),
+        ]
+    else:
+        cluster = [Part("cluster", "real", f"kind {tools.KIND.version} on this machine's Docker")]
+    double = "its stand-in from local/provider (Pulumi's plugin host is out of reach)"
+    return [
+        *cluster,
+        Part("Pulumi", "real", f"CLI {tools.PULUMI.version}"),
+        Part("kubernetes provider", *(("real", tools.provider_version()) if provider_is_real else ("double", double))),
+        _charts_part(charts),
+    ]
+
+
+def _charts_part(charts: str | Path) -> Part:
+    if isinstance(charts, str):
+        return Part("charts", "real", charts)
+    if "CHARTS" in os.environ:
+        return Part("charts", "real", f"from CHARTS={os.environ['CHARTS']}")
+    return Part("charts", "double", "from local/charts (the official repository is out of reach)")
+
+
+def docker_runs() -> bool:
+    """Whether a Docker engine answers."""
+    try:
+        return subprocess.run(["docker", "info"], capture_output=True, timeout=5, check=False).returncode == 0
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return False
+
+
+def real_provider() -> Path | None:
+    """The real plugin: the one in `PROVIDER`, one the user has installed, or one from Pulumi's plugin host."""
+    if chosen := os.environ.get("PROVIDER"):
+        if not os.access(chosen, os.X_OK):
+            raise LocalError(f"PROVIDER={chosen} is not a program that can be run")
+        return Path(chosen).resolve()
+    inside = f"plugins/resource-kubernetes-v{tools.provider_version()}/pulumi-resource-kubernetes"
+    homes = [Path(os.environ.get("PULUMI_HOME") or "~/.pulumi").expanduser(), tools.cache_folder() / "pulumi"]
+    for home in homes:
+        if (home / inside).exists():
+            return home / inside
+    if remembered(PLUGIN_HOST, lambda: _answers(PLUGIN_HOST) and _install_plugin(homes[-1])):
+        return homes[-1] / inside if (homes[-1] / inside).exists() else None
+    return None
+
+
+def _install_plugin(home: Path) -> bool:
+    pulumi = tools.ensure([tools.PULUMI])["pulumi"]
+    version = tools.provider_version()
+    with step(f"kubernetes provider {version} from {PLUGIN_HOST}"):
+        command = [pulumi, "plugin", "install", "resource", "kubernetes", f"v{version}"]
+        environment = os.environ | {"PULUMI_HOME": str(home), "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        try:
+            return subprocess.run(command, env=environment, capture_output=True, timeout=180, check=False).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+
+def find_charts(toolbox: tools.Toolbox) -> str | Path:
+    """The charts of `CHARTS` (a repository's address or a folder), the official repository, or the doubles in this project."""
+    if chosen := os.environ.get("CHARTS"):
+        if chosen.startswith(("http://", "https://", "oci://")):
+            return chosen
+        folder = Path(chosen).expanduser().resolve()
+        if (folder / "index.yaml").exists():
+            return folder
+        return _package(folder, toolbox["helm"])
+    if remembered(CHART_REPOSITORY, lambda: _answers(f"{CHART_REPOSITORY}index.yaml")):
+        return CHART_REPOSITORY
+    return _doubles(toolbox["helm"])
+
+
+def _package(folder: Path, helm: Path) -> Path:
+    """Makes a repository of the chart folders in this folder."""
+    charts = sorted(file.parent for file in folder.glob("*/Chart.yaml"))
+    if not charts:
+        raise LocalError(f"CHARTS={folder} holds neither an index.yaml nor a folder with a Chart.yaml")
+    target = tools.cache_folder() / "charts" / hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for chart in charts:
+        _helm(helm, "package", chart, "--destination", target)
+    _helm(helm, "repo", "index", target)
+    return target
+
+
+def _helm(helm: Path, *arguments: str | Path) -> None:
+    answer = subprocess.run([helm, *arguments], capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise LocalError(f"helm {arguments[0]} failed: {answer.stderr.strip()}")
+
+
+def _doubles(helm: Path) -> Path:
+    """The repository made from this project's doubles, made again when one of its files or an operator's pin changes."""
+    from local.charts.assemble import assemble
+
+    digest = hashlib.sha256()
+    for file in sorted((tools.LOCAL / "charts").rglob("*")):
+        if file.is_file() and file.suffix != ".pyc":
+            digest.update(str(file).encode() + file.read_bytes())
+    for operator in tools.operators():
+        digest.update(operator.key.encode())
+    target = tools.cache_folder() / "charts" / digest.hexdigest()[:12]
+    if not (target / "index.yaml").exists():
+        go = tools.find_go()
+        with tools.building_alone(), step("charts"):
+            for operator in tools.operators():
+                assemble(target, tools.module_folder(operator, go), operator.version, helm)
+    return target
+
+
+def remembered(question: str, find_out: Callable[[], bool]) -> bool:
+    """The answer to a slow question about this machine's surroundings, asked once a day."""
+    file = tools.cache_folder() / "reachable.json"
+    try:
+        known: dict[str, tuple[bool, float]] = json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
+        known = {}
+    answer, asked = known.get(question, (False, 0.0))
+    if time.time() - asked > REMEMBERED_SECONDS:
+        answer = find_out()
+        known[question] = (answer, time.time())
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_suffix(f".{os.getpid()}")
+        unfinished.write_text(json.dumps(known))
+        unfinished.replace(file)
+    return answer
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=3):
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except OSError:
+        return False
