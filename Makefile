@@ -29,7 +29,7 @@ lint: $(VENV)/ready ## Ruff and the import contracts
 	@$(VENV)/bin/lint-imports --no-cache
 
 types: $(VENV)/ready ## The type checker, strict
-	@$(VENV)/bin/pyright --pythonpath $(RUN)
+	@$(VENV)/bin/basedpyright --pythonpath $(RUN)
 
 unit: $(VENV)/ready ## Seconds; needs no CLI and no cluster
 	@$(RUN) -m pytest tests/unit

@@ -8,7 +8,7 @@ from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
 from components.charts import chart_source
 from components.namespace import Namespace
-from components.readiness import HEAD_GROUP, GroupWait, wait_for_group
+from components.readiness import HEAD_GROUP, GroupWait, old_pods, wait_for_group
 from components.settings import StackSettings
 from components.stack import PROJECT_FOLDER
 from components.values import ClusterPlan, PodGroup, plan_cluster
@@ -18,7 +18,7 @@ class RayCluster(pulumi.ComponentResource):
     """One release of the ``ray-cluster`` chart, and one child a pod group that is replaced when the group's pods have to be.
 
     Helm calls a RayCluster deployed as soon as its one custom resource is written, and KubeRay before 1.6 never gives running pods
-    a changed template. So each group has a child ``<release>-<group>`` whose hook, during ``up`` only, replaces pods that carry an
+    a changed template. So each group has a child ``<release>.<group>.pods`` whose hook, during ``up`` only, replaces pods that carry an
     old template and waits until the wanted number is ready. A preview shows exactly the groups whose pods restart as *replace*.
     """
 
@@ -59,6 +59,8 @@ class RayCluster(pulumi.ComponentResource):
             ),
         )
         self.groups = {group.name: self._pods(group, namespace) for group in self._plan.groups}
+        if self._cluster.upgrade_strategy == "None":
+            self._warn_of_old_pods()
         self.summary = pulumi.Output.all(*(group.id for group in self.groups.values())).apply(lambda _: summary(self._plan, settings))
         self.register_outputs({"summary": self.summary})
 
@@ -85,9 +87,10 @@ class RayCluster(pulumi.ComponentResource):
         async def until_ready(_: pulumi.ResourceHookArgs) -> None:
             await wait_for_group(wait, report=lambda text: pulumi.log.info(f"{group.name}: {text}", resource=self, ephemeral=True))
 
-        hook = pulumi.ResourceHook(f"{self._plan.release}-{group.name}-is-ready", until_ready)
+        hook = pulumi.ResourceHook(f"{self._plan.release}.{group.name}.pods-are-ready", until_ready)
         return CustomResourcePatch(
-            f"{self._plan.release}-{group.name}",
+            # Dots, which neither name can hold: cluster a-b with group c is not cluster a with group b-c.
+            f"{self._plan.release}.{group.name}.pods",
             api_version="ray.io/v1",
             kind="RayCluster",
             metadata={"name": self._plan.name, "namespace": namespace.name, "annotations": annotations},
@@ -100,6 +103,13 @@ class RayCluster(pulumi.ComponentResource):
                 delete_before_replace=True,
             ),
         )
+
+    def _warn_of_old_pods(self) -> None:
+        """An owner who keeps running pods (upgradeStrategy None) is told, in each preview and `up`, which of them run an old spec."""
+        wanted = {HEAD_GROUP if group.is_head else group.name: group.fingerprint for group in self._plan.groups}
+        for group, pods in old_pods(self._settings.namespace, self._plan.name, wanted).items():
+            count = f"{pods} pod of {group} keeps" if pods == 1 else f"{pods} pods of {group} keep"
+            pulumi.log.warn(f"{self._plan.name}: {count} running the old spec (upgradeStrategy: None)", resource=self)
 
 
 def summary(plan: ClusterPlan, settings: StackSettings) -> dict[str, Any]:

@@ -61,6 +61,8 @@ def load_settings(config: Mapping[str, str], *, secret_keys: Iterable[str] = (),
 def _decode(key: str, text: str) -> Any:
     """Pulumi hands over every value as text: objects and arrays as JSON, and a top-level scalar as it stands."""
     field = _field(StackSettings, key)
+    if text == "" and field is not None and field.default is None:
+        return None
     if field is None or _containers(field.annotation):
         # Unknown keys are refused by name, whatever they hold; a scalar where an object belongs is refused by its type.
         return json.loads(text) if text.lstrip().startswith(("{", "[")) else text

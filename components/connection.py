@@ -1,11 +1,13 @@
-"""A Kubernetes client for the cluster that the stack's provider uses: only ever made while `up` changes something."""
+"""Kubernetes clients for the cluster that the stack's own provider uses."""
 
 import os
 from pathlib import Path
 
 import pulumi
 import yaml
-from lightkube import AsyncClient, KubeConfig
+from httpx2 import Timeout
+from lightkube import AsyncClient, Client, KubeConfig
+from lightkube.config.kubeconfig import SingleConfig
 
 #: Names this program as the writer in `managedFields`.
 FIELD_MANAGER = "pulumi-kuberay"
@@ -13,11 +15,19 @@ FIELD_MANAGER = "pulumi-kuberay"
 
 def connect(namespace: str) -> AsyncClient:
     """Connects as the default Kubernetes provider does: stack config, else ``KUBECONFIG``, ``~/.kube/config``, the pod's own account."""
+    return AsyncClient(config=_config(), namespace=namespace, field_manager=FIELD_MANAGER)
+
+
+def connect_briefly(namespace: str) -> Client:
+    """The same for a question that a preview asks: it gives up after three seconds."""
+    return Client(config=_config(), namespace=namespace, timeout=Timeout(3))
+
+
+def _config() -> SingleConfig | None:
     config = pulumi.Config("kubernetes")
-    context = config.get("context")
     kubeconfig = config.get("kubeconfig") or os.environ.get("KUBECONFIG", "")
     loaded = _read(kubeconfig) if kubeconfig else KubeConfig.from_env()
-    return AsyncClient(config=loaded.get(context_name=context), namespace=namespace, field_manager=FIELD_MANAGER)
+    return loaded.get(context_name=config.get("context"))
 
 
 def _read(kubeconfig: str) -> KubeConfig:

@@ -49,9 +49,9 @@ class Operator(pulumi.ComponentResource):
         async def until_rolled_out(_: pulumi.ResourceHookArgs) -> None:
             await wait_for_deployment(wait, report=lambda text: pulumi.log.info(text, resource=self, ephemeral=True))
 
-        hook = pulumi.ResourceHook("operator-is-rolled-out", until_rolled_out)
+        hook = pulumi.ResourceHook(f"{RELEASE_NAME}.deployment-is-ready", until_rolled_out)
         CustomResourcePatch(
-            f"{RELEASE_NAME}-ready",
+            f"{RELEASE_NAME}.deployment",
             api_version="apps/v1",
             kind="Deployment",
             metadata={

@@ -7,7 +7,7 @@ it is, not at what this run did, so a killed run converges when it is run again.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from lightkube.operators import exists
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Node, Pod
 
-from components.connection import connect
+from components.connection import connect, connect_briefly
 from components.diagnosis import (
     Object,
     Trouble,
@@ -186,6 +186,18 @@ async def _view(namespace: str) -> AsyncGenerator[NamespaceView]:
 # --- Ray pods -----------------------------------------------------------------------------------------------------------------
 
 
+def old_pods(namespace: str, cluster: str, wanted: Mapping[str, str]) -> dict[str, int]:
+    """How many running pods of each group carry another template than the ``wanted`` one; nothing where the cluster cannot be asked."""
+    old: dict[str, int] = defaultdict(int)
+    with suppress(Exception):  # A preview has to work without access to the cluster.
+        for pod in connect_briefly(namespace).list(Pod, labels={CLUSTER_LABEL: cluster}):
+            found = pod.to_dict()
+            fingerprint = wanted.get(_group(found))
+            if fingerprint and not is_going(found) and _fingerprint(found) != fingerprint:
+                old[_group(found)] += 1
+    return old
+
+
 async def wait_for_group(wait: GroupWait, report: Report) -> None:
     """Ends when the group's pods are ready and none runs an old spec.
 
@@ -231,7 +243,11 @@ def _unwanted(wait: GroupWait, pods: list[Object], group: list[Object]) -> list[
     orphans = [pod for pod in pods if wait.all_groups is not None and _group(pod) not in wait.all_groups]
     if not wait.replace_old:
         return orphans
-    return orphans + [pod for pod in group if (pod["metadata"].get("annotations") or {}).get(TEMPLATE_ANNOTATION) != wait.fingerprint]
+    return orphans + [pod for pod in group if _fingerprint(pod) != wait.fingerprint]
+
+
+def _fingerprint(pod: Object) -> str | None:
+    return (pod["metadata"].get("annotations") or {}).get(TEMPLATE_ANNOTATION)
 
 
 async def _delete(client: AsyncClient, pod: Object, namespace: str, deleted: set[str]) -> None:

@@ -98,8 +98,8 @@ def project_file() -> str:
         entry: dict[str, Any] = {"type": kind, "description": " ".join((field.description or "").split())}
         if kind == "array":
             entry["items"] = {"type": "string"}
-        if kind in ("string", "integer", "boolean") and field.default is not None:
-            entry["default"] = field.default
+        # The CLI demands a value for each key without a default; an empty text is how it says "not set" (components/config.py).
+        entry["default"] = "" if field.default is None else _plain(field.default)
         config[field.alias or name] = entry
     project = {
         "name": PROJECT,
@@ -163,6 +163,12 @@ def _type_name(annotation: Any) -> str:
     if annotation in names:
         return names[annotation]
     return str(annotation.__name__).removesuffix("Settings")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(by_alias=True, exclude_defaults=True)
+    return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _pulumi_type(annotation: Any) -> str:

@@ -1,4 +1,4 @@
-"""Settings that must be refused, each with what its one line has to say: for the unit tests and, through the real CLI, the integration tests."""
+"""Settings that must be refused, and what the one line of each refusal has to say."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -46,7 +46,8 @@ def test_a_pod_that_is_just_starting_is_no_trouble() -> None:
 
 
 @pytest.mark.parametrize(
-    "message", ['failed to resolve "rayproject/ray:9": not found', "manifest unknown", "pull access denied", "no match for platform in manifest"]
+    "message",
+    ['failed to resolve "rayproject/ray:9": not found', "manifest unknown", "pull access denied", "no match for platform in manifest"],
 )
 def test_an_image_that_the_registry_does_not_have_is_certain(message: str) -> None:
     found = trouble(waiting("ErrImagePull", message))

@@ -19,7 +19,7 @@ class Recorder(pulumi.runtime.Mocks):
         self.resources[f"{args.typ.split(':')[-1]} {args.name}"] = args
         return f"{args.name}-id", args.inputs
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[Any, Any]:
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"the program calls nothing, but called {args.token}")
 
 
@@ -46,11 +46,11 @@ def test_a_stack_is_a_namespace_an_operator_and_a_cluster_with_its_pods(monkeypa
         "Namespace kuberay",
         "Operator kuberay-operator",
         "Release kuberay-operator",
-        "DeploymentPatch kuberay-operator-ready",
+        "DeploymentPatch kuberay-operator.deployment",
         "RayCluster raycluster",
         "Release raycluster",
-        "RayClusterPatch raycluster-head",
-        "RayClusterPatch raycluster-workergroup",
+        "RayClusterPatch raycluster.head.pods",
+        "RayClusterPatch raycluster.workergroup.pods",
     }
 
 

@@ -1,0 +1,59 @@
+"""What the cluster of the tests says."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from local.cluster import LocalCluster
+
+
+@dataclass(frozen=True)
+class RayPod:
+    name: str
+    uid: str
+    kind: str
+    """``head`` or ``worker``"""
+    group: str
+    phase: str
+    image: str
+    memory: str
+    node_architecture: str
+
+
+class Kubernetes:
+    """kubectl on the tests' own cluster."""
+
+    def __init__(self, cluster: LocalCluster) -> None:
+        self._cluster = cluster
+
+    def kubectl(self, *arguments: str) -> str:
+        return self._cluster.kubectl(*arguments)
+
+    def ray_pods(self, cluster: str, namespace: str = "kuberay") -> list[RayPod]:
+        """The cluster's pods, without those on their way out."""
+        answer = self.kubectl("get", "pods", "-n", namespace, "-l", f"ray.io/cluster={cluster}", "-o", "json")
+        nodes = json.loads(self.kubectl("get", "nodes", "-o", "json"))["items"]
+        architectures = {node["metadata"]["name"]: node["metadata"]["labels"]["kubernetes.io/arch"] for node in nodes}
+        return [
+            RayPod(
+                name=pod["metadata"]["name"],
+                uid=pod["metadata"]["uid"],
+                kind=pod["metadata"]["labels"]["ray.io/node-type"],
+                group=pod["metadata"]["labels"]["ray.io/group"],
+                phase=pod["status"].get("phase", ""),
+                image=pod["spec"]["containers"][0]["image"],
+                memory=pod["spec"]["containers"][0]["resources"]["limits"]["memory"],
+                node_architecture=architectures.get(pod["spec"].get("nodeName", ""), ""),
+            )
+            for pod in json.loads(answer)["items"]
+            if "deletionTimestamp" not in pod["metadata"]
+        ]
+
+    def eventually(self, condition: Callable[[], bool], seconds: float = 30) -> bool:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.2)
+        return True

@@ -1,0 +1,121 @@
+"""A stack of the real program, driven through the real CLI."""
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local.cluster import LocalCluster
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one `pulumi` command did."""
+
+    ok: bool
+    text: str
+    """Everything it printed."""
+    seconds: float
+
+    @property
+    def error_lines(self) -> list[str]:
+        """What it printed as errors, without the CLI's own framing."""
+        return [line for line in self.text.splitlines() if re.match(r"\s*error:|\s*kuberay:", line)]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The steps that `pulumi preview --json` announces."""
+
+    steps: Mapping[str, str]
+    """Operation by resource: ``{"RayClusterPatch raycluster-workergroup": "replace", …}``."""
+
+    @property
+    def changes(self) -> dict[str, str]:
+        return {resource: operation for resource, operation in self.steps.items() if operation != "same"}
+
+
+class Stack:
+    """One stack with a config file of its own; the project's files are only read."""
+
+    def __init__(self, cluster: LocalCluster, name: str, folder: Path) -> None:
+        self.cluster = cluster
+        self.name = name
+        self._config_file = folder / f"Pulumi.{name}.yaml"
+        # `stack init` writes the stack's salt beside Pulumi.yaml: beside a copy here.
+        shutil.copy(ROOT / "Pulumi.yaml", folder)
+        self._run(["pulumi", "stack", "init", name, "--secrets-provider", "passphrase", "--non-interactive"], folder)
+        self.configure({})
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """The whole config of the stack, without the project's prefix."""
+        config = {"kuberay:chartRepository": self.cluster.charts_url, "kuberay:timeoutSeconds": 90}
+        config |= {f"kuberay:{key}": value for key, value in settings.items()}
+        config["kubernetes:kubeconfig"] = str(self.cluster.kubeconfig)
+        salt = yaml.safe_load(self._config_file.read_text()) if self._config_file.exists() else {}
+        kept = {key: value for key, value in salt.items() if key != "config"}
+        self._config_file.write_text(yaml.safe_dump({"config": config, **kept}))
+
+    def up(self) -> Run:
+        return self._pulumi("up", "--yes", "--skip-preview", check=False)
+
+    def up_or_fail(self) -> Run:
+        run = self.up()
+        assert run.ok, run.text
+        return run
+
+    def preview(self) -> Preview:
+        run = self._pulumi("preview", "--json")
+        steps = json.loads(run.text[run.text.index("{") :])["steps"]
+        return Preview({_resource(step["urn"]): step["op"] for step in steps if step["op"] in _WHOLE_OPERATIONS})
+
+    def preview_text(self) -> Run:
+        return self._pulumi("preview", "--diff", check=False)
+
+    def destroy(self) -> Run:
+        return self._pulumi("destroy", "--yes", "--skip-preview", check=False)
+
+    def refresh(self) -> Run:
+        return self._pulumi("refresh", "--yes", "--skip-preview", check=False)
+
+    def cancel(self) -> Run:
+        return self._pulumi("cancel", "--yes", check=False)
+
+    def outputs(self) -> dict[str, Any]:
+        return json.loads(self._pulumi("stack", "output", "--json").text)
+
+    def resources(self) -> list[dict[str, Any]]:
+        return json.loads(self._pulumi("stack", "export").text)["deployment"].get("resources", [])
+
+    def command(self, *arguments: str) -> list[str]:
+        return ["pulumi", *arguments, "--stack", self.name, "--non-interactive", "--color", "never"]
+
+    def _pulumi(self, *arguments: str, check: bool = True) -> Run:
+        # `stack …` and `cancel` read no settings and take no config file.
+        config = ["--config-file", str(self._config_file)] if arguments[0] in ("up", "preview", "destroy", "refresh") else []
+        return self._run(self.command(*arguments, *config), ROOT, check=check)
+
+    def _run(self, command: list[str], folder: Path, *, check: bool = True) -> Run:
+        started = time.monotonic()
+        done = subprocess.run(command, cwd=folder, env=self.cluster.pulumi_env(), capture_output=True, text=True, check=False, timeout=300)
+        run = Run(done.returncode == 0, done.stdout + done.stderr, time.monotonic() - started)
+        assert run.ok or not check, f"{' '.join(command)}\n{run.text}"
+        return run
+
+
+#: One entry a resource: of a replacement the CLI also lists its halves.
+_WHOLE_OPERATIONS = ("same", "create", "update", "delete", "replace", "read")
+
+
+def _resource(urn: str) -> str:
+    *_, kind, name = urn.split("::")
+    return f"{kind.rsplit(':', 1)[-1]} {name}"

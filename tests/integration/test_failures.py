@@ -1,0 +1,72 @@
+"""When Ray does not come up, `up` fails, says why in one line, and a rerun after the repair converges."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.kubernetes import Kubernetes
+from tests.integration.stack import Run, Stack
+
+
+def broken(*, timeout: int = 60, **cluster: Any) -> dict[str, Any]:
+    return {"architecture": "aarch64", "timeoutSeconds": timeout, "clusters": {"raycluster": cluster}}
+
+
+def fails(stack: Stack, settings: dict[str, Any], cause: str) -> Run:
+    stack.configure(settings)
+    run = stack.up()
+    assert not run.ok, run.text
+    assert any(cause in line for line in run.text.splitlines()), run.text
+    assert "Traceback" not in run.text
+    return run
+
+
+@pytest.fixture(autouse=True)
+def repaired(stack: Stack, kubernetes: Kubernetes) -> Any:
+    """After each failure the settings are repaired, and `up` has to converge by itself."""
+    yield
+    stack.configure(broken())
+    stack.up_or_fail()
+    assert {pod.phase for pod in kubernetes.ray_pods("raycluster-kuberay")} == {"Running"}
+    assert stack.preview().changes == {}
+
+
+def test_a_cluster_that_no_node_can_take_fails_early_and_says_what_is_lacking(stack: Stack) -> None:
+    run = fails(stack, broken(worker={"memory": "512G"}), "unschedulable")
+    assert "asks for 512G of memory, the largest such node has" in run.text
+    assert run.seconds < 40
+
+
+def test_pods_for_which_there_is_room_later_are_waited_for_until_the_timeout(stack: Stack) -> None:
+    # Each fits a node, all of them together do not.
+    run = fails(stack, broken(timeout=12, worker={"replicas": 20, "cpu": 8, "memory": "2G"}), "pods ready after 12 s (timeoutSeconds)")
+    assert "Insufficient cpu" in run.text
+
+
+def test_an_image_that_does_not_exist_is_named(stack: Stack) -> None:
+    run = fails(stack, broken(image="rayproject/ray:missing"), "image rayproject/ray:missing cannot be pulled")
+    assert run.seconds < 40
+
+
+def test_a_wrong_architecture_is_named(stack: Stack) -> None:
+    # An x86 image by its tag, on aarch64 nodes.
+    run = fails(stack, broken(image="rayproject/ray:2.46.0-py310"), "exec format error")
+    assert run.seconds < 40
+
+
+def test_a_container_killed_for_memory_is_named(stack: Stack) -> None:
+    fails(stack, broken(worker={"annotations": {"kwok.kuberay/fail": "oom"}}), "OOMKilled")
+
+
+def test_a_crash_is_shown_with_its_last_lines(stack: Stack) -> None:
+    fails(stack, broken(head={"annotations": {"kwok.kuberay/fail": "crash"}}), "its last lines")
+
+
+def test_a_quota_that_leaves_no_room_is_named(stack: Stack, kubernetes: Kubernetes) -> None:
+    stack.configure(broken())
+    stack.up_or_fail()
+    kubernetes.kubectl("create", "quota", "tight", "--hard=memory=5G", "-n", "kuberay")
+    try:
+        fails(stack, broken(worker={"replicas": 5}), "exceeded quota: tight")
+    finally:
+        kubernetes.kubectl("delete", "quota", "tight", "-n", "kuberay")
