@@ -11,7 +11,7 @@ settings = stack_settings()
 
 namespace = Namespace(settings)
 operator = Operator(settings, namespace)
-clusters = {name: RayCluster(name, settings, namespace, opts=pulumi.ResourceOptions(depends_on=[operator])) for name in settings.clusters}
+clusters = {name: RayCluster(name, settings, namespace, operator) for name in settings.clusters}
 
 pulumi.export("namespace", namespace.name)
 pulumi.export("clusters", {name: cluster.summary for name, cluster in clusters.items()})

@@ -8,6 +8,7 @@ from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
 from components.charts import chart_source
 from components.namespace import Namespace
+from components.operator import Operator
 from components.readiness import HEAD_GROUP, GroupWait, old_pods, wait_for_group
 from components.settings import StackSettings
 from components.stack import PROJECT_FOLDER
@@ -32,6 +33,7 @@ class RayCluster(pulumi.ComponentResource):
         name: str,
         settings: StackSettings,
         namespace: Namespace,
+        operator: Operator,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("kuberay:components:RayCluster", name, None, opts)
@@ -53,6 +55,8 @@ class RayCluster(pulumi.ComponentResource):
             skip_await=True,
             opts=pulumi.ResourceOptions(
                 parent=self,
+                # Of the release itself, not of this component alone: `destroy` has to delete Ray before the operator.
+                depends_on=[operator],
                 # KubeRay never updates the head's Service, so a changed one takes a new RayCluster.
                 replacement_trigger=self._plan.service_fingerprint,
                 delete_before_replace=True,
