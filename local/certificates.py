@@ -21,9 +21,7 @@ def write(folder: Path) -> None:
         (folder / f"{name}.crt").write_bytes(b"".join(part.bytes() for part in certificate.cert_chain_pems))
 
     key = ec.generate_private_key(ec.SECP256R1())
-    encoded = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
+    encoded = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
     _private(folder / "service-accounts.key", encoded)
 
 

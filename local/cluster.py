@@ -1,5 +1,6 @@
 """A whole Kubernetes cluster in one folder, started and stopped in seconds."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,10 +20,11 @@ from xmlrpc.client import ServerProxy
 import psutil
 from lightkube import ApiError, Client, KubeConfig
 from lightkube.resources.core_v1 import Node, NodeStatus, ServiceAccount
+from lightkube.types import PatchType
 from supervisor.xmlrpc import SupervisorTransport
 
 from local import certificates, control_plane, sources, tools
-from local.control_plane import ARCHITECTURES, HOME_MARK, Home, Ports
+from local.control_plane import ARCHITECTURES, HOME_MARK, Home, Ports, Program
 from local.errors import LocalError
 from local.ports import free_ports, is_free
 
@@ -68,6 +70,11 @@ class LocalCluster:
         return charts if isinstance(charts, str) else f"http://127.0.0.1:{self._ports().charts}/"
 
     @property
+    def settings(self) -> dict[str, str]:
+        """Stack config that has to be different here."""
+        return {}
+
+    @property
     def running(self) -> bool:
         """Whether the API server answers."""
         return self._supervised() and self._api_is_ready()
@@ -78,34 +85,19 @@ class LocalCluster:
 
     def start(self) -> None:
         """Starts what is not running, and returns once pods can be made. A cluster that was kept comes back as it was."""
-        _ = self.sources
-        if not self._supervised():
-            self._kill_leftovers()
-            self._write_files()
-            command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(self.home.supervisor)]
-            environment = _plain_environment() | {HOME_MARK: str(self.home.folder)}
-            started = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            if started.returncode:
-                raise LocalError(f"the supervisor does not start: {(started.stderr or started.stdout).strip()}")
-            _until(self._supervised, START_SECONDS)  # it goes to the background before it writes down which process it is
+        self._supervise()
         self._wait("the API server", self._api_is_ready)
         client = self.client()
         for architecture in ARCHITECTURES:
-            description = control_plane.node(architecture)
-            client.apply(Node.from_dict(description), field_manager="local", force=True)
-            client.apply(NodeStatus.from_dict(description), field_manager="local", force=True)
+            node = control_plane.node(architecture)
+            for kind in (Node, NodeStatus):
+                client.patch(kind, node["metadata"]["name"], node, patch_type=PatchType.APPLY, field_manager="local", force=True)
         self._wait("the nodes", lambda: all(_is_ready(node) for node in client.list(Node)))
         self._wait("the controllers", lambda: _exists(client, ServiceAccount, "default", "default"))
 
     def stop(self, keep: bool = False) -> None:
         """Ends every process of this cluster, also those of a start that was killed, and removes its files unless they are kept."""
-        if self._supervised():
-            try:
-                self._supervisor().supervisor.shutdown()
-            except OSError:
-                pass  # on its way out, or hung: what is left is killed below
-            _until(lambda: not self._supervised(), STOP_SECONDS)
-        self._kill_leftovers()
+        self._kill()
         if not keep:
             shutil.rmtree(self.home.folder, ignore_errors=True)
 
@@ -148,38 +140,53 @@ class LocalCluster:
             raise LocalError(f"kubectl {' '.join(arguments)}: {answer.stderr.strip()}")
         return answer.stdout
 
+    def _supervise(self) -> None:
+        """Writes the cluster's files and starts its processes, unless they run."""
+        _ = self.sources
+        if self._supervised():
+            return
+        self._kill()
+        self._write_files()
+        command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(self.home.supervisor)]
+        environment = _plain_environment() | {HOME_MARK: str(self.home.folder)}
+        started = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if started.returncode:
+            raise LocalError(f"the supervisor does not start: {(started.stderr or started.stdout).strip()}")
+        _until(self._supervised, START_SECONDS)  # it goes to the background before it writes down which process it is
+
+    def _programs(self, ports: Ports) -> list[Program]:
+        served = [control_plane.chart_server(self.home, ports)] if isinstance(self.sources.charts, Path) else []
+        return [*control_plane.programs(self.home, ports, self.sources.tools), *served]
+
     def _write_files(self) -> None:
         home, made = self.home, self.sources
         for folder in (home.folder, home.logs, home.etcd, home.folder / "state", home.folder / "bin"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not (home.certificates / "service-accounts.key").exists():
-            certificates.write(home.certificates)
         ports = self._choose_ports()
         home.ports.write_text(json.dumps(vars(ports)))
+        self._write_access(ports)
+        home.scheduler.write_text(control_plane.scheduler_configuration(home))
+        shutil.copy(tools.LOCAL / "stages.yaml", home.stages)
+        if isinstance(made.charts, Path):
+            _link(home.charts, made.charts)
+        host = made.tools["pulumi-language-python"]
+        programs = [*(made.tools[name] for name in ("pulumi", "kubectl", "helm")), host, host.with_name(f"{host.name}-exec")]
+        for program in programs:
+            _hard_link(home.folder / "bin" / program.name, program)
+        plugin = home.folder / f"pulumi/plugins/resource-kubernetes-v{tools.provider_version()}"
+        plugin.mkdir(parents=True, exist_ok=True)
+        _link(plugin / "pulumi-resource-kubernetes", made.provider)
+        home.supervisor.write_text(control_plane.supervisor_configuration(home, self._programs(ports)))
 
+    def _write_access(self, ports: Ports) -> None:
+        home = self.home
+        if not (home.certificates / "service-accounts.key").exists():
+            certificates.write(home.certificates)
         read = {name: (home.certificates / name).read_bytes() for name in ("ca.crt", "admin.crt", "admin.key")}
         home.kubeconfig.touch(mode=0o600)
         home.kubeconfig.write_text(
             control_plane.kubeconfig(f"https://127.0.0.1:{ports.api}", read["ca.crt"], read["admin.crt"], read["admin.key"])
         )
-        home.scheduler.write_text(control_plane.scheduler_configuration(home))
-        shutil.copy(tools.LOCAL / "stages.yaml", home.stages)
-
-        if isinstance(made.charts, Path):
-            home.charts.unlink(missing_ok=True)
-            home.charts.symlink_to(made.charts)
-        for name in ("pulumi", "kubectl", "helm"):
-            _link(home.folder / "bin" / name, made.tools[name])
-        host = made.tools["pulumi-language-python"]
-        for name in (host.name, f"{host.name}-exec"):
-            _link(home.folder / "bin" / name, host.with_name(name))
-        plugin = home.folder / f"pulumi/plugins/resource-kubernetes-v{tools.provider_version()}"
-        plugin.mkdir(parents=True, exist_ok=True)
-        _link(plugin / "pulumi-resource-kubernetes", made.provider)
-
-        programs = control_plane.programs(home, ports, made.tools)
-        served = [program for program in programs if program.name != "charts" or isinstance(made.charts, Path)]
-        home.supervisor.write_text(control_plane.supervisor_configuration(home, served))
 
     def _ports(self) -> Ports:
         try:
@@ -200,19 +207,24 @@ class LocalCluster:
         except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
             return False
         # The pid of a supervisor that was killed may belong to another program by now.
-        return _home_of(process) == str(self.home.folder) and process.status() != psutil.STATUS_ZOMBIE
+        return _home_of(process) == str(self.home.folder)
 
     def _supervisor(self) -> Any:
         return ServerProxy("http://127.0.0.1", transport=SupervisorTransport(serverurl=f"unix://{self.home.supervisor_socket}"))
 
-    def _kill_leftovers(self) -> None:
-        left = self.processes()
-        for process in left:
-            try:
-                process.kill()
-            except psutil.NoSuchProcess:
-                pass
-        psutil.wait_procs(left, timeout=STOP_SECONDS)
+    def _kill(self) -> None:
+        """Nothing here needs a farewell: the data is thrown away, or lies in etcd's files, which outlive a kill."""
+
+        def killed() -> bool:
+            left = self.processes()  # asked again each time: the supervisor may have replaced one while it was alive itself
+            for process in left:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(left, timeout=1)
+            return not left
+
+        if not _until(killed, STOP_SECONDS):
+            raise LocalError(f"these processes cannot be ended: {', '.join(str(process.pid) for process in self.processes())}")
         for name in (self.home.supervisor_socket, self.home.supervisor_pid, self.home.etcd_socket, self.home.folder / "etcd-peer:1"):
             name.unlink(missing_ok=True)
 
@@ -250,13 +262,22 @@ def default_home(program: Path) -> Path:
 
 
 def _plain_environment() -> dict[str, str]:
-    """This process's environment without what would point Pulumi or Kubernetes clients anywhere else."""
+    """The environment of this process without what would point Pulumi or Kubernetes clients anywhere else."""
     return {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "HELM_")) and key != "KUBECONFIG"}
 
 
 def _link(link: Path, target: Path) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(target)
+
+
+def _hard_link(link: Path, target: Path) -> None:
+    """The CLI looks for its language host beside the file that it really is: a symbolic link would lead it elsewhere."""
+    link.unlink(missing_ok=True)
+    try:
+        os.link(target.resolve(), link)
+    except OSError:
+        shutil.copy2(target, link)
 
 
 def _home_of(process: psutil.Process) -> str | None:

@@ -1,7 +1,6 @@
 """The processes that make up a local cluster, and the files they read. Pure: nothing is started or written here."""
 
 import base64
-import json
 import shlex
 import sys
 from collections.abc import Mapping
@@ -102,7 +101,7 @@ class Program:
 
 
 def programs(home: Home, ports: Ports, tools: Toolbox) -> list[Program]:
-    """Every process of the cluster. Each names the home folder on its command line, so that `ps` tells which cluster it belongs to."""
+    """The processes of the cluster itself. Each names the home folder on its command line: `ps` tells which cluster it belongs to."""
     certificates = home.certificates
     no_network = {
         # Simulated pods have addresses that belong to nobody. The API server and the operator would call them: a dead loopback proxy
@@ -201,11 +200,13 @@ def programs(home: Home, ports: Ports, tools: Toolbox) -> list[Program]:
             ],
             {**no_network, "PYTHONPATH": str(Path(__file__).parent.parent)},
         ),
-        Program(
-            "charts",
-            [sys.executable, "-m", "http.server", str(ports.charts), "--bind=127.0.0.1", f"--directory={home.charts}"],
-        ),
     ]
+
+
+def chart_server(home: Home, ports: Ports) -> Program:
+    """Serves a folder of charts."""
+    command = [sys.executable, "-m", "http.server", str(ports.charts), "--bind=127.0.0.1", f"--directory={home.charts}"]
+    return Program("charts", command)
 
 
 def supervisor_configuration(home: Home, started: list[Program]) -> str:
@@ -241,7 +242,6 @@ def supervisor_configuration(home: Home, started: list[Program]) -> str:
                     "startsecs": 0,
                     "startretries": 100,
                     "autorestart": "true",
-                    # The cluster is thrown away or lies in etcd: no process has anything to finish first.
                     "stopsignal": "KILL",
                     "stopasgroup": "true",
                     "killasgroup": "true",
@@ -309,8 +309,3 @@ def node(architecture: str) -> dict[str, Any]:
             },
         },
     }
-
-
-def to_json(ports: Ports) -> str:
-    """What `Home.ports` holds."""
-    return json.dumps(vars(ports))

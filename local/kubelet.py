@@ -14,7 +14,7 @@ from lightkube import ApiError, Client, KubeConfig
 from lightkube.resources.core_v1 import Pod
 
 from local import pod_logs
-from local.operator_runner import OPERATOR_LABELS, OperatorRunner
+from local.operator_runner import OPERATOR_LABEL, OperatorRunner
 
 STEP_SECONDS = 0.25
 
@@ -39,7 +39,7 @@ def main() -> None:
             pod = client.get(Pod, name, namespace=namespace).to_dict()
         except ApiError as error:
             raise KeyError(str(error)) from None
-        if OPERATOR_LABELS.items() <= pod["metadata"].get("labels", {}).items():
+        if OPERATOR_LABEL in pod["metadata"].get("labels", {}).items():
             return runner.pods[pod["metadata"]["uid"]].log.read_text(errors="replace")
         return pod_logs.printed(pod, container)
 

@@ -4,7 +4,6 @@ The operator's version is the pod's image tag, its arguments and environment are
 account, so that the chart's roles are put to the test. The pod turns ready when the process answers its probe.
 """
 
-import base64
 import os
 import shutil
 import subprocess
@@ -25,7 +24,7 @@ from lightkube.resources.core_v1 import Pod, PodStatus, ServiceAccountToken
 from local.control_plane import HOME_MARK
 from local.ports import free_ports
 
-OPERATOR_LABELS = {"app.kubernetes.io/component": "kuberay-operator"}
+OPERATOR_LABEL = ("app.kubernetes.io/component", "kuberay-operator")
 TOKEN_SECONDS = 24 * 3600
 LONGEST_BACK_OFF = 10.0
 
@@ -88,7 +87,7 @@ class OperatorRunner:
     def step(self) -> None:
         """Brings processes in line with the operator pods there are now."""
         present: dict[str, Manifest] = {}
-        for found in self.client.list(Pod, namespace="*", labels=OPERATOR_LABELS):  # type: ignore[arg-type]
+        for found in self.client.list(Pod, namespace="*", labels=dict([OPERATOR_LABEL])):
             pod = found.to_dict()
             present[pod["metadata"]["uid"]] = pod
         for uid in self.pods.keys() - present.keys():
@@ -167,10 +166,9 @@ class OperatorRunner:
         wanted = ServiceAccountToken(metadata=ObjectMeta(), spec=asked)
         account = pod["spec"].get("serviceAccountName", "default")
         given = self.client.create(wanted, account, namespace=mine.namespace)
-        assert given.status is not None
         token = mine.folder / "token"
         token.touch(mode=0o600)
-        token.write_text(given.status.token)
+        token.write_text(given.to_dict()["status"]["token"])
         mine.token_written = time.monotonic()
 
     def _kubeconfig(self, mine: OperatorPod) -> str:

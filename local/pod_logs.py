@@ -53,7 +53,7 @@ def server(address: tuple[str, int], certificates: Path, text_of: Callable[[str,
                 case _:
                     self._answer(501, "simulated nodes serve logs and nothing else\n")
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815
 
         def _answer(self, code: int, text: str) -> None:
             body = text.encode()
@@ -63,7 +63,7 @@ def server(address: tuple[str, int], certificates: Path, text_of: Callable[[str,
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Says nothing: a line for every request helps nobody."""
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates / "ca.crt"))

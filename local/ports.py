@@ -11,7 +11,7 @@ PORT_RANGE = range(16000, 30000)
 def free_ports() -> Iterator[int]:
     """Loopback ports that nobody listens on."""
     while True:
-        port = random.choice(PORT_RANGE)
+        port = random.choice(PORT_RANGE)  # noqa: S311
         if is_free(port):
             yield port
 

@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 TERMINAL_SECONDS = 1.0
@@ -17,7 +17,7 @@ def elapsed(seconds: float) -> str:
 
 
 @contextmanager
-def step(label: str) -> Iterator[None]:
+def step(label: str) -> Generator[None]:
     """Shows `label … elapsed` while the body runs: one line rewritten on a terminal, a line now and then in a log."""
     terminal = sys.stderr.isatty()
     started = time.monotonic()

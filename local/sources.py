@@ -194,8 +194,9 @@ def remembered(question: str, find_out: Callable[[], bool]) -> bool:
 
 
 def _answers(address: str) -> bool:
+    request = urllib.request.Request(address, method="HEAD")  # noqa: S310
     try:
-        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=3):
+        with urllib.request.urlopen(request, timeout=3):  # noqa: S310
             return True
     except urllib.error.HTTPError as error:
         return error.code < 500

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -276,7 +276,7 @@ def _go_environment() -> dict[str, str]:
 
 
 @contextmanager
-def building_alone() -> Iterator[None]:
+def building_alone() -> Generator[None]:
     """Lets one run at a time build; the next waits, and says so."""
     folder = cache_folder() / "tools"
     folder.mkdir(parents=True, exist_ok=True)

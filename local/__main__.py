@@ -1,0 +1,144 @@
+"""Ray on Kubernetes on this machine: `python -m local up`, and `down` leaves nothing behind."""
+
+import argparse
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from local import sources, tools
+from local.cluster import LocalCluster, default_home
+from local.errors import LocalError
+from local.kind import KindCluster
+from local.progress import elapsed, step
+from local.stack import LocalStack
+
+PROGRAM = Path(__file__).parent.parent
+ENVIRONMENT = """environment:
+  KUBERAY_CACHE  folder of built tools (default: ~/.cache/kuberay)
+  KUBERAY_HOME   folder of the cluster (default: one for each clone, in the cache)
+  PROVIDER       a pulumi-resource-kubernetes to use
+  CHARTS         a chart repository's address, or a folder of charts
+"""
+
+
+def main() -> None:
+    """Runs one command; what goes wrong is said in a line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local", description=__doc__, epilog=ENVIRONMENT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--home", type=Path, default=default_home(PROGRAM), help="folder of the cluster (default: %(default)s)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("up", help="start a cluster and bring the stack up on it")
+    command.add_argument("--stack", default="dev", help="which Pulumi.<stack>.yaml (default: %(default)s)")
+    command.add_argument(
+        "--nodes", choices=["auto", "simulated", "kind"], default="auto", help="auto, the default: kind where a Docker engine runs"
+    )
+    commands.add_parser("status", help="show the Ray clusters and their pods")
+    commands.add_parser("down", help="destroy the stack, stop every process, remove the files")
+    commands.add_parser("tools", help="find or build every tool, and say where each is")
+    commands.add_parser("doctor", help="say what this machine has and lacks")
+    given = parser.parse_args()
+    try:
+        match given.command:
+            case "up":
+                up(given.home, given.stack, given.nodes)
+            case "status":
+                status(given.home)
+            case "down":
+                down(given.home)
+            case "tools":
+                show_tools()
+            case _:
+                doctor()
+    except LocalError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nstopped; `python -m local down` cleans up")
+
+
+def up(home: Path, stack: str, nodes: str) -> None:
+    """Tools, cluster, stack: each only as far as it is not there yet."""
+    started = time.monotonic()
+    cluster = cluster_in(home)
+    if not cluster.home.supervisor.exists() and (nodes == "kind" or (nodes == "auto" and sources.docker_runs())):
+        cluster = KindCluster(home)
+    print(cluster.sources.table(), flush=True)
+    with step("control plane"):
+        cluster.start()
+    LocalStack(cluster, PROGRAM, stack).up()
+    print()
+    status(home)
+    print(f"Ready after {elapsed(time.monotonic() - started)}. To look around: export KUBECONFIG={cluster.kubeconfig}")
+
+
+def status(home: Path) -> None:
+    """What the guide's last two commands show, and the operator."""
+    cluster = cluster_in(home)
+    if not cluster.running:
+        raise LocalError("no local cluster runs; `python -m local up` starts one")
+    for namespace in sorted({stack.namespace for stack in stacks_of(cluster)}):
+        for question in (
+            ["get", "rayclusters"],
+            ["get", "pods", "-l", "ray.io/cluster"],
+            ["get", "pods", "-l", "app.kubernetes.io/component=kuberay-operator"],
+        ):
+            command = [*question, "-n", namespace]
+            print(f"$ kubectl {' '.join(command)}\n{cluster.kubectl(*command)}")
+
+
+def down(home: Path) -> None:
+    """Works from any state: nothing there, half up, or killed on the way."""
+    cluster = cluster_in(home)
+    for stack in stacks_of(cluster):
+        if not cluster.running:
+            break
+        try:
+            stack.destroy()
+        except LocalError as error:
+            # The cluster goes next, and everything in it.
+            print(f"{error}; the cluster is removed all the same", file=sys.stderr)
+    cluster.stop()
+    print("nothing of the local cluster is left")
+
+
+def cluster_in(home: Path) -> LocalCluster:
+    """The cluster whose files are in this folder, of whichever kind it is."""
+    cluster = LocalCluster(home)
+    if cluster.home.supervisor.exists() and not cluster.home.certificates.exists():
+        return KindCluster(home)
+    return cluster
+
+
+def stacks_of(cluster: LocalCluster) -> list[LocalStack]:
+    """The stacks that were brought up on this cluster."""
+    return [LocalStack(cluster, PROGRAM, folder.name) for folder in sorted(cluster.home.folder.glob("stacks/*"))]
+
+
+def show_tools() -> None:
+    """Builds everything, so that a later `up` is quick."""
+    made = sources.prepare()
+    for name, path in sorted(made.tools.programs.items()):
+        print(f"{name}  {path}")
+    print(f"\n{made.table()}")
+
+
+def doctor() -> None:
+    """One line for each thing that `up` needs or would use."""
+    needed = {"git": "apt install git", "make": "apt install make"}
+    lines = [(name, shutil.which(name) or f"missing: {how}") for name, how in needed.items()]
+    lines.append(("python", sys.version.split()[0] if sys.version_info >= (3, 11) else f"{sys.version.split()[0]} is too old: 3.11"))
+    go = shutil.which("go")
+    minimum = ".".join(map(str, tools.GO_MINIMUM))
+    usable = go and tools.go_version(go) >= tools.GO_MINIMUM
+    lines.append(("go", go if go and usable else f"missing, or older than {minimum}: one is put into the cache"))
+    lines.append(("docker", "an engine runs: kind brings real nodes" if sources.docker_runs() else "no engine: nodes are simulated"))
+    free = shutil.disk_usage(Path.home()).free // 2**30
+    lines.append(("disk", f"{free} GiB free" + ("" if free >= 8 else ": building the tools takes 8")))
+    lines.append(("tools", str(tools.cache_folder())))
+    for name, answer in lines:
+        print(f"  {name:<8}{answer}")
+
+
+if __name__ == "__main__":
+    main()
