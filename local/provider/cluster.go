@@ -25,6 +25,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	cmdutil "k8s.io/kubectl/pkg/cmd/util"
+	"k8s.io/kubectl/pkg/validation"
 )
 
 // cluster is the one connection that all resources share. Nothing is opened
@@ -43,7 +44,7 @@ type cluster struct {
 
 	mu           sync.Mutex
 	capabilities *chartutil.Capabilities
-	factories    map[string]cmdutil.Factory // by namespace
+	factories    map[string]*helmFactory // by namespace
 }
 
 // clusterConfig says where the cluster is.
@@ -132,8 +133,7 @@ func (c *cluster) open() error {
 		return err
 	}
 	c.disco = memory.NewMemCacheClient(c.core.Discovery())
-	c.mapper = &retryingMapper{restmapper.NewDeferredDiscoveryRESTMapper(c.disco)}
-	c.factories = map[string]cmdutil.Factory{}
+	c.mapper = &retryingMapper{restmapper.NewDeferredDiscoveryRESTMapper(c.disco), c.forget}
 	if _, err := c.disco.ServerVersion(); err != nil {
 		return fmt.Errorf("unable to load schema information from the API server: %w", err)
 	}
@@ -145,6 +145,12 @@ func (c *cluster) open() error {
 // a release or from outside of Pulumi.
 type retryingMapper struct {
 	*restmapper.DeferredDiscoveryRESTMapper
+	forget func() // drops what else was learnt of the cluster's kinds
+}
+
+func (m *retryingMapper) Reset() {
+	m.forget()
+	m.DeferredDiscoveryRESTMapper.Reset()
 }
 
 func (m *retryingMapper) RESTMapping(kind schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
@@ -209,15 +215,38 @@ func orDefault(namespace string) string {
 	return namespace
 }
 
-// factory returns Helm's way to the cluster for one namespace. It is shared by
-// the releases in it, so that each schema is fetched once.
-func (c *cluster) factory(namespace string) cmdutil.Factory {
+// factory returns Helm's way to the cluster for one namespace, shared by the
+// releases in it.
+func (c *cluster) factory(namespace string) *helmFactory {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.factories == nil {
+		c.factories = map[string]*helmFactory{}
+	}
 	if c.factories[namespace] == nil {
-		c.factories[namespace] = cmdutil.NewFactory(&clientGetter{cluster: c, namespace: namespace})
+		c.factories[namespace] = &helmFactory{
+			Factory: cmdutil.NewFactory(&clientGetter{cluster: c, namespace: namespace}),
+		}
 	}
 	return c.factories[namespace]
+}
+
+// helmFactory makes a schema validator once. Helm asks for one at each step,
+// and each would parse the OpenAPI document of RayCluster anew.
+type helmFactory struct {
+	cmdutil.Factory
+	validators onceEach[string, validation.Schema]
+}
+
+func (f *helmFactory) Validator(directive string) (validation.Schema, error) {
+	return f.validators.get(directive, func() (validation.Schema, error) { return f.Factory.Validator(directive) })
+}
+
+// forget drops what depends on the kinds the cluster serves.
+func (c *cluster) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.factories, c.capabilities = nil, nil
 }
 
 // helmCapabilities tells charts what the cluster offers, from one look at it.

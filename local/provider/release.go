@@ -504,12 +504,16 @@ func (r *release) postRenderer() (postrender.PostRenderer, error) {
 // helm prepares Helm for one operation in one namespace, on the connection
 // that all share.
 func (p *provider) helm(urn resource.URN, namespace string) (*action.Configuration, error) {
-	log := p.helmLog(urn)
+	status := p.engine.statusOnce(urn)
+	log := helmLog(status)
 	conf := &action.Configuration{
 		RESTClientGetter: &clientGetter{cluster: p.cluster, namespace: namespace},
-		KubeClient:       &kube.Client{Factory: p.cluster.factory(namespace), Log: log, Namespace: namespace},
-		Log:              log,
-		HookOutputFunc:   func(_, _, _ string) io.Writer { return io.Discard },
+		KubeClient: &promptClient{
+			Client: &kube.Client{Factory: p.cluster.factory(namespace), Log: log, Namespace: namespace},
+			ctx:    p.ctx, status: status,
+		},
+		Log:            log,
+		HookOutputFunc: func(_, _, _ string) io.Writer { return io.Discard },
 	}
 	switch p.settings.helmDriver {
 	case "secret", "secrets":
@@ -524,8 +528,7 @@ func (p *provider) helm(urn resource.URN, namespace string) (*action.Configurati
 
 // helmLog turns what Helm logs while it waits, "Deployment is not ready: …",
 // into progress for the user.
-func (p *provider) helmLog(urn resource.URN) action.DebugLog {
-	status := p.engine.statusOnce(urn)
+func helmLog(status func(string)) action.DebugLog {
 	return func(format string, args ...any) {
 		if m := notReady.FindStringSubmatch(fmt.Sprintf(format, args...)); m != nil {
 			status("waiting for " + m[1] + " " + m[2])
