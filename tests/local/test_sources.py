@@ -1,0 +1,37 @@
+"""What is found out about this machine's surroundings is remembered for a day."""
+
+from pathlib import Path
+
+import pytest
+
+from local import sources
+from local.errors import LocalError
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBERAY_CACHE", str(tmp_path))
+
+
+def test_a_slow_question_is_asked_once() -> None:
+    asked: list[str] = []
+
+    def find_out() -> bool:
+        asked.append("asked")
+        return True
+
+    assert sources.remembered("is it there?", find_out)
+    assert sources.remembered("is it there?", find_out)
+    assert len(asked) == 1
+
+
+def test_an_answer_is_forgotten_after_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not sources.remembered("is it there?", lambda: False)
+    monkeypatch.setattr(sources, "REMEMBERED_SECONDS", -1)
+    assert sources.remembered("is it there?", lambda: True)
+
+
+def test_a_provider_that_cannot_be_run_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROVIDER", str(tmp_path / "missing"))
+    with pytest.raises(LocalError, match="missing is not a program"):
+        sources.real_provider()
