@@ -11,7 +11,7 @@ from local.cluster import LocalCluster, default_home
 from local.errors import LocalError
 from local.kind import KindCluster
 from local.progress import elapsed, step
-from local.stack import LocalStack
+from local.stack import LocalStack, kuberay_version
 
 PROGRAM = Path(__file__).parent.parent
 ENVIRONMENT = """environment:
@@ -63,6 +63,7 @@ def up(home: Path, stack: str, nodes: str) -> None:
     cluster = cluster_in(home)
     if not cluster.home.supervisor.exists() and (nodes == "kind" or (nodes == "auto" and sources.docker_runs())):
         cluster = KindCluster(home)
+    cluster.kuberay_versions = [kuberay_version(PROGRAM, stack)]
     print(cluster.sources.table(), flush=True)
     with step("control plane"):
         cluster.start()
@@ -117,7 +118,7 @@ def stacks_of(cluster: LocalCluster) -> list[LocalStack]:
 
 def show_tools() -> None:
     """Builds everything, so that a later `up` is quick."""
-    made = sources.prepare()
+    made = sources.prepare([kuberay_version(PROGRAM, "dev")])
     for name, path in sorted(made.tools.programs.items()):
         print(f"{name}  {path}")
     print(f"\n{made.table()}")

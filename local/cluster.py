@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -39,8 +39,9 @@ class LocalCluster:
         cluster.run_pulumi(["up", "--yes", "--stack", "dev"], folder_of_the_program)
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, kuberay_versions: Sequence[str] = ("1.3.0",)) -> None:
         self.home = Home(home.resolve())
+        self.kuberay_versions = kuberay_versions
 
     def __enter__(self) -> Self:
         try:
@@ -56,7 +57,7 @@ class LocalCluster:
     @cached_property
     def sources(self) -> sources.Sources:
         """The tools, the provider and the charts; found or built when first asked for."""
-        return sources.prepare()
+        return sources.prepare(self.kuberay_versions)
 
     @property
     def kubeconfig(self) -> Path:
@@ -142,7 +143,7 @@ class LocalCluster:
 
     def _supervise(self) -> None:
         """Writes the cluster's files and starts its processes, unless they run."""
-        _ = self.sources
+        self._write_versions()
         if self._supervised():
             return
         self._kill()
@@ -158,6 +159,18 @@ class LocalCluster:
         served = [control_plane.chart_server(self.home, ports)] if isinstance(self.sources.charts, Path) else []
         return [*control_plane.programs(self.home, ports, self.sources.tools), *served]
 
+    def _write_versions(self) -> None:
+        """What another version of KubeRay changes, also on a cluster that runs."""
+        home, made = self.home, self.sources
+        home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        known: dict[str, str] = json.loads(home.operators.read_text()) if home.operators.exists() else {}
+        known |= {version: str(path) for version, path in made.tools.operators.items()}
+        unfinished = home.operators.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(known))
+        unfinished.replace(home.operators)
+        if isinstance(made.charts, Path):
+            _link(home.charts, made.charts)
+
     def _write_files(self) -> None:
         home, made = self.home, self.sources
         for folder in (home.folder, home.logs, home.etcd, home.folder / "state", home.folder / "bin"):
@@ -167,8 +180,6 @@ class LocalCluster:
         self._write_access(ports)
         home.scheduler.write_text(control_plane.scheduler_configuration(home))
         shutil.copy(tools.LOCAL / "stages.yaml", home.stages)
-        if isinstance(made.charts, Path):
-            _link(home.charts, made.charts)
         host = made.tools["pulumi-language-python"]
         programs = [*(made.tools[name] for name in ("pulumi", "kubectl", "helm")), host, host.with_name(f"{host.name}-exec")]
         for program in programs:

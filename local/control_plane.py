@@ -87,6 +87,11 @@ class Home:
         return self.folder / "supervisord.pid"
 
     @property
+    def operators(self) -> Path:
+        """Which operator program plays which version; written anew by each start, also while the cluster runs."""
+        return self.folder / "operators.json"
+
+    @property
     def ports(self) -> Path:
         return self.folder / "ports.json"
 
@@ -110,7 +115,6 @@ def programs(home: Home, ports: Ports, tools: Toolbox) -> list[Program]:
         "HTTPS_PROXY": "http://127.0.0.1:9",
         "NO_PROXY": "127.0.0.1,localhost",
     }
-    operators = [f"--operator={version}={path}" for version, path in tools.operators.items()]
     return [
         Program(
             "etcd",
@@ -196,7 +200,7 @@ def programs(home: Home, ports: Ports, tools: Toolbox) -> list[Program]:
                 f"--port={ports.kubelet}",
                 f"--certificates={certificates}",
                 f"--folder={home.folder / 'operators'}",
-                *operators,
+                f"--operators={home.operators}",
             ],
             {**no_network, "PYTHONPATH": str(Path(__file__).parent.parent)},
         ),

@@ -23,7 +23,7 @@ class KindCluster(LocalCluster):
     @cached_property
     def sources(self) -> sources.Sources:
         """Without the control plane's own programs: kind has its images."""
-        return sources.prepare(simulated=False)
+        return sources.prepare(self.kuberay_versions, simulated=False)
 
     @property
     def settings(self) -> dict[str, str]:

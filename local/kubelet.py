@@ -26,12 +26,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True, help="loopback port on which logs are served")
     parser.add_argument("--certificates", type=Path, required=True)
     parser.add_argument("--folder", type=Path, required=True, help="where operators keep what they need")
-    parser.add_argument("--operator", action="append", default=[], metavar="VERSION=PROGRAM")
+    parser.add_argument("--operators", type=Path, required=True, help="JSON file: the operator program for each version")
     given = parser.parse_args()
 
     client = Client(KubeConfig.from_file(given.kubeconfig), trust_env=False)
-    programs = {version: Path(path) for version, _, path in (operator.partition("=") for operator in given.operator)}
-    runner = OperatorRunner(client, programs, given.folder)
+    runner = OperatorRunner(client, given.operators, given.folder)
     runner.forget_predecessors()
 
     def text_of(namespace: str, name: str, container: str) -> str:

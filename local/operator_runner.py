@@ -4,12 +4,12 @@ The operator's version is the pod's image tag, its arguments and environment are
 account, so that the chart's roles are put to the test. The pod turns ready when the process answers its probe.
 """
 
+import json
 import os
 import shutil
 import subprocess
 import time
 import urllib.request
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -67,11 +67,16 @@ class OperatorPod:
 class OperatorRunner:
     """Keeps one operator process for each operator pod, and tells the API server how it is."""
 
-    def __init__(self, client: Client, programs: Mapping[str, Path], folder: Path) -> None:
+    def __init__(self, client: Client, programs: Path, folder: Path) -> None:
         self.client = client
-        self.programs = programs
+        self._programs = programs
         self.folder = folder
         self.pods: dict[str, OperatorPod] = {}
+
+    @property
+    def programs(self) -> dict[str, Path]:
+        """Version -> program, as of now."""
+        return {version: Path(path) for version, path in json.loads(self._programs.read_text()).items()}
 
     def forget_predecessors(self) -> None:
         """Ends operators that an earlier runner of this cluster left behind when it was killed."""
@@ -114,15 +119,15 @@ class OperatorRunner:
         mine = self.pods[uid]
         container = pod["spec"]["containers"][0]
         version = image_version(container["image"])
-        if version not in self.programs:
-            known = ", ".join(sorted(self.programs))
-            message = f"no operator {version} on this machine, only {known}: add local/tools/kuberay-operator-{version}"
+        programs = self.programs
+        if version not in programs:
+            message = f"no operator {version} was made ready for this cluster, only {', '.join(sorted(programs))}"
             self._report(mine, pod, {"waiting": {"reason": "ErrImagePull", "message": message}}, ready=False)
             return
         if mine.process and (code := mine.process.poll()) is not None:
             self._crashed(mine, pod, code)
         if mine.process is None and time.monotonic() >= mine.start_after:
-            self._start(mine, pod, self.programs[version])
+            self._start(mine, pod, programs[version])
         if mine.process is None:
             return
         if time.monotonic() - mine.token_written > TOKEN_SECONDS / 2:

@@ -8,7 +8,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -48,24 +48,27 @@ class Sources:
         return "\n".join(f"  {part.name:<{width}}  {part.kind:<9}  {part.source}" for part in self.parts)
 
 
-def prepare(simulated: bool = True) -> Sources:
-    """Finds out what can be had, and builds what is missing. `simulated`: nodes by kwok, rather than a cluster by kind."""
+def prepare(versions: Sequence[str], *, simulated: bool = True) -> Sources:
+    """Finds out what can be had, and builds what is missing.
+
+    `versions`: those of KubeRay that will be run. `simulated`: nodes by kwok, rather than a cluster by kind.
+    """
     always = [tools.PULUMI, tools.PYTHON_HOST, tools.KUBERNETES, tools.HELM]
-    wanted = [*always, tools.ETCD, tools.KWOK, *tools.operators()] if simulated else [*always, tools.KIND]
+    operators = [tools.operator(version) for version in versions]
+    wanted = [*always, tools.ETCD, tools.KWOK, *operators] if simulated else [*always, tools.KIND]
     plugin = real_provider()
     toolbox = tools.ensure(wanted if plugin else [*wanted, tools.PROVIDER])
     provider = plugin or toolbox["pulumi-resource-kubernetes"]
-    charts = find_charts(toolbox)
-    return Sources(toolbox, provider, charts, _parts(simulated, provider_is_real=plugin is not None, charts=charts))
+    charts = find_charts(toolbox, operators)
+    return Sources(toolbox, provider, charts, _parts(versions if simulated else [], provider_is_real=plugin is not None, charts=charts))
 
 
-def _parts(simulated: bool, provider_is_real: bool, charts: str | Path) -> list[Part]:
-    operator_versions = ", ".join(tool.version for tool in tools.operators())
+def _parts(simulated: Sequence[str], provider_is_real: bool, charts: str | Path) -> list[Part]:
     if simulated:
         cluster = [
             Part("control plane", "real", f"Kubernetes {tools.KUBERNETES.version}, etcd {tools.ETCD.version}"),
             Part("nodes and pods", "simulated", f"kwok {tools.KWOK.version}: no container runs"),
-            Part("KubeRay operator", "real", f"{operator_versions}, a process beside its simulated pod"),
+            Part("KubeRay operator", "real", f"{', '.join(simulated)}, a process beside its simulated pod"),
         ]
     else:
         cluster = [Part("cluster", "real", f"kind {tools.KIND.version} on this machine's Docker")]
@@ -122,7 +125,7 @@ def _install_plugin(home: Path) -> bool:
             return False
 
 
-def find_charts(toolbox: tools.Toolbox) -> str | Path:
+def find_charts(toolbox: tools.Toolbox, operators: Sequence[tools.Tool]) -> str | Path:
     """The charts of `CHARTS` (a repository's address or a folder), the official repository, or the doubles in this project."""
     if chosen := os.environ.get("CHARTS"):
         if chosen.startswith(("http://", "https://", "oci://")):
@@ -133,7 +136,7 @@ def find_charts(toolbox: tools.Toolbox) -> str | Path:
         return _package(folder, toolbox["helm"])
     if remembered(CHART_REPOSITORY, lambda: _answers(f"{CHART_REPOSITORY}index.yaml")):
         return CHART_REPOSITORY
-    return _doubles(toolbox["helm"])
+    return _doubles(toolbox["helm"], operators)
 
 
 def _package(folder: Path, helm: Path) -> Path:
@@ -156,22 +159,26 @@ def _helm(helm: Path, *arguments: str | Path) -> None:
         raise LocalError(f"helm {arguments[0]} failed: {answer.stderr.strip()}")
 
 
-def _doubles(helm: Path) -> Path:
+def _doubles(helm: Path, operators: Sequence[tools.Tool]) -> Path:
     """The repository made from this project's doubles, made again when one of its files or an operator's pin changes."""
     from local.charts.assemble import assemble
 
     digest = hashlib.sha256()
     for file in sorted((tools.LOCAL / "charts").rglob("*")):
         if file.is_file() and file.suffix != ".pyc":
-            digest.update(str(file).encode() + file.read_bytes())
-    for operator in tools.operators():
+            digest.update(str(file.relative_to(tools.LOCAL)).encode() + file.read_bytes())
+    for operator in operators:
         digest.update(operator.key.encode())
     target = tools.cache_folder() / "charts" / digest.hexdigest()[:12]
     if not (target / "index.yaml").exists():
         go = tools.find_go()
         with tools.building_alone(), step("charts"):
-            for operator in tools.operators():
-                assemble(target, tools.module_folder(operator, go), operator.version, helm)
+            unfinished = target.with_name(f"{target.name}.unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            for operator in operators:
+                assemble(unfinished, tools.module_folder(operator, go), operator.version, helm)
+            if not target.exists():
+                unfinished.rename(target)
     return target
 
 

@@ -62,6 +62,12 @@ class LocalStack:
             self.cluster.run_pulumi(["stack", "init", self.name, "--secrets-provider", "passphrase"], self.copies, quiet=True)
 
 
+def kuberay_version(program: Path, stack: str) -> str:
+    """The version that the stack's settings ask for, or the project's default."""
+    default = _load(program / "Pulumi.yaml").get("config", {}).get("kuberayVersion", {}).get("default", "1.3.0")
+    return (_load(program / f"Pulumi.{stack}.yaml").get("config") or {}).get("kuberay:kuberayVersion", default)
+
+
 def local_config(committed: dict[str, Any], made: dict[str, str], salt: str | None) -> dict[str, Any]:
     """The committed stack file with this machine's values over it, and the salt that secrets of this state were encrypted with."""
     content = committed | {"config": (committed.get("config") or {}) | made}

@@ -146,11 +146,15 @@ PROVIDER = ProviderTool(
 )
 
 
-def operators() -> list[Tool]:
-    """One tool for each KubeRay operator version that has a folder here, oldest first."""
+def operator(version: str) -> Tool:
+    """The KubeRay operator of a version that has a folder here."""
     source = "github.com/ray-project/kuberay/ray-operator"
-    folders = sorted((LOCAL / "tools").glob("kuberay-operator-*"), key=lambda folder: [int(n) for n in re.findall(r"\d+", folder.name)])
-    return [Tool(folder.name.rpartition("-")[0], folder, source, {folder.name: source}) for folder in folders]
+    name = "kuberay-operator"
+    folder = LOCAL / "tools" / f"{name}-{version}"
+    if not folder.is_dir():
+        known = ", ".join(sorted(found.name.removeprefix(f"{name}-") for found in folder.parent.glob(f"{name}-*")))
+        raise LocalError(f"KubeRay {version} cannot be run on this machine, only {known}: local/tools has a folder for each")
+    return Tool(name, folder, source, {folder.name: source})
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def test_the_version_is_the_one_that_go_mod_pins(tool: Tool) -> None:
 
 
 def test_every_tool_of_this_project_has_a_version() -> None:
-    every = [tools.PULUMI, tools.PYTHON_HOST, tools.KUBERNETES, tools.ETCD, tools.KWOK, tools.HELM, tools.KIND, *tools.operators()]
+    every = [tools.PULUMI, tools.PYTHON_HOST, tools.KUBERNETES, tools.ETCD, tools.KWOK, tools.HELM, tools.KIND, tools.operator("1.3.0")]
     assert all(tool.version[0].isdigit() for tool in every)
 
 
@@ -81,3 +81,8 @@ def test_a_copy_on_the_path_is_used_only_at_the_pinned_version(tool: Tool, tmp_p
         program.write_text(f"#!/bin/sh\necho {answer}\n")
         program.chmod(0o755)
         assert bool(tools.on_path(asked)) is used, answer
+
+
+def test_an_operator_version_without_a_folder_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(LocalError, match=r"KubeRay 0\.9\.0 cannot be run on this machine, only 1\.3\.0"):
+        tools.operator("0.9.0")
