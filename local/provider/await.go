@@ -78,10 +78,11 @@ func (p *provider) awaitReady(
 	return last, unready
 }
 
-// readiness judges an object once, for a refresh.
+// readiness judges a workload once, for a refresh.
 func (p *provider) readiness(inputs, live *unstructured.Unstructured) error {
-	ready := kindReady(live.GroupVersionKind().GroupKind())
-	if ready == nil || inputs.GetAnnotations()[skipAwait] == "true" {
+	kind := live.GroupVersionKind().GroupKind()
+	ready := kindReady(kind)
+	if ready == nil || kind.Group == "" || inputs.GetAnnotations()[skipAwait] == "true" {
 		return nil
 	}
 	if done, progress, _ := ready(live); !done {
