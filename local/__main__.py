@@ -67,7 +67,10 @@ def up(home: Path, stack: str, nodes: str) -> None:
     print(cluster.sources.table(), flush=True)
     with step("control plane"):
         cluster.start()
-    LocalStack(cluster, PROGRAM, stack).up()
+    try:
+        LocalStack(cluster, PROGRAM, stack).up()
+    except LocalError as error:
+        raise LocalError(f"{error}; `python -m local up` goes on from here, after `python -m local down` it starts afresh") from None
     print()
     status(home)
     print(f"Ready after {elapsed(time.monotonic() - started)}. To look around: export KUBECONFIG={cluster.kubeconfig}")

@@ -39,9 +39,10 @@ class LocalCluster:
         cluster.run_pulumi(["up", "--yes", "--stack", "dev"], folder_of_the_program)
     """
 
-    def __init__(self, home: Path, kuberay_versions: Sequence[str] = ("1.3.0",)) -> None:
+    def __init__(self, home: Path, kuberay_versions: Sequence[str] = ("1.3.0",), *, node_cpu: int = 16, node_memory: str = "64Gi") -> None:
         self.home = Home(home.resolve())
         self.kuberay_versions = kuberay_versions
+        self.node_room = {"cpu": str(node_cpu), "memory": node_memory}
 
     def __enter__(self) -> Self:
         try:
@@ -90,7 +91,7 @@ class LocalCluster:
         self._wait("the API server", self._api_is_ready)
         client = self.client()
         for architecture in ARCHITECTURES:
-            node = control_plane.node(architecture)
+            node = control_plane.node(architecture, self.node_room)
             for kind in (Node, NodeStatus):
                 client.patch(kind, node["metadata"]["name"], node, patch_type=PatchType.APPLY, field_manager="local", force=True)
         self._wait("the nodes", lambda: all(_is_ready(node) for node in client.list(Node)))
@@ -104,7 +105,8 @@ class LocalCluster:
 
     def processes(self) -> list[psutil.Process]:
         """Every process of this cluster, whoever its parent is by now."""
-        return [process for process in psutil.process_iter() if _home_of(process) == str(self.home.folder)]
+        mine = (process for process in psutil.process_iter() if process.pid != os.getpid())
+        return [process for process in mine if _home_of(process) == str(self.home.folder)]
 
     def pulumi_env(self) -> dict[str, str]:
         """The environment in which `pulumi` works against this cluster, on state kept in its folder, untouched by the user's set-up."""
@@ -113,6 +115,7 @@ class LocalCluster:
         return _plain_environment() | {
             "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "KUBECONFIG": str(self.kubeconfig),
+            HOME_MARK: str(self.home.folder),
             "PULUMI_HOME": str(home / "pulumi"),
             "PULUMI_BACKEND_URL": f"file://{home / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": os.environ.get("PULUMI_CONFIG_PASSPHRASE", "local"),
@@ -127,11 +130,17 @@ class LocalCluster:
     def run_pulumi(self, arguments: list[str], folder: Path, *, quiet: bool = False) -> str:
         """Runs `pulumi` in a folder. `quiet`: its output is returned, and shown only when it fails; else it goes to the terminal."""
         command = [str(self.home.folder / "bin/pulumi"), *arguments, "--non-interactive"]
-        answer = subprocess.run(command, cwd=folder, env=self.pulumi_env(), capture_output=quiet, text=True, check=False)
-        if answer.returncode:
-            output = f":\n{answer.stdout}{answer.stderr}" if quiet else ""
-            raise LocalError(f"pulumi {' '.join(arguments)} failed{output}")
-        return answer.stdout if quiet else ""
+        pipe = subprocess.PIPE if quiet else None
+        with subprocess.Popen(command, cwd=folder, env=self.pulumi_env(), stdout=pipe, stderr=pipe, text=True) as pulumi:
+            try:
+                output, errors = pulumi.communicate()
+            except KeyboardInterrupt:
+                # The terminal has told Pulumi as well: it ends its step and frees the stack, given the time.
+                pulumi.wait()
+                raise
+        if pulumi.returncode:
+            raise LocalError(f"pulumi {' '.join(arguments[:1])} failed" + (f":\n{output}{errors}" if quiet else ""))
+        return output if quiet else ""
 
     def kubectl(self, *arguments: str) -> str:
         """What `kubectl` prints."""

@@ -291,10 +291,10 @@ def scheduler_configuration(home: Home) -> str:
     )
 
 
-def node(architecture: str) -> dict[str, Any]:
+def node(architecture: str, room: Mapping[str, str]) -> dict[str, Any]:
     """A simulated node; kwok fills in the rest of its status."""
     name = f"node-{architecture}"
-    room = {"cpu": "16", "memory": "64Gi", "pods": "1000", "ephemeral-storage": "500Gi"}
+    capacity = {"pods": "1000", "ephemeral-storage": "500Gi", **room}
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -303,8 +303,8 @@ def node(architecture: str) -> dict[str, Any]:
             "labels": {"kubernetes.io/arch": architecture, "kubernetes.io/os": "linux", "kubernetes.io/hostname": name},
         },
         "status": {
-            "capacity": room,
-            "allocatable": room,
+            "capacity": capacity,
+            "allocatable": capacity,
             "nodeInfo": {
                 "architecture": architecture,
                 "operatingSystem": "linux",

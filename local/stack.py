@@ -33,11 +33,20 @@ class LocalStack:
     def up(self) -> None:
         """Makes the stack when it is not there, and brings it up."""
         self._write_config()
+        self._unlock()
         self.cluster.run_pulumi(["up", "--yes", "--skip-preview", *self._arguments], self.program)
 
     def destroy(self) -> None:
         """Takes everything in the stack away again."""
+        self._unlock()
         self.cluster.run_pulumi(["destroy", "--yes", "--skip-preview", *self._arguments], self.program)
+
+    def _unlock(self) -> None:
+        """Frees the stack of a run that was killed."""
+        locked = any((self.cluster.home.folder / "state/.pulumi/locks").rglob("*.json"))
+        running = any(process.name() == "pulumi" for process in self.cluster.processes())
+        if locked and not running:
+            self.cluster.run_pulumi(["cancel", "--yes", "--stack", self.name], self.copies, quiet=True)
 
     @property
     def _arguments(self) -> list[str]:
