@@ -20,6 +20,8 @@ _IMAGE_WILL_NOT_COME = re.compile(
     r"|does not exist|invalid reference|authentication required",
     re.IGNORECASE,
 )
+#: What the scheduler adds about claims and preemption says nothing about the want.
+_PREEMPTION = re.compile(r"\.? (?:no new claims to deallocate|preemption: )")
 _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
 
 
@@ -59,7 +61,8 @@ def pod_trouble(pod: Object) -> Trouble | None:
     status: Object = pod.get("status") or {}
     for condition in _conditions(pod):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return Trouble(name, f"unschedulable: {_flat(condition.get('message') or condition.get('reason'))}", unschedulable=True)
+            message = _flat(condition.get("message") or condition.get("reason"))
+            return Trouble(name, f"unschedulable: {_PREEMPTION.split(message)[0]}", unschedulable=True)
     if status.get("phase") == "Failed":
         return Trouble(name, f"failed: {_flat(status.get('message') or status.get('reason') or 'no reason given')}")
     containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from httpx2 import HTTPStatusError
 from lightkube import ApiError, AsyncClient
 from lightkube.generic_resource import create_global_resource, create_namespaced_resource
 from lightkube.operators import exists
@@ -216,7 +217,8 @@ async def wait_for_group(wait: GroupWait, report: Report) -> None:
             unwanted = _unwanted(wait, pods, group)
             for pod in unwanted:
                 await _delete(view.client, pod, wait.namespace, deleted)
-            alive = [pod for pod in group if not is_over(pod)]
+            # What is wrong with a pod that is being replaced does not matter any more.
+            alive = [pod for pod in group if not is_over(pod) and pod not in unwanted]
             ready = [pod for pod in alive if is_ready(pod)]
             if not unwanted and view.ray_cluster(wait.cluster) and len(alive) == len(ready) == wait.pods:
                 return
@@ -267,7 +269,7 @@ async def _trouble(
     view: NamespaceView, wait: GroupWait, pods: list[Object], alive: list[Object], diagnoser: "_Diagnoser"
 ) -> Trouble | None:
     # What old pods still hold may be all that new ones lack: nothing about room is certain until they are gone.
-    room_may_come = len(pods) != len(view.pods(wait.cluster))
+    room_may_come = len(pods) != len(view.pods(wait.cluster)) or any(pod not in alive for pod in pods if _group(pod) == wait.group)
     troubles = [t for pod in alive if not is_ready(pod) and (t := await diagnoser.look_at(pod, room_may_come=room_may_come))]
     troubles.sort(key=lambda trouble: not trouble.certain)
     if troubles:
@@ -338,8 +340,8 @@ class _Diagnoser:
         for autoscaler in (self._cluster_autoscaler, self._karpenter):
             try:
                 await autoscaler()
-            except ApiError as error:
-                if error.status.code != 404:
+            except HTTPStatusError as error:  # An unknown API group is answered with plain text, which makes no ApiError.
+                if error.response.status_code != 404:
                     return True
             else:
                 return True

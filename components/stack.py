@@ -1,9 +1,13 @@
 """The settings of the stack that Pulumi is running."""
 
+import os
+import signal
 from pathlib import Path
 
 import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
+from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.settings import get_monitor
 
 from components.config import SettingsError, load_settings
 from components.settings import StackSettings
@@ -14,6 +18,9 @@ PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 
 def stack_settings() -> StackSettings:
     """The stack's settings; anything wrong with them ends the program before it registers a resource, one line a problem."""
+    if not isinstance(get_monitor(), MockMonitor):
+        # When a resource fails, the engine interrupts the program; Python's traceback would bury the cause that was just printed.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     try:
         return load_settings(get_config_env(), secret_keys=get_config_secret_keys_env(), project_folder=PROJECT_FOLDER)
     except SettingsError as error:

@@ -13,6 +13,8 @@ class Bad:
     """Keys of the stack's config without the project's prefix; maps and lists as YAML has them."""
     says: tuple[str, ...]
     """What the error line must contain."""
+    cli_says: tuple[str, ...] | None = None
+    """The same, where the CLI refuses it by the types in Pulumi.yaml before the program runs."""
 
 
 def cluster(**settings: Any) -> dict[str, Any]:
@@ -45,9 +47,16 @@ BAD_SETTINGS = [
     Bad("toleration key misspelt", head(tolerations=[{"kye": "gpu"}]), (f"{HEAD}.tolerations.0.kye", "'key'")),
     Bad("volume source unknown", head(volumes=[{"name": "data", "pvc": {}}]), (f"{HEAD}.volumes.0.pvc", "persistentVolumeClaim")),
     # Types
-    Bad("timeout is a word", {"timeoutSeconds": "soon"}, ("kuberay:timeoutSeconds", '"soon"', "")),
+    Bad(
+        "timeout is a word",
+        {"timeoutSeconds": "soon"},
+        ("kuberay:timeoutSeconds", '"soon"', "whole number"),
+        ("'timeoutSeconds' must be of type 'integer'",),
+    ),
     Bad("timeout too short", {"timeoutSeconds": 5}, ("kuberay:timeoutSeconds", "5", "greater than or equal to 10")),
-    Bad("clusters is a list", {"clusters": ["raycluster"]}, ("kuberay:clusters", "")),
+    Bad(
+        "clusters is a list", {"clusters": ["raycluster"]}, ("kuberay:clusters", "must be a map"), ("'clusters' must be of type 'object'",)
+    ),
     Bad("head is text", cluster(head="2G"), (HEAD, '"2G"', "must be a map with keys of: accelerator")),
     Bad("replicas is a fraction", worker(replicas=1.5), (f"{WORKER}.replicas", "1.5", "whole number")),
     Bad("replicas is negative", worker(replicas=-1), (f"{WORKER}.replicas", "-1", "greater than or equal to 0")),
