@@ -100,7 +100,7 @@ class LocalCluster:
     def stop(self, keep: bool = False) -> None:
         """Ends every process of this cluster, also those of a start that was killed, and removes its files unless they are kept."""
         self._kill()
-        if not keep:
+        if not keep and self.home.operators.exists():
             shutil.rmtree(self.home.folder, ignore_errors=True)
 
     def processes(self) -> list[psutil.Process]:
@@ -172,6 +172,9 @@ class LocalCluster:
         """What another version of KubeRay changes, also on a cluster that runs."""
         home, made = self.home, self.sources
         home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not home.operators.exists() and any(home.folder.iterdir()):
+            # `stop` removes the whole folder: it had better be one of our own.
+            raise LocalError(f"{home.folder} holds other files already; choose an empty folder for the cluster")
         known: dict[str, str] = json.loads(home.operators.read_text()) if home.operators.exists() else {}
         known |= {version: str(path) for version, path in made.tools.operators.items()}
         unfinished = home.operators.with_suffix(".unfinished")

@@ -200,6 +200,10 @@ def ensure(tools: Iterable[Tool]) -> Toolbox:
 
 def on_path(tool: Tool) -> dict[str, Path]:
     """The tool's programs on PATH, if they are exactly the pinned version."""
+    if tool is PYTHON_HOST:
+        # Each release of the CLI brings its own, which goes before the pinned one.
+        pulumi = on_path(PULUMI).get("pulumi")
+        return {tool.name: pulumi.resolve().with_name(tool.name)} if pulumi else {}
     located = {name: Path(path) for name in tool.programs if (path := shutil.which(name))}
     if not tool.answers or len(located) < len(tool.programs):
         return {}

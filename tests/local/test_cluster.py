@@ -184,3 +184,10 @@ def mentioning(folder: Path) -> list[str]:
     """The command lines of every process on this machine that names the folder."""
     lines = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
     return [line for line in lines if str(folder) in line]
+
+
+def test_a_folder_with_other_files_is_refused_and_never_removed(tmp_path: Path) -> None:
+    (tmp_path / "letters").write_text("keep me")
+    with pytest.raises(LocalError, match="holds other files already"), LocalCluster(tmp_path):
+        pass
+    assert (tmp_path / "letters").read_text() == "keep me"
