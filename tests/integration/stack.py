@@ -50,7 +50,7 @@ class Stack:
     def __init__(self, cluster: LocalCluster, name: str, folder: Path) -> None:
         self.cluster = cluster
         self.name = name
-        self._config_file = folder / f"Pulumi.{name}.yaml"
+        self.config_file = folder / f"Pulumi.{name}.yaml"
         # `stack init` writes the stack's salt beside Pulumi.yaml: beside a copy here.
         shutil.copy(ROOT / "Pulumi.yaml", folder)
         self._run(["pulumi", "stack", "init", name, "--secrets-provider", "passphrase", "--non-interactive"], folder)
@@ -61,9 +61,9 @@ class Stack:
         config = {"kuberay:chartRepository": self.cluster.charts_url, "kuberay:timeoutSeconds": 90}
         config |= {f"kuberay:{key}": value for key, value in settings.items()}
         config["kubernetes:kubeconfig"] = str(self.cluster.kubeconfig)
-        salt = yaml.safe_load(self._config_file.read_text()) if self._config_file.exists() else {}
+        salt = yaml.safe_load(self.config_file.read_text()) if self.config_file.exists() else {}
         kept = {key: value for key, value in salt.items() if key != "config"}
-        self._config_file.write_text(yaml.safe_dump({"config": config, **kept}))
+        self.config_file.write_text(yaml.safe_dump({"config": config, **kept}))
 
     def up(self) -> Run:
         return self._pulumi("up", "--yes", "--skip-preview", check=False)
@@ -101,7 +101,7 @@ class Stack:
 
     def _pulumi(self, *arguments: str, check: bool = True) -> Run:
         # `stack …` and `cancel` read no settings and take no config file.
-        config = ["--config-file", str(self._config_file)] if arguments[0] in ("up", "preview", "destroy", "refresh") else []
+        config = ["--config-file", str(self.config_file)] if arguments[0] in ("up", "preview", "destroy", "refresh") else []
         return self._run(self.command(*arguments, *config), ROOT, check=check)
 
     def _run(self, command: list[str], folder: Path, *, check: bool = True) -> Run:
