@@ -7,7 +7,8 @@ from typing import Any
 from components.charts import CHART_KEYS, unknown_keys
 from components.images import split_reference
 from components.quantities import parse_quantity
-from components.settings import ClusterSettings, DefaultWorkerGroupSettings, GroupSettings, StackSettings, WorkerGroupSettings
+from components.settings.cluster import ClusterSettings, DefaultWorkerGroupSettings, GroupSettings, WorkerGroupSettings
+from components.settings.stack import StackSettings
 from components.spelling import did_you_mean
 from components.values import cluster_resource_name, group_architecture
 

@@ -10,7 +10,7 @@ from components.charts import chart_source
 from components.namespace import Namespace
 from components.operator import Operator
 from components.readiness import HEAD_GROUP, GroupWait, old_pods, wait_for_group
-from components.settings import StackSettings
+from components.settings.stack import StackSettings
 from components.stack import PROJECT_FOLDER
 from components.values import ClusterPlan, PodGroup, plan_cluster
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from components.checks import Problem, cross_checks
-from components.settings import StackSettings
+from components.settings.stack import StackSettings
 from components.spelling import did_you_mean
 
 PROJECT = "kuberay"

@@ -3,7 +3,7 @@
 import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
 
-from components.settings import StackSettings
+from components.settings.stack import StackSettings
 
 
 class Namespace(pulumi.ComponentResource):

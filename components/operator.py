@@ -7,7 +7,7 @@ from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 from components.charts import chart_source
 from components.namespace import Namespace
 from components.readiness import DeploymentWait, wait_for_deployment
-from components.settings import StackSettings
+from components.settings.stack import StackSettings
 from components.stack import PROJECT_FOLDER
 from components.values import operator_fingerprint, operator_values
 

@@ -10,7 +10,7 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import get_monitor
 
 from components.config import SettingsError, load_settings
-from components.settings import StackSettings
+from components.settings.stack import StackSettings
 
 #: The folder of Pulumi.yaml: values files and local charts are relative to it.
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent

@@ -13,7 +13,10 @@ from typing import Any
 
 from components.images import NODE_ARCHITECTURE, Architecture, Image, ray_image
 from components.quantities import add_quantities
-from components.settings import ClusterSettings, GroupSettings, Settings, StackSettings, WorkerGroupSettings, merge
+from components.settings.base import Settings
+from components.settings.cluster import ClusterSettings, GroupSettings, WorkerGroupSettings
+from components.settings.overrides import merge
+from components.settings.stack import StackSettings
 
 Values = dict[str, Any]
 

@@ -15,17 +15,17 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from components.config import PROJECT
-from components.settings import (
-    ChartOverrides,
+from components.settings.base import Settings
+from components.settings.cluster import (
     ClusterSettings,
     DefaultWorkerGroupSettings,
     GroupSettings,
     HeadSettings,
-    OperatorSettings,
-    Settings,
-    StackSettings,
     WorkerGroupSettings,
 )
+from components.settings.operator import OperatorSettings
+from components.settings.overrides import ChartOverrides
+from components.settings.stack import StackSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -46,7 +46,7 @@ def settings_reference() -> str:
     lines = [
         "# Settings",
         "",
-        "Made from `components/settings.py` by `make docs`; edit it there.",
+        "Made from `components/settings/` by `make docs`; edit it there.",
         "",
         f"Every key stands in `Pulumi.<stack>.yaml` below `config:` as `{PROJECT}:<key>`. Unknown and misspelt keys are refused, with the",
         "nearest right name. Editors complete them through `docs/stack.schema.json` (see the first line of `Pulumi.dev.yaml`).",
@@ -108,7 +108,7 @@ def project_file() -> str:
         "config": config,
     }
     text = yaml.safe_dump(project, sort_keys=False, width=140, allow_unicode=True)
-    return "# Made from components/settings.py by `make docs`; edit the settings there.\n" + text
+    return "# Made from components/settings/ by `make docs`; edit the settings there.\n" + text
 
 
 FILES = {"docs/settings.md": settings_reference, "docs/stack.schema.json": stack_schema, "Pulumi.yaml": project_file}
