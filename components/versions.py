@@ -1,0 +1,102 @@
+"""Versions of KubeRay and Ray: which there are, how they compare, and what needs which.
+
+A setting that a chosen version cannot honour is refused by name, with the version that can:
+
+    if problem := lacking("token authentication", kuberay=settings.kuberay_version, ray=settings.ray_version):
+        yield Problem((*here, "auth"), value, problem)
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+KubeRayVersion = Literal[
+    "1.3.0", "1.3.1", "1.3.2", "1.4.0", "1.4.1", "1.4.2", "1.5.0", "1.5.1", "1.5.2", "1.6.0", "1.6.1", "1.6.2", "1.7.0"
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The first versions that honour something; empty where any will do."""
+
+    kuberay: str = ""
+    ray: str = ""
+
+
+Feature = Literal[
+    "autoscaler v2",
+    "token authentication",
+    "own token Secret",
+    "Recreate by KubeRay",
+    "group labels and resources",
+    "gcsFaultTolerance chart values",
+    "gcsFaultTolerance on a volume",
+    "NetworkPolicy by KubeRay",
+    "deletionStrategy",
+    "deletionStrategy on jobDeploymentStatus",
+    "preRunningDeadlineSeconds",
+    "SidecarMode",
+    "RayCronJob",
+    "RayCronJob timeZone",
+    "clusterUpgradeOptions",
+    "rayClusterDeletionDelaySeconds",
+    "RayService suspend",
+    "operator replicas",
+]
+
+#: Read from the CRDs and charts of each version (ray-operator/config/crd/bases, helm-chart).
+NEEDS: Final[Mapping[Feature, Needs]] = {
+    # RayCluster
+    "autoscaler v2": Needs(kuberay="1.4.0", ray="2.10.0"),  # autoscalerOptions.version
+    "token authentication": Needs(kuberay="1.5.1", ray="2.52.0"),  # authOptions
+    "own token Secret": Needs(kuberay="1.6.0", ray="2.52.0"),  # authOptions.secretName, enableK8sTokenAuth
+    "Recreate by KubeRay": Needs(kuberay="1.6.0"),  # spec.upgradeStrategy
+    "group labels and resources": Needs(kuberay="1.5.0"),  # headGroupSpec.labels, workerGroupSpecs[].resources
+    # gcsFaultToleranceOptions is in the CRD of 1.3.0 already; the ray-cluster chart writes it from 1.5 on.
+    "gcsFaultTolerance chart values": Needs(kuberay="1.5.0"),
+    "gcsFaultTolerance on a volume": Needs(kuberay="1.7.0"),  # gcsFaultToleranceOptions.backend rocksdb, .storage
+    "NetworkPolicy by KubeRay": Needs(kuberay="1.7.0"),  # spec.networkPolicy
+    # RayJob. deletionPolicy of 1.3 and 1.4 (feature gate RayJobDeletionPolicy) went when 1.5 brought deletionStrategy.
+    "deletionStrategy": Needs(kuberay="1.5.0"),
+    "deletionStrategy on jobDeploymentStatus": Needs(kuberay="1.6.0"),
+    "preRunningDeadlineSeconds": Needs(kuberay="1.6.0"),
+    "SidecarMode": Needs(kuberay="1.5.0"),  # submissionMode
+    # RayCronJob
+    "RayCronJob": Needs(kuberay="1.6.0"),
+    "RayCronJob timeZone": Needs(kuberay="1.7.0"),
+    # RayService
+    "clusterUpgradeOptions": Needs(kuberay="1.5.0"),  # upgradeStrategy NewClusterWithIncrementalUpgrade
+    "rayClusterDeletionDelaySeconds": Needs(kuberay="1.5.0"),
+    "RayService suspend": Needs(kuberay="1.7.0"),
+    # Operator chart
+    "operator replicas": Needs(kuberay="1.5.0"),
+}
+
+
+def number(version: str) -> tuple[int, ...]:
+    """``(2, 46, 0)`` for ``2.46.0``; a nightly or release candidate counts as its release."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def at_least(version: str, first: str) -> bool:
+    """Whether a version is ``first`` or later."""
+    return number(version) >= number(first)
+
+
+def lacking(feature: Feature, *, kuberay: str, ray: str | None = None) -> str | None:
+    """What the chosen versions lack for a feature, as the end of an error line; nothing where they have it.
+
+    ``ray`` is left out where the setting does not depend on it, or where nobody can know it.
+    """
+    needs = NEEDS[feature]
+    chosen = [
+        (name, setting, version, first)
+        for name, setting, version, first in (("KubeRay", "kuberayVersion", kuberay, needs.kuberay), ("Ray", "rayVersion", ray, needs.ray))
+        if version and first and not at_least(version, first)
+    ]
+    if not chosen:
+        return None
+    first_versions = " and ".join(f"{name} {first} or later" for name, _, _, first in chosen)
+    here = ", ".join(f"{setting} is {version}" for _, setting, version, _ in chosen)
+    return f"needs {first_versions}; {here}"
