@@ -1,7 +1,8 @@
 """The namespace that everything lives in."""
 
+from importlib.metadata import version
+
 import pulumi
-from pulumi_kubernetes.apiextensions import CustomResource
 
 from components.settings.stack import StackSettings
 
@@ -15,13 +16,13 @@ class Namespace(pulumi.ComponentResource):
         super().__init__("kuberay:components:Namespace", settings.namespace, None, opts)
         self.name = pulumi.Output.from_input(settings.namespace)
         if settings.create_namespace:
-            # By its kind: importing pulumi_kubernetes.core.v1 for the typed class costs every preview 0.25 s.
-            namespace = CustomResource(
+            # By its token: importing pulumi_kubernetes.core.v1 for the typed class costs every preview 0.25 s, and the provider takes
+            # no apiextensions.CustomResource of the core group. The version is that of the other resources: else a second provider runs.
+            namespace = pulumi.CustomResource(
+                "kubernetes:core/v1:Namespace",
                 settings.namespace,
-                api_version="v1",
-                kind="Namespace",
-                metadata={"name": settings.namespace},
-                opts=pulumi.ResourceOptions(parent=self),
+                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": settings.namespace}},
+                pulumi.ResourceOptions(parent=self, version=version("pulumi-kubernetes")),
             )
             self.name = pulumi.Output.all(settings.namespace, namespace.urn).apply(lambda made: str(made[0]))
         self.register_outputs({"name": self.name})
