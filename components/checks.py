@@ -7,7 +7,7 @@ from typing import Any
 from components.charts import CHART_KEYS, unknown_keys
 from components.images import split_reference
 from components.quantities import parse_quantity
-from components.settings.cluster import ClusterSettings, DefaultWorkerGroupSettings, GroupSettings, WorkerGroupSettings
+from components.settings.cluster import DefaultWorkerGroupSettings, GroupSettings, RayClusterSettings, WorkerGroupSettings
 from components.settings.stack import StackSettings
 from components.spelling import did_you_mean
 from components.values import cluster_resource_name, group_architecture
@@ -52,7 +52,7 @@ def cross_checks(settings: StackSettings) -> Iterator[Problem]:
         yield from _cluster_checks(settings, here, cluster)
 
 
-def _cluster_checks(settings: StackSettings, here: tuple[str, ...], cluster: ClusterSettings) -> Iterator[Problem]:
+def _cluster_checks(settings: StackSettings, here: tuple[str, ...], cluster: RayClusterSettings) -> Iterator[Problem]:
     keys = CHART_KEYS["ray-cluster"][settings.kuberay_version]
     unknown = list(unknown_keys(cluster.values, keys))
     for path, message in unknown:
@@ -75,7 +75,7 @@ def _cluster_checks(settings: StackSettings, here: tuple[str, ...], cluster: Clu
             yield Problem((*here, "additionalWorkerGroups", name), name, "is kept for the head pod; choose another name")
 
 
-def _group_checks(settings: StackSettings, cluster: ClusterSettings, here: tuple[str, ...], group: GroupSettings) -> Iterator[Problem]:
+def _group_checks(settings: StackSettings, cluster: RayClusterSettings, here: tuple[str, ...], group: GroupSettings) -> Iterator[Problem]:
     for key, request, limit in (
         ("cpuRequest", group.cpu_request, group.cpu),
         ("memoryRequest", group.memory_request, group.memory),
@@ -118,7 +118,7 @@ def _group_checks(settings: StackSettings, cluster: ClusterSettings, here: tuple
 
 
 def _image_checks(
-    settings: StackSettings, cluster: ClusterSettings, here: tuple[str, ...], groups: dict[tuple[str, ...], GroupSettings]
+    settings: StackSettings, cluster: RayClusterSettings, here: tuple[str, ...], groups: dict[tuple[str, ...], GroupSettings]
 ) -> Iterator[Problem]:
     """An own image whose tag says aarch64 cannot start on x86 nodes; each such setting is named once, with the first group it fails."""
     named: set[tuple[str, ...]] = set()

@@ -14,7 +14,7 @@ from typing import Any
 from components.images import NODE_ARCHITECTURE, Architecture, Image, ray_image
 from components.quantities import add_quantities
 from components.settings.base import Settings
-from components.settings.cluster import ClusterSettings, GroupSettings, WorkerGroupSettings
+from components.settings.cluster import GroupSettings, RayClusterSettings, WorkerGroupSettings
 from components.settings.overrides import merge
 from components.settings.stack import StackSettings
 
@@ -110,7 +110,11 @@ def operator_fingerprint(settings: StackSettings) -> str:
 
 def plan_cluster(settings: StackSettings, release: str) -> ClusterPlan:
     """One of the stack's Ray clusters as the ``ray-cluster`` chart takes it."""
-    cluster = settings.clusters[release]
+    return plan_ray_cluster(settings, release, settings.clusters[release])
+
+
+def plan_ray_cluster(settings: StackSettings, release: str, cluster: RayClusterSettings) -> ClusterPlan:
+    """Any Ray cluster, also one that KubeRay makes for a job or a service: as if the chart rendered it for a release of this name."""
     values = copy.deepcopy(merge(_cluster_values(settings, release, cluster), cluster.values))
     groups: list[PodGroup] = []
     for name, group in _group_values(values).items():
@@ -138,12 +142,12 @@ def cluster_resource_name(release: str, values: Mapping[str, Any]) -> str:
     return release if suffix in release else f"{release}-{suffix}"
 
 
-def group_architecture(settings: StackSettings, cluster: ClusterSettings, group: GroupSettings) -> Architecture:
+def group_architecture(settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings) -> Architecture:
     """The architecture of a group's pods: its own, else the cluster's, else the stack's."""
     return group.architecture or cluster.architecture or settings.architecture
 
 
-def _cluster_values(settings: StackSettings, release: str, cluster: ClusterSettings) -> Values:
+def _cluster_values(settings: StackSettings, release: str, cluster: RayClusterSettings) -> Values:
     def image_of(group: GroupSettings) -> Image:
         return ray_image(
             ray_version=cluster.ray_version or settings.ray_version,

@@ -21,6 +21,7 @@ from components.settings.cluster import (
     DefaultWorkerGroupSettings,
     GroupSettings,
     HeadSettings,
+    RayClusterSettings,
     WorkerGroupSettings,
 )
 from components.settings.operator import OperatorSettings
@@ -33,7 +34,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SECTIONS: list[tuple[str, type[Settings]]] = [
     ("Stack", StackSettings),
     ("`operator`", OperatorSettings),
-    ("`clusters.<name>`", ClusterSettings),
+    ("`clusters.<name>`", RayClusterSettings),
+    ("`clusters.<name>`, further", ClusterSettings),
     ("`head`, `worker` and each of `additionalWorkerGroups`", GroupSettings),
     ("`worker` and each of `additionalWorkerGroups`", WorkerGroupSettings),
     ("`worker`", DefaultWorkerGroupSettings),
@@ -115,11 +117,9 @@ FILES = {"docs/settings.md": settings_reference, "docs/stack.schema.json": stack
 
 
 def _own_fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-    shared = {ClusterSettings: ChartOverrides, OperatorSettings: ChartOverrides}
-    for parent in (shared.get(model), model.__base__):  # pyright: ignore[reportArgumentType]
-        if parent is not None and parent is not Settings and issubclass(parent, BaseModel):
-            return iter([(n, f) for n, f in model.model_fields.items() if n not in parent.model_fields])
-    return iter(model.model_fields.items())
+    parent = model.__base__
+    inherited = parent.model_fields if parent is not None and issubclass(parent, BaseModel) else {}
+    return iter([(name, field) for name, field in model.model_fields.items() if name not in inherited])
 
 
 def _doc(model: type[BaseModel]) -> str:

@@ -113,8 +113,8 @@ class DefaultWorkerGroupSettings(WorkerGroupSettings):
     """Name of the group, as Ray and the pods' labels show it."""
 
 
-class ClusterSettings(ChartOverrides):
-    """A Ray cluster: one release of the `ray-cluster` chart."""
+class RayClusterSettings(ChartOverrides):
+    """A Ray cluster: one of the stack's own, or the one that KubeRay makes for a job or a service."""
 
     ray_version: RayVersion | None = None
     """Ray version, where it is not the stack's."""
@@ -126,11 +126,16 @@ class ClusterSettings(ChartOverrides):
     """Image flavour, where it is not the stack's: `cpu`, `gpu` or `cu124`."""
     image: ImageReference | None = None
     """Image, where it is not the stack's."""
-    upgrade_strategy: Literal["Recreate", "None"] = "Recreate"
-    """What becomes of running pods when their template changes: `Recreate` replaces them, `None` keeps them as they are."""
     head: HeadSettings = HeadSettings()
     """The head pod."""
     worker: DefaultWorkerGroupSettings = DefaultWorkerGroupSettings()
     """The default worker group."""
     additional_worker_groups: dict[Name, WorkerGroupSettings] = {}
     """Further worker groups by name."""
+
+
+class ClusterSettings(RayClusterSettings):
+    """A Ray cluster of the stack's own: one release of the `ray-cluster` chart."""
+
+    upgrade_strategy: Literal["Recreate", "None"] = "Recreate"
+    """What becomes of running pods when their template changes: `Recreate` replaces them, `None` keeps them as they are."""
