@@ -88,6 +88,9 @@ def _group_checks(settings: StackSettings, cluster: RayClusterSettings, here: tu
     if pinned is not None:
         yield Problem((*here, "nodeSelector", "kubernetes.io/arch"), pinned, f"is set by architecture (here {architecture}); leave it out")
 
+    if group.gpus and group.tpus:
+        yield Problem((*here, "tpus"), group.tpus, "cannot be together with gpus: no node has both")
+
     mounted = [mount.mount_path for mount in group.volume_mounts]
     for index, mount in enumerate(group.volume_mounts):
         names = [volume.name for volume in group.volumes] + ["log-volume"]
@@ -112,6 +115,9 @@ def _group_checks(settings: StackSettings, cluster: RayClusterSettings, here: tu
             yield Problem(
                 (*here, "replicas"), group.replicas, f"is less than minReplicas ({group.min_replicas}), the fewest KubeRay would run"
             )
+        enabled = not isinstance(group, DefaultWorkerGroupSettings) or group.enabled
+        if cluster.autoscaling is not None and enabled and group.max_replicas is None:
+            yield Problem((*here, "maxReplicas"), None, "is required with autoscaling: the most workers of this group there may be")
     if isinstance(group, DefaultWorkerGroupSettings) and not group.enabled and group.model_fields_set - {"enabled"}:
         unused = ", ".join(sorted(type(group).model_fields[name].alias or name for name in group.model_fields_set - {"enabled"}))
         yield Problem((*here, "enabled"), False, f"leaves the group out, so that these have no effect: {unused}")

@@ -6,6 +6,7 @@ import pulumi
 from pulumi_kubernetes.apiextensions import CustomResourcePatch
 from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
+from components.autoscaling import keep_replicas
 from components.charts import chart_source
 from components.namespace import Namespace
 from components.operator import Operator
@@ -57,6 +58,8 @@ class RayCluster(pulumi.ComponentResource):
                 parent=self,
                 # Of the release itself, not of this component alone: `destroy` has to delete Ray before the operator.
                 depends_on=[operator],
+                # The replicas that Ray's autoscaler has set stay as they are.
+                hooks=keep_replicas(name, settings.namespace, self._plan.name) if self._cluster.autoscaling else None,
                 # KubeRay never updates the head's Service, so a changed one takes a new RayCluster.
                 replacement_trigger=self._plan.service_fingerprint,
                 delete_before_replace=True,
@@ -71,7 +74,7 @@ class RayCluster(pulumi.ComponentResource):
     def _pods(self, group: PodGroup, namespace: Namespace) -> CustomResourcePatch:
         """The pods of one group: ready when this resource is made, replaced when it is replaced."""
         annotations = {
-            f"kuberay.pulumi/{group.name}": f"{group.pods} x {group.summary}",
+            f"kuberay.pulumi/{group.name}": f"{group.count} x {group.summary}",
             f"kuberay.pulumi/{group.name}-template": group.fingerprint,
             "pulumi.com/patchForce": "true",
         }
@@ -81,7 +84,8 @@ class RayCluster(pulumi.ComponentResource):
             namespace=self._settings.namespace,
             cluster=self._plan.name,
             group=HEAD_GROUP if group.is_head else group.name,
-            pods=group.pods,
+            at_least=group.at_least,
+            at_most=None if self._cluster.autoscaling and not group.is_head else group.at_most,
             fingerprint=group.fingerprint,
             replace_old=self._cluster.upgrade_strategy == "Recreate",
             all_groups=frozenset([HEAD_GROUP, *(g.name for g in self._plan.groups[1:])]) if group.is_head else None,
@@ -125,6 +129,7 @@ def summary(plan: ClusterPlan, settings: StackSettings) -> dict[str, Any]:
         "image": plan.head.image,
         "cpu": plan.cpu,
         "memory": plan.memory,
+        "gpus": plan.gpus,
         "rayClientAddress": f"ray://{service}:10001",
         "dashboardAddress": f"http://{service}:8265",
         "portForward": f"kubectl port-forward --namespace {settings.namespace} service/{plan.head_service} 8265:8265 10001:10001",

@@ -106,6 +106,7 @@ def _pattern_message(key: str, pattern: str) -> str:
         "rayVersion": "is not a full Ray version: three numbers, such as 2.46.0",
         "accelerator": "is not an image flavour: cpu, gpu or a CUDA version such as cu124",
         "image": "is not an image reference, such as registry.example/team/ray:2.46.0-py310",
+        "gpuResource": "is not the name of a device resource, such as nvidia.com/gpu",
         "mountPath": "must be an absolute path, such as /data",
     }
     return explained.get(key, f"does not match {pattern}")

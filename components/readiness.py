@@ -63,7 +63,9 @@ class GroupWait:
     cluster: str
     group: str
     """Value of the pods' label ``ray.io/group``."""
-    pods: int
+    at_least: int
+    at_most: int | None
+    """None with autoscaling: KubeRay then leaves it to the autoscaler to remove pods."""
     fingerprint: str
     replace_old: bool
     """Whether pods that run another template are to be replaced (upgradeStrategy Recreate)."""
@@ -71,6 +73,13 @@ class GroupWait:
     """For the head: every group of the cluster. KubeRay 1.3 forgets the pods of a group that was taken away."""
     timeout: float
     """In seconds."""
+
+    @property
+    def wanted(self) -> str:
+        return f"at least {self.at_least}" if self.at_most is None else str(self.at_least)
+
+    def satisfied_by(self, pods: int) -> bool:
+        return self.at_least <= pods and (self.at_most is None or pods <= self.at_most)
 
 
 @dataclass(frozen=True)
@@ -220,9 +229,9 @@ async def wait_for_group(wait: GroupWait, report: Report) -> None:
             # What is wrong with a pod that is being replaced does not matter any more.
             alive = [pod for pod in group if not is_over(pod) and pod not in unwanted]
             ready = [pod for pod in alive if is_ready(pod)]
-            if not unwanted and view.ray_cluster(wait.cluster) and len(alive) == len(ready) == wait.pods:
+            if not unwanted and view.ray_cluster(wait.cluster) and len(alive) == len(ready) and wait.satisfied_by(len(alive)):
                 return
-            state = f"{len(ready)} of {wait.pods} pods ready" + (f", {len(unwanted)} with the old spec to go" if unwanted else "")
+            state = f"{len(ready)} of {wait.wanted} pods ready" + (f", {len(unwanted)} with the old spec to go" if unwanted else "")
             trouble = await _trouble(view, wait, pods, alive, diagnoser)
             if trouble is not None and trouble.certain:
                 raise NotReadyError(f"{wait.cluster}: {trouble.line}")
@@ -276,7 +285,7 @@ async def _trouble(
         return troubles[0]
     cluster = view.ray_cluster(wait.cluster)
     message = cluster_trouble(cluster) if cluster else None
-    if message and len(alive) < wait.pods:
+    if message and len(alive) < wait.at_least:
         certain = refused_for_good(message) and not room_may_come and diagnoser.lasts("refused", _SCHEDULING_GRACE)
         return Trouble(f"of {wait.group}", f"refused by the API server: {message}", certain)
     return None

@@ -15,6 +15,7 @@ from components.images import NODE_ARCHITECTURE, Architecture, Image, ray_image
 from components.quantities import add_quantities
 from components.settings.base import Settings
 from components.settings.cluster import GroupSettings, RayClusterSettings, WorkerGroupSettings
+from components.settings.kubernetes import EnvVar
 from components.settings.overrides import merge
 from components.settings.stack import StackSettings
 
@@ -38,11 +39,16 @@ class PodGroup:
     name: str
     """``head``, or the worker group's name: the pods' label ``ray.io/group``, which for the head is ``headgroup``."""
     pods: int
-    """How many pods are wanted."""
+    """How many pods are wanted; with autoscaling, how many there are at first."""
+    at_least: int
+    at_most: int
+    """Between these an autoscaler may choose; both are ``pods`` without one."""
     cpu: str
     """CPU limit of each pod."""
     memory: str
     """Memory limit of each pod."""
+    gpus: int
+    """GPUs of each pod."""
     image: str
     fingerprint: str
     """Changes when, and only when, running pods have to be replaced to carry the new spec."""
@@ -54,7 +60,13 @@ class PodGroup:
     @property
     def summary(self) -> str:
         """One line for a reviewer: ``1 CPU, 2G memory, rayproject/ray:2.46.0-py310``."""
-        return f"{self.cpu} CPU, {self.memory} memory, {self.image}"
+        gpus = f"{self.gpus} GPU, " if self.gpus else ""
+        return f"{self.cpu} CPU, {self.memory} memory, {gpus}{self.image}"
+
+    @property
+    def count(self) -> str:
+        """``2``, or ``0-10`` where an autoscaler chooses."""
+        return str(self.pods) if self.at_least == self.at_most else f"{self.at_least}-{self.at_most}"
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,10 @@ class ClusterPlan:
     @property
     def memory(self) -> str:
         return add_quantities(group.memory for group in self.groups for _ in range(group.pods))
+
+    @property
+    def gpus(self) -> int:
+        return sum(group.gpus * group.pods for group in self.groups)
 
     @property
     def head_service(self) -> str:
@@ -152,22 +168,23 @@ def _cluster_values(settings: StackSettings, release: str, cluster: RayClusterSe
         return ray_image(
             ray_version=cluster.ray_version or settings.ray_version,
             python_version=cluster.python_version or settings.python_version,
-            accelerator=group.accelerator or cluster.accelerator or settings.accelerator,
+            accelerator=group.accelerator or cluster.accelerator or settings.accelerator or ("gpu" if group.gpus else None),
             architecture=group_architecture(settings, cluster, group),
             own_image=group.image or cluster.image or settings.image,
         )
 
     def pods(group: GroupSettings) -> Values:
-        return _pod_values(group, image_of(group), group_architecture(settings, cluster, group), settings.image_pull_policy)
+        return _pod_values(settings, cluster, group, image_of(group))
 
     image = image_of(cluster.head)
     worker = cluster.worker
+    head: Values = {"rayVersion": cluster.ray_version or settings.ray_version, **_autoscaler_values(cluster), **pods(cluster.head)}
     return {
         "fullnameOverride": cluster_resource_name(release, cluster.values),
         "image": _image_values(image, settings.image_pull_policy),
         "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
         "common": {"containerEnv": []},
-        "head": {"rayVersion": cluster.ray_version or settings.ray_version, "enableInTreeAutoscaling": False, **pods(cluster.head)},
+        "head": head,
         "worker": {"disabled": not worker.enabled, "groupName": worker.group_name, **_replicas(worker), **pods(worker)},
         # The chart's own example group is disabled by default; that is said here too.
         "additionalWorkerGroups": {"smallGroup": {"disabled": True}}
@@ -176,23 +193,46 @@ def _cluster_values(settings: StackSettings, release: str, cluster: RayClusterSe
     }
 
 
+def _autoscaler_values(cluster: RayClusterSettings) -> Values:
+    autoscaling = cluster.autoscaling
+    if autoscaling is None:
+        return {"enableInTreeAutoscaling": False}
+    resources = {"cpu": autoscaling.cpu, "memory": autoscaling.memory}
+    return {
+        "enableInTreeAutoscaling": True,
+        "autoscalerOptions": {
+            "idleTimeoutSeconds": autoscaling.idle_timeout_seconds,
+            "upscalingMode": autoscaling.upscaling_mode,
+            "resources": {"limits": resources, "requests": resources},
+        },
+    }
+
+
 def _replicas(group: WorkerGroupSettings) -> Values:
     maximum = group.max_replicas if group.max_replicas is not None else max(group.replicas, 1)
-    return {"replicas": group.replicas, "minReplicas": group.min_replicas, "maxReplicas": maximum}
+    return {"replicas": group.replicas, "minReplicas": group.min_replicas, "maxReplicas": maximum, "numOfHosts": group.num_of_hosts}
 
 
-def _pod_values(group: GroupSettings, image: Image, architecture: Architecture, pull_policy: str) -> Values:
+def _pod_values(settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings, image: Image) -> Values:
+    devices = {group.gpu_resource: group.gpus, "google.com/tpu": group.tpus}
+    devices = {resource: count for resource, count in devices.items() if count}
+    # Nodes with such devices are tainted with the resource's name, so that nothing else takes their place.
+    tolerated = [{"key": resource, "operator": "Exists", "effect": "NoSchedule"} for resource in devices]
+    # With v2 the autoscaler replaces pods, so none is restarted in place (KubeRay's sample for v2). Before KubeRay 1.4 an environment
+    # variable is the only way to turn v2 on; later versions still take it, so that an upgrade changes no pod.
+    v2 = cluster.autoscaling is not None and cluster.autoscaling.version == "v2"
+    chooses = {"RAY_enable_autoscaler_v2": EnvVar(value="1")} if v2 and group is cluster.head else {}
     return {
         # Whole, never a tag alone: the chart would render an image without a repository.
-        "image": _image_values(image, pull_policy),
+        "image": _image_values(image, settings.image_pull_policy),
         "resources": {
-            "limits": {"cpu": group.cpu, "memory": group.memory},
+            "limits": {"cpu": group.cpu, "memory": group.memory, **devices},
             # Always written: the chart's own requests (1 CPU, 2G or 1G) would make a pod with a lower limit invalid.
-            "requests": {"cpu": group.cpu_request or group.cpu, "memory": group.memory_request or group.memory},
+            "requests": {"cpu": group.cpu_request or group.cpu, "memory": group.memory_request or group.memory, **devices},
         },
-        "containerEnv": [{"name": name, **_as_kubernetes(variable)} for name, variable in group.env.items()],
-        "nodeSelector": {"kubernetes.io/arch": NODE_ARCHITECTURE[architecture], **group.node_selector},
-        "tolerations": [_as_kubernetes(toleration) for toleration in group.tolerations],
+        "containerEnv": [{"name": name, **_as_kubernetes(variable)} for name, variable in (chooses | group.env).items()],
+        "nodeSelector": {"kubernetes.io/arch": NODE_ARCHITECTURE[group_architecture(settings, cluster, group)], **group.node_selector},
+        "tolerations": [*tolerated, *(_as_kubernetes(toleration) for toleration in group.tolerations)],
         "affinity": group.affinity,
         "volumes": [_LOG_VOLUME, *(_as_kubernetes(volume) for volume in group.volumes)],
         "volumeMounts": [_LOG_MOUNT, *(_as_kubernetes(mount) for mount in group.volume_mounts)],
@@ -200,6 +240,7 @@ def _pod_values(group: GroupSettings, image: Image, architecture: Architecture, 
         "labels": group.labels,
         "annotations": group.annotations,
         "rayStartParams": group.ray_start_params,
+        "restartPolicy": "Never" if v2 else "",
     }
 
 
@@ -227,28 +268,44 @@ def _group_values(values: Values) -> dict[str, Values]:
 def _pod_template(values: Values, group: Values) -> Values:
     """What lands in the pods of a group."""
     own = {key: value for key, value in group.items() if key not in _NOT_IN_PODS}
+    if own.get("autoscalerOptions"):
+        # The sidecar reads these from the RayCluster as it goes.
+        own["autoscalerOptions"] = {k: v for k, v in own["autoscalerOptions"].items() if k not in ("idleTimeoutSeconds", "upscalingMode")}
     own.setdefault("image", values["image"])
     return {**own, "imagePullSecrets": values.get("imagePullSecrets"), "common": values.get("common")}
 
 
 def _pod_group(values: Values, name: str, group: Values, fingerprint: str) -> PodGroup:
     image = group.get("image") or values["image"]
-    limits = (group.get("resources") or {}).get("limits") or {}
-    pods = 1 if name == "head" else _wanted(group) * int(group.get("numOfHosts") or 1)
+    limits: Values = (group.get("resources") or {}).get("limits") or {}
+    at_first, at_least, at_most = (
+        (1, 1, 1) if name == "head" else _replica_range(group, bool(values["head"].get("enableInTreeAutoscaling")))
+    )
+    hosts = int(group.get("numOfHosts") or 1)
     return PodGroup(
         name=name,
-        pods=pods,
+        pods=at_first * hosts,
+        at_least=at_least * hosts,
+        at_most=at_most * hosts,
         cpu=str(limits.get("cpu", 0)),
         memory=str(limits.get("memory", 0)),
+        gpus=sum(int(count) for resource, count in limits.items() if _is_gpu(resource)),
         image=f"{image['repository']}:{image['tag']}",
         fingerprint=fingerprint,
     )
 
 
-def _wanted(group: Values) -> int:
-    """KubeRay's desired replicas: kept between minReplicas and maxReplicas (`GetWorkerGroupDesiredReplicas`)."""
-    replicas = int(group.get("replicas") or 0)
-    return max(int(group.get("minReplicas") or 0), min(replicas, int(group.get("maxReplicas") or replicas)))
+def _replica_range(group: Values, autoscaling: bool) -> tuple[int, int, int]:
+    """How many replicas KubeRay makes at first (`GetWorkerGroupDesiredReplicas`), the fewest and the most there may be later."""
+    replicas, least = int(group.get("replicas") or 0), int(group.get("minReplicas") or 0)
+    most = int(group.get("maxReplicas") or replicas)
+    at_first = max(least, min(replicas, most))
+    return (at_first, least, most) if autoscaling else (at_first, at_first, at_first)
+
+
+def _is_gpu(resource: str) -> bool:
+    """KubeRay counts what ends in `gpu` as GPUs (`sumGPUs`); slices of a GPU are counted by name too."""
+    return resource.endswith("gpu") or "/mig-" in resource
 
 
 def _fingerprint(*parts: Any) -> str:

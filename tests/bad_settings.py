@@ -113,6 +113,15 @@ BAD_SETTINGS = [
     Bad("two volumes of one name", head(volumes=[{"name": "log-volume", "emptyDir": {}}]), ("is the name of another volume",)),
     Bad("volume without a source", head(volumes=[{"name": "data"}]), ("exactly one source",)),
     Bad("nothing to deploy", {"operator": {"install": False}, "clusters": {}}, ("nothing would be deployed",)),
+    # Autoscaling and devices
+    Bad("autoscaling without a maximum", cluster(autoscaling={}), (f"{WORKER}.maxReplicas", "is required with autoscaling")),
+    Bad("autoscaler version unknown", cluster(autoscaling={"version": "v3"}), ("autoscaling.version", "v1, v2")),
+    Bad("upscaling mode misspelt", cluster(autoscaling={"upscalingMode": "Agressive"}), ("did you mean 'Aggressive'?",)),
+    Bad("autoscaling key misspelt", cluster(autoscaling={"idleTimeout": 5}), ("did you mean 'idleTimeoutSeconds'?",)),
+    Bad("a negative number of GPUs", worker(gpus=-1), (f"{WORKER}.gpus", "greater than or equal to 0")),
+    Bad("GPUs and TPUs together", worker(gpus=1, tpus=4), (f"{WORKER}.tpus", "no node has both")),
+    Bad("GPU resource without a vendor", worker(gpus=1, gpuResource="gpu"), (f"{WORKER}.gpuResource", "such as nvidia.com/gpu")),
+    Bad("no host at all", worker(numOfHosts=0), (f"{WORKER}.numOfHosts", "greater than or equal to 1")),
     # Raw values
     Bad("raw value misspelt", cluster(values={"worker": {"replcas": 3}}), ("values.worker.replcas", "did you mean 'replicas'?")),
     Bad(

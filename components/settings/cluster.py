@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from components.settings.autoscaling import AutoscalingSettings
 from components.settings.base import (
     Accelerator,
     Cpu,
@@ -53,6 +54,12 @@ class GroupSettings(Settings):
     """CPU request, where it is to be less than the limit."""
     memory_request: Memory | None = None
     """Memory request, where it is to be less than the limit. Ray sizes itself by the limit."""
+    gpus: Annotated[int, Field(ge=0, le=64)] = 0
+    """GPUs of each pod. The image flavour is then `gpu` unless another is set, and the taint of GPU nodes is tolerated."""
+    gpu_resource: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")] = "nvidia.com/gpu"
+    """What Kubernetes calls these GPUs: `nvidia.com/gpu`, `amd.com/gpu`, or a slice such as `nvidia.com/mig-1g.5gb`."""
+    tpus: Annotated[int, Field(ge=0, le=64)] = 0
+    """TPU chips of each pod (`google.com/tpu`). Their nodes are picked by nodeSelector, as the cloud labels them."""
     architecture: NodeArchitecture | None = None
     """Architecture of these pods, where it is not the cluster's: `x86` or `aarch64`."""
     accelerator: Accelerator | None = None
@@ -102,6 +109,8 @@ class WorkerGroupSettings(GroupSettings):
     """The fewest an autoscaler may leave."""
     max_replicas: Annotated[int, Field(ge=0, le=10_000)] | None = None
     """The most an autoscaler may make; `replicas` where not set."""
+    num_of_hosts: Annotated[int, Field(ge=1, le=256)] = 1
+    """Pods of each replica: more than one for a TPU slice or another unit that spans hosts."""
 
 
 class DefaultWorkerGroupSettings(WorkerGroupSettings):
@@ -126,6 +135,8 @@ class RayClusterSettings(ChartOverrides):
     """Image flavour, where it is not the stack's: `cpu`, `gpu` or `cu124`."""
     image: ImageReference | None = None
     """Image, where it is not the stack's."""
+    autoscaling: AutoscalingSettings | None = None
+    """Ray's autoscaler: `{}` turns it on. `up` never resets the replicas it has set."""
     head: HeadSettings = HeadSettings()
     """The head pod."""
     worker: DefaultWorkerGroupSettings = DefaultWorkerGroupSettings()

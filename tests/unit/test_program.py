@@ -84,6 +84,7 @@ def test_the_outputs_say_how_to_use_the_cluster(monkeypatch: pytest.MonkeyPatch)
         "image": "rayproject/ray:2.46.0-py310-aarch64",
         "cpu": "2",
         "memory": "4G",
+        "gpus": 0,
         "rayClientAddress": "ray://raycluster-kuberay-head-svc.kuberay.svc:10001",
         "dashboardAddress": "http://raycluster-kuberay-head-svc.kuberay.svc:8265",
         "portForward": "kubectl port-forward --namespace kuberay service/raycluster-kuberay-head-svc 8265:8265 10001:10001",

@@ -8,6 +8,8 @@ import pytest
 from components.config import load_settings
 from components.values import TEMPLATE_ANNOTATION, ClusterPlan, operator_values, plan_cluster
 
+AUTOSCALED: dict[str, Any] = {"autoscaling": {}, "worker": {"maxReplicas": 5}}
+
 
 def plan(cluster: dict[str, Any] | None = None, **stack: str) -> ClusterPlan:
     config = {f"kuberay:{key}": value for key, value in stack.items()}
@@ -65,6 +67,10 @@ def test_the_operators_feature_gates_are_written_in_full() -> None:
         ({}, {"worker": {"rayStartParams": {"num-cpus": 4}}}, {"workergroup"}),
         ({}, {"worker": {"replicas": 3}}, set()),
         ({}, {"worker": {"maxReplicas": 9}}, set()),
+        ({}, {"worker": {"gpus": 1}}, {"workergroup"}),
+        ({"worker": {"maxReplicas": 2}}, {"autoscaling": {}, "worker": {"maxReplicas": 2}}, {"head", "workergroup"}),
+        (AUTOSCALED, AUTOSCALED | {"autoscaling": {"idleTimeoutSeconds": 5, "upscalingMode": "Conservative"}}, set()),
+        (AUTOSCALED, AUTOSCALED | {"autoscaling": {"memory": "1Gi"}}, {"head", "workergroup"}),
         ({}, {"additionalWorkerGroups": {"big": {"memory": "64G"}}}, set()),
         ({}, {"upgradeStrategy": "None"}, set()),
         ({}, {"values": {"worker": {"priorityClassName": "high"}}}, {"workergroup"}),
@@ -117,3 +123,38 @@ def test_planning_leaves_the_settings_as_they_are() -> None:
     before = settings.model_dump_json()
     plan_cluster(settings, "a")
     assert settings.model_dump_json() == before
+
+
+def test_gpus_take_their_image_their_nodes_and_their_place_in_the_totals() -> None:
+    made = plan({"worker": {"gpus": 2, "replicas": 3}})
+    worker = made.values["worker"]
+    assert worker["resources"]["limits"]["nvidia.com/gpu"] == worker["resources"]["requests"]["nvidia.com/gpu"] == 2
+    assert worker["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    assert (worker["image"]["tag"], made.head.image) == ("2.46.0-py310-gpu", "rayproject/ray:2.46.0-py310")
+    assert made.gpus == 6
+
+
+def test_an_image_flavour_of_ones_own_stays_with_gpus() -> None:
+    assert plan({"worker": {"gpus": 1, "accelerator": "cu124"}}).values["worker"]["image"]["tag"] == "2.46.0-py310-cu124"
+
+
+def test_a_slice_over_several_hosts_counts_each_host_as_a_pod() -> None:
+    made = plan({"worker": {"tpus": 4, "numOfHosts": 4, "replicas": 2}})
+    assert made.groups[1].pods == 8
+    assert made.values["worker"]["numOfHosts"] == 4
+    assert made.values["worker"]["resources"]["limits"]["google.com/tpu"] == 4
+
+
+def test_an_autoscaler_chooses_between_minimum_and_maximum() -> None:
+    made = plan({"autoscaling": {"idleTimeoutSeconds": 120}, "worker": {"minReplicas": 1, "replicas": 2, "maxReplicas": 9}})
+    worker = made.groups[1]
+    assert (worker.pods, worker.at_least, worker.at_most, worker.count) == (2, 1, 9, "1-9")
+    assert made.values["head"]["enableInTreeAutoscaling"] is True
+    assert made.values["head"]["autoscalerOptions"]["idleTimeoutSeconds"] == 120
+
+
+def test_autoscaler_v2_is_turned_on_the_way_every_kuberay_takes() -> None:
+    made = plan(AUTOSCALED | {"autoscaling": {"version": "v2"}})
+    assert {"name": "RAY_enable_autoscaler_v2", "value": "1"} in made.values["head"]["containerEnv"]
+    assert [made.values[group]["restartPolicy"] for group in ("head", "worker")] == ["Never", "Never"]
+    assert made.values["worker"]["containerEnv"] == []

@@ -1,0 +1,68 @@
+"""Ray's autoscaler sets replicas; `up` leaves them as they are. Simulated pods run no Ray: kubectl does here what it would do."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.integration.kubernetes import Kubernetes
+from tests.integration.stack import Stack
+
+CLUSTER = "raycluster-kuberay"
+
+
+def autoscaled(**worker: Any) -> dict[str, Any]:
+    group = {"replicas": 1, "maxReplicas": 5, **worker}
+    return {"architecture": "aarch64", "clusters": {"raycluster": {"autoscaling": {}, "worker": group}}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def up(stack: Stack) -> None:
+    stack.configure(autoscaled())
+    stack.up_or_fail()
+
+
+def workers(kubernetes: Kubernetes) -> int:
+    return sum(pod.kind == "worker" for pod in kubernetes.ray_pods(CLUSTER))
+
+
+def replicas(kubernetes: Kubernetes) -> int:
+    spec = json.loads(kubernetes.kubectl("get", "raycluster", CLUSTER, "-n", "kuberay", "-o", "json"))["spec"]
+    return spec["workerGroupSpecs"][0]["replicas"]
+
+
+def scale(kubernetes: Kubernetes, to: int) -> None:
+    patch = [{"op": "replace", "path": "/spec/workerGroupSpecs/0/replicas", "value": to}]
+    kubernetes.kubectl("patch", "raycluster", CLUSTER, "-n", "kuberay", "--type=json", "-p", json.dumps(patch))
+    assert kubernetes.eventually(lambda: workers(kubernetes) == to)
+
+
+def test_the_head_runs_the_autoscaler_beside_ray(kubernetes: Kubernetes) -> None:
+    names = "jsonpath={.items[0].spec.containers[*].name}"
+    selector = f"ray.io/cluster={CLUSTER},ray.io/node-type=head"
+    assert kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", selector, "-o", names).split() == ["ray-head", "autoscaler"]
+
+
+def test_what_the_autoscaler_has_set_is_no_change(stack: Stack, kubernetes: Kubernetes) -> None:
+    scale(kubernetes, 3)
+    assert stack.preview().changes == {}
+    stack.up_or_fail()
+    assert (replicas(kubernetes), workers(kubernetes)) == (3, 3)
+
+
+def test_an_update_of_the_group_keeps_what_the_autoscaler_has_set(stack: Stack, kubernetes: Kubernetes) -> None:
+    scale(kubernetes, 4)
+    stack.configure(autoscaled(memory="3G"))
+    stack.up_or_fail()
+    assert (replicas(kubernetes), workers(kubernetes)) == (4, 4)
+    assert {pod.memory for pod in kubernetes.ray_pods(CLUSTER) if pod.kind == "worker"} == {"3G"}
+
+
+def test_a_lower_maximum_holds(stack: Stack, kubernetes: Kubernetes) -> None:
+    stack.configure(autoscaled(maxReplicas=4))
+    stack.up_or_fail()
+    scale(kubernetes, 4)
+    # Which pods go is the autoscaler's choice, so `up` does not wait for it.
+    stack.configure(autoscaled(maxReplicas=2))
+    stack.up_or_fail()
+    assert replicas(kubernetes) == 2
