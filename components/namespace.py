@@ -1,9 +1,8 @@
 """The namespace that everything lives in."""
 
-from importlib.metadata import version
-
 import pulumi
 
+from components.kubernetes_object import KubernetesObject
 from components.settings.stack import StackSettings
 
 
@@ -16,13 +15,7 @@ class Namespace(pulumi.ComponentResource):
         super().__init__("kuberay:components:Namespace", settings.namespace, None, opts)
         self.name = pulumi.Output.from_input(settings.namespace)
         if settings.create_namespace:
-            # By its token: importing pulumi_kubernetes.core.v1 for the typed class costs every preview 0.25 s, and the provider takes
-            # no apiextensions.CustomResource of the core group. The version is that of the other resources: else a second provider runs.
-            namespace = pulumi.CustomResource(
-                "kubernetes:core/v1:Namespace",
-                settings.namespace,
-                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": settings.namespace}},
-                pulumi.ResourceOptions(parent=self, version=version("pulumi-kubernetes")),
-            )
+            manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": settings.namespace}}
+            namespace = KubernetesObject(settings.namespace, manifest, pulumi.ResourceOptions(parent=self))
             self.name = pulumi.Output.all(settings.namespace, namespace.urn).apply(lambda made: str(made[0]))
         self.register_outputs({"name": self.name})

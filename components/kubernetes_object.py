@@ -1,0 +1,22 @@
+"""A Kubernetes object of any kind, without the typed classes."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import pulumi
+
+
+class KubernetesObject(pulumi.CustomResource):
+    """An object by its API version and kind, as a manifest has it.
+
+    Importing ``pulumi_kubernetes.core.v1`` for typed classes costs every preview 0.25 s, and the provider takes no
+    ``apiextensions.CustomResource`` of the core group ("apiVersion does not have both a group and a version").
+    """
+
+    def __init__(self, name: str, manifest: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
+        api_version, kind = str(manifest["apiVersion"]), str(manifest["kind"])
+        token = f"kubernetes:{api_version if '/' in api_version else f'core/{api_version}'}:{kind}"
+        # The version of the other resources' provider: without one a second provider would run beside it.
+        pinned = pulumi.ResourceOptions(version=version("pulumi-kubernetes"))
+        super().__init__(token, name, dict(manifest), pulumi.ResourceOptions.merge(pinned, opts))
