@@ -4,16 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from components.charts import CHART_KEYS, unknown_keys
+from components.charts import feature_gates, in_this_version, unknown_keys
 from components.images import split_reference
 from components.quantities import parse_quantity
 from components.settings.cluster import DefaultWorkerGroupSettings, GroupSettings, RayClusterSettings, WorkerGroupSettings
 from components.settings.stack import StackSettings
 from components.spelling import did_you_mean
 from components.values import cluster_resource_name, group_architecture
-
-#: KubeRay 1.3 cuts names at 50 characters from the front (`CheckName`); `<name>-head-svc` has to stay whole.
-LONGEST_CLUSTER_NAME = 50 - len("-head-svc")
+from components.versions import at_least
 
 
 @dataclass(frozen=True)
@@ -27,9 +25,7 @@ class Problem:
 
 def cross_checks(settings: StackSettings) -> Iterator[Problem]:
     """Every problem that lies between settings."""
-    keys = CHART_KEYS["kuberay-operator"][settings.kuberay_version]
-    for path, message in unknown_keys(settings.operator.values, keys):
-        yield Problem(("operator", "values", *path), path[-1], message)
+    yield from _operator_value_checks(settings)
     if not settings.operator.install and settings.operator.values:
         yield Problem(("operator", "values"), settings.operator.values, "has no effect with operator.install: false")
     if not settings.clusters and not settings.operator.install:
@@ -39,8 +35,8 @@ def cross_checks(settings: StackSettings) -> Iterator[Problem]:
     for release, cluster in settings.clusters.items():
         here = ("clusters", release)
         name = cluster_resource_name(release, cluster.values)
-        if len(name) > LONGEST_CLUSTER_NAME:
-            limit = LONGEST_CLUSTER_NAME - (len(name) - len(release))
+        if len(name) > longest_cluster_name(settings.kuberay_version):
+            limit = longest_cluster_name(settings.kuberay_version) - (len(name) - len(release))
             yield Problem(
                 here, name, f"is too long a RayCluster name for KubeRay {settings.kuberay_version}: {limit} characters at most here"
             )
@@ -52,9 +48,27 @@ def cross_checks(settings: StackSettings) -> Iterator[Problem]:
         yield from _cluster_checks(settings, here, cluster)
 
 
+def longest_cluster_name(kuberay_version: str) -> int:
+    """KubeRay 1.3 cuts names at 50 (`CheckName`), and `<name>-head-svc` is to stay whole; later ones refuse more than 53."""
+    return 53 if at_least(kuberay_version, "1.4.0") else 50 - len("-head-svc")
+
+
+def _operator_value_checks(settings: StackSettings) -> Iterator[Problem]:
+    here = ("operator", "values")
+    values = in_this_version("kuberay-operator", settings.kuberay_version, settings.operator.values)
+    for path, message in unknown_keys(values, "kuberay-operator", settings.kuberay_version):
+        yield Problem((*here, *path), path[-1], message)
+    gates = values.get("featureGates") or []
+    known = feature_gates(settings.kuberay_version)
+    for index, gate in enumerate(gates if isinstance(gates, list) else []):
+        name = gate.get("name") if isinstance(gate, dict) else gate
+        if name not in known:
+            message = f"is not a feature gate that the operator knows at {settings.kuberay_version}{did_you_mean(str(name), known)}"
+            yield Problem((*here, "featureGates", str(index)), name, f"{message}; it knows: {', '.join(known)}")
+
+
 def _cluster_checks(settings: StackSettings, here: tuple[str, ...], cluster: RayClusterSettings) -> Iterator[Problem]:
-    keys = CHART_KEYS["ray-cluster"][settings.kuberay_version]
-    unknown = list(unknown_keys(cluster.values, keys))
+    unknown = list(unknown_keys(cluster.values, "ray-cluster", settings.kuberay_version))
     for path, message in unknown:
         yield Problem((*here, "values", *path), path[-1], message)
     if not unknown:

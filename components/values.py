@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.charts import chart_keys, feature_gates, in_this_version, only_known
 from components.images import NODE_ARCHITECTURE, Architecture, Image, ray_image
 from components.quantities import add_quantities
 from components.settings.base import Settings
@@ -27,6 +28,9 @@ TEMPLATE_ANNOTATION = "kuberay.pulumi/template"
 #: Ray writes its logs below /tmp/ray, not to stdout; the chart mounts this by default.
 _LOG_VOLUME: Values = {"name": "log-volume", "emptyDir": {}}
 _LOG_MOUNT: Values = {"name": "log-volume", "mountPath": "/tmp/ray"}
+
+#: Feature gates of the operator that `up` relies on.
+_GATES_ON = ("RayClusterStatusConditions",)
 
 #: Values of a group that say how many pods there are, or are no part of a pod.
 _NOT_IN_PODS = ("disabled", "groupName", "headService", "maxReplicas", "minReplicas", "rayVersion", "replicas")
@@ -107,16 +111,44 @@ class ClusterPlan:
 
 def operator_values(settings: StackSettings) -> Values:
     """Values of the ``kuberay-operator`` chart."""
-    operator = settings.operator
+    operator, version = settings.operator, settings.kuberay_version
+    probe = {"initialDelaySeconds": 10, "periodSeconds": 5, "failureThreshold": 5}
     values: Values = {
+        "nameOverride": "kuberay-operator",
         "fullnameOverride": "kuberay-operator",
-        "image": {"repository": "quay.io/kuberay/operator", "tag": f"v{settings.kuberay_version}", "pullPolicy": "IfNotPresent"},
-        "resources": {"limits": {"cpu": operator.cpu, "memory": operator.memory}},
-        # A list: whoever overrides it replaces it whole, so the gate that `up` relies on stands here in full.
-        "featureGates": [{"name": "RayClusterStatusConditions", "enabled": True}, {"name": "RayJobDeletionPolicy", "enabled": False}],
+        "componentOverride": "kuberay-operator",
+        "image": {"repository": "quay.io/kuberay/operator", "tag": f"v{version}", "pullPolicy": "IfNotPresent"},
         "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
+        "serviceAccount": {"create": True, "name": "kuberay-operator"},
+        "service": {"type": "ClusterIP", "port": 8080},
+        "replicas": 1,
+        "resources": {"limits": {"cpu": operator.cpu, "memory": operator.memory}},
+        "livenessProbe": probe,
+        "readinessProbe": probe,
+        "podSecurityContext": {},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "logging": {"stdoutEncoder": "json", "fileEncoder": "json"},
+        "batchScheduler": {"enabled": False, "name": ""},
+        "configuration": {"enabled": False},
+        "leaderElectionEnabled": True,
+        "reconcileConcurrency": 1,
+        "kubeClient": {"qps": 100.0, "burst": 200},
+        "metrics": {"enabled": True, "serviceMonitor": {"enabled": False}},
+        "rbacEnable": True,
+        "crNamespacedRbacEnable": True,
+        "singleNamespaceInstall": False,
+        # Every gate is said, for later versions turn more of them on: with RayMultiHostIndexing (on since 1.6) the operator would make
+        # the pods of running multi-host groups a second time, as these lack its labels. A list: whoever overrides it replaces it whole.
+        "featureGates": [{"name": gate, "enabled": gate in _GATES_ON} for gate in feature_gates(version)],
     }
-    return merge(values, operator.values)
+    known = chart_keys("kuberay-operator", version)
+    return merge(only_known(values, known), in_this_version("kuberay-operator", version, operator.values))
 
 
 def operator_fingerprint(settings: StackSettings) -> str:

@@ -77,7 +77,8 @@ BAD_SETTINGS = [
     # Choices
     Bad("architecture misspelt", {"architecture": "arm46"}, ("kuberay:architecture", "aarch64 (or arm64)", "did you mean 'arm64'?")),
     Bad("group architecture unknown", worker(architecture="riscv"), (f"{WORKER}.architecture", "x86 (or amd64, x86_64)")),
-    Bad("KubeRay version unknown", {"kuberayVersion": "1.2.0"}, ("kuberay:kuberayVersion", '"1.2.0"', "1.3.0")),
+    Bad("KubeRay version too old", {"kuberayVersion": "1.2.0"}, ("kuberay:kuberayVersion", '"1.2.0"', "1.3.0", "1.7.0")),
+    Bad("KubeRay version with a v", {"kuberayVersion": "v1.6.2"}, ("kuberay:kuberayVersion", '"v1.6.2"', "did you mean '1.6.2'?")),
     Bad("Ray version not whole", {"rayVersion": "2.46"}, ("kuberay:rayVersion", '"2.46"', "three numbers, such as 2.46.0")),
     Bad("Python version unquoted", {"pythonVersion": "3.1"}, ("kuberay:pythonVersion", 'write "3.10"')),
     Bad("Python version unknown", {"pythonVersion": "2.7"}, ("kuberay:pythonVersion", "3.9, 3.10, 3.11")),
@@ -93,6 +94,11 @@ BAD_SETTINGS = [
     Bad("namespace in upper case", {"namespace": "Ray"}, ("kuberay:namespace", '"Ray"', "lower-case letters")),
     Bad("cluster name with an underscore", {"clusters": {"my_ray": {}}}, ("kuberay:clusters.my_ray", "not a Kubernetes name")),
     Bad("cluster name too long", {"clusters": {"r" * 40: {}}}, ("too long a RayCluster name", "33 characters at most")),
+    Bad(
+        "cluster name too long for a later version",
+        {"kuberayVersion": "1.4.0", "clusters": {"r" * 46: {}}},
+        ("too long a RayCluster name for KubeRay 1.4.0", "45 characters at most"),
+    ),
     Bad(
         "two clusters of one name",
         {"clusters": {"a": {}, "a-kuberay": {}}},
@@ -140,7 +146,27 @@ BAD_SETTINGS = [
     Bad(
         "raw image half given", cluster(values={"head": {"image": {"tag": None}}}), ("values.head.image", "repository, tag and pullPolicy")
     ),
-    Bad("raw operator value misspelt", {"operator": {"values": {"operatorCommand": "/x"}}}, ("operatorCommand", "'operatorComand'")),
+    Bad("raw operator value misspelt", {"operator": {"values": {"resorces": {}}}}, ("operator.values.resorces", "'resources'")),
+    Bad(
+        "raw operator value of a later version",
+        {"operator": {"values": {"kubeClient": {"qps": 50}}}},
+        ("operator.values.kubeClient", "knows at 1.3.0; KubeRay 1.5.0 or later does"),
+    ),
+    Bad(
+        "raw value of a later version",
+        cluster(values={"head": {"runtimeClassName": "nvidia"}}),
+        ("values.head.runtimeClassName", "knows at 1.3.0; KubeRay 1.6.0 or later does"),
+    ),
+    Bad(
+        "feature gate of a later version",
+        {"kuberayVersion": "1.5.2", "operator": {"values": {"featureGates": [{"name": "RayCronJob", "enabled": True}]}}},
+        (
+            "operator.values.featureGates.0",
+            '"RayCronJob"',
+            "is not a feature gate that the operator knows at 1.5.2",
+            "RayMultiHostIndexing",
+        ),
+    ),
     Bad("values file missing", cluster(valuesFile="none.yaml"), ("clusters.raycluster.valuesFile", "does not exist")),
     Bad("values file not YAML", cluster(valuesFile="tests/data/broken-values.yaml"), ("valuesFile", "not a readable YAML file")),
     Bad("values file a list", cluster(valuesFile="tests/data/list-values.yaml"), ("valuesFile", "not a map of Helm values")),

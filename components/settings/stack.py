@@ -9,6 +9,7 @@ from components.settings.cluster import ClusterSettings
 from components.settings.operator import OperatorSettings
 from components.settings.overrides import project_folder
 from components.spelling import did_you_mean
+from components.versions import KubeRayVersion
 
 
 class StackSettings(Settings):
@@ -18,8 +19,8 @@ class StackSettings(Settings):
     """Namespace of the operator and the Ray clusters."""
     create_namespace: bool = True
     """Whether this stack makes the namespace; `false` uses one that exists."""
-    kuberay_version: Literal["1.3.0"] = "1.3.0"
-    """Version of KubeRay: of its operator and of both charts."""
+    kuberay_version: KubeRayVersion = "1.3.0"
+    """Version of KubeRay: of its operator, its CRDs and both charts."""
     chart_repository: str = "https://ray-project.github.io/kuberay-helm/"
     """Where the charts come from: a Helm repository (https://…), an OCI registry (oci://…) or a local folder."""
     architecture: NodeArchitecture = "x86"
