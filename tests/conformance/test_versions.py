@@ -1,0 +1,213 @@
+"""Every version of the charts knows the values that are written, and renders the same Ray cluster and operator from them.
+
+The stacks are those in this repository. Without CHARTS the doubles are rendered; the tables of known keys need the official charts.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.charts import ANY, EACH, Keys, chart_keys
+from components.config import SettingsError, load_settings
+from components.settings.stack import StackSettings
+from components.values import operator_values, plan_cluster
+from components.versions import KubeRayVersion, at_least
+from local import tools
+from local.charts.assemble import CHARTS, HERE, VERSIONS, default_values
+
+Object = dict[str, Any]
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HELM = os.environ.get("HELM") or shutil.which("helm") or str(tools.in_cache(tools.HELM).get("helm", ""))
+OFFICIAL = {
+    version: folder
+    for version in typing.get_args(KubeRayVersion)
+    if (folder := Path(os.environ.get("CHARTS", "-"), f"v{version}", "helm-chart")).is_dir()
+}
+STACKS = sorted(ROOT.glob("Pulumi.*.yaml")) + sorted(ROOT.glob("examples/**/Pulumi.*.yaml"))
+
+#: A stack that uses what the others do not.
+FULL: Object = {
+    "clusters": {
+        "research": {
+            "head": {"env": {"A": "b"}, "rayStartParams": {"num-cpus": 0}, "labels": {"team": "x"}, "cpuRequest": "500m"},
+            "worker": {
+                "replicas": 3,
+                "volumes": [{"name": "data", "emptyDir": {}}],
+                "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+            },
+            "additionalWorkerGroups": {
+                "arm": {"architecture": "aarch64", "tolerations": [{"key": "arm", "operator": "Exists"}], "serviceAccountName": "ray"},
+                "zero": {"replicas": 0, "maxReplicas": 5},
+            },
+        }
+    }
+}
+
+needs_helm = pytest.mark.skipif(not HELM, reason="no helm: neither HELM, PATH nor the cache has one")
+
+
+# --- The same manifests from every version ------------------------------------------------------------------------------------
+
+
+def _stack(file: Path | None, version: str) -> StackSettings:
+    """A stack of this repository at another KubeRay version; skipped where that version cannot honour it."""
+    config = yaml.safe_load(file.read_text())["config"] if file else {f"kuberay:{key}": value for key, value in FULL.items()}
+    config = {key: value for key, value in config.items() if key.startswith("kuberay:")} | {"kuberay:kuberayVersion": version}
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    try:
+        return load_settings(texts, project_folder=ROOT)
+    except SettingsError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def charts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folder of both charts by version: the official ones, else the doubles. Without CRDs, which are long to read."""
+    folder = tmp_path_factory.mktemp("charts")
+    for version in OFFICIAL or VERSIONS:
+        for chart in CHARTS:
+            target = folder / version / chart
+            shutil.copytree(OFFICIAL[version] / chart if OFFICIAL else HERE / chart, target, ignore=shutil.ignore_patterns("crds"))
+            if not OFFICIAL:
+                (target / "values.yaml").write_text(yaml.safe_dump(default_values(chart, version)))
+                named = yaml.safe_load((target / "Chart.yaml").read_text()) | {"version": version}
+                (target / "Chart.yaml").write_text(yaml.safe_dump(named))
+    return {version: folder / version for version in OFFICIAL or VERSIONS}
+
+
+def _rendered(chart: Path, release: str, values: Object, kind: str) -> Object:
+    command = [HELM, "template", release, chart, "--namespace", "kuberay", "--values", "-"]
+    done = subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return next(found for found in yaml.safe_load_all(done.stdout) if found and found["kind"] == kind)
+
+
+def _said(value: Any) -> Any:
+    """What an object says: charts up to 1.3 write empty fields that later ones leave out, and they order worker groups otherwise."""
+    if isinstance(value, dict):
+        version_labels = ("helm.sh/chart", "app.kubernetes.io/version")
+        said = {key: _said(each) for key, each in value.items() if key not in version_labels}
+        return {key: each for key, each in said.items() if each not in ({}, [], "", None)}
+    if isinstance(value, list):
+        return sorted((_said(each) for each in value), key=lambda each: str(each.get("groupName", "")) if isinstance(each, dict) else "")
+    return value
+
+
+@needs_helm
+@pytest.mark.parametrize("file", [*STACKS, None], ids=lambda file: file.stem if file else "full")
+def test_every_chart_version_renders_the_same_ray_cluster(file: Path | None, charts: dict[str, Path]) -> None:
+    rendered: dict[str, dict[str, Object]] = {}
+    for version, folder in charts.items():
+        try:
+            settings = _stack(file, version)
+        except pytest.skip.Exception:
+            continue
+        plans = [plan_cluster(settings, release) for release in settings.clusters]
+        rendered[version] = {p.release: _said(_rendered(folder / "ray-cluster", p.release, p.values, "RayCluster")["spec"]) for p in plans}
+    assert rendered
+    first, *_ = rendered
+    assert {version: specs for version, specs in rendered.items() if specs != rendered[first]} == {}
+
+
+@needs_helm
+def test_no_changed_default_reaches_the_operator(charts: dict[str, Path]) -> None:
+    deployments = {
+        version: _rendered(folder / "kuberay-operator", "kuberay-operator", operator_values(_stack(None, version)), "Deployment")
+        for version, folder in charts.items()
+    }
+    arguments: dict[str, set[str]] = {}
+    rest: dict[str, Object] = {}
+    for version, deployment in deployments.items():
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        assert container.pop("image") == f"quay.io/kuberay/operator:v{version}"
+        arguments[version] = {argument for argument in container.pop("args") if not argument.startswith("--feature-gates")}
+        rest[version] = _said(deployment["spec"])
+    first, *later = charts
+    assert {version: spec for version, spec in rest.items() if spec != rest[first]} == {}
+    # What older operators cannot be told, later ones are told as it was.
+    since = {"--enable-metrics=true": "1.4.0", "--reconcile-concurrency=1": "1.5.0", "--qps=100": "1.5.0", "--burst=200": "1.5.0"}
+    for version in later:
+        new = {argument for argument, brought in since.items() if at_least(version, brought) and not at_least(first, brought)}
+        assert arguments[version] == arguments[first] | new, version
+
+
+# --- The tables of known keys -----------------------------------------------------------------------------------------------------
+
+#: Templates name a value `.Values.head.image`, or `$values.image` in the loop over additional worker groups.
+_USE = re.compile(r"(?:\$?\.Values|\$values)((?:\.[A-Za-z]\w*)+)")
+_PRESENCE = re.compile(r"hasKey \.Values((?:\.[A-Za-z]\w*)*) \"(\w+)\"")
+
+
+def _templates(chart: Path) -> str:
+    return "\n".join(file.read_text() for file in sorted((chart / "templates").iterdir()) if file.is_file())
+
+
+def _read(chart: Path) -> Iterator[tuple[str, ...]]:
+    """The path of every value that the templates read."""
+    text = _templates(chart)
+    for found in _USE.finditer(text):
+        path = tuple(found[1].strip(".").split("."))
+        yield ("additionalWorkerGroups", EACH, *path) if found[0].startswith("$values") else path
+    for found in _PRESENCE.finditer(text):
+        yield (*(part for part in found[1].split(".") if part), found[2])
+
+
+def _paths(keys: Keys, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, below in keys.items():
+        yield (*path, key)
+        if below is not ANY:
+            yield from _paths(below, (*path, key))
+
+
+def _written(values: Mapping[str, Any], known: Keys, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The path of every value in values.yaml, as deep as the table goes."""
+    for key, value in values.items():
+        here = (*path, EACH if EACH in known else key)
+        yield here
+        below = known.get(here[-1], ANY)
+        if below is not ANY and isinstance(value, dict):
+            yield from _written(value, below, here)
+
+
+def _is_known(path: tuple[str, ...], keys: Keys) -> bool:
+    level: Any = keys
+    for key in path:
+        if level is ANY:
+            return True
+        if key not in level:
+            return False
+        level = level[key]
+    return True
+
+
+official = pytest.mark.parametrize(("version", "chart"), [(version, chart) for version in OFFICIAL for chart in CHARTS])
+
+
+@official
+def test_the_table_knows_every_value_of_the_official_chart(version: str, chart: typing.Any) -> None:
+    known = chart_keys(chart, version)
+    folder = OFFICIAL[version] / chart
+    values = yaml.safe_load((folder / "values.yaml").read_text())
+    # ray-cluster defines a template with these two, which nothing includes.
+    unused = {("serviceAccount", "create"), ("serviceAccount", "name")} if chart == "ray-cluster" else set[tuple[str, ...]]()
+    assert {path for path in {*_read(folder), *_written(values, known)} if not _is_known(path, known)} == unused
+
+
+@official
+def test_the_official_chart_knows_every_key_of_the_table(version: str, chart: typing.Any) -> None:
+    folder = OFFICIAL[version] / chart
+    known = chart_keys(chart, version)
+    values = yaml.safe_load((folder / "values.yaml").read_text())
+    used = {*_read(folder), *_written(values, known)}
+    # A map that the templates copy whole, or hand to another template, is read with all that is below.
+    assert [path for path in _paths(known) if not any(path == each[: len(path)] for each in used)] == []
