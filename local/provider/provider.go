@@ -461,7 +461,7 @@ func typeGVK(token string) (schema.GroupVersionKind, error) {
 	}
 	group, v, ok := strings.Cut(parts[1], "/")
 	if !ok {
-		group, v = "", parts[1]
+		return schema.GroupVersionKind{}, fmt.Errorf("apiVersion does not have both a group and a version: %q", parts[1])
 	}
 	if group == "core" {
 		group = ""

@@ -17,14 +17,13 @@ type m = map[string]any
 func TestTypeGVK(t *testing.T) {
 	for token, want := range map[string]string{
 		"kubernetes:core/v1:Namespace":    "/v1, Kind=Namespace",
-		"kubernetes:v1:Namespace":         "/v1, Kind=Namespace",
 		"kubernetes:ray.io/v1:RayCluster": "ray.io/v1, Kind=RayCluster",
 	} {
 		if gvk, err := typeGVK(token); err != nil || gvk.String() != want {
 			t.Errorf("%s: %v, %v", token, gvk, err)
 		}
 	}
-	for _, token := range []string{"aws:s3:Bucket", "kubernetes:core/v1", "kubernetes:apps/:Deployment"} {
+	for _, token := range []string{"aws:s3:Bucket", "kubernetes:core/v1", "kubernetes:v1:Namespace", "kubernetes:apps/:Deployment"} {
 		if gvk, err := typeGVK(token); err == nil {
 			t.Errorf("%s: accepted as %v", token, gvk)
 		}
