@@ -13,9 +13,12 @@ from lightkube.config.kubeconfig import SingleConfig
 FIELD_MANAGER = "pulumi-kuberay"
 
 
-def connect(namespace: str) -> AsyncClient:
-    """Connects as the default Kubernetes provider does: stack config, else ``KUBECONFIG``, ``~/.kube/config``, the pod's own account."""
-    return AsyncClient(config=_config(), namespace=namespace, field_manager=FIELD_MANAGER)
+def connect(namespace: str, *, timeout: float = 10) -> AsyncClient:
+    """Connects as the default Kubernetes provider does: stack config, else ``KUBECONFIG``, ``~/.kube/config``, the pod's own account.
+
+    ``timeout``: of each request, in seconds.
+    """
+    return AsyncClient(config=_config(), namespace=namespace, field_manager=FIELD_MANAGER, timeout=Timeout(timeout))
 
 
 def connect_briefly(namespace: str) -> Client:

@@ -5,6 +5,7 @@ from pulumi_kubernetes.apiextensions import CustomResourcePatch
 from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
 from components.charts import chart_source
+from components.crds import crds_hook
 from components.namespace import Namespace
 from components.readiness import DeploymentWait, wait_for_deployment
 from components.settings.stack import StackSettings
@@ -30,6 +31,7 @@ class Operator(pulumi.ComponentResource):
         source = chart_source(
             "kuberay-operator", version=settings.kuberay_version, repository=settings.chart_repository, project_folder=PROJECT_FOLDER
         )
+        crds = crds_hook(RELEASE_NAME, settings.kuberay_version, source)
         self.release = Release(
             RELEASE_NAME,
             name=RELEASE_NAME,
@@ -41,7 +43,7 @@ class Operator(pulumi.ComponentResource):
             timeout=settings.timeout_seconds,
             # Waited for below instead: Helm looks only every two seconds, and names no cause when the time is over.
             skip_await=True,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, hooks=pulumi.ResourceHookBinding(before_create=[crds], before_update=[crds])),
         )
         deployment = str(values["fullnameOverride"])
         wait = DeploymentWait(settings.namespace, deployment, settings.timeout_seconds)

@@ -1,0 +1,127 @@
+"""KubeRay's CRDs at the operator's version.
+
+Helm installs the CRDs of a chart with the first release and never upgrades them. So before the operator's release changes, a hook of `up`
+brings them to its version: each carries, as an annotation, the version it was brought to, so that a run that was killed goes on where it
+stopped. They are no resources of the stack: at a megabyte each they would make every preview ten times as long. `destroy` leaves them, and
+with them every Ray cluster that another stack or person made.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from lightkube import ApiError, AsyncClient
+from lightkube.generic_resource import create_global_resource, create_namespaced_resource
+from lightkube.types import PatchType
+
+from components.archive import chart_crds
+from components.charts import ChartSource
+from components.connection import connect
+from components.schemas import lost_fields, storage_schema
+
+Crd = dict[str, Any]
+
+CustomResourceDefinition = create_global_resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions")
+
+#: On each CRD that was brought to a version here.
+VERSION_ANNOTATION = "kuberay.pulumi/version"
+
+_NAMES = ("rayclusters.ray.io", "rayjobs.ray.io", "rayservices.ray.io", "raycronjobs.ray.io")
+#: A CRD is a megabyte, and the API server takes a second or more for each.
+_TIMEOUT = 60.0
+_PREVIEW_TIMEOUT = 3.0
+
+
+class CrdError(Exception):
+    """CRDs that cannot be brought to a version; the message is the cause in one line."""
+
+
+def crds_hook(release: str, version: str, source: ChartSource) -> pulumi.ResourceHook:
+    """A hook for the operator's release: before it changes, brings the CRDs to its version, or refuses to where that would lose data.
+
+    A preview that changes the release refuses too, as far as it can reach the cluster.
+    """
+
+    async def before_the_operator_changes(args: pulumi.ResourceHookArgs) -> None:
+        was = (args.old_inputs or {}).get("version")
+        if not pulumi.runtime.is_dry_run():
+            await bring_to_version(version, source, was, timeout=_TIMEOUT)
+            return
+        try:
+            await bring_to_version(version, source, was, timeout=_PREVIEW_TIMEOUT, dry_run=True)
+        except CrdError:
+            raise
+        except Exception as error:  # A preview has to work without access to the cluster.
+            pulumi.log.debug(f"the CRDs were not looked at: {error}")
+
+    options = pulumi.ResourceHookOptions(on_dry_run=True)
+    return pulumi.ResourceHook(f"{release}.crds-are-of-its-version", before_the_operator_changes, options)
+
+
+async def bring_to_version(version: str, source: ChartSource, was: str | None, *, timeout: float, dry_run: bool = False) -> None:
+    """Applies the CRDs that are not of this version yet. ``was``: the version of the operator's release until now, if there is one."""
+    client = connect("default", timeout=timeout)
+    try:
+        present = {name: crd for name in _NAMES if (crd := await _get(client, name))}
+        # On a cluster without any, Helm installs them; those that it installed are as old as its release, and carry no annotation.
+        versions = {name: _annotations(crd).get(VERSION_ANNOTATION, was) for name, crd in present.items()}
+        if all(found == version for found in versions.values()):
+            return
+        crds = {crd["metadata"]["name"]: crd for crd in await asyncio.to_thread(chart_crds, source)}
+        stale = {name: crd for name, crd in crds.items() if versions.get(name) != version}
+        for name in stale.keys() & present.keys():
+            await _refuse_to_lose(client, present[name], stale[name], version)
+        if not dry_run:
+            # New ones first: while one is missing, those that are there say by their version that there is more to do.
+            for group in (stale.keys() - present.keys(), stale.keys() & present.keys()):
+                await asyncio.gather(*(_apply(client, stale[name], version) for name in sorted(group)))
+    finally:
+        await client.close()
+
+
+async def _get(client: AsyncClient, name: str) -> Crd | None:
+    try:
+        return (await client.get(CustomResourceDefinition, name)).to_dict()
+    except ApiError as error:
+        if error.status.code == 404:
+            return None
+        raise
+
+
+async def _apply(client: AsyncClient, crd: Crd, version: str) -> None:
+    # Annotations of the archive stay: controller-gen's version, by which people tell CRDs apart.
+    annotated = {**crd, "metadata": {**crd["metadata"], "annotations": {**_annotations(crd), VERSION_ANNOTATION: version}}}
+    name = crd["metadata"]["name"]
+    try:
+        await client.patch(CustomResourceDefinition, name, annotated, patch_type=PatchType.APPLY, force=True)
+    except ApiError as error:
+        raise CrdError(f"the CRD {name} of KubeRay {version} was not taken: {error}") from error
+
+
+async def _refuse_to_lose(client: AsyncClient, present: Crd, wanted: Crd, version: str) -> None:
+    """A downgrade may take fields away that stored objects use: the API server would drop them without a word."""
+    names = present["spec"]["names"]
+    storage = next(each["name"] for each in present["spec"]["versions"] if each["storage"])
+    kind = create_namespaced_resource(present["spec"]["group"], storage, names["kind"], names["plural"])
+    now, then = storage_schema(present), storage_schema(wanted)
+    found: list[str] = []
+    async for stored in client.list(kind, namespace="*"):
+        thing = stored.to_dict()
+        fields = [*lost_fields(thing.get("spec", {}), _spec(now), _spec(then), "spec")]
+        if fields:
+            found.append(f"{names['kind']} {thing['metadata']['namespace']}/{thing['metadata']['name']} ({', '.join(fields[:3])})")
+    if found:
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        raise CrdError(
+            f"kuberay:kuberayVersion: KubeRay {version} does not know fields that are in use and would be lost: "
+            f"{', '.join(found[:3])}{more}; take them away first, or keep the newer version"
+        )
+
+
+def _spec(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    return schema["properties"]["spec"]
+
+
+def _annotations(crd: Crd) -> dict[str, str]:
+    return crd["metadata"].get("annotations") or {}

@@ -1,0 +1,155 @@
+"""One change of `kuberayVersion` and one `up` bring operator, CRDs and charts to another version; Ray keeps running."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.cluster import LocalCluster
+from tests.integration.kubernetes import Kubernetes
+from tests.integration.stack import Stack
+
+OLD, NEW = "1.3.0", "1.6.2"
+HEAD, WORKERS = "RayClusterPatch raycluster.head.pods", "RayClusterPatch raycluster.workergroup.pods"
+CLUSTER = ("raycluster", "raycluster-kuberay", "-n", "kuberay")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """A cluster of this file's own: CRDs outlive the stacks that brought them."""
+    with LocalCluster(tmp_path_factory.mktemp("upgrade"), kuberay_versions=(OLD, NEW)) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def kubernetes(cluster: LocalCluster) -> Kubernetes:
+    return Kubernetes(cluster)
+
+
+@pytest.fixture
+def at_old(stack: Stack) -> None:
+    stack.configure(at(OLD))
+    stack.up_or_fail()
+
+
+@pytest.fixture
+def at_new(stack: Stack) -> None:
+    stack.configure(at(NEW))
+    stack.up_or_fail()
+
+
+def at(version: str, **cluster: Any) -> dict[str, Any]:
+    return {"architecture": "aarch64", "kuberayVersion": version, "clusters": {"raycluster": cluster}}
+
+
+def crd_versions(kubernetes: Kubernetes) -> dict[str, str | None]:
+    crds = json.loads(kubernetes.kubectl("get", "crd", "-o", "json"))["items"]
+    return {crd["spec"]["names"]["plural"]: (crd["metadata"].get("annotations") or {}).get("kuberay.pulumi/version") for crd in crds}
+
+
+def knows_auth_options(kubernetes: Kubernetes) -> bool:
+    crd = json.loads(kubernetes.kubectl("get", "crd", "rayclusters.ray.io", "-o", "json"))
+    stored = next(version for version in crd["spec"]["versions"] if version["storage"])
+    return "authOptions" in stored["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+
+
+def operator_image(kubernetes: Kubernetes) -> str:
+    path = "jsonpath={.items[*].spec.containers[*].image}"
+    return kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", "app.kubernetes.io/component=kuberay-operator", "-o", path)
+
+
+def uids(kubernetes: Kubernetes) -> set[str]:
+    return {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
+
+
+def test_a_first_install_leaves_the_crds_to_helm(at_old: None, kubernetes: Kubernetes) -> None:
+    assert crd_versions(kubernetes) == {"rayclusters": None, "rayjobs": None, "rayservices": None}
+
+
+def test_another_operator_of_the_same_version_leaves_the_crds_alone(at_old: None, stack: Stack, kubernetes: Kubernetes) -> None:
+    stack.configure(at(OLD) | {"operator": {"memory": "600Mi"}})
+    stack.up_or_fail()
+    assert set(crd_versions(kubernetes).values()) == {None}
+
+
+def test_an_upgrade_is_a_preview_of_updates_and_keeps_every_pod(at_old: None, stack: Stack, kubernetes: Kubernetes) -> None:
+    before = uids(kubernetes)
+    stack.configure(at(NEW))
+    assert stack.preview().changes == {
+        "Release kuberay-operator": "update",
+        "DeploymentPatch kuberay-operator.deployment": "update",
+        "Release raycluster": "update",
+        HEAD: "update",
+    }
+    assert not knows_auth_options(kubernetes), "a preview changes nothing"
+    stack.up_or_fail()
+    assert uids(kubernetes) == before
+    assert operator_image(kubernetes) == f"quay.io/kuberay/operator:v{NEW}"
+    assert knows_auth_options(kubernetes)
+    assert crd_versions(kubernetes) == dict.fromkeys(("rayclusters", "raycronjobs", "rayjobs", "rayservices"), NEW)
+    columns = kubernetes.kubectl("get", "rayclusters", "-n", "kuberay", "--no-headers").split()
+    assert columns[:7] == ["raycluster-kuberay", "1", "1", "2", "4G", "0", "ready"]
+    assert stack.preview().changes == {}
+
+
+def test_raising_memory_replaces_the_pods_of_a_later_version_too(at_new: None, stack: Stack, kubernetes: Kubernetes) -> None:
+    before = uids(kubernetes)
+    stack.configure(at(NEW, worker={"memory": "3G"}))
+    assert stack.preview().changes == {"Release raycluster": "update", HEAD: "update", WORKERS: "replace"}
+    stack.up_or_fail()
+    after = kubernetes.ray_pods("raycluster-kuberay")
+    assert {pod.kind: pod.memory for pod in after} == {"head": "2G", "worker": "3G"}
+    assert [pod.kind for pod in after if pod.uid in before] == ["head"]
+
+
+def test_a_downgrade_that_would_lose_fields_is_refused_before_anything_changes(at_new: None, stack: Stack, kubernetes: Kubernetes) -> None:
+    kubernetes.kubectl("patch", *CLUSTER, "--type=merge", "--patch", '{"spec": {"upgradeStrategy": {"type": "None"}}}')
+    stack.configure(at(OLD))
+    for run in (stack.preview_text(), stack.up()):
+        assert not run.ok
+        refusals = [line for line in run.text.splitlines() if line.lstrip().startswith("error:") and "would be lost" in line]
+        assert refusals, run.text
+        assert f"KubeRay {OLD} does not know fields" in refusals[0]
+        assert "RayCluster kuberay/raycluster-kuberay (spec.upgradeStrategy)" in refusals[0]
+        assert "Traceback" not in run.text
+    assert operator_image(kubernetes) == f"quay.io/kuberay/operator:v{NEW}"
+    assert knows_auth_options(kubernetes)
+
+
+def test_a_downgrade_that_loses_nothing_keeps_every_pod(at_new: None, stack: Stack, kubernetes: Kubernetes) -> None:
+    kubernetes.kubectl("patch", *CLUSTER, "--type=json", "--patch", '[{"op": "remove", "path": "/spec/upgradeStrategy"}]')
+    before = uids(kubernetes)
+    stack.configure(at(OLD))
+    stack.up_or_fail()
+    assert uids(kubernetes) == before
+    assert operator_image(kubernetes) == f"quay.io/kuberay/operator:v{OLD}"
+    assert not knows_auth_options(kubernetes)
+    assert stack.preview().changes == {}
+
+
+def test_a_run_that_was_killed_between_two_crds_is_finished_by_the_next(at_old: None, stack: Stack, kubernetes: Kubernetes) -> None:
+    # As the killed run leaves it: one is of the new version by its annotation, the others are not.
+    kubernetes.kubectl("annotate", "--overwrite", "crd", "rayjobs.ray.io", f"kuberay.pulumi/version={NEW}")
+    stack.configure(at(NEW))
+    stack.up_or_fail()
+    assert set(crd_versions(kubernetes).values()) == {NEW}
+    assert knows_auth_options(kubernetes)
+
+
+def test_crds_of_an_older_install_are_brought_to_a_new_ones_version(at_old: None, stack: Stack, kubernetes: Kubernetes) -> None:
+    assert stack.destroy().ok
+    assert "rayclusters" in crd_versions(kubernetes), "destroy leaves the CRDs"
+    stack.configure(at(NEW))
+    stack.up_or_fail()
+    assert knows_auth_options(kubernetes)
+
+
+def test_a_first_install_of_a_later_version_works_by_itself(stack: Stack, kubernetes: Kubernetes) -> None:
+    assert stack.destroy().ok
+    kubernetes.kubectl("delete", "crd", *(f"{plural}.ray.io" for plural in crd_versions(kubernetes)))
+    stack.configure(at(NEW))
+    stack.up_or_fail()
+    assert set(crd_versions(kubernetes)) == {"rayclusters", "raycronjobs", "rayjobs", "rayservices"}
+    assert len(kubernetes.ray_pods("raycluster-kuberay")) == 2
+    assert stack.preview().changes == {}
