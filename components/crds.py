@@ -7,7 +7,7 @@ with them every Ray cluster that another stack or person made.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pulumi
@@ -19,6 +19,7 @@ from components.archive import chart_crds
 from components.charts import ChartSource
 from components.connection import connect
 from components.schemas import lost_fields, storage_schema
+from components.versions import at_least
 
 Crd = dict[str, Any]
 
@@ -37,19 +38,19 @@ class CrdError(Exception):
     """CRDs that cannot be brought to a version; the message is the cause in one line."""
 
 
-def crds_hook(release: str, version: str, source: ChartSource) -> pulumi.ResourceHook:
+def crds_hook(release: str, version: str, source: ChartSource, report: Callable[[str], None]) -> pulumi.ResourceHook:
     """A hook for the operator's release: before it changes, brings the CRDs to its version, or refuses to where that would lose data.
 
-    A preview that changes the release refuses too, as far as it can reach the cluster.
+    A preview that changes the release says and refuses the same, as far as it can reach the cluster.
     """
 
     async def before_the_operator_changes(args: pulumi.ResourceHookArgs) -> None:
         was = (args.old_inputs or {}).get("version")
         if not pulumi.runtime.is_dry_run():
-            await bring_to_version(version, source, was, timeout=_TIMEOUT)
+            await bring_to_version(version, source, was, report, timeout=_TIMEOUT)
             return
         try:
-            await bring_to_version(version, source, was, timeout=_PREVIEW_TIMEOUT, dry_run=True)
+            await bring_to_version(version, source, was, report, timeout=_PREVIEW_TIMEOUT, dry_run=True)
         except CrdError:
             raise
         except Exception as error:  # A preview has to work without access to the cluster.
@@ -59,25 +60,50 @@ def crds_hook(release: str, version: str, source: ChartSource) -> pulumi.Resourc
     return pulumi.ResourceHook(f"{release}.crds-are-of-its-version", before_the_operator_changes, options)
 
 
-async def bring_to_version(version: str, source: ChartSource, was: str | None, *, timeout: float, dry_run: bool = False) -> None:
+async def bring_to_version(
+    version: str, source: ChartSource, was: str | None, report: Callable[[str], None], *, timeout: float, dry_run: bool = False
+) -> None:
     """Applies the CRDs that are not of this version yet. ``was``: the version of the operator's release until now, if there is one."""
     client = connect("default", timeout=timeout)
     try:
-        present = {name: crd for name in _NAMES if (crd := await _get(client, name))}
-        # On a cluster without any, Helm installs them; those that it installed are as old as its release, and carry no annotation.
-        versions = {name: _annotations(crd).get(VERSION_ANNOTATION, was) for name, crd in present.items()}
-        if all(found == version for found in versions.values()):
+        try:
+            present = {name: crd for name in _NAMES if (crd := await _get(client, name))}
+        except ApiError as error:
+            if error.status.code != 403:
+                raise
+            report(f"the CRDs are left as they are, for you may not read them; KubeRay {version} needs its own: ask who may")
+            return
+        # On a cluster without any, Helm installs them.
+        if not any(is_stale(_annotations(crd).get(VERSION_ANNOTATION), version, was) for crd in present.values()):
             return
         crds = {crd["metadata"]["name"]: crd for crd in await asyncio.to_thread(chart_crds, source)}
-        stale = {name: crd for name, crd in crds.items() if versions.get(name) != version}
-        for name in stale.keys() & present.keys():
-            await _refuse_to_lose(client, present[name], stale[name], version)
+        new = [name for name in crds if name not in present]
+        old = [name for name in crds if name in present and is_stale(_annotations(present[name]).get(VERSION_ANNOTATION), version, was)]
+        for name in old:
+            await _refuse_to_lose(client, present[name], crds[name], version)
+        report(f"CRDs brought to KubeRay {version}: {', '.join(sorted(new + old))}")
         if not dry_run:
             # New ones first: while one is missing, those that are there say by their version that there is more to do.
-            for group in (stale.keys() - present.keys(), stale.keys() & present.keys()):
-                await asyncio.gather(*(_apply(client, stale[name], version) for name in sorted(group)))
+            for names in (new, old):
+                await asyncio.gather(*(_apply(client, crds[name], version) for name in names))
     finally:
         await client.close()
+
+
+def is_stale(found: str | None, version: str, was: str | None) -> bool:
+    """Whether a CRD has to be brought to a version.
+
+    Args:
+        found: the version that it was brought to, if it was.
+        version: the operator's version to be.
+        was: the version of the operator's release until now, if there is one.
+    """
+    if found is None:
+        return was != version  # Helm installed it: it is as old as its release.
+    if found == version:
+        return False
+    # One of a newer version may be another operator's; it is taken back only when this operator itself is.
+    return was not in (None, version) or not at_least(found, version)
 
 
 async def _get(client: AsyncClient, name: str) -> Crd | None:

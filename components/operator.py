@@ -31,7 +31,7 @@ class Operator(pulumi.ComponentResource):
         source = chart_source(
             "kuberay-operator", version=settings.kuberay_version, repository=settings.chart_repository, project_folder=PROJECT_FOLDER
         )
-        crds = crds_hook(RELEASE_NAME, settings.kuberay_version, source)
+        crds = crds_hook(RELEASE_NAME, settings.kuberay_version, source, report=lambda text: pulumi.log.info(text, resource=self))
         self.release = Release(
             RELEASE_NAME,
             name=RELEASE_NAME,

@@ -82,8 +82,10 @@ def test_an_upgrade_is_a_preview_of_updates_and_keeps_every_pod(at_old: None, st
         "Release raycluster": "update",
         HEAD: "update",
     }
+    crds = f"CRDs brought to KubeRay {NEW}: rayclusters.ray.io, raycronjobs.ray.io, rayjobs.ray.io, rayservices.ray.io"
+    assert crds in stack.preview_text().text
     assert not knows_auth_options(kubernetes), "a preview changes nothing"
-    stack.up_or_fail()
+    assert crds in stack.up_or_fail().text
     assert uids(kubernetes) == before
     assert operator_image(kubernetes) == f"quay.io/kuberay/operator:v{NEW}"
     assert knows_auth_options(kubernetes)
