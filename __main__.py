@@ -3,6 +3,7 @@
 import pulumi
 
 from components.cluster import RayCluster
+from components.metrics import Metrics
 from components.namespace import Namespace
 from components.operator import Operator
 from components.stack import stack_settings
@@ -12,6 +13,8 @@ settings = stack_settings()
 namespace = Namespace(settings)
 operator = Operator(settings, namespace)
 clusters = {name: RayCluster(name, settings, namespace, operator) for name in settings.clusters}
+if settings.metrics.enabled:
+    Metrics(settings, namespace)
 
 pulumi.export("namespace", namespace.name)
 pulumi.export("clusters", {name: cluster.summary for name, cluster in clusters.items()})

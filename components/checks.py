@@ -6,12 +6,15 @@ from typing import Any
 
 from components.charts import feature_gates, in_this_version, unknown_keys
 from components.images import split_reference
+from components.pod_security import is_restricted
 from components.quantities import parse_quantity
+from components.quota import quota_problems
 from components.settings.cluster import DefaultWorkerGroupSettings, GroupSettings, RayClusterSettings, WorkerGroupSettings
 from components.settings.stack import StackSettings
 from components.spelling import did_you_mean
-from components.values import cluster_resource_name, group_architecture
-from components.versions import at_least
+from components.token_auth import FIRST_RAY, uses_token
+from components.values import cluster_resource_name, group_architecture, own_image
+from components.versions import at_least, lacking
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,29 @@ class Problem:
     message: str
 
 
-def cross_checks(settings: StackSettings) -> Iterator[Problem]:
+#: Environment variables that other settings set, and which.
+_SET_BY_SETTINGS = {
+    "RAY_AUTH_MODE": "protection.tokenAuthentication",
+    "RAY_AUTH_TOKEN": "authToken",
+    "RAY_REDIS_ADDRESS": "gcsFaultTolerance.redisAddress",
+    "REDIS_PASSWORD": "gcsFaultTolerance.redisPassword",
+    "REDIS_USERNAME": "gcsFaultTolerance.redisUsername",
+}
+
+
+def cross_checks(settings: StackSettings) -> list[Problem]:
     """Every problem that lies between settings."""
+    problems = [*_stack_checks(settings), *_protection_checks(settings)]
+    # What pods need can only be told of settings that are right.
+    return problems or [Problem(*problem) for problem in quota_problems(settings)]
+
+
+def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
     yield from _operator_value_checks(settings)
     if not settings.operator.install and settings.operator.values:
         yield Problem(("operator", "values"), settings.operator.values, "has no effect with operator.install: false")
+    if not settings.operator.install and settings.operator.single_namespace_install:
+        yield Problem(("operator", "singleNamespaceInstall"), True, "has no effect with operator.install: false")
     if not settings.clusters and not settings.operator.install:
         yield Problem(("clusters",), {}, "is empty and operator.install is false: nothing would be deployed")
 
@@ -67,12 +88,50 @@ def _operator_value_checks(settings: StackSettings) -> Iterator[Problem]:
             yield Problem((*here, "featureGates", str(index)), name, f"{message}; it knows: {', '.join(known)}")
 
 
+def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
+    protection = settings.protection
+    here = ("protection",)
+    versions = {name: cluster.ray_version or settings.ray_version for name, cluster in settings.clusters.items()}
+    without = [f"clusters.{name} has {version}" for name, version in versions.items() if not uses_token(protection, version)]
+    if protection.token_authentication == "token" and without:
+        yield Problem((*here, "tokenAuthentication"), "token", f"needs Ray {FIRST_RAY} or later; {', '.join(without)}")
+    elif settings.auth_token and len(without) == len(versions):
+        why = f"Ray asks for one from {FIRST_RAY} on" if protection.token_authentication == "auto" else "tokenAuthentication is disabled"
+        yield Problem(("authToken",), "[secret]", f"has no effect: no cluster asks for a token ({why})")
+
+    if not protection.network_policy.enabled and protection.network_policy.allowed_namespaces:
+        allowed = protection.network_policy.allowed_namespaces
+        yield Problem((*here, "networkPolicy", "allowedNamespaces"), allowed, "has no effect with networkPolicy.enabled: false")
+    if not settings.metrics.enabled and settings.metrics != type(settings.metrics)():
+        yield Problem(("metrics", "enabled"), False, "leaves the other settings of metrics without effect")
+
+    enforced = protection.namespace_pod_security
+    if enforced != "privileged" and not settings.create_namespace:
+        yield Problem((*here, "namespacePodSecurity"), enforced, "is for a namespace that this stack makes (createNamespace: true)")
+    if enforced == "restricted":
+        for name, cluster in settings.clusters.items():
+            for group in (cluster.head, cluster.worker, *cluster.additional_worker_groups.values()):
+                image = own_image(settings, cluster, group)
+                if not is_restricted(protection, image):
+                    refused = f"would refuse pods of clusters.{name} (image {image}): set protection.podSecurity to restricted"
+                    yield Problem((*here, "namespacePodSecurity"), enforced, refused)
+                    return
+
+
 def _cluster_checks(settings: StackSettings, here: tuple[str, ...], cluster: RayClusterSettings) -> Iterator[Problem]:
     unknown = list(unknown_keys(cluster.values, "ray-cluster", settings.kuberay_version))
     for path, message in unknown:
         yield Problem((*here, "values", *path), path[-1], message)
     if not unknown:
         yield from _raw_value_checks((*here, "values"), cluster.values)
+
+    redis = cluster.gcs_fault_tolerance
+    if (
+        redis
+        and redis.redis_username
+        and (lack := lacking("Redis user", kuberay=settings.kuberay_version, ray=cluster.ray_version or settings.ray_version))
+    ):
+        yield Problem((*here, "gcsFaultTolerance", "redisUsername"), redis.redis_username, lack)
 
     groups: dict[tuple[str, ...], GroupSettings] = {("head",): cluster.head, ("worker",): cluster.worker}
     groups |= {("additionalWorkerGroups", name): group for name, group in cluster.additional_worker_groups.items()}
@@ -101,6 +160,9 @@ def _group_checks(settings: StackSettings, cluster: RayClusterSettings, here: tu
     pinned = group.node_selector.get("kubernetes.io/arch")
     if pinned is not None:
         yield Problem((*here, "nodeSelector", "kubernetes.io/arch"), pinned, f"is set by architecture (here {architecture}); leave it out")
+
+    for variable in _SET_BY_SETTINGS.keys() & group.env.keys():
+        yield Problem((*here, "env", variable), "…", f"is set by {_SET_BY_SETTINGS[variable]}; leave it out")
 
     if group.gpus and group.tpus:
         yield Problem((*here, "tpus"), group.tpus, "cannot be together with gpus: no node has both")

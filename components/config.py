@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from components.checks import Problem, cross_checks
+from components.settings.secrets import SECRET_KEYS
 from components.settings.stack import StackSettings
 from components.spelling import did_you_mean
 
@@ -47,6 +48,7 @@ def load_settings(config: Mapping[str, str], *, secret_keys: Iterable[str] = (),
             raw[key] = _decode(key, text)
         except ValueError:
             problems.append(Problem((key,), text, "is neither text nor YAML that Pulumi understands as an object"))
+    problems += [problem for key, value in raw.items() if key not in hidden for problem in _unencrypted(value, (key,))]
     try:
         settings = StackSettings.model_validate(raw, context={"project_folder": project_folder})
         problems += cross_checks(settings)
@@ -67,6 +69,16 @@ def _decode(key: str, text: str) -> Any:
         # Unknown keys are refused by name, whatever they hold; a scalar where an object belongs is refused by its type.
         return json.loads(text) if text.lstrip().startswith(("{", "[")) else text
     return text
+
+
+def _unencrypted(value: Any, path: tuple[str, ...]) -> Iterator[Problem]:
+    """Secrets that stand in the stack file for everyone to read."""
+    if path[-1] in SECRET_KEYS and isinstance(value, str):
+        command = "pulumi config set --secret" + (" --path" if len(path) > 1 else "")
+        yield Problem(path, "[secret]", f"must not be readable in the stack file: {command} '{PROJECT}:{'.'.join(path)}'")
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from _unencrypted(below, (*path, str(key)))
 
 
 def _problems(error: ValidationError) -> Iterator[Problem]:
@@ -105,6 +117,7 @@ def _pattern_message(key: str, pattern: str) -> str:
     explained = {
         "rayVersion": "is not a full Ray version: three numbers, such as 2.46.0",
         "accelerator": "is not an image flavour: cpu, gpu or a CUDA version such as cu124",
+        "redisAddress": "is not the address of a Redis: host and port, such as redis.team.svc:6379",
         "image": "is not an image reference, such as registry.example/team/ray:2.46.0-py310",
         "gpuResource": "is not the name of a device resource, such as nvidia.com/gpu",
         "mountPath": "must be an absolute path, such as /data",
@@ -113,7 +126,8 @@ def _pattern_message(key: str, pattern: str) -> str:
 
 
 def _line(problem: Problem, hidden: set[str]) -> str:
-    value = "[secret]" if problem.path and problem.path[0] in hidden else _shown(problem.value)
+    secret = problem.path and (problem.path[0] in hidden or problem.path[-1] in SECRET_KEYS)
+    value = "[secret]" if secret else _shown(problem.value)
     return f"{PROJECT}:{'.'.join(problem.path)}: {value} {problem.message}"
 
 

@@ -59,3 +59,11 @@ def split_reference(reference: str) -> tuple[str, str | None]:
     repository, colon, tag = reference.rpartition(":")
     # The colon of a registry's port (localhost:5000/ray) is followed by a path.
     return (repository, tag) if colon and "/" not in tag else (reference, None)
+
+
+def is_ray_image(own_image: str | None) -> bool:
+    """Whether an image is one of Ray's own, or of a mirror of them: what is known of those holds for it."""
+    if own_image is None:
+        return True
+    repository, tag = split_reference(own_image)
+    return tag is None or "/".join(repository.split("/")[-2:]) in (RAY_REPOSITORY, f"{RAY_REPOSITORY}-ml", f"{RAY_REPOSITORY}-llm")

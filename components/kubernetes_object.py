@@ -1,5 +1,6 @@
 """A Kubernetes object of any kind, without the typed classes."""
 
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -20,3 +21,8 @@ class KubernetesObject(pulumi.CustomResource):
         # The version of the other resources' provider: without one a second provider would run beside it.
         pinned = pulumi.ResourceOptions(version=version("pulumi-kubernetes"))
         super().__init__(token, name, dict(manifest), pulumi.ResourceOptions.merge(pinned, opts))
+
+
+def name_of_stack() -> str:
+    """The stack's name as a part of a Kubernetes name."""
+    return re.sub(r"[^a-z0-9]+", "-", pulumi.get_stack().lower()).strip("-")

@@ -8,17 +8,22 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from components.charts import chart_keys, feature_gates, in_this_version, only_known
+from components.fault_tolerance import fault_tolerance_values, for_charts_before_1_5
 from components.images import NODE_ARCHITECTURE, Architecture, Image, ray_image
+from components.pod_security import CONTAINER_CONTEXT, is_restricted, security_context
 from components.quantities import add_quantities
+from components.secret_digest import secret_digest
 from components.settings.base import Settings
 from components.settings.cluster import GroupSettings, RayClusterSettings, WorkerGroupSettings
 from components.settings.kubernetes import EnvVar
 from components.settings.overrides import merge
 from components.settings.stack import StackSettings
+from components.token_auth import token_environment, uses_token
+from components.versions import NEEDS, at_least
 
 Values = dict[str, Any]
 
@@ -142,7 +147,7 @@ def operator_values(settings: StackSettings) -> Values:
         "metrics": {"enabled": True, "serviceMonitor": {"enabled": False}},
         "rbacEnable": True,
         "crNamespacedRbacEnable": True,
-        "singleNamespaceInstall": False,
+        "singleNamespaceInstall": operator.single_namespace_install,
         # Every gate is said, for later versions turn more of them on: with RayMultiHostIndexing (on since 1.6) the operator would make
         # the pods of running multi-host groups a second time, as these lack its labels. A list: whoever overrides it replaces it whole.
         "featureGates": [{"name": gate, "enabled": gate in _GATES_ON} for gate in feature_gates(version)],
@@ -158,16 +163,20 @@ def operator_fingerprint(settings: StackSettings) -> str:
 
 def plan_cluster(settings: StackSettings, release: str) -> ClusterPlan:
     """One of the stack's Ray clusters as the ``ray-cluster`` chart takes it."""
-    return plan_ray_cluster(settings, release, settings.clusters[release])
+    plan = plan_ray_cluster(settings, release, settings.clusters[release])
+    if at_least(settings.kuberay_version, NEEDS["gcsFaultTolerance chart values"].kuberay):
+        return plan
+    return replace(plan, values=for_charts_before_1_5(plan.values))
 
 
 def plan_ray_cluster(settings: StackSettings, release: str, cluster: RayClusterSettings) -> ClusterPlan:
     """Any Ray cluster, also one that KubeRay makes for a job or a service: as if the chart rendered it for a release of this name."""
     values = copy.deepcopy(merge(_cluster_values(settings, release, cluster), cluster.values))
+    _add_token(settings, values, cluster_resource_name(release, cluster.values))
     groups: list[PodGroup] = []
-    for name, group in _group_values(values).items():
+    for name, group in rendered_groups(values).items():
         # A new head cuts its workers off from their cluster, so they are replaced with it, as KubeRay 1.6's own `Recreate` does.
-        above = "" if name == "head" else groups[0].fingerprint
+        above = _secrets(settings, cluster) if name == "head" else groups[0].fingerprint
         fingerprint = _fingerprint(above, _pod_template(values, group))
         group["annotations"] = {**(group.get("annotations") or {}), TEMPLATE_ANNOTATION: fingerprint}
         groups.append(_pod_group(values, name, group, fingerprint))
@@ -195,6 +204,11 @@ def group_architecture(settings: StackSettings, cluster: RayClusterSettings, gro
     return group.architecture or cluster.architecture or settings.architecture
 
 
+def own_image(settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings) -> str | None:
+    """The owner's image of a group's pods: the group's, else the cluster's, else the stack's."""
+    return group.image or cluster.image or settings.image
+
+
 def _cluster_values(settings: StackSettings, release: str, cluster: RayClusterSettings) -> Values:
     def image_of(group: GroupSettings) -> Image:
         return ray_image(
@@ -202,7 +216,7 @@ def _cluster_values(settings: StackSettings, release: str, cluster: RayClusterSe
             python_version=cluster.python_version or settings.python_version,
             accelerator=group.accelerator or cluster.accelerator or settings.accelerator or ("gpu" if group.gpus else None),
             architecture=group_architecture(settings, cluster, group),
-            own_image=group.image or cluster.image or settings.image,
+            own_image=own_image(settings, cluster, group),
         )
 
     def pods(group: GroupSettings) -> Values:
@@ -210,7 +224,11 @@ def _cluster_values(settings: StackSettings, release: str, cluster: RayClusterSe
 
     image = image_of(cluster.head)
     worker = cluster.worker
-    head: Values = {"rayVersion": cluster.ray_version or settings.ray_version, **_autoscaler_values(cluster), **pods(cluster.head)}
+    head: Values = {
+        "rayVersion": cluster.ray_version or settings.ray_version,
+        **_autoscaler_values(settings, cluster),
+        **pods(cluster.head),
+    }
     return {
         "fullnameOverride": cluster_resource_name(release, cluster.values),
         "image": _image_values(image, settings.image_pull_policy),
@@ -222,10 +240,31 @@ def _cluster_values(settings: StackSettings, release: str, cluster: RayClusterSe
         "additionalWorkerGroups": {"smallGroup": {"disabled": True}}
         | {name: {"disabled": False, **_replicas(group), **pods(group)} for name, group in cluster.additional_worker_groups.items()},
         "service": {"type": "ClusterIP"},
+        "gcsFaultTolerance": fault_tolerance_values(cluster.gcs_fault_tolerance, cluster_resource_name(release, cluster.values)),
     }
 
 
-def _autoscaler_values(cluster: RayClusterSettings) -> Values:
+def _add_token(settings: StackSettings, values: Values, cluster: str) -> None:
+    """To merged values: an owner's own list of variables replaces what stands below it, and must not take the token away."""
+    if not uses_token(settings.protection, str(values["head"]["rayVersion"])):
+        return
+    token = token_environment(cluster)
+    values["common"]["containerEnv"] = [*(values["common"].get("containerEnv") or []), *token]
+    if values["head"].get("enableInTreeAutoscaling"):
+        options = values["head"].setdefault("autoscalerOptions", {})
+        options["env"] = [*(options.get("env") or []), *token]
+
+
+def _secrets(settings: StackSettings, cluster: RayClusterSettings) -> list[str]:
+    """Another list when a secret in the stack's config has changed: pods read theirs at their start only."""
+    redis = cluster.gcs_fault_tolerance and cluster.gcs_fault_tolerance.redis_password
+    given = [redis.value if redis else None]
+    if uses_token(settings.protection, cluster.ray_version or settings.ray_version):
+        given.append(settings.auth_token)
+    return [secret_digest(secret.get_secret_value(), "kuberay") for secret in given if secret]
+
+
+def _autoscaler_values(settings: StackSettings, cluster: RayClusterSettings) -> Values:
     autoscaling = cluster.autoscaling
     if autoscaling is None:
         return {"enableInTreeAutoscaling": False}
@@ -236,6 +275,7 @@ def _autoscaler_values(cluster: RayClusterSettings) -> Values:
             "idleTimeoutSeconds": autoscaling.idle_timeout_seconds,
             "upscalingMode": autoscaling.upscaling_mode,
             "resources": {"limits": resources, "requests": resources},
+            "securityContext": CONTAINER_CONTEXT if is_restricted(settings.protection, own_image(settings, cluster, cluster.head)) else {},
         },
     }
 
@@ -273,6 +313,7 @@ def _pod_values(settings: StackSettings, cluster: RayClusterSettings, group: Gro
         "annotations": group.annotations,
         "rayStartParams": group.ray_start_params,
         "restartPolicy": "Never" if v2 else "",
+        **security_context(settings.protection, own_image(settings, cluster, group)),
     }
 
 
@@ -287,7 +328,7 @@ def _as_kubernetes(settings: Settings) -> Values:
 # --- Reading merged values ------------------------------------------------------------------------------------------------
 
 
-def _group_values(values: Values) -> dict[str, Values]:
+def rendered_groups(values: Values) -> dict[str, Values]:
     """The values of each group that the chart renders, the head first."""
     groups: dict[str, Values] = {"head": values["head"]}
     additional: dict[str, Values] = values.get("additionalWorkerGroups") or {}
@@ -304,6 +345,8 @@ def _pod_template(values: Values, group: Values) -> Values:
         # The sidecar reads these from the RayCluster as it goes.
         own["autoscalerOptions"] = {k: v for k, v in own["autoscalerOptions"].items() if k not in ("idleTimeoutSeconds", "upscalingMode")}
     own.setdefault("image", values["image"])
+    if group is values["head"]:
+        own["gcsFaultTolerance"] = values.get("gcsFaultTolerance")
     return {**own, "imagePullSecrets": values.get("imagePullSecrets"), "common": values.get("common")}
 
 

@@ -32,6 +32,7 @@ Feature = Literal[
     "group labels and resources",
     "gcsFaultTolerance chart values",
     "gcsFaultTolerance on a volume",
+    "Redis user",
     "NetworkPolicy by KubeRay",
     "deletionStrategy",
     "deletionStrategy on jobDeploymentStatus",
@@ -56,6 +57,7 @@ NEEDS: Final[Mapping[Feature, Needs]] = {
     # gcsFaultToleranceOptions is in the CRD of 1.3.0 already; the ray-cluster chart writes it from 1.5 on.
     "gcsFaultTolerance chart values": Needs(kuberay="1.5.0"),
     "gcsFaultTolerance on a volume": Needs(kuberay="1.7.0"),  # gcsFaultToleranceOptions.backend rocksdb, .storage
+    "Redis user": Needs(kuberay="1.5.0", ray="2.41.0"),  # operators refuse it outside gcsFaultToleranceOptions
     "NetworkPolicy by KubeRay": Needs(kuberay="1.7.0"),  # spec.networkPolicy
     # RayJob. deletionPolicy of 1.3 and 1.4 (feature gate RayJobDeletionPolicy) went when 1.5 brought deletionStrategy.
     "deletionStrategy": Needs(kuberay="1.5.0"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from components.config import PROJECT
@@ -24,8 +24,11 @@ from components.settings.cluster import (
     RayClusterSettings,
     WorkerGroupSettings,
 )
+from components.settings.fault_tolerance import GcsFaultToleranceSettings
+from components.settings.metrics import MetricsSettings
 from components.settings.operator import OperatorSettings
 from components.settings.overrides import ChartOverrides
+from components.settings.protection import ContainerLimits, LimitRangeSettings, NetworkPolicySettings, ProtectionSettings, QuotaSettings
 from components.settings.stack import StackSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +42,13 @@ SECTIONS: list[tuple[str, type[Settings]]] = [
     ("`head`, `worker` and each of `additionalWorkerGroups`", GroupSettings),
     ("`worker` and each of `additionalWorkerGroups`", WorkerGroupSettings),
     ("`worker`", DefaultWorkerGroupSettings),
+    ("`gcsFaultTolerance` of a cluster", GcsFaultToleranceSettings),
+    ("`protection`", ProtectionSettings),
+    ("`protection.networkPolicy`", NetworkPolicySettings),
+    ("`quota`", QuotaSettings),
+    ("`limitRange`", LimitRangeSettings),
+    ("`default` and `max` of `limitRange`", ContainerLimits),
+    ("`metrics`", MetricsSettings),
     ("`values` and `valuesFile` of `operator` and of a cluster", ChartOverrides),
 ]
 
@@ -56,7 +66,7 @@ def settings_reference() -> str:
     for title, model in SECTIONS:
         lines += ["", f"## {title}", "", _doc(model), "", "| key | type | default | what it is |", "| --- | --- | --- | --- |"]
         lines += [
-            f"| `{field.alias or name}` | {_type(field)} | {_default(field)} | {(field.description or '').replace('|', chr(92) + '|')} |"
+            f"| `{field.alias or name}` | {_type(field)} | {_default(field)} | {_description(field)} |"
             for name, field in _own_fields(model)
         ]
     return "\n".join(lines) + "\n"
@@ -126,8 +136,14 @@ def _doc(model: type[BaseModel]) -> str:
     return " ".join((model.__doc__ or "").split())
 
 
+def _description(field: FieldInfo) -> str:
+    return " ".join((field.description or "").split()).replace("|", chr(92) + "|")
+
+
 def _default(field: FieldInfo) -> str:
     default = field.default
+    if field.is_required():
+        return "required"
     if default is None:
         return "–"
     if isinstance(default, BaseModel):
@@ -158,6 +174,7 @@ def _type_name(annotation: Any) -> str:
         int: "whole number",
         bool: "true or false",
         Any: "anything",
+        SecretStr: "text, encrypted",
         HeadSettings: "[head](#head-worker-and-each-of-additionalworkergroups)",
     }
     if annotation in names:

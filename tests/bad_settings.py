@@ -171,4 +171,64 @@ BAD_SETTINGS = [
     Bad("values file not YAML", cluster(valuesFile="tests/data/broken-values.yaml"), ("valuesFile", "not a readable YAML file")),
     Bad("values file a list", cluster(valuesFile="tests/data/list-values.yaml"), ("valuesFile", "not a map of Helm values")),
     Bad("values file key misspelt", cluster(valuesFile="tests/data/misspelt-values.yaml"), ("values.head.resorces", "'resources'")),
+    # Protection
+    Bad(
+        "token authentication of a Ray that has none",
+        {"protection": {"tokenAuthentication": "token"}},
+        ("kuberay:protection.tokenAuthentication", "needs Ray 2.52.0 or later; clusters.raycluster has 2.46.0"),
+    ),
+    Bad("protection misspelt", {"protection": {"networkPolcy": {}}}, ("protection.networkPolcy", "'networkPolicy'")),
+    Bad("protection off by the wrong word", {"protection": {"podSecurity": "off"}}, ("podSecurity", "auto, restricted, none")),
+    Bad("token for everyone to read", {"authToken": "x" * 40, "rayVersion": "2.52.0"}, ("authToken", "[secret]", "config set --secret")),
+    Bad(
+        "namespaces allowed by no policy",
+        {"protection": {"networkPolicy": {"enabled": False, "allowedNamespaces": ["a"]}}},
+        ("allowedNamespaces", "has no effect"),
+    ),
+    Bad(
+        "standard for another's namespace",
+        {"createNamespace": False, "protection": {"namespacePodSecurity": "baseline"}},
+        ("namespacePodSecurity", "a namespace that this stack makes"),
+    ),
+    Bad(
+        "standard that refuses the stack's own pods",
+        {"image": "registry.example/own:1", "protection": {"namespacePodSecurity": "restricted"}},
+        ("namespacePodSecurity", "would refuse pods of clusters.raycluster", "set protection.podSecurity to restricted"),
+    ),
+    Bad("environment that a setting sets", head(env={"RAY_REDIS_ADDRESS": "r:1"}), ("env.RAY_REDIS_ADDRESS", "redisAddress; leave it out")),
+    Bad(
+        "operator of others kept to one namespace",
+        {"operator": {"install": False, "singleNamespaceInstall": True}},
+        ("operator.singleNamespaceInstall", "has no effect"),
+    ),
+    # Quota
+    Bad(
+        "quota of memory too small for the stack",
+        {"quota": {"memory": "4G"}},
+        ("kuberay:quota.memory", '"4G"', "is 512Mi less than", "operator 512Mi, clusters.raycluster, head 2G"),
+    ),
+    Bad("quota of CPU too small", {"quota": {"cpu": 2}}, ("kuberay:quota.cpu", "is 100m less than the 2.1 that")),
+    Bad(
+        "quota that forgets KubeRay's init container",
+        {"quota": {"cpu": "700m"}, "clusters": {"raycluster": {"head": {"cpu": "500m"}, "worker": {"cpu": "100m"}}}},
+        ("kuberay:quota.cpu", "is 100m less than", "clusters.raycluster, workergroup 200m"),
+    ),
+    Bad("quota of pods too small", {"quota": {"pods": 2}}, ("kuberay:quota.pods", "is 1 less than the 3 that")),
+    Bad("quota without GPUs", {"quota": {"gpus": 1}} | worker(gpus=1, replicas=3), ("kuberay:quota.gpus", "is 2 less than the 3")),
+    Bad("limit below a container", {"limitRange": {"max": {"memory": "1G"}}}, ("limitRange.max.memory", "2G of a container of clusters")),
+    # Fault tolerance
+    Bad("fault tolerance without a Redis", cluster(gcsFaultTolerance={}), ("gcsFaultTolerance.redisAddress", "is required")),
+    Bad("Redis without a port", cluster(gcsFaultTolerance={"redisAddress": "redis"}), ("redisAddress", "host and port")),
+    Bad(
+        "Redis password for everyone to read",
+        cluster(gcsFaultTolerance={"redisAddress": "r:6379", "redisPassword": "x"}),
+        ("redisPassword", "[secret]", "pulumi config set --secret --path 'kuberay:clusters.raycluster.gcsFaultTolerance.redisPassword'"),
+    ),
+    Bad(
+        "Redis user of an operator that takes none",
+        cluster(gcsFaultTolerance={"redisAddress": "r:6379", "redisUsername": "ray"}),
+        ("redisUsername", "needs KubeRay 1.5.0 or later; kuberayVersion is 1.3.0"),
+    ),
+    # Metrics
+    Bad("metrics that are off", {"metrics": {"labels": {"release": "p"}}}, ("metrics.enabled", "without effect")),
 ]

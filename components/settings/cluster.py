@@ -18,6 +18,7 @@ from components.settings.base import (
     Settings,
     number_as_text,
 )
+from components.settings.fault_tolerance import GcsFaultToleranceSettings
 from components.settings.kubernetes import Env, Toleration, Volume, VolumeMount
 from components.settings.overrides import ChartOverrides
 from components.spelling import did_you_mean
@@ -143,6 +144,8 @@ class RayClusterSettings(ChartOverrides):
     """The default worker group."""
     additional_worker_groups: dict[Name, WorkerGroupSettings] = {}
     """Further worker groups by name."""
+    gcs_fault_tolerance: GcsFaultToleranceSettings | None = None
+    """Keeps the head's state in a Redis of your own, so that the workers outlive a head that fails."""
 
 
 class ClusterSettings(RayClusterSettings):

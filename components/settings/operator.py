@@ -13,3 +13,5 @@ class OperatorSettings(ChartOverrides):
     """CPU limit of the operator's pod."""
     memory: Memory = "512Mi"
     """Memory limit of the operator's pod; about 500 MB for 500 Ray pods."""
+    single_namespace_install: bool = False
+    """Whether the operator watches, and has rights in, this stack's namespace alone; `false`: all namespaces."""

@@ -6,8 +6,11 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from components.settings.base import Accelerator, ImageReference, Name, NodeArchitecture, PythonVersion, RayVersion, Settings
 from components.settings.cluster import ClusterSettings
+from components.settings.metrics import MetricsSettings
 from components.settings.operator import OperatorSettings
 from components.settings.overrides import project_folder
+from components.settings.protection import LimitRangeSettings, ProtectionSettings, QuotaSettings
+from components.settings.secrets import AuthToken
 from components.spelling import did_you_mean
 from components.versions import KubeRayVersion
 
@@ -43,6 +46,17 @@ class StackSettings(Settings):
     """The KubeRay operator."""
     clusters: dict[Name, ClusterSettings] = {"raycluster": ClusterSettings()}
     """The Ray clusters by release name."""
+    protection: ProtectionSettings = ProtectionSettings()
+    """Who reaches Ray, and what its pods may do."""
+    auth_token: AuthToken | None = None
+    """Own token for token authentication, 32 characters or more: `pulumi config set --secret kuberay:authToken`. Without it, each cluster
+    is given a random one that stays."""
+    quota: QuotaSettings = QuotaSettings()
+    """The most that all pods of the namespace may take together."""
+    limit_range: LimitRangeSettings = LimitRangeSettings()
+    """What a single container of the namespace may take."""
+    metrics: MetricsSettings = MetricsSettings()
+    """What Prometheus is told to scrape."""
 
     @field_validator("chart_repository")
     @classmethod

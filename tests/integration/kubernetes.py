@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from local.cluster import LocalCluster
+from local.errors import LocalError
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,13 @@ class Kubernetes:
 
     def kubectl(self, *arguments: str) -> str:
         return self._cluster.kubectl(*arguments)
+
+    def may(self, user: str, verb: str, kind: str, namespace: str) -> bool:
+        """Whether this user has the right."""
+        try:
+            return self.kubectl("auth", "can-i", verb, kind, "-n", namespace, "--as", user).strip() == "yes"
+        except LocalError:  # It ends with 1 when the answer is no.
+            return False
 
     def ray_pods(self, cluster: str, namespace: str = "kuberay") -> list[RayPod]:
         """The cluster's pods, without those on their way out."""

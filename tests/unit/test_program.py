@@ -44,6 +44,7 @@ def test_a_stack_is_a_namespace_an_operator_and_a_cluster_with_its_pods(monkeypa
     recorder, _ = run(monkeypatch)
     assert set(recorder.resources) == {
         "Namespace kuberay",
+        "NetworkPolicy kuberay.NetworkPolicy",
         "Operator kuberay-operator",
         "Release kuberay-operator",
         "DeploymentPatch kuberay-operator.deployment",

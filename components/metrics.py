@@ -1,0 +1,62 @@
+"""Metrics: what Prometheus is told to scrape."""
+
+from typing import Any
+
+import pulumi
+from httpx2 import HTTPStatusError
+from lightkube.generic_resource import create_namespaced_resource
+
+from components.connection import connect_briefly
+from components.kubernetes_object import KubernetesObject, name_of_stack
+from components.namespace import Namespace
+from components.settings.stack import StackSettings
+
+PodMonitor = create_namespaced_resource("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
+
+
+class Metrics(pulumi.ComponentResource):
+    """PodMonitors of the Prometheus operator, for the Ray pods of the namespace and for KubeRay's operator (``metrics.enabled``)."""
+
+    def __init__(self, settings: StackSettings, namespace: Namespace, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("kuberay:components:Metrics", "metrics", None, opts)
+        if _pod_monitors_are_known(settings.namespace):
+            for monitor in pod_monitors(settings, name_of_stack()):
+                placed = monitor | {"metadata": monitor["metadata"] | {"namespace": namespace.name}}
+                KubernetesObject(f"{monitor['metadata']['name']}.metrics", placed, pulumi.ResourceOptions(parent=self))
+        self.register_outputs({})
+
+
+def pod_monitors(settings: StackSettings, stack: str) -> list[dict[str, Any]]:
+    """One for Ray pods, jobs' and services' included, and one for the operator if this stack installs it."""
+    # Which Ray cluster a figure is of: Ray itself does not say so.
+    cluster = {"sourceLabels": ["__meta_kubernetes_pod_label_ray_io_cluster"], "targetLabel": "ray_io_cluster"}
+    ray_pods = {"matchExpressions": [{"key": "ray.io/node-type", "operator": "In", "values": ["head", "worker"]}]}
+    monitors = [_pod_monitor(settings, f"ray-{stack}", ray_pods, {"port": "metrics", "relabelings": [cluster]})]
+    if settings.operator.install:
+        operator = {"matchLabels": {"app.kubernetes.io/name": "kuberay-operator"}}
+        monitors.append(_pod_monitor(settings, f"kuberay-operator-{stack}", operator, {"port": "http", "path": "/metrics"}))
+    return monitors
+
+
+def _pod_monitor(settings: StackSettings, name: str, selector: dict[str, Any], endpoint: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PodMonitor",
+        "metadata": {"name": name, "namespace": settings.namespace, "labels": settings.metrics.labels},
+        "spec": {"selector": selector, "podMetricsEndpoints": [endpoint | {"interval": settings.metrics.interval}]},
+    }
+
+
+def _pod_monitors_are_known(namespace: str) -> bool:
+    """Whether the cluster knows the kind; True where it cannot be asked, so that a short outage takes no PodMonitor away."""
+    try:
+        for _ in connect_briefly(namespace).list(PodMonitor):
+            break
+    except HTTPStatusError as error:
+        # An account that may not list them may still make them.
+        if error.response.status_code == 404:
+            pulumi.log.warn("metrics: left out, the cluster knows no PodMonitor (monitoring.coreos.com); install the Prometheus operator")
+            return False
+    except Exception as error:
+        pulumi.log.warn(f"metrics: planned as if the cluster knew PodMonitors; it cannot be asked: {error}")
+    return True

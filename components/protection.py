@@ -1,0 +1,46 @@
+"""What is open: the protections that a stack does without, one line each."""
+
+from collections.abc import Iterator, Sequence
+
+from components.pod_security import is_restricted
+from components.settings.stack import StackSettings
+from components.token_auth import FIRST_RAY, uses_token
+from components.values import operator_values, own_image, plan_cluster
+
+
+def open_things(settings: StackSettings) -> Iterator[str]:
+    """What somebody can reach or do, and which setting closes it."""
+    protection = settings.protection
+    plans = {name: plan_cluster(settings, name) for name in settings.clusters}
+
+    versions = {name: str(plan.values["head"]["rayVersion"]) for name, plan in plans.items()}
+    open_clusters = [name for name, version in versions.items() if not uses_token(protection, version)]
+    if open_clusters:
+        disabled = protection.token_authentication == "disabled"
+        why = "protection.tokenAuthentication is disabled" if disabled else f"Ray asks for a token from rayVersion {FIRST_RAY} on"
+        yield f"jobs and dashboard of {_list(open_clusters)} are open to whoever reaches them: {why}"
+
+    if not protection.network_policy.enabled:
+        yield "every pod of the Kubernetes cluster reaches Ray's ports: protection.networkPolicy.enabled is false"
+    exposed = [f"{name} ({kind})" for name, plan in plans.items() if (kind := (plan.values["service"]).get("type")) != "ClusterIP"]
+    if exposed:
+        yield f"the head's Service is reached from outside the Kubernetes cluster: {_list(exposed)}"
+
+    unrestricted = [
+        name
+        for name, cluster in settings.clusters.items()
+        for group in (cluster.head, cluster.worker, *cluster.additional_worker_groups.values())
+        if not is_restricted(protection, own_image(settings, cluster, group))
+    ]
+    if unrestricted:
+        own = "their image is not one of Ray's; protection.podSecurity: restricted asks for it"
+        why = "protection.podSecurity is none" if protection.pod_security == "none" else own
+        yield f"pods of {_list(list(dict.fromkeys(unrestricted)))} run without the restricted security context: {why}"
+
+    if settings.operator.install and not operator_values(settings)["singleNamespaceInstall"]:
+        yield "the operator has rights in every namespace; operator.singleNamespaceInstall keeps it to its own"
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

@@ -1,0 +1,32 @@
+"""Ray's token authentication: jobs, dashboard, clients and Ray's own processes show one token.
+
+No chart up to 1.7.0 writes `authOptions`, and operators before 1.5.1 know none; the variables that `authOptions` would set work with all.
+"""
+
+from typing import Any, Final
+
+from components.settings.protection import ProtectionSettings
+from components.versions import NEEDS, at_least
+
+#: The key of the Secret, as KubeRay names it. The Secret itself is named like the RayCluster, so that `authOptions` finds it too.
+TOKEN_KEY: Final = "auth_token"
+FIRST_RAY: Final = NEEDS["token authentication"].ray
+
+
+def uses_token(protection: ProtectionSettings, ray_version: str) -> bool:
+    """Whether a cluster of this Ray version asks for a token."""
+    return protection.token_authentication != "disabled" and at_least(ray_version, FIRST_RAY)
+
+
+def token_environment(cluster: str) -> list[dict[str, Any]]:
+    """What each container that runs Ray needs to have in its environment."""
+    return [
+        {"name": "RAY_AUTH_MODE", "value": "token"},
+        {"name": "RAY_AUTH_TOKEN", "valueFrom": {"secretKeyRef": {"name": cluster, "key": TOKEN_KEY}}},
+    ]
+
+
+def token_command(cluster: str, namespace: str) -> str:
+    """How a person gets the token."""
+    secret = f"kubectl get secret {cluster} --namespace {namespace}"
+    return f"{secret} --output jsonpath='{{.data.{TOKEN_KEY}}}' | base64 --decode"
