@@ -1,7 +1,5 @@
 """A Ray cluster: the Helm release, and its pods as the stack asks for them."""
 
-import base64
-import secrets
 from typing import Any
 
 import pulumi
@@ -10,14 +8,13 @@ from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
 from components.autoscaling import keep_replicas
 from components.charts import chart_source
-from components.fault_tolerance import PASSWORD_KEY, password_secret
-from components.kubernetes_object import KubernetesObject
 from components.namespace import Namespace
 from components.operator import Operator
+from components.pod_secrets import pod_secrets
 from components.readiness import HEAD_GROUP, GroupWait, old_pods, wait_for_group
 from components.settings.stack import StackSettings
 from components.stack import PROJECT_FOLDER
-from components.token_auth import TOKEN_KEY, token_command, uses_token
+from components.token_auth import auth_options, token_command
 from components.values import ClusterPlan, PodGroup, plan_cluster
 
 
@@ -64,7 +61,7 @@ class RayCluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # Of the release itself, not of this component alone: `destroy` has to delete Ray before the operator.
-                depends_on=[operator, *self._secrets(namespace)],
+                depends_on=[operator, *pod_secrets(self._plan, self._cluster, settings.auth_token, namespace, self)],
                 # The replicas that Ray's autoscaler has set stay as they are.
                 hooks=keep_replicas(name, settings.namespace, self._plan.name) if self._cluster.autoscaling else None,
                 # KubeRay never updates the head's Service, so a changed one takes a new RayCluster.
@@ -77,27 +74,6 @@ class RayCluster(pulumi.ComponentResource):
             self._warn_of_old_pods()
         self.summary = pulumi.Output.all(*(group.id for group in self.groups.values())).apply(lambda _: summary(self._plan, settings))
         self.register_outputs({"summary": self.summary})
-
-    def _secrets(self, namespace: Namespace) -> list[pulumi.Resource]:
-        """The Secrets that the pods read, encrypted in Pulumi's state."""
-        made: list[pulumi.Resource] = []
-        if uses_token(self._settings.protection, str(self._plan.values["head"]["rayVersion"])):
-            given = self._settings.auth_token
-            token = given.get_secret_value() if given else secrets.token_urlsafe(32)
-            # A random token is made once: each later run brings another one, which is ignored.
-            made.append(self._secret(namespace, self._plan.name, {TOKEN_KEY: token}, ignore_changes=[] if given else ["data"]))
-        redis = self._cluster.gcs_fault_tolerance
-        if redis and redis.redis_password and redis.redis_password.value:
-            password = {PASSWORD_KEY: redis.redis_password.value.get_secret_value()}
-            made.append(self._secret(namespace, password_secret(self._plan.name), password))
-        return made
-
-    def _secret(self, namespace: Namespace, name: str, texts: dict[str, str], ignore_changes: list[str] | None = None) -> pulumi.Resource:
-        data = {key: pulumi.Output.secret(base64.b64encode(text.encode()).decode()) for key, text in texts.items()}
-        metadata = {"name": name, "namespace": namespace.name}
-        manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
-        opts = pulumi.ResourceOptions(parent=self, ignore_changes=ignore_changes, additional_secret_outputs=["data"])
-        return KubernetesObject(name, manifest, opts)
 
     def _pods(self, group: PodGroup, namespace: Namespace) -> CustomResourcePatch:
         """The pods of one group: ready when this resource is made, replaced when it is replaced."""
@@ -130,6 +106,8 @@ class RayCluster(pulumi.ComponentResource):
             api_version="ray.io/v1",
             kind="RayCluster",
             metadata={"name": self._plan.name, "namespace": namespace.name, "annotations": annotations},
+            # No chart writes `authOptions`; without them the operator cannot submit jobs to a cluster that asks for a token.
+            spec=auth_options(self._settings.kuberay_version) or None if group.is_head and self._plan.token_secret else None,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[self.release],
@@ -151,7 +129,6 @@ class RayCluster(pulumi.ComponentResource):
 def summary(plan: ClusterPlan, settings: StackSettings) -> dict[str, Any]:
     """The outputs of a cluster."""
     service = f"{plan.head_service}.{settings.namespace}.svc"
-    token = uses_token(settings.protection, str(plan.values["head"]["rayVersion"]))
     return {
         "name": plan.name,
         "namespace": settings.namespace,
@@ -162,5 +139,5 @@ def summary(plan: ClusterPlan, settings: StackSettings) -> dict[str, Any]:
         "rayClientAddress": f"ray://{service}:10001",
         "dashboardAddress": f"http://{service}:8265",
         "portForward": f"kubectl port-forward --namespace {settings.namespace} service/{plan.head_service} 8265:8265 10001:10001",
-        **({"getToken": token_command(plan.name, settings.namespace)} if token else {}),
+        **({"getToken": token_command(plan.token_secret, settings.namespace)} if plan.token_secret else {}),
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from components.pod_security import is_restricted
 from components.settings.stack import StackSettings
-from components.token_auth import FIRST_RAY, uses_token
+from components.token_auth import FIRST_RAY
 from components.values import operator_values, own_image, plan_cluster
 
 
@@ -13,8 +13,7 @@ def open_things(settings: StackSettings) -> Iterator[str]:
     protection = settings.protection
     plans = {name: plan_cluster(settings, name) for name in settings.clusters}
 
-    versions = {name: str(plan.values["head"]["rayVersion"]) for name, plan in plans.items()}
-    open_clusters = [name for name, version in versions.items() if not uses_token(protection, version)]
+    open_clusters = [name for name, plan in plans.items() if not plan.token_secret]
     if open_clusters:
         disabled = protection.token_authentication == "disabled"
         why = "protection.tokenAuthentication is disabled" if disabled else f"Ray asks for a token from rayVersion {FIRST_RAY} on"

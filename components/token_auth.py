@@ -8,7 +8,7 @@ from typing import Any, Final
 from components.settings.protection import ProtectionSettings
 from components.versions import NEEDS, at_least
 
-#: The key of the Secret, as KubeRay names it. The Secret itself is named like the RayCluster, so that `authOptions` finds it too.
+#: The key of the Secret, as KubeRay names it.
 TOKEN_KEY: Final = "auth_token"
 FIRST_RAY: Final = NEEDS["token authentication"].ray
 
@@ -18,15 +18,19 @@ def uses_token(protection: ProtectionSettings, ray_version: str) -> bool:
     return protection.token_authentication != "disabled" and at_least(ray_version, FIRST_RAY)
 
 
-def token_environment(cluster: str) -> list[dict[str, Any]]:
+def token_environment(secret: str) -> list[dict[str, Any]]:
     """What each container that runs Ray needs to have in its environment."""
     return [
         {"name": "RAY_AUTH_MODE", "value": "token"},
-        {"name": "RAY_AUTH_TOKEN", "valueFrom": {"secretKeyRef": {"name": cluster, "key": TOKEN_KEY}}},
+        {"name": "RAY_AUTH_TOKEN", "valueFrom": {"secretKeyRef": {"name": secret, "key": TOKEN_KEY}}},
     ]
 
 
-def token_command(cluster: str, namespace: str) -> str:
+def token_command(secret: str, namespace: str) -> str:
     """How a person gets the token."""
-    secret = f"kubectl get secret {cluster} --namespace {namespace}"
-    return f"{secret} --output jsonpath='{{.data.{TOKEN_KEY}}}' | base64 --decode"
+    return f"kubectl get secret {secret} --namespace {namespace} --output jsonpath='{{.data.{TOKEN_KEY}}}' | base64 --decode"
+
+
+def auth_options(kuberay_version: str) -> dict[str, Any]:
+    """`authOptions` of a RayCluster that asks for a token, by which the operator knows of it; empty where the operator knows none."""
+    return {"authOptions": {"mode": "token"}} if at_least(kuberay_version, NEEDS["token authentication"].kuberay) else {}

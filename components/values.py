@@ -92,6 +92,8 @@ class ClusterPlan:
     """Changes when the head's Service has to be made anew: KubeRay never updates an existing one."""
     fingerprint: str
     """Changes with anything that the release renders."""
+    token_secret: str | None = None
+    """The Secret with the token that the cluster asks for, if it does."""
 
     @property
     def head(self) -> PodGroup:
@@ -163,20 +165,28 @@ def operator_fingerprint(settings: StackSettings) -> str:
 
 def plan_cluster(settings: StackSettings, release: str) -> ClusterPlan:
     """One of the stack's Ray clusters as the ``ray-cluster`` chart takes it."""
-    plan = plan_ray_cluster(settings, release, settings.clusters[release])
+    cluster = settings.clusters[release]
+    token = uses_token(settings.protection, cluster.ray_version or settings.ray_version)
+    # The Secret is named like the RayCluster: there KubeRay's `authOptions` look for it.
+    secret = cluster_resource_name(release, cluster.values) if token else None
+    plan = plan_ray_cluster(settings, release, cluster, token_secret=secret)
     if at_least(settings.kuberay_version, NEEDS["gcsFaultTolerance chart values"].kuberay):
         return plan
     return replace(plan, values=for_charts_before_1_5(plan.values))
 
 
-def plan_ray_cluster(settings: StackSettings, release: str, cluster: RayClusterSettings) -> ClusterPlan:
-    """Any Ray cluster, also one that KubeRay makes for a job or a service: as if the chart rendered it for a release of this name."""
+def plan_ray_cluster(settings: StackSettings, release: str, cluster: RayClusterSettings, *, token_secret: str | None = None) -> ClusterPlan:
+    """Any Ray cluster, also one that KubeRay makes for a job or a service: as if the chart rendered it for a release of this name.
+
+    ``token_secret`` is the Secret with the token that this cluster asks for, if it does.
+    """
     values = copy.deepcopy(merge(_cluster_values(settings, release, cluster), cluster.values))
-    _add_token(settings, values, cluster_resource_name(release, cluster.values))
+    if token_secret:
+        _add_token(values, token_secret)
     groups: list[PodGroup] = []
     for name, group in rendered_groups(values).items():
         # A new head cuts its workers off from their cluster, so they are replaced with it, as KubeRay 1.6's own `Recreate` does.
-        above = _secrets(settings, cluster) if name == "head" else groups[0].fingerprint
+        above = _secrets(settings, cluster, token_secret is not None) if name == "head" else groups[0].fingerprint
         fingerprint = _fingerprint(above, _pod_template(values, group))
         group["annotations"] = {**(group.get("annotations") or {}), TEMPLATE_ANNOTATION: fingerprint}
         groups.append(_pod_group(values, name, group, fingerprint))
@@ -188,6 +198,7 @@ def plan_ray_cluster(settings: StackSettings, release: str, cluster: RayClusterS
         groups=tuple(groups),
         service_fingerprint=_fingerprint(service),
         fingerprint=_fingerprint(settings.kuberay_version, values),
+        token_secret=token_secret,
     )
 
 
@@ -244,23 +255,19 @@ def _cluster_values(settings: StackSettings, release: str, cluster: RayClusterSe
     }
 
 
-def _add_token(settings: StackSettings, values: Values, cluster: str) -> None:
+def _add_token(values: Values, secret: str) -> None:
     """To merged values: an owner's own list of variables replaces what stands below it, and must not take the token away."""
-    if not uses_token(settings.protection, str(values["head"]["rayVersion"])):
-        return
-    token = token_environment(cluster)
+    token = token_environment(secret)
     values["common"]["containerEnv"] = [*(values["common"].get("containerEnv") or []), *token]
     if values["head"].get("enableInTreeAutoscaling"):
         options = values["head"].setdefault("autoscalerOptions", {})
         options["env"] = [*(options.get("env") or []), *token]
 
 
-def _secrets(settings: StackSettings, cluster: RayClusterSettings) -> list[str]:
+def _secrets(settings: StackSettings, cluster: RayClusterSettings, token: bool) -> list[str]:
     """Another list when a secret in the stack's config has changed: pods read theirs at their start only."""
     redis = cluster.gcs_fault_tolerance and cluster.gcs_fault_tolerance.redis_password
-    given = [redis.value if redis else None]
-    if uses_token(settings.protection, cluster.ray_version or settings.ray_version):
-        given.append(settings.auth_token)
+    given = [redis.value if redis else None, settings.auth_token if token else None]
     return [secret_digest(secret.get_secret_value(), "kuberay") for secret in given if secret]
 
 

@@ -92,6 +92,36 @@ def test_the_outputs_say_how_to_use_the_cluster(monkeypatch: pytest.MonkeyPatch)
     }
 
 
+def test_a_cluster_that_asks_for_a_token_has_it_before_its_pods_and_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, exported = run(monkeypatch, rayVersion="2.52.0")
+    data = recorder.resources["Secret raycluster-kuberay"].inputs["data"]
+    # Wrapped as a secret on its way to the engine, which encrypts it in the state.
+    assert "auth_token" not in data
+    assert set(data["value"]) == {"auth_token"}
+    assert "get secret raycluster-kuberay" in exported["clusters"]["raycluster"]["getToken"]
+    assert "spec" not in recorder.resources["RayClusterPatch raycluster.head.pods"].inputs
+
+
+def test_an_operator_that_knows_of_tokens_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, _ = run(monkeypatch, rayVersion="2.52.0", kuberayVersion="1.6.2")
+    assert recorder.resources["RayClusterPatch raycluster.head.pods"].inputs["spec"] == {"authOptions": {"mode": "token"}}
+    assert "spec" not in recorder.resources["RayClusterPatch raycluster.workergroup.pods"].inputs
+
+
+def test_quota_and_limits_are_of_the_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, _ = run(monkeypatch, quota={"pods": 9}, limitRange={"max": {"cpu": 4}}, createNamespace="false", namespace="team")
+    quota = recorder.resources["ResourceQuota team.ResourceQuota"].inputs
+    assert (quota["metadata"]["name"], quota["metadata"]["namespace"]) == ("ray-test", "team")
+    assert recorder.resources["LimitRange team.LimitRange"].inputs["spec"]["limits"] == [{"type": "Container", "max": {"cpu": "4"}}]
+
+
+def test_monitors_are_planned_where_the_cluster_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A short outage must not take them away.
+    monkeypatch.setenv("KUBECONFIG", "/no/such/kubeconfig")
+    recorder, _ = run(monkeypatch, metrics={"enabled": True})
+    assert {"PodMonitor ray-test.metrics", "PodMonitor kuberay-operator-test.metrics"} <= set(recorder.resources)
+
+
 def test_bad_settings_end_the_program_before_anything_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     with pytest.raises(pulumi.RunError, match="did you mean 'architecture'"):
