@@ -65,11 +65,6 @@ class Stack:
         kept = {key: value for key, value in salt.items() if key != "config"}
         self.config_file.write_text(yaml.safe_dump({"config": config, **kept}))
 
-    def set_secret(self, path: str, text: str) -> None:
-        """Adds an encrypted value to the config, as a person does."""
-        command = self.command("config", "set", "--secret", "--path", f"kuberay:{path}", text, "--config-file", str(self.config_file))
-        self._run(command, ROOT)
-
     def up(self) -> Run:
         return self._pulumi("up", "--yes", "--skip-preview", check=False)
 

@@ -4,6 +4,7 @@ import base64
 import json
 from typing import Any
 
+from tests.integration.encrypted import set_secret
 from tests.integration.kubernetes import Kubernetes
 from tests.integration.stack import Stack
 
@@ -30,7 +31,7 @@ def environment(pod: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_head_is_told_where_its_state_is_kept(stack: Stack, kubernetes: Kubernetes) -> None:
     stack.configure(redis(externalStorageNamespace="team-ray"))
-    stack.set_secret("clusters.raycluster.gcsFaultTolerance.redisPassword", PASSWORD)
+    set_secret(stack, "clusters.raycluster.gcsFaultTolerance.redisPassword", PASSWORD)
     up = stack.up_or_fail()
     pod = head(kubernetes)
     assert pod["metadata"]["annotations"]["ray.io/ft-enabled"] == "true"
@@ -58,7 +59,7 @@ def test_a_secret_that_exists_can_hold_the_password(stack: Stack, kubernetes: Ku
 def test_another_password_restarts_the_head(stack: Stack, kubernetes: Kubernetes) -> None:
     for password in (PASSWORD, PASSWORD[::-1]):
         stack.configure(redis())
-        stack.set_secret("clusters.raycluster.gcsFaultTolerance.redisPassword", password)
+        set_secret(stack, "clusters.raycluster.gcsFaultTolerance.redisPassword", password)
         before = head(kubernetes)["metadata"]["uid"]
         stack.up_or_fail()
         assert head(kubernetes)["metadata"]["uid"] != before
@@ -72,7 +73,7 @@ def test_a_cluster_that_is_taken_out_clears_redis_and_goes(stack: Stack, kuberne
 
 def test_destroy_ends_with_the_operator_alive_until_the_cluster_has_gone(stack: Stack, kubernetes: Kubernetes) -> None:
     stack.configure(redis())
-    stack.set_secret("clusters.raycluster.gcsFaultTolerance.redisPassword", PASSWORD)
+    set_secret(stack, "clusters.raycluster.gcsFaultTolerance.redisPassword", PASSWORD)
     stack.up_or_fail()
     assert get(kubernetes, "raycluster")["metadata"]["finalizers"] == ["ray.io/gcs-ft-redis-cleanup-finalizer"]
     destroyed = stack.destroy()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from local.errors import LocalError
+from tests.integration.encrypted import set_secret
 from tests.integration.kubernetes import Kubernetes
 from tests.integration.stack import Stack
 
@@ -79,7 +80,7 @@ def test_a_token_of_the_owner_is_taken_and_a_new_one_restarts_ray(stack: Stack, 
     for token in (TOKEN, TOKEN[::-1]):
         before = {pod["metadata"]["uid"] for pod in pods(kubernetes)}
         stack.configure(BASE | {"rayVersion": "2.52.0"})
-        stack.set_secret("authToken", token)
+        set_secret(stack, "authToken", token)
         assert token not in stack.config_file.read_text()
         assert stack.preview().changes["RayClusterPatch raycluster.head.pods"] == "replace"
         texts.append(stack.up_or_fail().text)
