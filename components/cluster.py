@@ -14,7 +14,7 @@ from components.pod_secrets import pod_secrets
 from components.readiness import HEAD_GROUP, GroupWait, old_pods, wait_for_group
 from components.settings.stack import StackSettings
 from components.stack import PROJECT_FOLDER
-from components.token_auth import auth_options, token_command
+from components.token_auth import operator_knows_tokens, token_command
 from components.values import ClusterPlan, PodGroup, plan_cluster
 
 
@@ -69,11 +69,24 @@ class RayCluster(pulumi.ComponentResource):
                 delete_before_replace=True,
             ),
         )
+        if self._plan.token_secret and operator_knows_tokens(settings.kuberay_version):
+            self._tell_the_operator_of_the_token(namespace)
         self.groups = {group.name: self._pods(group, namespace) for group in self._plan.groups}
         if self._cluster.upgrade_strategy == "None":
             self._warn_of_old_pods()
         self.summary = pulumi.Output.all(*(group.id for group in self.groups.values())).apply(lambda _: summary(self._plan, settings))
         self.register_outputs({"summary": self.summary})
+
+    def _tell_the_operator_of_the_token(self, namespace: Namespace) -> None:
+        """Without it the operator cannot submit jobs to the cluster. No chart up to 1.7.0 writes `authOptions`."""
+        CustomResourcePatch(
+            f"{self._plan.release}.authentication",
+            api_version="ray.io/v1",
+            kind="RayCluster",
+            metadata={"name": self._plan.name, "namespace": namespace.name, "annotations": {"pulumi.com/patchForce": "true"}},
+            spec={"authOptions": {"mode": "token"}},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.release], replace_with=[self.release], delete_before_replace=True),
+        )
 
     def _pods(self, group: PodGroup, namespace: Namespace) -> CustomResourcePatch:
         """The pods of one group: ready when this resource is made, replaced when it is replaced."""
@@ -106,8 +119,6 @@ class RayCluster(pulumi.ComponentResource):
             api_version="ray.io/v1",
             kind="RayCluster",
             metadata={"name": self._plan.name, "namespace": namespace.name, "annotations": annotations},
-            # No chart writes `authOptions`; without them the operator cannot submit jobs to a cluster that asks for a token.
-            spec=auth_options(self._settings.kuberay_version) or None if group.is_head and self._plan.token_secret else None,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[self.release],

@@ -99,13 +99,12 @@ def test_a_cluster_that_asks_for_a_token_has_it_before_its_pods_and_says_how_to_
     assert "auth_token" not in data
     assert set(data["value"]) == {"auth_token"}
     assert "get secret raycluster-kuberay" in exported["clusters"]["raycluster"]["getToken"]
-    assert "spec" not in recorder.resources["RayClusterPatch raycluster.head.pods"].inputs
+    assert "RayClusterPatch raycluster.authentication" not in recorder.resources
 
 
 def test_an_operator_that_knows_of_tokens_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, _ = run(monkeypatch, rayVersion="2.52.0", kuberayVersion="1.6.2")
-    assert recorder.resources["RayClusterPatch raycluster.head.pods"].inputs["spec"] == {"authOptions": {"mode": "token"}}
-    assert "spec" not in recorder.resources["RayClusterPatch raycluster.workergroup.pods"].inputs
+    assert recorder.resources["RayClusterPatch raycluster.authentication"].inputs["spec"] == {"authOptions": {"mode": "token"}}
 
 
 def test_quota_and_limits_are_of_the_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
