@@ -14,7 +14,7 @@ from components.pod_secrets import pod_secrets
 from components.readiness import HEAD_GROUP, GroupWait, old_pods, wait_for_group
 from components.settings.stack import StackSettings
 from components.stack import PROJECT_FOLDER
-from components.token_auth import operator_knows_tokens, token_command
+from components.token_auth import auth_options, token_command
 from components.values import ClusterPlan, PodGroup, plan_cluster
 
 
@@ -69,7 +69,7 @@ class RayCluster(pulumi.ComponentResource):
                 delete_before_replace=True,
             ),
         )
-        if self._plan.token_secret and operator_knows_tokens(settings.kuberay_version):
+        if self._plan.token_secret and auth_options(settings.kuberay_version):
             self._tell_the_operator_of_the_token(namespace)
         self.groups = {group.name: self._pods(group, namespace) for group in self._plan.groups}
         if self._cluster.upgrade_strategy == "None":
@@ -84,7 +84,7 @@ class RayCluster(pulumi.ComponentResource):
             api_version="ray.io/v1",
             kind="RayCluster",
             metadata={"name": self._plan.name, "namespace": namespace.name, "annotations": {"pulumi.com/patchForce": "true"}},
-            spec={"authOptions": {"mode": "token"}},
+            spec=auth_options(self._settings.kuberay_version),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.release], replace_with=[self.release], delete_before_replace=True),
         )
 

@@ -31,6 +31,6 @@ def token_command(secret: str, namespace: str) -> str:
     return f"kubectl get secret {secret} --namespace {namespace} --output jsonpath='{{.data.{TOKEN_KEY}}}' | base64 --decode"
 
 
-def operator_knows_tokens(kuberay_version: str) -> bool:
-    """Whether a RayCluster can tell its operator, by `authOptions`, that it asks for a token."""
-    return at_least(kuberay_version, NEEDS["token authentication"].kuberay)
+def auth_options(kuberay_version: str) -> dict[str, Any]:
+    """What in the spec of a RayCluster tells the operator that it asks for a token; empty where the operator knows none."""
+    return {"authOptions": {"mode": "token"}} if at_least(kuberay_version, NEEDS["token authentication"].kuberay) else {}
