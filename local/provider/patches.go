@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -74,7 +76,7 @@ func (p *provider) forces(inputs, live *unstructured.Unstructured, preview bool)
 	}
 	if preview { // the real update adopts these fields first
 		for _, entry := range live.GetManagedFields() {
-			if entry.Operation == metav1.ManagedFieldsOperationUpdate && formerManagers.Has(entry.Manager) {
+			if entry.Operation == metav1.ManagedFieldsOperationUpdate && creators.Has(entry.Manager) {
 				return true
 			}
 		}
@@ -82,17 +84,39 @@ func (p *provider) forces(inputs, live *unstructured.Unstructured, preview bool)
 	return len(live.GetManagedFields()) == 0
 }
 
-// formerManagers own fields by update, not by apply: those of this provider's
-// creation and of kubectl.
-var formerManagers = sets.New(createManager, "pulumi-kubernetes.exe", "pulumi-resource-kubernetes",
-	"kubectl", "before-first-apply")
+// creators own the fields of objects that this provider created.
+var creators = sets.New(createManager, "pulumi-kubernetes.exe", "pulumi-resource-kubernetes")
+
+// adoptable tells which owner's fields an update takes over: what was set at
+// creation, and what people set by kubectl, with any of its commands. A preview
+// does not, and may thus report a conflict with kubectl that `up` has not.
+func adoptable(entry metav1.ManagedFieldsEntry) bool {
+	if entry.Subresource != "" {
+		return false
+	}
+	of := func(prefix string) bool { return strings.HasPrefix(entry.Manager, prefix) }
+	if entry.Operation == metav1.ManagedFieldsOperationApply {
+		return of("kubectl")
+	}
+	return slices.ContainsFunc([]string{createManager, "pulumi-resource-kubernetes", "kubectl", "before-first-apply"}, of)
+}
 
 // adoptFields makes the manager own what was set when the object was created.
 // Otherwise two managers own the fields, and none could be removed again.
 func (p *provider) adoptFields(
 	client dynamic.ResourceInterface, live *unstructured.Unstructured, manager string,
 ) (*unstructured.Unstructured, error) {
-	patch, err := csaupgrade.UpgradeManagedFieldsPatch(live, formerManagers, manager)
+	former := sets.New[string]()
+	entries := live.GetManagedFields()
+	for i, entry := range entries {
+		if entry.Manager != manager && adoptable(entry) {
+			former.Insert(entry.Manager)
+			entries[i].Operation = metav1.ManagedFieldsOperationUpdate // the only kind that is moved below
+		}
+	}
+	marked := live.DeepCopy()
+	marked.SetManagedFields(entries)
+	patch, err := csaupgrade.UpgradeManagedFieldsPatch(marked, former, manager)
 	if err != nil || patch == nil {
 		return live, err
 	}
@@ -109,17 +133,11 @@ func (p *provider) relinquish(client dynamic.ResourceInterface, live *unstructur
 	return err
 }
 
-// deletePatch leaves the object and gives up the patch's fields. Applying
-// nothing to an object that is gone would bring an empty one to life, so this
-// looks first; the real provider does not.
+// deletePatch leaves the object and gives up the patch's fields. Like the real
+// provider it does not look whether the object is still there: applying nothing
+// to one that is gone brings an empty one to life, or fails.
 func (p *provider) deletePatch(client dynamic.ResourceInterface, live *unstructured.Unstructured, manager string) error {
-	_, err := client.Get(p.ctx, live.GetName(), metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	err = p.relinquish(client, live, manager)
+	err := p.relinquish(client, live, manager)
 	if cause, ok := apierrors.StatusCause(err, metav1.CauseTypeFieldValueRequired); ok {
 		return fmt.Errorf("this Patch resource is currently managing a required field, so it can't be deleted "+
 			"directly. Either set the `retainOnDelete` resource option, or transfer ownership of the "+

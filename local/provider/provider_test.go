@@ -9,6 +9,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -92,6 +93,30 @@ func TestDiff(t *testing.T) {
 		}
 		if !maps.Equal(got, test.want) {
 			t.Errorf("%s: got %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+func TestAdoptable(t *testing.T) {
+	apply, update := metav1.ManagedFieldsOperationApply, metav1.ManagedFieldsOperationUpdate
+	for _, test := range []struct {
+		manager     string
+		operation   metav1.ManagedFieldsOperationType
+		subresource string
+		want        bool
+	}{
+		{createManager, update, "", true},
+		{"kubectl-patch", update, "", true},
+		{"kubectl-client-side-apply", update, "", true},
+		{"kubectl", apply, "", true},
+		{"kubectl-edit", update, "status", false},
+		{createManager + "-e9e93d3b", apply, "", false}, // another resource of a stack
+		{"helm", update, "", false},
+		{"kuberay-operator", update, "", false},
+	} {
+		entry := metav1.ManagedFieldsEntry{Manager: test.manager, Operation: test.operation, Subresource: test.subresource}
+		if adoptable(entry) != test.want {
+			t.Errorf("%+v", test)
 		}
 	}
 }
