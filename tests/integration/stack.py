@@ -45,14 +45,15 @@ class Preview:
 
 
 class Stack:
-    """One stack with a config file of its own; the project's files are only read."""
+    """One stack with a config file of its own; the program's files are only read."""
 
-    def __init__(self, cluster: LocalCluster, name: str, folder: Path) -> None:
+    def __init__(self, cluster: LocalCluster, name: str, folder: Path, program: Path = ROOT) -> None:
         self.cluster = cluster
         self.name = name
+        self._program = program
         self.config_file = folder / f"Pulumi.{name}.yaml"
         # `stack init` writes the stack's salt beside Pulumi.yaml: beside a copy here.
-        shutil.copy(ROOT / "Pulumi.yaml", folder)
+        shutil.copy(program / "Pulumi.yaml", folder)
         self._run(["pulumi", "stack", "init", name, "--secrets-provider", "passphrase", "--non-interactive"], folder)
         self.configure({})
 
@@ -102,7 +103,7 @@ class Stack:
     def _pulumi(self, *arguments: str, check: bool = True) -> Run:
         # `stack …` and `cancel` read no settings and take no config file.
         config = ["--config-file", str(self.config_file)] if arguments[0] in ("up", "preview", "destroy", "refresh") else []
-        return self._run(self.command(*arguments, *config), ROOT, check=check)
+        return self._run(self.command(*arguments, *config), self._program, check=check)
 
     def _run(self, command: list[str], folder: Path, *, check: bool = True) -> Run:
         started = time.monotonic()
