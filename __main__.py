@@ -6,9 +6,11 @@ from components.cluster import RayCluster
 from components.metrics import Metrics
 from components.namespace import Namespace
 from components.operator import Operator
+from components.recovery import recover_from_killed_runs
 from components.stack import stack_settings
 
 settings = stack_settings()
+recover_from_killed_runs()
 
 namespace = Namespace(settings)
 operator = Operator(settings, namespace)

@@ -55,9 +55,9 @@ class RayCluster(pulumi.ComponentResource):
             repository_opts=RepositoryOptsArgs(repo=source.repository) if source.repository else None,
             values=self._plan.values,
             timeout=settings.timeout_seconds,
-            # With fault tolerance Helm waits, which matters when it uninstalls: only a living operator, with the password at hand, runs
-            # the job that clears Redis and takes the finalizer off the RayCluster.
-            skip_await=self._cluster.gcs_fault_tolerance is None,
+            # Helm finds a RayCluster ready at once, and waits until it is gone when it uninstalls: with fault tolerance only a living
+            # operator, with the password at hand, runs the job that clears Redis and takes the finalizer off.
+            skip_await=False,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # Of the release itself, not of this component alone: `destroy` has to delete Ray before the operator.

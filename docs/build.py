@@ -113,6 +113,8 @@ def project_file() -> str:
         # The CLI demands a value for each key without a default; an empty text is how it says "not set" (components/config.py).
         entry["default"] = "" if field.default is None else _plain(field.default)
         config[field.alias or name] = entry
+    # What a killed run has made is taken over, and not refused because it is there; components/recovery.py looks whose it is.
+    config["kubernetes:upsertExistingObjects"] = {"value": "true"}
     project = {
         "name": PROJECT,
         "description": "A working Ray cluster on Kubernetes: namespace, KubeRay operator, Ray clusters.",

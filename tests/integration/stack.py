@@ -1,5 +1,6 @@
 """A stack of the real program, driven through the real CLI."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from local.cluster import LocalCluster
@@ -74,6 +76,22 @@ class Stack:
         assert run.ok, run.text
         return run
 
+    def up_killed_after(self, seconds: float) -> bool:
+        """Kills `up` and all that it has started, without a warning; False where it had ended by then."""
+        command = [*self.command("up", "--yes", "--skip-preview"), "--config-file", str(self.config_file)]
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(command, cwd=ROOT, env=self.cluster.pulumi_env(), stdin=quiet, stdout=quiet, stderr=quiet) as pulumi:
+            try:
+                pulumi.wait(seconds)
+            except subprocess.TimeoutExpired:
+                # Plugins have process groups of their own.
+                parent = psutil.Process(pulumi.pid)
+                for process in [parent, *parent.children(recursive=True)]:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        process.kill()
+                return True
+        return False
+
     def preview(self) -> Preview:
         run = self._pulumi("preview", "--json")
         steps = json.loads(run.text[run.text.index("{") :])["steps"]
@@ -95,7 +113,15 @@ class Stack:
         return json.loads(self._pulumi("stack", "output", "--json").text)
 
     def resources(self) -> list[dict[str, Any]]:
-        return json.loads(self._pulumi("stack", "export").text)["deployment"].get("resources", [])
+        return self.state().get("resources", [])
+
+    def state(self) -> dict[str, Any]:
+        return json.loads(self._pulumi("stack", "export").text)["deployment"]
+
+    def replace_state(self, deployment: Mapping[str, Any]) -> None:
+        file = self.config_file.with_name("state.json")
+        file.write_text(json.dumps({"version": 3, "deployment": deployment}))
+        self._pulumi("stack", "import", "--file", str(file))
 
     def command(self, *arguments: str) -> list[str]:
         return ["pulumi", *arguments, "--stack", self.name, "--non-interactive", "--color", "never"]

@@ -63,6 +63,17 @@ def test_both_releases_are_pinned_to_one_version_and_named(monkeypatch: pytest.M
         assert inputs["repositoryOpts"] == {"repo": "https://ray-project.github.io/kuberay-helm/"}
 
 
+def test_everything_that_is_made_carries_the_mark_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, _ = run(monkeypatch)
+    marks = {
+        name: made.inputs["values"]["global"] if "values" in made.inputs else made.inputs["metadata"]["annotations"]
+        for name, made in recorder.resources.items()
+        if made.typ.startswith("kubernetes:") and not made.typ.endswith("Patch")
+    }
+    assert set(marks) == {"Namespace kuberay", "Release kuberay-operator", "Release raycluster"}
+    assert {mark["kuberay.pulumi/stack"] for mark in marks.values()} == {"kuberay/test"}
+
+
 def test_an_oci_registry_names_the_chart_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, _ = run(monkeypatch, chartRepository="oci://registry.example/charts/")
     inputs = recorder.resources["Release raycluster"].inputs

@@ -1,0 +1,180 @@
+"""What a killed run left in the cluster, and what to do about it. Pure: objects in (as plain dicts), a decision out.
+
+Pulumi writes a resource into its state when it is done. What was being made when `up` was killed is in the cluster and not in the
+state, so the next `up` creates it again: Helm then refuses the name, and the API server the object. Everything that a stack makes
+carries the stack's mark; what carries it and is not in the state is such a leftover, and anything else belongs to someone.
+"""
+
+import base64
+import gzip
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+Object = Mapping[str, Any]
+
+#: On every object that a stack makes, and in the values of its Helm releases: whose it is, as `<project>/<stack>`.
+STACK_MARK = "kuberay.pulumi/stack"
+
+#: What `up` writes on the main object of a release once the release is in the state (components/operator.py, components/cluster.py).
+COMPLETE_MARK = "kuberay.pulumi/release"
+
+#: Helm passes `global` to each chart, whatever the chart knows: the mark is kept in the release's record and renders nothing.
+_HELM_GLOBAL = "global"
+
+
+class NotOursError(Exception):
+    """Something has the name already and is not of this stack; the message says whose it seems to be and what to do."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One revision of a Helm release, as Helm keeps it in a Secret of type `helm.sh/release.v1`."""
+
+    secret: str
+    release: str
+    revision: int
+    status: str
+    """Helm's word: `deployed`, `superseded`, `failed`, `uninstalling`, `pending-install`, `pending-upgrade`, `pending-rollback`."""
+    stack: str | None
+    """Whose it is; None where no stack's."""
+    values: Mapping[str, Any]
+    """Without the mark."""
+    manifest: str
+
+    @property
+    def objects(self) -> list[Object]:
+        """What the release rendered."""
+        return [found for found in yaml.safe_load_all(self.manifest) if isinstance(found, dict) and found.get("kind")]
+
+
+def read_record(secret: Object) -> Record:
+    """A record out of its Secret, whose data the API has encoded once and Helm once more."""
+    release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+    values: dict[str, Any] = release.get("config") or {}
+    return Record(
+        secret=str(secret["metadata"]["name"]),
+        release=str(release["name"]),
+        revision=int(release["version"]),
+        status=str(release["info"]["status"]),
+        stack=(values.get(_HELM_GLOBAL) or {}).get(STACK_MARK),
+        values=without_mark(values),
+        manifest=str(release.get("manifest") or ""),
+    )
+
+
+def marked_values(values: Mapping[str, Any], stack: str) -> dict[str, Any]:
+    """Values of a release of this stack."""
+    return {**values, _HELM_GLOBAL: {**(values.get(_HELM_GLOBAL) or {}), STACK_MARK: stack}}
+
+
+def without_mark(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as they were before they were marked."""
+    shared = {key: value for key, value in (values.get(_HELM_GLOBAL) or {}).items() if key != STACK_MARK}
+    rest = {key: value for key, value in values.items() if key != _HELM_GLOBAL}
+    return rest | ({_HELM_GLOBAL: shared} if shared else {})
+
+
+def stack_of(thing: Object) -> str | None:
+    """The stack that made an object; None where no stack did."""
+    return (thing["metadata"].get("annotations") or {}).get(STACK_MARK)
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What has to go so that a release can be installed or upgraded."""
+
+    records: tuple[Record, ...] = ()
+    objects: tuple[Object, ...] = ()
+    """Custom resources made from other values than the new ones: Helm adopts a custom resource as it stands (`createPatch`, 3.19)."""
+
+
+def before_install(name: str, records: Sequence[Record], stack: str, values: Mapping[str, Any], complete: Iterable[str] = ()) -> Leftover:
+    """What has to go before a release is installed that the state does not have.
+
+    Only the records go. Helm adopts the objects, which carry its annotations from the moment they are made, so that nothing restarts.
+
+    Args:
+        name: of the release.
+        records: what there is of a release of this name.
+        stack: this stack.
+        values: what the release is to be installed with.
+        complete: objects of the release that carry the mark of a release in some state.
+
+    Raises:
+        NotOursError: the release is in use.
+    """
+    if not records:
+        return Leftover()
+    newest = max(records, key=lambda record: record.revision)
+    if newest.stack != stack:
+        owner = f"stack {newest.stack}" if newest.stack else "no stack: it was installed by hand or by another tool"
+        raise NotOursError(
+            f"Helm release {name} exists already and is of {owner}; choose another name or namespace for this stack, "
+            f"or remove it with `helm uninstall {name}`"
+        )
+    for found in complete:
+        raise NotOursError(
+            f"Helm release {name} is in use ({found}) by a stack that is called {stack} too and has its state elsewhere; "
+            f"log in to that state with `pulumi login`, or remove the release with `helm uninstall {name}`"
+        )
+    stale = newest.values != without_mark(values)
+    custom = [found for found in newest.objects if stale and is_custom(found)]
+    return Leftover(tuple(records), tuple(custom))
+
+
+def before_upgrade(name: str, records: Sequence[Record]) -> Leftover:
+    """What has to go before a release is upgraded that the state has: the record of an upgrade that was killed.
+
+    Raises:
+        NotOursError: someone has removed the release.
+    """
+    if not records:
+        raise NotOursError(f"Helm release {name} was removed by hand; `pulumi up --refresh` notices and installs it again")
+    pending = [record for record in records if record.status.startswith("pending-")]
+    # Without any other record Helm would know of no release at all.
+    return Leftover(tuple(pending) if len(pending) < len(records) else ())
+
+
+def before_creating(kind: str, existing: Object | None, stack: str, in_use: Iterable[str] = ()) -> None:
+    """Whether an object that the state does not have may be made, or taken over where it exists.
+
+    Args:
+        kind: of the object.
+        existing: the object of this name, if there is one.
+        stack: this stack.
+        in_use: Helm releases of a stack of this name in a namespace.
+
+    Raises:
+        NotOursError: the object is someone else's.
+    """
+    if existing is None:
+        return
+    what = f"{kind} {existing['metadata']['name']}"
+    owner = stack_of(existing)
+    remedy = "choose another name, or delete it"
+    if kind == "Namespace":
+        remedy = "to use it as it is set `createNamespace: false`, else choose another `namespace`"
+    if owner != stack:
+        raise NotOursError(f"{what} exists already and is of {f'stack {owner}' if owner else 'no stack'}; {remedy}")
+    for release in in_use:
+        raise NotOursError(
+            f"{what} is in use (Helm release {release}) by a stack that is called {stack} too and has its state elsewhere; "
+            f"log in to that state with `pulumi login`; {remedy}"
+        )
+
+
+def is_custom(thing: Object) -> bool:
+    """Whether an object is Ray's."""
+    return str(thing.get("apiVersion", "")).startswith("ray.io/")
+
+
+def plural(kind: str) -> str:
+    """The kind as it stands in API paths, by the rule that Kubernetes itself guesses by (`UnsafeGuessKindToResource`)."""
+    word = kind.lower()
+    if word.endswith("s"):
+        return f"{word}es"
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

@@ -1,0 +1,246 @@
+"""`up` is killed at some moment, `pulumi cancel` frees the stack, and the next `up` ends well by itself: nothing twice, nothing lost."""
+
+import base64
+import gzip
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.integration.kubernetes import Kubernetes
+from tests.integration.stack import Stack
+
+#: When a run is killed, as parts of the time that it takes in whole: 20 moments. The program itself needs the first fifth.
+FIRST_UP = [0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9]
+NEW_PODS = [0.4, 0.55, 0.7, 0.85]
+NEW_OPERATOR = [0.4, 0.55, 0.7, 0.85]
+
+
+def settings(*, worker_memory: str = "2G", operator_memory: str = "512Mi") -> dict[str, Any]:
+    clusters = {"raycluster": {"worker": {"memory": worker_memory}}}
+    return {"architecture": "aarch64", "operator": {"memory": operator_memory}, "clusters": clusters}
+
+
+@pytest.fixture(scope="module")
+def first_up_takes(stack: Stack) -> float:
+    """Seconds; the first run of all warms the caches and is not measured."""
+    stack.configure(settings())
+    stack.up_or_fail()
+    assert stack.destroy().ok
+    seconds = stack.up_or_fail().seconds
+    assert stack.destroy().ok
+    return seconds
+
+
+def update_takes(stack: Stack, before: dict[str, Any], after: dict[str, Any]) -> float:
+    stack.configure(before)
+    stack.up_or_fail()
+    stack.configure(after)
+    seconds = stack.up_or_fail().seconds
+    stack.configure(before)
+    stack.up_or_fail()
+    return seconds
+
+
+@pytest.fixture(scope="module")
+def new_pods_take(stack: Stack) -> float:
+    return update_takes(stack, settings(), settings(worker_memory="3G"))
+
+
+@pytest.fixture(scope="module")
+def new_operator_takes(stack: Stack) -> float:
+    return update_takes(stack, settings(), settings(operator_memory="600Mi"))
+
+
+@pytest.fixture
+def converges(stack: Stack, kubernetes: Kubernetes) -> Callable[[dict[str, Any]], None]:
+    def check(wanted: dict[str, Any]) -> None:
+        stack.cancel()
+        stack.up_or_fail()
+        deployments = items(kubernetes, "deployments")
+        assert [found["metadata"]["name"] for found in deployments] == ["kuberay-operator"]
+        limits = deployments[0]["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+        assert limits["memory"] == wanted["operator"]["memory"]
+        assert [found["metadata"]["name"] for found in items(kubernetes, "rayclusters")] == ["raycluster-kuberay"]
+        pods = {pod.kind: (pod.phase, pod.memory) for pod in kubernetes.ray_pods("raycluster-kuberay")}
+        worker_memory = wanted["clusters"]["raycluster"]["worker"]["memory"]
+        assert pods == {"head": ("Running", "2G"), "worker": ("Running", worker_memory)}
+        assert len(kubernetes.ray_pods("raycluster-kuberay")) == 2
+        records = {(s["metadata"]["labels"]["name"], s["metadata"]["labels"]["status"]) for s in items(kubernetes, "secrets", "owner=helm")}
+        assert {record for record in records if record[1] != "superseded"} == {
+            ("kuberay-operator", "deployed"),
+            ("raycluster", "deployed"),
+        }
+        assert stack.preview().changes == {}
+        assert not [op for op in stack.state().get("pending_operations") or [] if op["type"] != "creating"]
+
+    return check
+
+
+def items(kubernetes: Kubernetes, kind: str, labels: str = "") -> list[dict[str, Any]]:
+    return json.loads(kubernetes.kubectl("get", kind, "-n", "kuberay", "-l", labels, "-o", "json"))["items"]
+
+
+@pytest.mark.parametrize("moment", FIRST_UP)
+def test_a_first_up_that_was_killed(stack: Stack, converges: Callable[[Any], None], first_up_takes: float, moment: float) -> None:
+    assert stack.destroy().ok
+    stack.configure(settings())
+    stack.up_killed_after(first_up_takes * moment)
+    converges(settings())
+
+
+@pytest.mark.parametrize("moment", NEW_PODS)
+def test_a_change_of_pods_that_was_killed(stack: Stack, converges: Callable[[Any], None], new_pods_take: float, moment: float) -> None:
+    stack.configure(settings())
+    stack.up_or_fail()
+    wanted = settings(worker_memory="3G")
+    stack.configure(wanted)
+    stack.up_killed_after(new_pods_take * moment)
+    converges(wanted)
+
+
+@pytest.mark.parametrize("moment", NEW_OPERATOR)
+def test_a_change_of_the_operator_that_was_killed(
+    stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], new_operator_takes: float, moment: float
+) -> None:
+    stack.configure(settings())
+    stack.up_or_fail()
+    before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
+    wanted = settings(operator_memory="600Mi")
+    stack.configure(wanted)
+    stack.up_killed_after(new_operator_takes * moment)
+    converges(wanted)
+    assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
+
+
+# --- What a kill leaves, made by hand: a moment of a few milliseconds is not hit by chance ------------------------------------
+
+
+@pytest.fixture
+def up(stack: Stack) -> dict[str, Any]:
+    stack.configure(settings())
+    stack.up_or_fail()
+    return settings()
+
+
+@pytest.mark.parametrize("status", ["pending-install", "deployed", "failed"])
+def test_a_cluster_that_helm_has_and_the_state_has_not(
+    stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], up: dict[str, Any], status: str
+) -> None:
+    before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
+    forget_cluster(stack, kubernetes, status)
+    converges(up)
+    assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
+
+
+def test_a_cluster_that_was_being_made_from_other_settings(
+    stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], up: dict[str, Any]
+) -> None:
+    forget_cluster(stack, kubernetes, "pending-install")
+    wanted = settings(worker_memory="4G")
+    stack.configure(wanted)
+    converges(wanted)
+
+
+def test_an_upgrade_that_helm_holds_for_unfinished(
+    stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], up: dict[str, Any]
+) -> None:
+    stack.configure(settings(worker_memory="3G"))
+    stack.up_or_fail()
+    *_, earlier, last = sorted(int(s["metadata"]["labels"]["version"]) for s in items(kubernetes, "secrets", "owner=helm,name=raycluster"))
+    set_status(kubernetes, "raycluster", earlier, "deployed")
+    set_status(kubernetes, "raycluster", last, "pending-upgrade")
+    wanted = settings(worker_memory="4G")
+    stack.configure(wanted)
+    converges(wanted)
+
+
+def test_an_operator_that_helm_has_and_the_state_has_not(
+    stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], up: dict[str, Any]
+) -> None:
+    before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
+    forget_cluster(stack, kubernetes, "deployed")
+    forget(stack, "kuberay-operator", "kuberay-operator.deployment", of="kubernetes:")
+    kubernetes.kubectl("annotate", "deployment", "kuberay-operator", "-n", "kuberay", "kuberay.pulumi/release-")
+    set_status(kubernetes, "kuberay-operator", 1, "pending-install")
+    converges(up)
+    assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
+
+
+def test_a_namespace_that_is_there_and_not_in_the_state(stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None]) -> None:
+    assert stack.destroy().ok
+    kubernetes.kubectl("create", "namespace", "kuberay")
+    kubernetes.kubectl("annotate", "namespace", "kuberay", f"kuberay.pulumi/stack=kuberay/{stack.name}")
+    stack.configure(settings())
+    converges(settings())
+
+
+def test_a_namespace_of_someone_else_is_refused_and_left_as_it_is(stack: Stack, kubernetes: Kubernetes) -> None:
+    assert stack.destroy().ok
+    kubernetes.kubectl("create", "namespace", "kuberay")
+    try:
+        stack.configure(settings())
+        run = stack.up()
+        assert not run.ok
+        assert any("Namespace kuberay exists already and is of no stack" in line for line in run.text.splitlines()), run.text
+        assert "createNamespace: false" in run.text
+        assert "Traceback" not in run.text
+        metadata = json.loads(kubernetes.kubectl("get", "namespace", "kuberay", "-o", "json"))["metadata"]
+        assert "annotations" not in metadata
+    finally:
+        kubernetes.kubectl("delete", "namespace", "kuberay")
+
+
+def test_a_release_of_someone_else_is_refused_and_left_as_it_is(stack: Stack, kubernetes: Kubernetes, up: dict[str, Any]) -> None:
+    before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
+    forget_cluster(stack, kubernetes, "deployed", values={})
+    run = stack.up()
+    assert not run.ok
+    assert any("Helm release raycluster exists already and is of no stack" in line for line in run.text.splitlines()), run.text
+    assert "Traceback" not in run.text
+    assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
+    kubernetes.kubectl("delete", "raycluster", "raycluster-kuberay", "-n", "kuberay")
+    kubernetes.kubectl("delete", "secret", "sh.helm.release.v1.raycluster.v1", "-n", "kuberay")
+
+
+def test_a_complete_cluster_of_a_stack_of_the_same_name_is_refused(stack: Stack, kubernetes: Kubernetes, up: dict[str, Any]) -> None:
+    complete = stack.state()
+    forget(stack, "raycluster", "raycluster.head.pods", "raycluster.workergroup.pods", of="kubernetes:")
+    run = stack.up()
+    assert not run.ok
+    assert "in use (RayCluster raycluster-kuberay) by a stack that is called" in run.text
+    stack.replace_state(complete)
+
+
+def forget_cluster(stack: Stack, kubernetes: Kubernetes, status: str, values: dict[str, Any] | None = None) -> None:
+    """As if `up` had been killed while Helm installed the cluster."""
+    forget(stack, "raycluster", "raycluster.head.pods", "raycluster.workergroup.pods", of="kubernetes:")
+    kubernetes.kubectl("annotate", "raycluster", "raycluster-kuberay", "-n", "kuberay", "kuberay.pulumi/release-")
+    for secret in items(kubernetes, "secrets", "owner=helm,name=raycluster"):
+        set_status(kubernetes, "raycluster", int(secret["metadata"]["labels"]["version"]), status, values)
+
+
+def forget(stack: Stack, *names: str, of: str) -> None:
+    """Makes the state what it was before these resources were written into it."""
+    state = stack.state()
+
+    def is_one(resource: dict[str, Any]) -> bool:
+        kind, name = resource["urn"].split("::")[-2:]
+        return name in names and kind.split("$")[-1].startswith(of)
+
+    state["resources"] = [resource for resource in state["resources"] if not is_one(resource)]
+    stack.replace_state(state)
+
+
+def set_status(kubernetes: Kubernetes, release: str, revision: int, status: str, values: dict[str, Any] | None = None) -> None:
+    """Rewrites a record of Helm's."""
+    name = f"sh.helm.release.v1.{release}.v{revision}"
+    secret = json.loads(kubernetes.kubectl("get", "secret", name, "-n", "kuberay", "-o", "json"))
+    record = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+    record["info"]["status"] = status
+    if values is not None:
+        record["config"] = values
+    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(record).encode()))).decode()
+    patch = {"data": {"release": packed}, "metadata": {"labels": {"status": status}}}
+    kubernetes.kubectl("patch", "secret", name, "-n", "kuberay", "--type=merge", "-p", json.dumps(patch))
