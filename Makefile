@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up status down test lint types unit integration conformance bench docs clean
+.PHONY: help up status down destroy test lint types unit integration conformance bench docs clean
 
 STACK ?= dev
 PYTHON ?= python3
@@ -20,6 +20,9 @@ status: $(VENV)/ready ## What `kubectl get rayclusters` and `kubectl get pods` s
 
 down: $(VENV)/ready ## Destroy it and stop everything
 	@$(RUN) -m local down
+
+destroy: $(VENV)/ready ## Take a stack of your own cluster away, whatever condition it is in: STACK=…
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m destroy --stack $(STACK) $(ARGS)
 
 test: lint types unit integration ## All checks and tests
 

@@ -28,9 +28,14 @@ def connect_briefly(namespace: str) -> Client:
 
 def _config() -> SingleConfig | None:
     config = pulumi.Config("kubernetes")
-    kubeconfig = config.get("kubeconfig") or os.environ.get("KUBECONFIG", "")
+    return kube_config(config.get("kubeconfig"), config.get("context"))
+
+
+def kube_config(kubeconfig: str | None, context: str | None) -> SingleConfig | None:
+    """What a stack's config says of the cluster, completed as the provider completes it."""
+    kubeconfig = kubeconfig or os.environ.get("KUBECONFIG", "")
     loaded = _read(kubeconfig) if kubeconfig else KubeConfig.from_env()
-    return loaded.get(context_name=config.get("context"))
+    return loaded.get(context_name=context)
 
 
 def _read(kubeconfig: str) -> KubeConfig:

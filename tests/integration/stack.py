@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -102,6 +103,11 @@ class Stack:
 
     def destroy(self) -> Run:
         return self._pulumi("destroy", "--yes", "--skip-preview", check=False)
+
+    def make_destroy(self) -> Run:
+        """What `make destroy` runs."""
+        command = [sys.executable, "-m", "destroy", "--stack", self.name, "--config-file", str(self.config_file), "--yes"]
+        return self._run(command, ROOT, check=False)
 
     def refresh(self) -> Run:
         return self._pulumi("refresh", "--yes", "--skip-preview", check=False)

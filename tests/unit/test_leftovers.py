@@ -132,7 +132,7 @@ def test_a_namespace_that_a_killed_run_has_made_is_taken_over() -> None:
 
 
 def test_a_namespace_that_someone_made_is_left_alone_and_the_way_to_use_it_is_named() -> None:
-    with pytest.raises(NotOursError, match="Namespace team exists already and is of no stack; .*`createNamespace: false`"):
+    with pytest.raises(NotOursError, match=r"Namespace team exists already and is of no stack; .*`createNamespace: false`"):
         before_creating("Namespace", namespace(), OURS)
 
 

@@ -1,0 +1,1 @@
+"""Takes a stack away, whatever condition it is in: `pulumi destroy` and what that alone cannot do."""

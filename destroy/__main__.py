@@ -1,0 +1,222 @@
+"""Destroys a stack, whatever condition it is in: `python -m destroy --stack dev`.
+
+Beyond what `pulumi destroy` does, it
+  - goes on where a release or an object was deleted by hand, or a run was killed (it removes what that run was making);
+  - deletes Ray's resources without their clean-up where no operator runs that could do it, and says so;
+  - leaves a namespace alone that holds anything which the stack has not made, and says what.
+KubeRay's custom resource definitions stay: deleting them would delete the Ray clusters of everyone else.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightkube import ApiError
+
+from components.connection import kube_config
+from components.leftovers import Object, is_custom
+from destroy.cluster import Cluster, of_stack, until
+from destroy.stack import Made, StackState, read_state
+
+PROGRAM = Path(__file__).parent.parent
+
+#: A restarting operator is given this long, in seconds, before it counts as dead.
+_OPERATOR_SECONDS = 20
+#: How long Ray's pods and finalizers may take, in seconds.
+_GONE_SECONDS = 300
+
+
+class DestroyError(Exception):
+    """Why the stack cannot be destroyed, in one line."""
+
+
+def main() -> None:
+    """Runs the command; what goes wrong is said in a line."""
+    parser = argparse.ArgumentParser(prog="python -m destroy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stack", required=True, help="which stack")
+    parser.add_argument("--config-file", help="its config, where that is not Pulumi.<stack>.yaml")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    given = parser.parse_args()
+    try:
+        Destruction(Pulumi(given.stack, given.config_file)).run(ask=not given.yes)
+    except DestroyError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nstopped; the same command goes on from here")
+
+
+class Pulumi:
+    """The CLI, for one stack."""
+
+    def __init__(self, stack: str, config_file: str | None) -> None:
+        self.stack = stack
+        self._config_file = ["--config-file", config_file] if config_file else []
+
+    def ask(self, *arguments: str) -> Any:
+        return json.loads(self._run(*arguments))
+
+    def change(self, command: str, *arguments: str) -> None:
+        """Runs `destroy` or `refresh`."""
+        self._run(command, "--yes", "--skip-preview", *self._config_file, *arguments)
+
+    def config(self) -> dict[str, str]:
+        shown: Mapping[str, Any] = self.ask("config", "--json", "--show-secrets", *self._config_file)
+        return {key: entry["value"] for key, entry in shown.items() if "value" in entry}
+
+    def forget(self, made: Made) -> None:
+        """Takes something out of the state, and leaves it in the cluster."""
+        self._run("state", "delete", made.urn, "--yes", "--force")
+
+    def _run(self, *arguments: str) -> str:
+        command = ["pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color", "never"]
+        try:
+            done = subprocess.run(command, cwd=PROGRAM, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            raise DestroyError("there is no `pulumi` on the PATH") from None
+        if done.returncode == 0:
+            return done.stdout
+        if "currently locked" in done.stderr + done.stdout:
+            frees = f"`pulumi cancel --stack {self.stack}` frees it"
+            raise DestroyError(f"stack {self.stack} is locked by a run that goes on, or that was killed: then {frees}")
+        raise DestroyError(f"pulumi {' '.join(arguments[:2])} failed:\n{done.stdout}{done.stderr}".rstrip())
+
+
+class Destruction:
+    """Takes one stack away."""
+
+    def __init__(self, pulumi: Pulumi) -> None:
+        self._pulumi = pulumi
+        self._mark = ""
+
+    def run(self, *, ask: bool) -> None:
+        exported = self._pulumi.ask("stack", "export")["deployment"]
+        state = read_state(exported)
+        if not state.size and not state.interrupted:
+            say(f"stack {self._pulumi.stack} has nothing to destroy")
+            return
+        say(f"stack {self._pulumi.stack}: {state.size} resources, namespace {', '.join(sorted(state.namespaces)) or '–'}")
+        if ask and input("Destroy it? Type the stack's name: ") != self._pulumi.stack:
+            raise DestroyError("not destroyed")
+        self._mark = f"{_project(exported)}/{self._pulumi.stack}"
+        try:
+            self._destroy(state, self._connect(state))
+        except ApiError as error:
+            raise DestroyError(f"the Kubernetes API server refuses: {error.status.message}") from None
+
+    def _connect(self, state: StackState) -> Cluster:
+        config = self._pulumi.config()
+        cluster = Cluster(kube_config(config.get("kubernetes:kubeconfig"), config.get("kubernetes:context")))
+        try:
+            for namespace in state.namespaces:
+                cluster.has_namespace(namespace)
+        except ApiError:
+            raise
+        except Exception as error:
+            raise DestroyError(
+                f"the cluster does not answer ({error}); if it is gone for good: "
+                f"PULUMI_K8S_DELETE_UNREACHABLE=true pulumi destroy --refresh --stack {self._pulumi.stack}"
+            ) from None
+        return cluster
+
+    def _destroy(self, state: StackState, cluster: Cluster) -> None:
+        for namespace in sorted(state.namespaces):
+            self._without_operator(state, cluster, namespace)
+        for made in state.interrupted:
+            self._remove(cluster, made)
+        # What was deleted by hand is noticed here, and the operations of killed runs are dropped.
+        say("reading what is there (pulumi refresh)")
+        self._pulumi.change("refresh", "--clear-pending-creates")
+        namespaces = [
+            made
+            for made in state.namespace_objects
+            if cluster.has_mark(made.name, self._mark) or (made in state.made and cluster.has_namespace(made.name))
+        ]
+        if namespaces:
+            say("deleting all but the namespace (pulumi destroy)")
+            kept = [argument for made in namespaces if made in state.made for argument in ("--exclude", made.urn)]
+            self._pulumi.change("destroy", *kept)
+            for made in namespaces:
+                self._namespace(state, cluster, made)
+        say("deleting what is left (pulumi destroy)")
+        self._pulumi.change("destroy")
+        say(f"stack {self._pulumi.stack} is destroyed")
+
+    def _without_operator(self, state: StackState, cluster: Cluster, namespace: str) -> None:
+        """Only a living operator takes the finalizers off RayJobs, RayServices and fault-tolerant RayClusters."""
+        ours = of_stack(cluster.ray_objects(namespace), self._mark, state.releases)
+        held = [thing for thing in ours if thing["metadata"].get("finalizers")]
+        if not held:
+            return
+        own_operator = any(made.is_release and made.name == "kuberay-operator" for made in state.made)
+        where = namespace if own_operator else None
+        if until(lambda: cluster.operator_runs(where), _OPERATOR_SECONDS):
+            return
+        for thing in ours:
+            finalizers = ", ".join(thing["metadata"].get("finalizers") or [])
+            skipped = f"; no operator runs that could do its clean-up ({finalizers})" if finalizers else ""
+            say(f"deleting {_name(thing)}{skipped}")
+            cluster.delete(thing, finalizers=False)
+
+    def _remove(self, cluster: Cluster, made: Made) -> None:
+        """Something that a killed run was making, and that Pulumi therefore does not know."""
+        if made.is_namespace:
+            return  # Looked at last.
+        if not made.is_release:
+            found = cluster.get(made.inputs)
+            if found and of_stack([found], self._mark, set()):
+                say(f"deleting {_name(found)}, which a killed run was making")
+                cluster.delete(found)
+            return
+        records = [record for record in cluster.records(made.namespace, made.name) if record.stack == self._mark]
+        for record in records:
+            say(f"deleting Helm release {made.name}, which a killed run was installing")
+            things = [{**thing, "metadata": {**thing["metadata"]}} for thing in record.objects]
+            for thing in sorted(things, key=lambda thing: not is_custom(thing)):
+                self._remove_rendered(cluster, thing, made)
+            cluster.delete_record(made.namespace, record)
+
+    def _remove_rendered(self, cluster: Cluster, rendered: Object, release: Made) -> None:
+        scoped = {**rendered, "metadata": {**rendered["metadata"], "namespace": release.namespace}}
+        thing = rendered if rendered["kind"].startswith("Cluster") else scoped
+        found = cluster.get(thing)
+        if found and of_stack([found], self._mark, {(release.namespace, release.name)}):
+            cluster.delete(thing)
+            if is_custom(thing):
+                until(lambda: cluster.get(thing) is None, _GONE_SECONDS)
+
+    def _namespace(self, state: StackState, cluster: Cluster, made: Made) -> None:
+        """Goes with the stack, unless it holds anything else."""
+        until(lambda: not of_stack(cluster.ray_objects(made.name), self._mark, state.releases), _GONE_SECONDS)
+        others = cluster.contents(made.name)
+        if not others:
+            if made not in state.made:
+                say(f"deleting Namespace {made.name}, which a killed run was making")
+                cluster.delete(made.inputs)
+            return
+        names = [_name(thing) for thing in others]
+        shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+        say(f"Namespace {made.name} is left alone, for it holds {shown}; a later stack uses it with `createNamespace: false`")
+        if made in state.made:
+            self._pulumi.forget(made)
+        cluster.forget_mark(made.name)
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _project(deployment: Mapping[str, Any]) -> str:
+    resources = [*(deployment.get("resources") or []), *(operation["resource"] for operation in deployment.get("pending_operations") or [])]
+    return str(resources[0]["urn"]).split("::")[1]
+
+
+def _name(thing: Object) -> str:
+    return f"{thing['kind']} {thing['metadata']['name']}"
+
+
+if __name__ == "__main__":
+    main()

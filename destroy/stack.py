@@ -1,0 +1,86 @@
+"""What a stack has made, read from its state. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+RELEASE = "kubernetes:helm.sh/v3:Release"
+
+
+@dataclass(frozen=True)
+class Made:
+    """One thing that the stack has made, or was making when it was killed."""
+
+    urn: str
+    inputs: Mapping[str, Any]
+
+    @property
+    def is_release(self) -> bool:
+        return _kind(self.urn) == RELEASE
+
+    @property
+    def is_namespace(self) -> bool:
+        return self.inputs.get("kind") == "Namespace"
+
+    @property
+    def name(self) -> str:
+        return str(self._identity["name"])
+
+    @property
+    def namespace(self) -> str:
+        return str(self._identity.get("namespace") or "")
+
+    @property
+    def _identity(self) -> Mapping[str, Any]:
+        return self.inputs if self.is_release else self.inputs["metadata"]
+
+
+@dataclass(frozen=True)
+class StackState:
+    """A stack as its state has it."""
+
+    size: int
+    """How many resources there are, of any kind."""
+    made: tuple[Made, ...] = ()
+    """Kubernetes objects and Helm releases; no patches, which make nothing."""
+    interrupted: tuple[Made, ...] = ()
+    """What a killed run was making, and no later run has made."""
+    has_pending: bool = False
+    """Whether there are operations of killed runs, those that were made good included."""
+    namespaces: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def namespace_objects(self) -> list[Made]:
+        return [made for made in (*self.made, *self.interrupted) if made.is_namespace]
+
+    @property
+    def releases(self) -> set[tuple[str, str]]:
+        """Namespace and name of each release that the stack has, or was making."""
+        return {(made.namespace, made.name) for made in (*self.made, *self.interrupted) if made.is_release}
+
+
+def read_state(deployment: Mapping[str, Any]) -> StackState:
+    """What `pulumi stack export` has below `deployment`."""
+    resources: list[dict[str, Any]] = deployment.get("resources") or []
+    pending: list[dict[str, Any]] = deployment.get("pending_operations") or []
+    made = {resource["urn"]: Made(resource["urn"], resource.get("inputs") or {}) for resource in resources if _makes(resource)}
+    creating = [operation["resource"] for operation in pending if operation["type"] == "creating"]
+    # Pulumi keeps such an operation until someone clears it, also when a later run has made the thing.
+    interrupted = {r["urn"]: Made(r["urn"], r.get("inputs") or {}) for r in creating if _makes(r) and r["urn"] not in made}
+    everything = (*made.values(), *interrupted.values())
+    return StackState(
+        size=len(resources),
+        made=tuple(made.values()),
+        interrupted=tuple(interrupted.values()),
+        has_pending=bool(pending),
+        namespaces=frozenset(thing.name if thing.is_namespace else thing.namespace for thing in everything) - {""},
+    )
+
+
+def _makes(resource: Mapping[str, Any]) -> bool:
+    kind = _kind(resource["urn"])
+    return kind.startswith("kubernetes:") and not kind.endswith("Patch")
+
+
+def _kind(urn: str) -> str:
+    return urn.split("::")[-2].split("$")[-1]

@@ -1,0 +1,123 @@
+"""A stack is destroyed whatever condition it is in, and nothing goes that it has not made."""
+
+import json
+
+import pytest
+
+from tests.integration.kubernetes import Kubernetes
+from tests.integration.stack import Run, Stack
+
+FINALIZER = "ray.io/gcs-ft-redis-cleanup-finalizer"
+
+
+@pytest.fixture(autouse=True)
+def up(stack: Stack) -> None:
+    stack.configure({"architecture": "aarch64", "timeoutSeconds": 60})
+    stack.up_or_fail()
+
+
+def destroyed(stack: Stack, kubernetes: Kubernetes, *, namespace_stays: bool = False) -> Run:
+    run = stack.make_destroy()
+    assert run.ok, run.text
+    assert stack.resources() == []
+    assert not stack.state().get("pending_operations")
+    assert ("namespace/kuberay" in kubernetes.kubectl("get", "namespaces", "-o", "name")) == namespace_stays
+    assert "kuberay-operator" not in kubernetes.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
+    assert "is destroyed" in run.text
+    return run
+
+
+def test_destroying_a_stack_leaves_nothing_and_doing_it_again_is_no_error(stack: Stack, kubernetes: Kubernetes) -> None:
+    destroyed(stack, kubernetes)
+    again = stack.make_destroy()
+    assert again.ok
+    assert "has nothing to destroy" in again.text
+
+
+def test_a_release_that_was_removed_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
+    kubernetes.kubectl("delete", "secret", "sh.helm.release.v1.raycluster.v1", "-n", "kuberay")
+    kubernetes.kubectl("delete", "raycluster", "raycluster-kuberay", "-n", "kuberay")
+    destroyed(stack, kubernetes)
+
+
+def test_a_namespace_that_was_removed_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
+    kubernetes.kubectl("delete", "namespace", "kuberay")
+    destroyed(stack, kubernetes)
+
+
+def test_finalizers_that_a_dead_operator_does_not_take_off(stack: Stack, kubernetes: Kubernetes) -> None:
+    kubernetes.kubectl("scale", "deployment", "kuberay-operator", "-n", "kuberay", "--replicas=0")
+    finalize(kubernetes)
+    run = destroyed(stack, kubernetes)
+    assert f"deleting RayCluster raycluster-kuberay; no operator runs that could do its clean-up ({FINALIZER})" in run.text
+
+
+def test_finalizers_that_the_living_operator_takes_off(stack: Stack, kubernetes: Kubernetes) -> None:
+    # KubeRay's own finalizer: of a cluster with fault tolerance the operator empties Redis before it lets the cluster go.
+    redis = {"RAY_REDIS_ADDRESS": "redis.example:6379"}
+    values = {"annotations": {"ray.io/ft-enabled": "true"}}
+    stack.configure({"architecture": "aarch64", "clusters": {"raycluster": {"head": {"env": redis}, "values": values}}})
+    stack.up_or_fail()
+    finalizers = kubernetes.kubectl("get", "raycluster", "raycluster-kuberay", "-n", "kuberay", "-o", "jsonpath={.metadata.finalizers}")
+    assert FINALIZER in finalizers
+    # Plain Pulumi is enough: Ray goes, and is waited for, before the operator.
+    run = stack.destroy()
+    assert run.ok, run.text
+    assert "namespace/kuberay" not in kubernetes.kubectl("get", "namespaces", "-o", "name")
+
+
+def test_a_namespace_that_holds_other_things_is_left_alone(stack: Stack, kubernetes: Kubernetes) -> None:
+    kubernetes.kubectl("create", "configmap", "notes", "-n", "kuberay", "--from-literal=a=b")
+    try:
+        run = destroyed(stack, kubernetes, namespace_stays=True)
+        assert "Namespace kuberay is left alone, for it holds ConfigMap notes;" in run.text
+        assert kubernetes.kubectl("get", "rayclusters,deployments,pods,secrets", "-n", "kuberay", "-o", "name") == ""
+        assert "createNamespace: false" in stack.up().text
+        assert stack.make_destroy().ok
+        assert "configmap/notes" in kubernetes.kubectl("get", "configmaps", "-n", "kuberay", "-o", "name")
+    finally:
+        kubernetes.kubectl("delete", "namespace", "kuberay")
+
+
+def test_ray_clusters_of_others_are_left_alone_where_no_operator_runs(stack: Stack, kubernetes: Kubernetes) -> None:
+    kubernetes.kubectl("scale", "deployment", "kuberay-operator", "-n", "kuberay", "--replicas=0")
+    finalize(kubernetes)
+    theirs = json.loads(kubernetes.kubectl("get", "raycluster", "raycluster-kuberay", "-n", "kuberay", "-o", "json"))
+    theirs = {key: theirs[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": {"name": "theirs", "namespace": "kuberay"}}
+    file = stack.config_file.with_name("theirs.json")
+    file.write_text(json.dumps(theirs))
+    kubernetes.kubectl("create", "-f", str(file))
+    try:
+        run = destroyed(stack, kubernetes, namespace_stays=True)
+        assert "holds RayCluster theirs" in run.text
+    finally:
+        kubernetes.kubectl("delete", "namespace", "kuberay")
+
+
+@pytest.mark.parametrize("moment", [0.4, 0.55, 0.7])
+def test_what_a_killed_run_was_making_goes_too(stack: Stack, kubernetes: Kubernetes, moment: float) -> None:
+    assert stack.destroy().ok
+    seconds = stack.up_or_fail().seconds
+    assert stack.destroy().ok
+    stack.up_killed_after(seconds * moment)
+    stack.cancel()
+    run = stack.make_destroy()
+    assert run.ok, run.text
+    assert stack.resources() == []
+    assert "namespace/kuberay" not in kubernetes.kubectl("get", "namespaces", "-o", "name")
+    assert "kuberay-operator" not in kubernetes.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
+
+
+def test_a_locked_stack_is_named_with_the_way_to_free_it(stack: Stack, kubernetes: Kubernetes) -> None:
+    stack.configure({"architecture": "aarch64", "operator": {"memory": "600Mi"}})
+    stack.up_killed_after(1.5)
+    run = stack.make_destroy()
+    assert not run.ok
+    assert f"is locked by a run that goes on, or that was killed: then `pulumi cancel --stack {stack.name}` frees it" in run.text
+    stack.cancel()
+    destroyed(stack, kubernetes)
+
+
+def finalize(kubernetes: Kubernetes) -> None:
+    patch = f'{{"metadata": {{"finalizers": ["{FINALIZER}"]}}}}'
+    kubernetes.kubectl("patch", "raycluster", "raycluster-kuberay", "-n", "kuberay", "--type=merge", "-p", patch)
