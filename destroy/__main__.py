@@ -11,7 +11,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,10 @@ class Destruction:
             self._without_operator(state, cluster, namespace)
         for made in state.interrupted:
             self._remove(cluster, made)
+        for made in state.made:
+            if made.is_release and not cluster.records(made.namespace, made.name):
+                say(f"Helm release {made.name} was removed by hand; deleting what is there of it")
+                self._remove_rendered(cluster, made, made.rendered)
         # What was deleted by hand is noticed here, and the operations of killed runs are dropped.
         say("reading what is there (pulumi refresh)")
         self._pulumi.change("refresh", "--clear-pending-creates")
@@ -174,19 +178,19 @@ class Destruction:
         records = [record for record in cluster.records(made.namespace, made.name) if record.stack == self._mark]
         for record in records:
             say(f"deleting Helm release {made.name}, which a killed run was installing")
-            things = [{**thing, "metadata": {**thing["metadata"]}} for thing in record.objects]
-            for thing in sorted(things, key=lambda thing: not is_custom(thing)):
-                self._remove_rendered(cluster, thing, made)
+            self._remove_rendered(cluster, made, record.objects)
             cluster.delete_record(made.namespace, record)
 
-    def _remove_rendered(self, cluster: Cluster, rendered: Object, release: Made) -> None:
-        scoped = {**rendered, "metadata": {**rendered["metadata"], "namespace": release.namespace}}
-        thing = rendered if rendered["kind"].startswith("Cluster") else scoped
-        found = cluster.get(thing)
-        if found and of_stack([found], self._mark, {(release.namespace, release.name)}):
-            cluster.delete(thing)
-            if is_custom(thing):
-                until(lambda: cluster.get(thing) is None, _GONE_SECONDS)
+    def _remove_rendered(self, cluster: Cluster, release: Made, rendered: Iterable[Object]) -> None:
+        """Without Helm, for it knows nothing of the release any more, or not yet."""
+        for thing in sorted(rendered, key=lambda thing: not is_custom(thing)):
+            place = {} if thing["kind"].startswith("Cluster") else {"namespace": release.namespace}
+            there = {**thing, "metadata": {"name": thing["metadata"]["name"], **place}}
+            found = cluster.get(there)
+            if found and of_stack([found], self._mark, {(release.namespace, release.name)}):
+                cluster.delete(there)
+                if is_custom(there):
+                    until(lambda there=there: cluster.get(there) is None, _GONE_SECONDS)
 
     def _namespace(self, state: StackState, cluster: Cluster, made: Made) -> None:
         """Goes with the stack, unless it holds anything else."""

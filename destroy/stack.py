@@ -13,6 +13,8 @@ class Made:
 
     urn: str
     inputs: Mapping[str, Any]
+    rendered: tuple[Mapping[str, Any], ...] = ()
+    """Of a release: the objects that it consists of, by their names."""
 
     @property
     def is_release(self) -> bool:
@@ -63,10 +65,10 @@ def read_state(deployment: Mapping[str, Any]) -> StackState:
     """What `pulumi stack export` has below `deployment`."""
     resources: list[dict[str, Any]] = deployment.get("resources") or []
     pending: list[dict[str, Any]] = deployment.get("pending_operations") or []
-    made = {resource["urn"]: Made(resource["urn"], resource.get("inputs") or {}) for resource in resources if _makes(resource)}
+    made = {resource["urn"]: _read(resource) for resource in resources if _makes(resource)}
     creating = [operation["resource"] for operation in pending if operation["type"] == "creating"]
     # Pulumi keeps such an operation until someone clears it, also when a later run has made the thing.
-    interrupted = {r["urn"]: Made(r["urn"], r.get("inputs") or {}) for r in creating if _makes(r) and r["urn"] not in made}
+    interrupted = {resource["urn"]: _read(resource) for resource in creating if _makes(resource) and resource["urn"] not in made}
     everything = (*made.values(), *interrupted.values())
     return StackState(
         size=len(resources),
@@ -75,6 +77,18 @@ def read_state(deployment: Mapping[str, Any]) -> StackState:
         has_pending=bool(pending),
         namespaces=frozenset(thing.name if thing.is_namespace else thing.namespace for thing in everything) - {""},
     )
+
+
+def _read(resource: Mapping[str, Any]) -> Made:
+    inputs: dict[str, Any] = resource.get("inputs") or {}
+    names: dict[str, list[str]] = (resource.get("outputs") or {}).get("resourceNames") or {}
+    # `ClusterRole.rbac.authorization.k8s.io/rbac.authorization.k8s.io/v1`, and of the core group `Service/v1`.
+    rendered = tuple(
+        {"apiVersion": key.partition("/")[2], "kind": key.partition("/")[0].split(".")[0], "metadata": {"name": name.rpartition("/")[2]}}
+        for key, found in names.items()
+        for name in found
+    )
+    return Made(resource["urn"], inputs, rendered)
 
 
 def _makes(resource: Mapping[str, Any]) -> bool:

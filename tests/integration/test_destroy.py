@@ -40,6 +40,12 @@ def test_a_release_that_was_removed_by_hand(stack: Stack, kubernetes: Kubernetes
     destroyed(stack, kubernetes)
 
 
+def test_what_is_there_of_an_operator_whose_record_was_removed_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
+    kubernetes.kubectl("delete", "secrets", "-n", "kuberay", "-l", "owner=helm,name=kuberay-operator")
+    run = destroyed(stack, kubernetes)
+    assert "Helm release kuberay-operator was removed by hand; deleting what is there of it" in run.text
+
+
 def test_a_namespace_that_was_removed_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("delete", "namespace", "kuberay")
     destroyed(stack, kubernetes)

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 from collections.abc import Callable
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pytest
@@ -163,7 +164,8 @@ def test_an_operator_that_helm_has_and_the_state_has_not(
     forget_cluster(stack, kubernetes, "deployed")
     forget(stack, "kuberay-operator", "kuberay-operator.deployment", of="kubernetes:")
     kubernetes.kubectl("annotate", "deployment", "kuberay-operator", "-n", "kuberay", "kuberay.pulumi/release-")
-    set_status(kubernetes, "kuberay-operator", 1, "pending-install")
+    for secret in items(kubernetes, "secrets", "owner=helm,name=kuberay-operator"):
+        set_status(kubernetes, "kuberay-operator", int(secret["metadata"]["labels"]["version"]), "pending-install")
     converges(up)
     assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
 
@@ -243,4 +245,7 @@ def set_status(kubernetes: Kubernetes, release: str, revision: int, status: str,
         record["config"] = values
     packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(record).encode()))).decode()
     patch = {"data": {"release": packed}, "metadata": {"labels": {"status": status}}}
-    kubernetes.kubectl("patch", "secret", name, "-n", "kuberay", "--type=merge", "-p", json.dumps(patch))
+    with NamedTemporaryFile("w", suffix=".json") as file:  # Too long for a command line.
+        file.write(json.dumps(patch))
+        file.flush()
+        kubernetes.kubectl("patch", "secret", name, "-n", "kuberay", "--type=merge", "--patch-file", file.name)

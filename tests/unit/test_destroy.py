@@ -30,6 +30,15 @@ def test_a_stack_has_made_objects_and_releases_and_no_patches() -> None:
     assert state.namespaces == {"team"}
 
 
+def test_a_release_consists_of_what_it_rendered() -> None:
+    names = {"ClusterRole.rbac.authorization.k8s.io/rbac.authorization.k8s.io/v1": ["operator"], "Service/v1": ["team/operator"]}
+    (release,) = read_state({"resources": [RELEASE | {"outputs": {"resourceNames": names}}]}).made
+    assert release.rendered == (
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "operator"}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "operator"}},
+    )
+
+
 def test_a_stack_without_resources_has_nothing() -> None:
     state = read_state({})
     assert (state.size, state.made, state.interrupted) == (0, (), ())
