@@ -127,10 +127,7 @@ class Destruction:
             self._without_operator(state, cluster, namespace)
         for made in state.interrupted:
             self._remove(cluster, made)
-        for made in state.made:
-            if made.is_release and not cluster.records(made.namespace, made.name):
-                say(f"Helm release {made.name} was removed by hand; deleting what is there of it")
-                self._remove_rendered(cluster, made, made.rendered)
+        removed = [made for made in state.made if made.is_release and not cluster.records(made.namespace, made.name)]
         # What was deleted by hand is noticed here, and the operations of killed runs are dropped.
         say("reading what is there (pulumi refresh)")
         self._pulumi.change("refresh", "--clear-pending-creates")
@@ -139,14 +136,17 @@ class Destruction:
             for made in state.namespace_objects
             if cluster.has_mark(made.name, self._mark) or (made in state.made and cluster.has_namespace(made.name))
         ]
-        if namespaces:
-            say("deleting all but the namespace (pulumi destroy)")
-            kept = [argument for made in namespaces if made in state.made for argument in ("--exclude", made.urn)]
-            self._pulumi.change("destroy", *kept)
-            for made in namespaces:
-                self._namespace(state, cluster, made)
-        say("deleting what is left (pulumi destroy)")
-        self._pulumi.change("destroy")
+        kept = [argument for made in namespaces if made in state.made for argument in ("--exclude", made.urn)]
+        say(f"deleting {'all but the namespace' if kept else 'everything'} (pulumi destroy)")
+        self._pulumi.change("destroy", *kept)
+        for made in removed:
+            say(f"Helm release {made.name} was removed by hand; deleting what is there of it")
+            self._remove_rendered(cluster, made, made.rendered)
+        for made in namespaces:
+            self._namespace(state, cluster, made)
+        if kept:
+            say("deleting what is left (pulumi destroy)")
+            self._pulumi.change("destroy")
         say(f"stack {self._pulumi.stack} is destroyed")
 
     def _without_operator(self, state: StackState, cluster: Cluster, namespace: str) -> None:
