@@ -70,7 +70,7 @@ def test_everything_that_is_made_carries_the_mark_of_the_stack(monkeypatch: pyte
         for name, made in recorder.resources.items()
         if made.typ.startswith("kubernetes:") and not made.typ.endswith("Patch")
     }
-    assert set(marks) == {"Namespace kuberay", "Release kuberay-operator", "Release raycluster"}
+    assert {"Namespace kuberay", "Release kuberay-operator", "Release raycluster"} <= set(marks)
     assert {mark["kuberay.pulumi/stack"] for mark in marks.values()} == {"kuberay/test"}
 
 
