@@ -161,7 +161,7 @@ def _group_checks(settings: StackSettings, cluster: RayClusterSettings, here: tu
     if pinned is not None:
         yield Problem((*here, "nodeSelector", "kubernetes.io/arch"), pinned, f"is set by architecture (here {architecture}); leave it out")
 
-    for variable in _SET_BY_SETTINGS.keys() & group.env.keys():
+    for variable in sorted(_SET_BY_SETTINGS.keys() & group.env.keys()):
         yield Problem((*here, "env", variable), "…", f"is set by {_SET_BY_SETTINGS[variable]}; leave it out")
 
     if group.gpus and group.tpus:

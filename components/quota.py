@@ -75,6 +75,13 @@ def quota_problems(settings: StackSettings) -> Iterator[tuple[tuple[str, ...], A
     if quota.pods is not None:
         yield from _over("quota", "pods", quota.pods, {demand.what: Decimal(demand.pods) for demand in wanted if demand.pods})
     for key, most in _named(settings.limit_range.max).items():
+        default = _named(settings.limit_range.default).get(key)
+        if default and parse_quantity(default) > parse_quantity(most):
+            yield (
+                ("limitRange", "default", key),
+                default,
+                f"is more than limitRange.max.{key} ({most}): Kubernetes refuses that",
+            )
         for demand in wanted:
             largest = max(container.get(key, Decimal(0)) for container in (*demand.containers, *demand.init_containers))
             if largest > parse_quantity(most):

@@ -186,7 +186,7 @@ def plan_ray_cluster(settings: StackSettings, release: str, cluster: RayClusterS
     groups: list[PodGroup] = []
     for name, group in rendered_groups(values).items():
         # A new head cuts its workers off from their cluster, so they are replaced with it, as KubeRay 1.6's own `Recreate` does.
-        above = _secrets(settings, cluster, token_secret is not None) if name == "head" else groups[0].fingerprint
+        above = _secrets(settings, release, cluster, token_secret is not None) if name == "head" else groups[0].fingerprint
         fingerprint = _fingerprint(above, _pod_template(values, group))
         group["annotations"] = {**(group.get("annotations") or {}), TEMPLATE_ANNOTATION: fingerprint}
         groups.append(_pod_group(values, name, group, fingerprint))
@@ -264,11 +264,11 @@ def _add_token(values: Values, secret: str) -> None:
         options["env"] = [*(options.get("env") or []), *token]
 
 
-def _secrets(settings: StackSettings, cluster: RayClusterSettings, token: bool) -> list[str]:
+def _secrets(settings: StackSettings, release: str, cluster: RayClusterSettings, token: bool) -> list[str]:
     """Another list when a secret in the stack's config has changed: pods read theirs at their start only."""
     redis = cluster.gcs_fault_tolerance and cluster.gcs_fault_tolerance.redis_password
     given = [redis.value if redis else None, settings.auth_token if token else None]
-    return [secret_digest(secret.get_secret_value(), "kuberay") for secret in given if secret]
+    return [secret_digest(secret.get_secret_value(), f"{settings.namespace}/{release}") for secret in given if secret]
 
 
 def _autoscaler_values(settings: StackSettings, cluster: RayClusterSettings) -> Values:

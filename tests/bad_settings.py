@@ -216,6 +216,11 @@ BAD_SETTINGS = [
     Bad("quota of pods too small", {"quota": {"pods": 2}}, ("kuberay:quota.pods", "is 1 less than the 3 that")),
     Bad("quota without GPUs", {"quota": {"gpus": 1}} | worker(gpus=1, replicas=3), ("kuberay:quota.gpus", "is 2 less than the 3")),
     Bad("limit below a container", {"limitRange": {"max": {"memory": "1G"}}}, ("limitRange.max.memory", "2G of a container of clusters")),
+    Bad(
+        "default over the limit",
+        {"limitRange": {"default": {"cpu": 5}, "max": {"cpu": 4}}},
+        ("kuberay:limitRange.default.cpu", "is more than limitRange.max.cpu (4)"),
+    ),
     # Fault tolerance
     Bad("fault tolerance without a Redis", cluster(gcsFaultTolerance={}), ("gcsFaultTolerance.redisAddress", "is required")),
     Bad("Redis without a port", cluster(gcsFaultTolerance={"redisAddress": "redis"}), ("redisAddress", "host and port")),
