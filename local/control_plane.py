@@ -29,6 +29,7 @@ class Ports:
     api: int
     kwok: int
     kubelet: int
+    ray: int
     charts: int
 
 
@@ -110,7 +111,7 @@ def programs(home: Home, ports: Ports, tools: Toolbox) -> list[Program]:
     certificates = home.certificates
     no_network = {
         # Simulated pods have addresses that belong to nobody. The API server and the operator would call them: a dead loopback proxy
-        # keeps those calls on this machine. Go never uses a proxy for loopback itself.
+        # keeps those calls on this machine, but for those that the double of Ray answers. Go never uses a proxy for loopback itself.
         "HTTP_PROXY": "http://127.0.0.1:9",
         "HTTPS_PROXY": "http://127.0.0.1:9",
         "NO_PROXY": "127.0.0.1,localhost",
@@ -202,7 +203,13 @@ def programs(home: Home, ports: Ports, tools: Toolbox) -> list[Program]:
                 f"--folder={home.folder / 'operators'}",
                 f"--operators={home.operators}",
             ],
-            {**no_network, "PYTHONPATH": str(Path(__file__).parent.parent)},
+            # The operator gets these from the kubelet.
+            {**no_network, "HTTP_PROXY": f"http://127.0.0.1:{ports.ray}", "PYTHONPATH": str(Path(__file__).parent.parent)},
+        ),
+        Program(
+            "ray-rest",
+            [sys.executable, "-m", "local.ray_rest", f"--kubeconfig={home.kubeconfig}", f"--port={ports.ray}"],
+            {"PYTHONPATH": str(Path(__file__).parent.parent)},
         ),
     ]
 

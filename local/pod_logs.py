@@ -1,11 +1,14 @@
 """Serves `kubectl logs` for simulated pods, over the part of the kubelet's API that the API server calls for it."""
 
+import re
 import ssl
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from local import ray_rest
 
 FAIL = "kwok.kuberay/fail"
 
@@ -30,10 +33,19 @@ def printed(pod: dict[str, Any], container: str) -> str:
     """What this container would have printed."""
     if container != pod["spec"]["containers"][0]["name"]:
         return NOTHING_RUNS
+    if any(owner["kind"] == "Job" for owner in pod["metadata"].get("ownerReferences", [])):
+        return _submitter_log(pod["spec"]["containers"][0])
     statuses = pod.get("status", {}).get("containerStatuses") or [{}]
     if "running" in statuses[0].get("state", {}):
         return NOTHING_RUNS
     return PRINTED.get(pod["metadata"].get("annotations", {}).get(FAIL, "exec-format"), "")
+
+
+def _submitter_log(container: dict[str, Any]) -> str:
+    """The end of what `ray job submit` prints, as KubeRay runs it: `… --submission-id <job> … -- <entrypoint> ; fi …`."""
+    given = re.search(r" -- (?P<entrypoint>.*) ; fi", " ".join(container.get("args") or []), re.DOTALL)
+    job = next((variable.get("value", "") for variable in container.get("env") or [] if variable["name"] == "RAY_JOB_SUBMISSION_ID"), "")
+    return ray_rest.log_of(job, given["entrypoint"]) if given else NOTHING_RUNS
 
 
 def server(address: tuple[str, int], certificates: Path, text_of: Callable[[str, str, str], str]) -> ThreadingHTTPServer:

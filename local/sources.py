@@ -69,6 +69,7 @@ def _parts(simulated: Sequence[str], provider_is_real: bool, charts: str | Path)
             Part("control plane", "real", f"Kubernetes {tools.KUBERNETES.version}, etcd {tools.ETCD.version}"),
             Part("nodes and pods", "simulated", f"kwok {tools.KWOK.version}: no container runs"),
             Part("KubeRay operator", "real", f"{', '.join(simulated)}, a process beside its simulated pod"),
+            Part("Ray's REST endpoints", "double", "from local/ray_rest.py: what simulated pods answer of jobs and Serve applications"),
         ]
     else:
         cluster = [Part("cluster", "real", f"kind {tools.KIND.version} on this machine's Docker")]

@@ -18,7 +18,7 @@ from local.tools import Toolbox
 
 NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kuberay-operator-1.3.0")
 TOOLS = Toolbox({name: Path("/tools", name) for name in NAMES})
-PORTS = Ports(api=16001, kwok=16002, kubelet=16003, charts=16004)
+PORTS = Ports(api=16001, kwok=16002, kubelet=16003, ray=16004, charts=16005)
 HOME = Home(Path("/home/of/cluster"))
 
 
