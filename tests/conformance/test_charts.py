@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from local.charts.assemble import CHARTS, FIRST, VERSIONS, assemble, default_values
+from tests.conformance.official import OFFICIAL
 
 Values = dict[str, Any]
 Manifests = list[Values]
@@ -85,19 +86,6 @@ def _cases(chart: str) -> Iterator[Case]:
         yield Case(name=f"additional {name}", values={"additionalWorkerGroups": {"smallGroup": group}}, base=EXTRA, **entry)
 
 
-def _official() -> dict[str, Path]:
-    """Folder of the official charts for each version at hand that has a double."""
-    root = os.environ.get("CHARTS")
-    if not root:
-        return {}
-    found = {version: Path(root, f"v{version}", "helm-chart") for version in VERSIONS}
-    flat = Path(root, "ray-cluster", "Chart.yaml")
-    if flat.exists():
-        found[yaml.safe_load(flat.read_text())["version"]] = Path(root)
-    return {version: folder for version, folder in found.items() if version in VERSIONS and folder.is_dir()}
-
-
-OFFICIAL = _official()
 HELM = os.environ.get("HELM") or shutil.which("helm") or ""
 MATRIX = {chart: list(_cases(chart)) for chart in CHARTS}
 

@@ -1,0 +1,174 @@
+"""The cluster of a job or a service is what the ``ray-cluster`` chart would make of the same settings.
+
+The chart is the double, and the official one as well where CHARTS names a folder that holds it (see test_charts.py).
+"""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.config import load_settings
+from components.ray_cluster_spec import ray_cluster_spec
+from components.settings.overrides import merge
+from components.values import plan_cluster
+from local import tools
+from local.charts.assemble import HERE, VERSIONS, default_values
+from tests.conformance.official import OFFICIAL
+
+Values = dict[str, Any]
+
+CASES: dict[str, Values] = {
+    "defaults": {},
+    "sizes": {
+        "head": {"cpu": 4, "memory": "16G", "cpuRequest": "500m"},
+        "worker": {"replicas": 3, "minReplicas": 1, "maxReplicas": 9, "memory": "8Gi", "memoryRequest": "4Gi"},
+    },
+    "no workers": {"worker": {"enabled": False}},
+    "no replicas": {"worker": {"replicas": 0, "maxReplicas": 0}},
+    "another group name": {"worker": {"groupName": "cpu"}},
+    "mixed architectures": {
+        "architecture": "aarch64",
+        "additionalWorkerGroups": {"intel": {"architecture": "x86", "replicas": 2}, "arm": {"accelerator": "cpu"}},
+    },
+    "own image": {"image": "registry.example/team/ray:1", "head": {"image": "registry.example/team/head@sha256:ab"}},
+    "everything of a group": {
+        group: {
+            "env": {"A": "1", "B": {"valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}},
+            "nodeSelector": {"pool": "ray"},
+            "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
+            "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1}]}},
+            "volumes": [{"name": "data", "emptyDir": {"medium": "Memory"}}],
+            "volumeMounts": [{"name": "data", "mountPath": "/data", "readOnly": True}],
+            "serviceAccountName": "ray",
+            "labels": {"team": "a"},
+            "annotations": {"note": "b"},
+            "rayStartParams": {"num-cpus": 0, "block": True},
+        }
+        for group in ("head", "worker")
+    },
+    "raw values of a group": {
+        "values": {
+            group: {
+                "priorityClassName": "high",
+                "podSecurityContext": {"runAsUser": 1000},
+                "securityContext": {"allowPrivilegeEscalation": False},
+                "sidecarContainers": [{"name": "logs", "image": "fluent-bit:1.9"}],
+                "initContainers": [{"name": "wait", "image": "busybox:1"}],
+                "command": ["bash", "-c", "true"],
+                "args": ["x"],
+                "envFrom": [{"secretRef": {"name": "s"}}],
+                "ports": [{"containerPort": 8000, "name": "serve"}],
+                "lifecycle": {"preStop": {"exec": {"command": ["ray", "stop"]}}},
+                "dnsConfig": {"nameservers": ["127.0.0.1"]},
+                "restartPolicy": "Never",
+                "initArgs": {"num-gpus": 1},
+            }
+            for group in ("head", "worker")
+        }
+    },
+    "raw values of the cluster": {
+        "values": {
+            "common": {"containerEnv": [{"name": "A", "value": "1"}]},
+            "head": {
+                "enableInTreeAutoscaling": True,
+                "autoscalerOptions": {"idleTimeoutSeconds": 120},
+                "headService": {"metadata": {"annotations": {"a": "b"}}},
+            },
+            "worker": {"numOfHosts": 2},
+            "service": {"type": "NodePort"},
+        }
+    },
+}
+#: What only later charts take; the settings of an older one would refuse it.
+LATER: dict[str, tuple[str, Values]] = {
+    "topology": ("1.4.2", {group: {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}]} for group in ("head", "worker")}),
+    "external storage": (
+        "1.5.1",
+        {"gcsFaultTolerance": {"enabled": True, "redisAddress": "redis:6379", "externalStorageNamespace": "mine"}},
+    ),
+    "no external storage": ("1.5.1", {"gcsFaultTolerance": {"enabled": False, "redisAddress": "redis:6379"}}),
+    "runtime class": (
+        "1.6.0",
+        {group: {"runtimeClassName": "gvisor", "resourceClaims": [{"name": "gpu"}]} for group in ("head", "worker")},
+    ),
+}
+
+
+def values_of(cluster: Values) -> Values:
+    config = {"kuberay:clusters": json.dumps({"raycluster": cluster}), "kuberay:imagePullSecrets": '["pull"]'}
+    return plan_cluster(load_settings(config), "raycluster").values
+
+
+MATRIX = {name: ("1.3.0", values_of(cluster)) for name, cluster in CASES.items()} | {
+    name: (first, merge(values_of({}), raw)) for name, (first, raw) in LATER.items()
+}
+OF_EACH = [
+    (version, name) for version in VERSIONS for name, (first, _) in MATRIX.items() if VERSIONS.index(version) >= VERSIONS.index(first)
+]
+
+
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    return tools.ensure([tools.HELM])["helm"]
+
+
+@pytest.fixture(scope="session")
+def doubles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The double of each version as a folder."""
+    made: dict[str, Path] = {}
+    for version in VERSIONS:
+        folder = made[version] = tmp_path_factory.mktemp(version) / "ray-cluster"
+        shutil.copytree(HERE / "ray-cluster", folder)
+        (folder / "values.yaml").write_text(yaml.safe_dump(default_values("ray-cluster", version)))
+        chart = yaml.safe_load((folder / "Chart.yaml").read_text()) | {"version": version}
+        (folder / "Chart.yaml").write_text(yaml.safe_dump(chart))
+    return made
+
+
+def of_the_chart(helm: Path, chart: Path, values: Values) -> Values:
+    command = [helm, "template", "raycluster", chart, "--values", "-"]
+    done = subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (cluster,) = [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+    return cluster["spec"]
+
+
+def meaning(spec: Values) -> Values:
+    """What Kubernetes and KubeRay make of a spec: groups by name, nothing that is empty, nothing that tells of Helm."""
+    spec = json.loads(json.dumps(spec))
+    spec["workerGroupSpecs"] = {group["groupName"]: group for group in spec["workerGroupSpecs"] or []}
+    for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"].values()):
+        labels = group["template"]["metadata"].get("labels") or {}
+        for label in ("helm.sh/chart", "app.kubernetes.io/instance", "app.kubernetes.io/managed-by"):
+            labels.pop(label, None)
+    return _without_empty(spec)
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: found for key, item in value.items() if (found := _without_empty(item)) not in (None, "", [], {})}
+    return [_without_empty(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(("version", "case"), OF_EACH)
+def test_the_cluster_of_a_job_is_what_the_double_renders(helm: Path, doubles: dict[str, Path], version: str, case: str) -> None:
+    _, values = MATRIX[case]
+    assert meaning(ray_cluster_spec(values)) == meaning(of_the_chart(helm, doubles[version], values))
+
+
+@pytest.mark.skipif(not OFFICIAL, reason="CHARTS names no folder with the official charts")
+@pytest.mark.parametrize(("version", "case"), [(version, case) for version, case in OF_EACH if version in OFFICIAL])
+def test_the_cluster_of_a_job_is_what_the_official_chart_renders(helm: Path, version: str, case: str) -> None:
+    _, values = MATRIX[case]
+    assert meaning(ray_cluster_spec(values)) == meaning(of_the_chart(helm, OFFICIAL[version] / "ray-cluster", values))
+
+
+def test_no_two_cases_are_the_same() -> None:
+    """A case that renders like another one would hold the two to nothing."""
+    specs = [json.dumps(meaning(ray_cluster_spec(values)), sort_keys=True) for name, (_, values) in MATRIX.items() if name[:3] != "no "]
+    assert len(set(specs)) == len(specs)
