@@ -6,15 +6,22 @@ from typing import Any
 
 from components.charts import feature_gates, in_this_version, unknown_keys
 from components.images import split_reference
+from components.own_clusters import own_cluster_settings
 from components.pod_security import is_restricted
 from components.quantities import parse_quantity
 from components.quota import quota_problems
 from components.settings.cluster import DefaultWorkerGroupSettings, GroupSettings, RayClusterSettings, WorkerGroupSettings
+from components.settings.job import JobSettings
 from components.settings.stack import StackSettings
 from components.spelling import did_you_mean
-from components.token_auth import FIRST_RAY, uses_token
+from components.token_auth import FIRST_RAY, auth_options, uses_token
 from components.values import cluster_resource_name, group_architecture, own_image
 from components.versions import at_least, lacking
+
+#: KubeRay 1.3 calls a job's cluster `<name>-raycluster-<5 letters>`, which has to fit a label: 63 characters. From 1.4 on it takes 47.
+LONGEST_JOB_NAME = 63 - len("-raycluster-") - 5
+#: `<name>-serve-svc` has to stay whole (`CheckName`, all versions).
+LONGEST_SERVICE_NAME = 50 - len("-serve-svc")
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
         yield Problem(("operator", "values"), settings.operator.values, "has no effect with operator.install: false")
     if not settings.operator.install and settings.operator.single_namespace_install:
         yield Problem(("operator", "singleNamespaceInstall"), True, "has no effect with operator.install: false")
-    if not settings.clusters and not settings.operator.install:
+    if not (settings.clusters or settings.jobs or settings.services or settings.operator.install):
         yield Problem(("clusters",), {}, "is empty and operator.install is false: nothing would be deployed")
 
     names: dict[str, str] = {}
@@ -67,6 +74,57 @@ def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
         if release == "kuberay-operator" and settings.operator.install:
             yield Problem(here, release, "is the name of the operator's own Helm release")
         yield from _cluster_checks(settings, here, cluster)
+    for name, job in settings.jobs.items():
+        yield from _job_checks(settings, name, job)
+    for name, service in settings.services.items():
+        here = ("services", name)
+        if len(name) > LONGEST_SERVICE_NAME:
+            yield Problem(here, name, f"is too long a RayService name for KubeRay: {LONGEST_SERVICE_NAME} characters at most")
+        if name in names:
+            yield Problem(here, name, f"is the RayCluster name of clusters.{names[name]} too, whose head Service it would need; rename it")
+        yield from _own_cluster_checks(settings, (*here, "rayCluster"), service.ray_cluster)
+
+
+def _job_checks(settings: StackSettings, name: str, job: JobSettings) -> Iterator[Problem]:
+    here = ("jobs", name)
+    if len(name) > LONGEST_JOB_NAME:
+        yield Problem(here, name, f"is too long a RayJob name for KubeRay: {LONGEST_JOB_NAME} characters at most")
+    if job.ttl_seconds_after_finished and not job.shutdown_after_job_finishes:
+        at = (*here, "ttlSecondsAfterFinished")
+        yield Problem(at, job.ttl_seconds_after_finished, "has no effect with shutdownAfterJobFinishes: false")
+    if job.cluster is None:
+        yield from _own_cluster_checks(settings, (*here, "rayCluster"), job.ray_cluster or RayClusterSettings())
+        return
+    if job.cluster in settings.clusters:
+        ray_version = settings.clusters[job.cluster].ray_version or settings.ray_version
+        if uses_token(settings.protection, ray_version) and not auth_options(settings.kuberay_version):
+            needs = lacking("token authentication", kuberay=settings.kuberay_version)
+            remedy = f"{needs}; or set protection.tokenAuthentication: disabled"
+            yield Problem((*here, "cluster"), job.cluster, f"asks for a token, and an operator that has it {remedy}")
+    else:
+        known = f"{did_you_mean(job.cluster, settings.clusters)}; it has: {', '.join(settings.clusters) or 'none'}"
+        yield Problem((*here, "cluster"), job.cluster, f"is no cluster of this stack{known}")
+    for key, value in job.model_dump(by_alias=True, exclude_unset=True).items():
+        if key in ("rayCluster", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished"):
+            yield Problem((*here, key), value, "is for a cluster of the job's own; it has none with cluster")
+    if job.backoff_limit:
+        # KubeRay 1.3 deletes the cluster that the job was given before it tries again; 1.4 and later refuse the job.
+        yield Problem((*here, "backoffLimit"), job.backoff_limit, "takes a new cluster for each try; it must be 0 with cluster")
+    if job.metadata and job.submission_mode == "K8sJobMode":
+        # KubeRay up to 1.4 crashes on it, later ones drop it (GetK8sJobCommand, BuildJobSubmitCommand).
+        yield Problem((*here, "metadata"), job.metadata, "never gets to a job with cluster this way; set submissionMode: HTTPMode")
+
+
+def _own_cluster_checks(settings: StackSettings, here: tuple[str, ...], cluster: RayClusterSettings) -> Iterator[Problem]:
+    """A cluster that KubeRay makes for a job or a service: what holds for any, and no name, which is for KubeRay to choose."""
+    yield from _cluster_checks(settings, here, cluster)
+    for key in ("fullnameOverride", "nameOverride"):
+        if key in cluster.values:
+            yield Problem((*here, "values", key), cluster.values[key], "has no effect: KubeRay names this cluster itself")
+    service = (cluster.values.get("head") or {}).get("headService") or {}
+    if name := (service.get("metadata") or {}).get("name"):
+        path = (*here, "values", "head", "headService", "metadata", "name")
+        yield Problem(path, name, "must be left out: KubeRay names this Service itself")
 
 
 def longest_cluster_name(kuberay_version: str) -> int:
@@ -91,6 +149,7 @@ def _operator_value_checks(settings: StackSettings) -> Iterator[Problem]:
 def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
     protection = settings.protection
     here = ("protection",)
+    owned = own_cluster_settings(settings)
     versions = {name: cluster.ray_version or settings.ray_version for name, cluster in settings.clusters.items()}
     without = [f"clusters.{name} has {version}" for name, version in versions.items() if not uses_token(protection, version)]
     if protection.token_authentication == "token" and without:
@@ -98,6 +157,11 @@ def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
     elif settings.auth_token and len(without) == len(versions):
         why = f"Ray asks for one from {FIRST_RAY} on" if protection.token_authentication == "auto" else "tokenAuthentication is disabled"
         yield Problem(("authToken",), "[secret]", f"has no effect: no cluster asks for a token ({why})")
+
+    for what, cluster in owned.items() if protection.token_authentication == "token" else ():
+        ray_version = cluster.ray_version or settings.ray_version
+        if needs := lacking("token authentication", kuberay=settings.kuberay_version, ray=ray_version):
+            yield Problem((*here, "tokenAuthentication"), "token", f"{needs}, for the cluster of {what}")
 
     if not protection.network_policy.enabled and protection.network_policy.allowed_namespaces:
         allowed = protection.network_policy.allowed_namespaces
@@ -109,11 +173,12 @@ def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
     if enforced != "privileged" and not settings.create_namespace:
         yield Problem((*here, "namespacePodSecurity"), enforced, "is for a namespace that this stack makes (createNamespace: true)")
     if enforced == "restricted":
-        for name, cluster in settings.clusters.items():
+        every = {f"clusters.{name}": cluster for name, cluster in settings.clusters.items()} | owned
+        for what, cluster in every.items():
             for group in (cluster.head, cluster.worker, *cluster.additional_worker_groups.values()):
                 image = own_image(settings, cluster, group)
                 if not is_restricted(protection, image):
-                    refused = f"would refuse pods of clusters.{name} (image {image}): set protection.podSecurity to restricted"
+                    refused = f"would refuse pods of {what} (image {image}): set protection.podSecurity to restricted"
                     yield Problem((*here, "namespacePodSecurity"), enforced, refused)
                     return
 

@@ -61,10 +61,10 @@ def pod_trouble(pod: Object) -> Trouble | None:
     status: Object = pod.get("status") or {}
     for condition in _conditions(pod):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            message = _flat(condition.get("message") or condition.get("reason"))
+            message = flat(condition.get("message") or condition.get("reason"))
             return Trouble(name, f"unschedulable: {_PREEMPTION.split(message)[0]}", unschedulable=True)
     if status.get("phase") == "Failed":
-        return Trouble(name, f"failed: {_flat(status.get('message') or status.get('reason') or 'no reason given')}")
+        return Trouble(name, f"failed: {flat(status.get('message') or status.get('reason') or 'no reason given')}")
     containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     for container in containers:
         trouble = _container_trouble(name, pod, container)
@@ -83,17 +83,17 @@ def _container_trouble(pod_name: str, pod: Object, container: Object) -> Trouble
     reason = str(waiting.get("reason") or "")
     name = str(container["name"])
     if reason in _IMAGE_REASONS:
-        message = _flat(waiting.get("message"))
+        message = flat(waiting.get("message"))
         certain = reason in ("InvalidImageName", "ErrImageNeverPull") or bool(_IMAGE_WILL_NOT_COME.search(message))
         return Trouble(pod_name, f"image {container.get('image') or _image(pod, name)} cannot be pulled ({reason}): {message}", certain)
     if reason in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
-        message = _flat(waiting.get("message"))
+        message = flat(waiting.get("message"))
         return Trouble(pod_name, f"container {name} cannot be made: {message}", "exec format error" in message or "not found" in message)
     ended: Object = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
     if not ended or ended.get("exitCode") == 0 or container.get("ready"):
         return None
     looping = reason == "CrashLoopBackOff"
-    message = _flat(ended.get("message"))
+    message = flat(ended.get("message"))
     if "exec format error" in message:
         return Trouble(pod_name, _wrong_architecture(pod, name), certain=True)
     if ended.get("reason") == "OOMKilled":
@@ -158,7 +158,7 @@ def cluster_trouble(cluster: Object) -> str | None:
     """Why KubeRay could not make pods: a quota, a refused pod template (condition `ReplicaFailure`, KubeRay 1.3)."""
     for condition in _conditions(cluster):
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            return _flat(condition.get("message") or condition.get("reason"))
+            return flat(condition.get("message") or condition.get("reason"))
     return None
 
 
@@ -184,5 +184,6 @@ def _containers(pod: Object) -> list[Object]:
     return [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
 
 
-def _flat(message: object) -> str:
+def flat(message: object) -> str:
+    """One line of it."""
     return " ".join(str(message or "").split())

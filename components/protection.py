@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+from components.own_clusters import own_clusters
 from components.pod_security import is_restricted
 from components.settings.stack import StackSettings
-from components.token_auth import FIRST_RAY
+from components.token_auth import FIRST_RAY, uses_token
 from components.values import operator_values, own_image, plan_cluster
+from components.versions import NEEDS
 
 
 def open_things(settings: StackSettings) -> Iterator[str]:
@@ -13,21 +15,29 @@ def open_things(settings: StackSettings) -> Iterator[str]:
     protection = settings.protection
     plans = {name: plan_cluster(settings, name) for name in settings.clusters}
 
-    open_clusters = [name for name, plan in plans.items() if not plan.token_secret]
+    owned = list(own_clusters(settings))
+    asks = {own.what: uses_token(protection, own.settings.ray_version or settings.ray_version) for own in owned}
+
+    open_clusters = [name for name, plan in plans.items() if not plan.token_secret] + [what for what, token in asks.items() if not token]
     if open_clusters:
         disabled = protection.token_authentication == "disabled"
         why = "protection.tokenAuthentication is disabled" if disabled else f"Ray asks for a token from rayVersion {FIRST_RAY} on"
         yield f"jobs and dashboard of {_list(open_clusters)} are open to whoever reaches them: {why}"
 
+    if unknown := [own.what for own in owned if asks[own.what] and not own.token_options]:
+        first = NEEDS["token authentication"].kuberay
+        yield f"jobs and dashboard of the clusters of {_list(unknown)} are open: KubeRay makes tokens from kuberayVersion {first} on"
+
     if not protection.network_policy.enabled:
         yield "every pod of the Kubernetes cluster reaches Ray's ports: protection.networkPolicy.enabled is false"
+    plans |= {own.what: own.plan for own in owned}
     exposed = [f"{name} ({kind})" for name, plan in plans.items() if (kind := (plan.values["service"]).get("type")) != "ClusterIP"]
     if exposed:
         yield f"the head's Service is reached from outside the Kubernetes cluster: {_list(exposed)}"
 
     unrestricted = [
         name
-        for name, cluster in settings.clusters.items()
+        for name, cluster in (*settings.clusters.items(), *((own.what, own.settings) for own in owned))
         for group in (cluster.head, cluster.worker, *cluster.additional_worker_groups.values())
         if not is_restricted(protection, own_image(settings, cluster, group))
     ]

@@ -40,6 +40,18 @@ def add_quantities(quantities: Iterable[str | int | float]) -> str:
     return _plain(total)
 
 
+def canonical_quantity(quantity: str | int | float) -> str:
+    """The same amount as Kubernetes' own clients write it: ``500m`` for ``0.5``, ``1Gi`` for ``1024Mi``, ``2`` for ``2000m``."""
+    text = str(quantity).strip()
+    value = parse_quantity(text)
+    units = _BINARY if text.endswith("i") and value >= 1024 else _DECIMAL
+    for suffix, factor in sorted(units.items(), key=lambda unit: unit[1], reverse=True):
+        scaled = value / factor
+        if scaled and scaled == scaled.to_integral_value():
+            return f"{scaled:f}".partition(".")[0] + suffix
+    return text
+
+
 def _plain(number: Decimal) -> str:
     text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from components.own_clusters import own_clusters
 from components.quantities import add_quantities, parse_quantity
 from components.settings.protection import ContainerLimits
 from components.settings.stack import StackSettings
@@ -16,6 +17,8 @@ Resources = dict[str, Decimal]
 _WAIT_GCS_READY: Resources = {"cpu": parse_quantity("200m"), "memory": parse_quantity("256Mi")}
 #: The autoscaler's sidecar, where its resources are not set.
 _AUTOSCALER = {"limits": {"cpu": "500m", "memory": "512Mi"}}
+#: The pod that submits a job (components/job_plan.py).
+_SUBMITTER: Resources = {"cpu": parse_quantity("1"), "memory": parse_quantity("1Gi")}
 _GPU = "nvidia.com/gpu"
 
 
@@ -42,7 +45,7 @@ class Demand:
     """Pods of one shape that the stack wants to run."""
 
     what: str
-    """Who wants them: `operator`, or `clusters.<name>, <group>`."""
+    """Who wants them: `operator`, `clusters.<name>, <group>`, `jobs.<name>, submitter`."""
     pods: int
     containers: tuple[Resources, ...]
     """Limits of each container."""
@@ -59,7 +62,13 @@ def demands(settings: StackSettings) -> Iterator[Demand]:
     if settings.operator.install:
         yield Demand("operator", 1, (_limits(operator_values(settings)),))
     for name in settings.clusters:
-        yield from _cluster_demands(name, plan_cluster(settings, name))
+        yield from _cluster_demands(f"clusters.{name}", plan_cluster(settings, name))
+    # All at once; an upgrade of a service takes as much once more, for as long as it lasts.
+    for own in own_clusters(settings):
+        yield from _cluster_demands(own.what, own.plan)
+    for name, job in settings.jobs.items():
+        if job.submission_mode == "K8sJobMode":
+            yield Demand(f"jobs.{name}, submitter", 1, (_SUBMITTER,))
 
 
 def quota_problems(settings: StackSettings) -> Iterator[tuple[tuple[str, ...], Any, str]]:
@@ -98,7 +107,7 @@ def _over(setting: str, key: str, limit: str | int, amounts: dict[str, Decimal])
         yield (setting, key), limit, f"is {short} less than the {_plain(total)} that the stack's own pods need ({parts})"
 
 
-def _cluster_demands(name: str, plan: ClusterPlan) -> Iterator[Demand]:
+def _cluster_demands(what: str, plan: ClusterPlan) -> Iterator[Demand]:
     for group, values in zip(plan.groups, rendered_groups(plan.values).values(), strict=True):
         containers = [values, *(values.get("sidecarContainers") or [])]
         if group.is_head and values.get("enableInTreeAutoscaling"):
@@ -106,7 +115,7 @@ def _cluster_demands(name: str, plan: ClusterPlan) -> Iterator[Demand]:
             containers.append({"resources": options.get("resources") or _AUTOSCALER})
         init = [_limits(container) for container in values.get("initContainers") or []]
         yield Demand(
-            what=f"clusters.{name}, {group.name}",
+            what=f"{what}, {group.name}",
             pods=group.pods,
             containers=tuple(_limits(container) for container in containers),
             init_containers=tuple(init if group.is_head else [*init, _WAIT_GCS_READY]),

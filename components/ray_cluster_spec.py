@@ -7,13 +7,15 @@ is said here once more; tests/conformance compares the two.
 from collections.abc import Mapping
 from typing import Any
 
+from components.quantities import canonical_quantity
+
 Values = dict[str, Any]
 
 #: Copied from a group's values into its pods, under the same name.
 _POD_KEYS = """affinity dnsConfig initContainers nodeSelector priority priorityClassName resourceClaims restartPolicy runtimeClassName
 serviceAccountName tolerations topologySpreadConstraints volumes""".split()
 #: Copied from a group's values into its Ray container, under the same name.
-_CONTAINER_KEYS = "args command envFrom lifecycle ports resources securityContext volumeMounts".split()
+_CONTAINER_KEYS = "args command envFrom lifecycle ports securityContext volumeMounts".split()
 
 
 def ray_cluster_spec(values: Values) -> Values:
@@ -60,12 +62,18 @@ def _pod_template(values: Values, group: Values, container: str) -> Values:
         "image": f"{image['repository']}:{image['tag']}",
         "imagePullPolicy": image["pullPolicy"],
         **_written(env=[*values["common"]["containerEnv"], *(group.get("containerEnv") or [])]),
-        **_written(**{key: group.get(key) for key in _CONTAINER_KEYS}),
+        **_written(**{key: group.get(key) for key in _CONTAINER_KEYS}, resources=_resources(group.get("resources") or {})),
     }
     pod = _written(imagePullSecrets=values.get("imagePullSecrets"), securityContext=group.get("podSecurityContext"))
     pod |= _written(**{key: group.get(key) for key in _POD_KEYS})
     metadata = _written(annotations=group.get("annotations"), labels=group.get("labels"))
     return {"metadata": metadata, "spec": {"containers": [ray, *(group.get("sidecarContainers") or [])], **pod}}
+
+
+def _resources(resources: Mapping[str, Any]) -> Values:
+    # As the operator writes them when it adds its finalizer to a RayJob: else each refresh would find a difference.
+    amounts = {kind: {name: canonical_quantity(amount) for name, amount in (resources.get(kind) or {}).items()} for kind in resources}
+    return _written(**{kind: amount if kind in ("limits", "requests") else resources[kind] for kind, amount in amounts.items()})
 
 
 def _ray_start_params(group: Values) -> dict[str, str]:

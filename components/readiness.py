@@ -178,7 +178,7 @@ _views: dict[str, NamespaceView] = {}
 
 
 @asynccontextmanager
-async def _view(namespace: str) -> AsyncGenerator[NamespaceView]:
+async def namespace_view(namespace: str) -> AsyncGenerator[NamespaceView]:
     view = _views.get(namespace)
     if view is None:
         view = _views[namespace] = NamespaceView(connect(namespace), namespace)
@@ -215,9 +215,9 @@ async def wait_for_group(wait: GroupWait, report: Report) -> None:
         NotReadyError: with the cause, as early as it is certain and at the latest after the timeout.
     """
     deadline = time.monotonic() + wait.timeout
-    async with _view(wait.namespace) as view:
+    async with namespace_view(wait.namespace) as view:
         await view.listed(wait.timeout)
-        diagnoser = _Diagnoser(view.client, wait.namespace)
+        diagnoser = Diagnoser(view.client, wait.namespace)
         deleted: set[str] = set()
         said = ""
         while True:
@@ -274,9 +274,7 @@ async def _delete(client: AsyncClient, pod: Object, namespace: str, deleted: set
             raise NotReadyError(f"pod {pod['metadata']['name']} runs the old spec and cannot be deleted: {error.status.message}") from None
 
 
-async def _trouble(
-    view: NamespaceView, wait: GroupWait, pods: list[Object], alive: list[Object], diagnoser: "_Diagnoser"
-) -> Trouble | None:
+async def _trouble(view: NamespaceView, wait: GroupWait, pods: list[Object], alive: list[Object], diagnoser: "Diagnoser") -> Trouble | None:
     # What old pods still hold may be all that new ones lack: nothing about room is certain until they are gone.
     room_may_come = len(pods) != len(view.pods(wait.cluster)) or any(pod not in alive for pod in pods if _group(pod) == wait.group)
     troubles = [t for pod in alive if not is_ready(pod) and (t := await diagnoser.look_at(pod, room_may_come=room_may_come))]
@@ -299,7 +297,7 @@ def _nothing_known(view: NamespaceView, wait: GroupWait) -> str:
     return "the pods are still starting"
 
 
-class _Diagnoser:
+class Diagnoser:
     """Looks at pods, and further where their status alone does not say enough: logs, nodes, autoscalers."""
 
     def __init__(self, client: AsyncClient, namespace: str) -> None:
@@ -376,7 +374,7 @@ async def wait_for_deployment(wait: DeploymentWait, report: Report) -> None:
     deadline = time.monotonic() + wait.timeout
     client = connect(wait.namespace)
     try:
-        diagnoser = _Diagnoser(client, wait.namespace)
+        diagnoser = Diagnoser(client, wait.namespace)
         said, pause = "", 0.1
         while True:
             deployment = (await client.get(Deployment, wait.name, namespace=wait.namespace)).to_dict()

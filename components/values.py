@@ -5,14 +5,13 @@ last; totals, pod counts and fingerprints are read from the merged result, so th
 """
 
 import copy
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from components.charts import chart_keys, feature_gates, in_this_version, only_known
 from components.fault_tolerance import fault_tolerance_values, for_charts_before_1_5
+from components.fingerprint import fingerprint as _fingerprint
 from components.images import NODE_ARCHITECTURE, Architecture, Image, ray_image
 from components.pod_security import CONTAINER_CONTEXT, is_restricted, security_context
 from components.quantities import add_quantities
@@ -388,7 +387,3 @@ def _replica_range(group: Values, autoscaling: bool) -> tuple[int, int, int]:
 def _is_gpu(resource: str) -> bool:
     """KubeRay counts what ends in `gpu` as GPUs (`sumGPUs`); slices of a GPU are counted by name too."""
     return resource.endswith("gpu") or "/mig-" in resource
-
-
-def _fingerprint(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

@@ -25,10 +25,12 @@ from components.settings.cluster import (
     WorkerGroupSettings,
 )
 from components.settings.fault_tolerance import GcsFaultToleranceSettings
+from components.settings.job import JobSettings
 from components.settings.metrics import MetricsSettings
 from components.settings.operator import OperatorSettings
 from components.settings.overrides import ChartOverrides
 from components.settings.protection import ContainerLimits, LimitRangeSettings, NetworkPolicySettings, ProtectionSettings, QuotaSettings
+from components.settings.service import ServiceSettings
 from components.settings.stack import StackSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,7 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SECTIONS: list[tuple[str, type[Settings]]] = [
     ("Stack", StackSettings),
     ("`operator`", OperatorSettings),
-    ("`clusters.<name>`", RayClusterSettings),
+    ("`clusters.<name>`, and `rayCluster` of a job or a service", RayClusterSettings),
     ("`clusters.<name>`, further", ClusterSettings),
     ("`head`, `worker` and each of `additionalWorkerGroups`", GroupSettings),
     ("`worker` and each of `additionalWorkerGroups`", WorkerGroupSettings),
@@ -49,6 +51,8 @@ SECTIONS: list[tuple[str, type[Settings]]] = [
     ("`limitRange`", LimitRangeSettings),
     ("`default` and `max` of `limitRange`", ContainerLimits),
     ("`metrics`", MetricsSettings),
+    ("`jobs.<name>`", JobSettings),
+    ("`services.<name>`", ServiceSettings),
     ("`values` and `valuesFile` of `operator` and of a cluster", ChartOverrides),
 ]
 
@@ -175,6 +179,7 @@ def _type_name(annotation: Any) -> str:
         str: "text",
         int: "whole number",
         bool: "true or false",
+        float: "number",
         Any: "anything",
         SecretStr: "text, encrypted",
         HeadSettings: "[head](#head-worker-and-each-of-additionalworkergroups)",

@@ -29,6 +29,14 @@ def worker(**settings: Any) -> dict[str, Any]:
     return cluster(worker=settings)
 
 
+def job(**settings: Any) -> dict[str, Any]:
+    return {"jobs": {"train": {"entrypoint": "python train.py"} | settings}}
+
+
+def service(*applications: Any, **settings: Any) -> dict[str, Any]:
+    return {"services": {"chat": {"serveConfig": {"applications": list(applications)}} | settings}}
+
+
 HEAD = "kuberay:clusters.raycluster.head"
 WORKER = "kuberay:clusters.raycluster.worker"
 
@@ -128,6 +136,64 @@ BAD_SETTINGS = [
     Bad("GPUs and TPUs together", worker(gpus=1, tpus=4), (f"{WORKER}.tpus", "no node has both")),
     Bad("GPU resource without a vendor", worker(gpus=1, gpuResource="gpu"), (f"{WORKER}.gpuResource", "such as nvidia.com/gpu")),
     Bad("no host at all", worker(numOfHosts=0), (f"{WORKER}.numOfHosts", "greater than or equal to 1")),
+    # Jobs and services
+    Bad("job without an entrypoint", {"jobs": {"train": {}}}, ("kuberay:jobs.train.entrypoint", "is required")),
+    Bad("job with an empty entrypoint", job(entrypoint=""), ("kuberay:jobs.train.entrypoint", "at least 1 character")),
+    Bad("job key misspelt", job(runtimeEnvYAML="pip: []"), ("jobs.train.runtimeEnvYAML", "did you mean 'runtimeEnv'?")),
+    Bad("job's cluster misspelt", job(cluster="raycuster"), ("jobs.train.cluster", '"raycuster"', "did you mean 'raycluster'?")),
+    Bad("job with two clusters", job(cluster="raycluster", rayCluster={}), ("jobs.train.rayCluster", "none with cluster")),
+    Bad("job that ends the stack's cluster", job(cluster="raycluster", ttlSecondsAfterFinished=9), ("jobs.train.ttlSecondsAfterFinished",)),
+    Bad("tries on the stack's cluster", job(cluster="raycluster", backoffLimit=2), ("jobs.train.backoffLimit", "must be 0 with cluster")),
+    Bad("metadata that never arrives", job(cluster="raycluster", metadata={"a": "b"}), ("jobs.train.metadata", "HTTPMode")),
+    Bad("time to live of what stays", job(shutdownAfterJobFinishes=False, ttlSecondsAfterFinished=9), ("no effect",)),
+    Bad("submission mode misspelt", job(submissionMode="HttpMode"), ("jobs.train.submissionMode", "did you mean 'HTTPMode'?")),
+    Bad("deadline of nothing", job(activeDeadlineSeconds=0), ("jobs.train.activeDeadlineSeconds", "greater than 0")),
+    Bad("job name too long", {"jobs": {"j" * 47: {"entrypoint": "x"}}}, ("too long a RayJob name", "46 characters")),
+    Bad("job's own cluster misspelt", job(rayCluster={"worker": {"memroy": "4G"}}), ("jobs.train.rayCluster.worker.memroy", "'memory'")),
+    Bad("job's own cluster named", job(rayCluster={"values": {"fullnameOverride": "x"}}), ("fullnameOverride", "KubeRay names this")),
+    Bad("job's own cluster with a strategy", job(rayCluster={"upgradeStrategy": "None"}), ("rayCluster.upgradeStrategy", "not a setting")),
+    Bad(
+        "job that its operator cannot ask for",
+        job(cluster="raycluster") | {"rayVersion": "2.52.0"},
+        ("jobs.train.cluster", "asks for a token", "KubeRay 1.5.1 or later", "tokenAuthentication: disabled"),
+    ),
+    Bad(
+        "token for a job's own cluster that KubeRay cannot make",
+        job() | {"clusters": {}, "rayVersion": "2.52.0", "protection": {"tokenAuthentication": "token"}},
+        ("protection.tokenAuthentication", "KubeRay 1.5.1 or later", "jobs.train"),
+    ),
+    Bad(
+        "job that does not fit the quota",
+        job(rayCluster={"worker": {"memory": "64G"}}) | {"clusters": {}, "quota": {"memory": "32G"}},
+        ("quota.memory", "jobs.train, workergroup 64G", "jobs.train, submitter"),
+    ),
+    Bad("service without a config", {"services": {"chat": {}}}, ("kuberay:services.chat.serveConfig", "is required")),
+    Bad("service without applications", service(), ("services.chat.serveConfig", "at least one")),
+    Bad("applications misspelt", {"services": {"chat": {"serveConfig": {"aplications": []}}}}, ("did you mean 'applications'?",)),
+    Bad("application without a path", service({"name": "a"}), ("services.chat.serveConfig", "import_path: my_module:app")),
+    Bad(
+        "two applications of one name", service({"import_path": "a:b"}, {"import_path": "c:d"}), ("two applications of the name 'default'",)
+    ),
+    Bad(
+        "service strategy unknown",
+        service({"import_path": "a:b"}, upgradeStrategy="Recreate"),
+        ("services.chat.upgradeStrategy", "one of NewCluster, None"),
+    ),
+    Bad(
+        "service name too long",
+        {"services": {"s" * 41: {"serveConfig": {"applications": [{"import_path": "a:b"}]}}}},
+        ("too long a RayService name", "40 characters"),
+    ),
+    Bad(
+        "service named like a cluster",
+        {"services": {"raycluster-kuberay": {"serveConfig": {"applications": [{"import_path": "a:b"}]}}}},
+        ("services.raycluster-kuberay", "RayCluster name of clusters.raycluster"),
+    ),
+    Bad(
+        "service's head Service named",
+        service({"import_path": "a:b"}, rayCluster={"values": {"head": {"headService": {"metadata": {"name": "x"}}}}}),
+        ("headService.metadata.name", "must be left out"),
+    ),
     # Raw values
     Bad("raw value misspelt", cluster(values={"worker": {"replcas": 3}}), ("values.worker.replcas", "did you mean 'replicas'?")),
     Bad(

@@ -6,11 +6,13 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from components.settings.base import Accelerator, ImageReference, Name, NodeArchitecture, PythonVersion, RayVersion, Settings
 from components.settings.cluster import ClusterSettings
+from components.settings.job import JobSettings
 from components.settings.metrics import MetricsSettings
 from components.settings.operator import OperatorSettings
 from components.settings.overrides import project_folder
 from components.settings.protection import LimitRangeSettings, ProtectionSettings, QuotaSettings
 from components.settings.secrets import AuthToken
+from components.settings.service import ServiceSettings
 from components.spelling import did_you_mean
 from components.versions import KubeRayVersion
 
@@ -46,6 +48,10 @@ class StackSettings(Settings):
     """The KubeRay operator."""
     clusters: dict[Name, ClusterSettings] = {"raycluster": ClusterSettings()}
     """The Ray clusters by release name."""
+    jobs: dict[Name, JobSettings] = {}
+    """The jobs by name."""
+    services: dict[Name, ServiceSettings] = {}
+    """The services by name."""
     protection: ProtectionSettings = ProtectionSettings()
     """Who reaches Ray, and what its pods may do."""
     auth_token: AuthToken | None = None

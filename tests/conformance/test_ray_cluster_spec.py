@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from components.config import load_settings
+from components.quantities import canonical_quantity
 from components.ray_cluster_spec import ray_cluster_spec
 from components.settings.overrides import merge
 from components.values import plan_cluster
@@ -144,6 +145,9 @@ def meaning(spec: Values) -> Values:
     spec["workerGroupSpecs"] = {group["groupName"]: group for group in spec["workerGroupSpecs"] or []}
     for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"].values()):
         labels = group["template"]["metadata"].get("labels") or {}
+        ray = group["template"]["spec"]["containers"][0]
+        for kind in ray.get("resources") or {}:
+            ray["resources"][kind] = {name: canonical_quantity(amount) for name, amount in ray["resources"][kind].items()}
         for label in ("helm.sh/chart", "app.kubernetes.io/instance", "app.kubernetes.io/managed-by"):
             labels.pop(label, None)
     return _without_empty(spec)

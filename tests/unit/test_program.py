@@ -132,6 +132,45 @@ def test_monitors_are_planned_where_the_cluster_cannot_be_asked(monkeypatch: pyt
     assert {"PodMonitor ray-test.metrics", "PodMonitor kuberay-operator-test.metrics"} <= set(recorder.resources)
 
 
+def test_a_job_has_a_wait_of_its_own_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = {"train": {"entrypoint": "python main.py", "cluster": "raycluster"}, "later": {"entrypoint": "python x.py", "wait": False}}
+    recorder, exported = run(monkeypatch, jobs=jobs)
+    made = {name for name, args in recorder.resources.items() if "RayJob" in args.typ and args.typ.startswith("kubernetes")}
+    assert made == {"RayJob train", "RayJobPatch train.succeeded", "RayJob later"}
+    assert recorder.resources["RayJob train"].inputs["spec"]["clusterSelector"] == {"ray.io/cluster": "raycluster-kuberay"}
+    assert exported["jobs"]["train"] == {
+        "name": "train",
+        "namespace": "kuberay",
+        "status": "SUCCEEDED",
+        "logs": "kubectl logs --namespace kuberay job/train",
+    }
+    assert exported["jobs"]["later"]["status"] == "submitted; `up` did not wait for it"
+
+
+def test_the_outputs_say_where_a_service_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    services = {"chat": {"serveConfig": {"applications": [{"import_path": "chat:app"}]}}}
+    recorder, exported = run(monkeypatch, clusters={}, services=services)
+    assert {"RayServicePatch chat.ready"} <= set(recorder.resources)
+    assert exported["services"]["chat"] == {
+        "name": "chat",
+        "namespace": "kuberay",
+        "serveAddress": "http://chat-serve-svc.kuberay.svc:8000",
+        "dashboardAddress": "http://chat-head-svc.kuberay.svc:8265",
+        "portForward": "kubectl port-forward --namespace kuberay service/chat-serve-svc 8000:8000",
+    }
+
+
+def test_the_redis_password_of_a_services_cluster_is_there_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    redis = {"redisAddress": "redis:6379", "redisPassword": {"value": "opensesame-opensesame"}}
+    applications = {"applications": [{"import_path": "chat:app"}]}
+    recorder, _ = run(
+        monkeypatch, clusters={}, services={"chat": {"serveConfig": applications, "rayCluster": {"gcsFaultTolerance": redis}}}
+    )
+    spec = recorder.resources["RayService chat"].inputs["spec"]["rayClusterConfig"]
+    secret = spec["gcsFaultToleranceOptions"]["redisPassword"]["valueFrom"]["secretKeyRef"]["name"]
+    assert f"Secret {secret}" in recorder.resources
+
+
 def test_bad_settings_end_the_program_before_anything_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     with pytest.raises(pulumi.RunError, match="did you mean 'architecture'"):

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from components.quantities import add_quantities, parse_quantity
+from components.quantities import add_quantities, canonical_quantity, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,27 @@ def test_what_kubernetes_would_not_take_is_refused(text: str) -> None:
 def test_a_sum_keeps_its_value_and_its_kind_of_unit(items: list[str], total: str) -> None:
     assert add_quantities(items) == total
     assert parse_quantity(total) == sum(parse_quantity(item) for item in items)
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("1", "1"),
+        (1, "1"),
+        ("0.5", "500m"),
+        ("2000m", "2"),
+        ("1.5", "1500m"),
+        ("2G", "2G"),
+        ("2000M", "2G"),
+        ("2500M", "2500M"),
+        ("2.5G", "2500M"),
+        ("1024Mi", "1Gi"),
+        ("1.5Gi", "1536Mi"),
+        ("512Ki", "512Ki"),
+        ("0", "0"),
+        ("1000", "1k"),
+    ],
+)
+def test_an_amount_is_written_as_kubernetes_clients_write_it(written: str | int, canonical: str) -> None:
+    assert canonical_quantity(written) == canonical
+    assert parse_quantity(canonical) == parse_quantity(written)

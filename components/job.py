@@ -1,0 +1,109 @@
+"""A job: one RayJob, and the wait for its end."""
+
+from typing import Any
+
+import pulumi
+from pulumi_kubernetes.apiextensions import CustomResource, CustomResourcePatch
+
+from components.cluster import RayCluster
+from components.job_plan import JobPlan, plan_job
+from components.namespace import Namespace
+from components.operator import Operator
+from components.own_clusters import own_cluster
+from components.pod_secrets import pod_secrets
+from components.settings.stack import StackSettings
+from components.workload_readiness import WorkloadWait, wait_for_job
+
+
+class RayJob(pulumi.ComponentResource):
+    """One RayJob, and a child ``<name>.succeeded`` whose hook, during ``up`` only, waits until the job has.
+
+    KubeRay runs a RayJob once and disregards later changes of it, so a job that is to run something else is replaced. A preview says so.
+    """
+
+    summary: pulumi.Output[dict[str, Any]]
+    """What a person needs to look at the job: names, status, log."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: StackSettings,
+        namespace: Namespace,
+        operator: Operator,
+        clusters: dict[str, RayCluster],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("kuberay:components:RayJob", name, None, opts)
+        self._settings = settings
+        self._job = settings.jobs[name]
+        self._plan = plan_job(settings, name)
+        needed: list[pulumi.Resource] = [operator]
+        if self._job.cluster:
+            needed.append(clusters[self._job.cluster])
+        else:
+            own = own_cluster(settings, f"jobs.{name}")
+            needed += pod_secrets(own.plan, own.settings, None, namespace, self)
+        self.resource = CustomResource(
+            name,
+            api_version="ray.io/v1",
+            kind="RayJob",
+            # By force: with its finalizer the operator writes the whole object, and owns what it wrote in another form (0.5 CPU as 500m).
+            metadata={
+                "name": name,
+                "namespace": namespace.name,
+                "annotations": {**self._plan.annotations, "pulumi.com/patchForce": "true"},
+            },
+            spec=self._plan.spec,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # Of the resource itself: `destroy` needs the operator, and the cluster, for the job's finalizer.
+                depends_on=needed,
+                replacement_trigger=self._plan.fingerprint,
+                delete_before_replace=True,
+            ),
+        )
+        ended = self._succeeded(namespace) if self._job.wait else self.resource
+        self.summary = ended.urn.apply(lambda _: summary(self._plan, settings))
+        self.register_outputs({"summary": self.summary})
+
+    def _succeeded(self, namespace: Namespace) -> CustomResourcePatch:
+        """Made when the job has succeeded, anew with each run."""
+        wait = WorkloadWait(self._settings.namespace, self._plan.name, self._job.timeout_seconds or self._settings.timeout_seconds)
+
+        async def until_succeeded(_: pulumi.ResourceHookArgs) -> None:
+            await wait_for_job(wait, report=lambda text: pulumi.log.info(text, resource=self, ephemeral=True))
+
+        hook = pulumi.ResourceHook(f"{self._plan.name}.job-has-succeeded", until_succeeded)
+        return CustomResourcePatch(
+            f"{self._plan.name}.succeeded",
+            api_version="ray.io/v1",
+            kind="RayJob",
+            metadata={
+                "name": self._plan.name,
+                "namespace": namespace.name,
+                "annotations": {
+                    "kuberay.pulumi/job": self._plan.summary,
+                    "kuberay.pulumi/job-spec": self._plan.fingerprint,
+                    "pulumi.com/patchForce": "true",
+                },
+            },
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[self.resource],
+                hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]),
+                replace_with=[self.resource],
+                delete_before_replace=True,
+            ),
+        )
+
+
+def summary(plan: JobPlan, settings: StackSettings) -> dict[str, Any]:
+    """The outputs of a job."""
+    job = settings.jobs[plan.name]
+    logs = f"kubectl logs --namespace {settings.namespace} job/{plan.name}" if job.submission_mode == "K8sJobMode" else None
+    return {
+        "name": plan.name,
+        "namespace": settings.namespace,
+        "status": "SUCCEEDED" if job.wait else "submitted; `up` did not wait for it",
+        **({"logs": logs} if logs else {}),
+    }

@@ -1,0 +1,109 @@
+"""A service: one RayService, and the wait until it serves."""
+
+from typing import Any
+
+import pulumi
+from pulumi_kubernetes.apiextensions import CustomResource, CustomResourcePatch
+
+from components.namespace import Namespace
+from components.operator import Operator
+from components.own_clusters import own_cluster
+from components.pod_secrets import pod_secrets
+from components.readiness import HEAD_GROUP, old_pods
+from components.service_plan import ServicePlan, plan_service
+from components.settings.stack import StackSettings
+from components.workload_readiness import WorkloadWait, wait_for_service
+
+
+class RayService(pulumi.ComponentResource):
+    """One RayService, and a child ``<name>.ready`` whose hook, during ``up`` only, waits until all its applications serve.
+
+    Every change is an update: KubeRay hands a new Serve config to the running cluster, and for a new cluster spec brings up a second
+    cluster and switches over to it. The old cluster goes a minute later; ``up`` does not wait for that.
+    """
+
+    summary: pulumi.Output[dict[str, Any]]
+    """What a person needs to use the service: names, addresses."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: StackSettings,
+        namespace: Namespace,
+        operator: Operator,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("kuberay:components:RayService", name, None, opts)
+        self._settings = settings
+        self._plan = plan_service(settings, name)
+        own = own_cluster(settings, f"services.{name}")
+        secrets = pod_secrets(own.plan, own.settings, None, namespace, self)
+        self.resource = CustomResource(
+            name,
+            api_version="ray.io/v1",
+            kind="RayService",
+            metadata={
+                "name": name,
+                "namespace": namespace.name,
+                "annotations": {**self._plan.annotations, "pulumi.com/patchForce": "true"},
+            },
+            spec=self._plan.spec,
+            # Of the resource itself: `destroy` has to delete the service before the operator.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[operator, *secrets]),
+        )
+        self.summary = self._ready(namespace).urn.apply(lambda _: summary(self._plan, settings))
+        self.register_outputs({"summary": self.summary})
+
+    def _ready(self, namespace: Namespace) -> CustomResourcePatch:
+        """Made when the service serves, and updated with each change of it."""
+        timeout = self._settings.services[self._plan.name].timeout_seconds or self._settings.timeout_seconds
+        wait = WorkloadWait(self._settings.namespace, self._plan.name, timeout)
+
+        def report(text: str) -> None:
+            pulumi.log.info(text, resource=self, ephemeral=True)
+
+        async def until_ready(_: pulumi.ResourceHookArgs) -> None:
+            cluster = await wait_for_service(wait, self._plan.applications, report)
+            if self._settings.services[self._plan.name].upgrade_strategy == "None":
+                self._warn_of_old_pods(cluster)
+
+        hook = pulumi.ResourceHook(f"{self._plan.name}.service-is-ready", until_ready)
+        return CustomResourcePatch(
+            f"{self._plan.name}.ready",
+            api_version="ray.io/v1",
+            kind="RayService",
+            metadata={
+                "name": self._plan.name,
+                "namespace": namespace.name,
+                "annotations": {
+                    "kuberay.pulumi/service": self._plan.summary,
+                    "kuberay.pulumi/service-spec": self._plan.fingerprint,
+                    "pulumi.com/patchForce": "true",
+                },
+            },
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[self.resource],
+                hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]),
+                replace_with=[self.resource],
+                delete_before_replace=True,
+            ),
+        )
+
+    def _warn_of_old_pods(self, cluster: str) -> None:
+        """KubeRay leaves a running cluster as it is with upgradeStrategy None; whoever changed `rayCluster` is told."""
+        wanted = {HEAD_GROUP if group.is_head else group.name: group.fingerprint for group in self._plan.cluster.groups}
+        if old_pods(self._settings.namespace, cluster, wanted):
+            pulumi.log.warn(f"{self._plan.name}: its cluster {cluster} keeps running the old spec (upgradeStrategy: None)", resource=self)
+
+
+def summary(plan: ServicePlan, settings: StackSettings) -> dict[str, Any]:
+    """The outputs of a service."""
+    ports = f"{plan.port}:{plan.port}"
+    return {
+        "name": plan.name,
+        "namespace": settings.namespace,
+        "serveAddress": f"http://{plan.serve_service}.{settings.namespace}.svc:{plan.port}",
+        "dashboardAddress": f"http://{plan.head_service}.{settings.namespace}.svc:8265",
+        "portForward": f"kubectl port-forward --namespace {settings.namespace} service/{plan.serve_service} {ports}",
+    }

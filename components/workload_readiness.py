@@ -1,0 +1,130 @@
+"""Waits for jobs and services, and fails with the cause as soon as it is certain.
+
+Like readiness.py, it runs in resource hooks, so only while `up` changes something, and looks at the cluster as it is.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from lightkube import ApiError, AsyncClient
+from lightkube.generic_resource import create_namespaced_resource
+from lightkube.resources.core_v1 import Pod
+
+from components.diagnosis import Object, Trouble, cluster_trouble, is_going, is_over, is_ready, refused_for_good
+from components.readiness import Diagnoser, NamespaceView, NotReadyError, Report, namespace_view
+from components.verdicts import Verdict, job_verdict, operator_has_seen, service_verdict, with_last_lines
+
+RayJobResource = create_namespaced_resource("ray.io", "v1", "RayJob", "rayjobs")
+RayServiceResource = create_namespaced_resource("ray.io", "v1", "RayService", "rayservices")
+
+#: Kubernetes' label on the pods of a Job; the submitter's is called like the RayJob.
+_JOB_LABEL = "batch.kubernetes.io/job-name"
+_LOG_LINES = 5
+#: KubeRay looks at Serve every 2 s, hands over a new config after it has looked, and calls its status up to date all the same: what it says
+#: of the applications is about the new config from the round after that (1.3.0 to 1.6.2, `reconcileServe`).
+_SERVE_ROUNDS = 5.0
+_LOOK_AGAIN = 1.0
+
+
+@dataclass(frozen=True)
+class WorkloadWait:
+    """A RayJob that is to succeed, or a RayService that is to serve."""
+
+    namespace: str
+    name: str
+    timeout: float
+    """In seconds."""
+
+
+async def wait_for_job(wait: WorkloadWait, report: Report) -> None:
+    """Ends when the job has succeeded.
+
+    Raises:
+        NotReadyError: with the job's own message and last log lines, or with what keeps its cluster from coming up.
+    """
+    await _wait(wait, RayJobResource, job_verdict, report, settled=0)
+
+
+async def wait_for_service(wait: WorkloadWait, applications: frozenset[str], report: Report) -> str:
+    """Ends when all applications of the newest config run, on the newest cluster, and requests get to them; returns that cluster's name.
+
+    Raises:
+        NotReadyError: with the application's own message, or with what keeps its cluster from coming up.
+    """
+    good = await _wait(wait, RayServiceResource, lambda service: service_verdict(service, applications), report, settled=_SERVE_ROUNDS)
+    return good.cluster or ""
+
+
+async def _wait(wait: WorkloadWait, kind: type[Any], judge: Callable[[Object], Verdict], report: Report, *, settled: float) -> Verdict:
+    deadline = time.monotonic() + wait.timeout
+    what = "job" if kind is RayJobResource else "service"
+    async with namespace_view(wait.namespace) as view:
+        await view.listed(wait.timeout)
+        diagnoser = Diagnoser(view.client, wait.namespace)
+        said = ""
+        while True:
+            thing = await _get(view.client, kind, wait)
+            verdict = judge(thing) if thing is not None else Verdict(f"there is no such Ray{what.capitalize()}")
+            # A status from before the last change says nothing, neither good nor bad.
+            about_this = thing is not None and (not settled or (operator_has_seen(thing) and diagnoser.lasts("seen", settled)))
+            if about_this and verdict.good:
+                return verdict
+            if about_this and verdict.failed and diagnoser.lasts(verdict.text, verdict.grace):
+                lines = await _last_lines(view.client, wait) if kind is RayJobResource else []
+                raise NotReadyError(f"{what} {wait.name} failed: {with_last_lines(verdict.text, lines)}")
+            trouble = await _trouble(view, wait, verdict, diagnoser, submitter=kind is RayJobResource)
+            if trouble is not None and trouble.certain:
+                raise NotReadyError(f"{what} {wait.name}: {trouble.line}")
+            progress = verdict.text + (f": {trouble.line}" if trouble else "")
+            if time.monotonic() > deadline:
+                raise NotReadyError(f"{what} {wait.name}: not over after {wait.timeout:.0f} s (timeoutSeconds): {progress}")
+            if progress != said:
+                report(progress)
+                said = progress
+            await asyncio.sleep(_LOOK_AGAIN)
+
+
+async def _get(client: AsyncClient, kind: type[Any], wait: WorkloadWait) -> Object | None:
+    try:
+        return (await client.get(kind, wait.name, namespace=wait.namespace)).to_dict()
+    except ApiError as error:
+        if error.status.code != 404:
+            raise
+        return None
+
+
+async def _trouble(view: NamespaceView, wait: WorkloadWait, verdict: Verdict, diagnoser: Diagnoser, *, submitter: bool) -> Trouble | None:
+    """What keeps the pods that it still waits for from being ready, the certain first."""
+    pods = view.pods(verdict.cluster) if verdict.cluster else []
+    if submitter and not pods:
+        pods = await _submitters(view.client, wait)
+    alive = [pod for pod in pods if not is_going(pod) and not is_over(pod) and not is_ready(pod)]
+    room_may_come = any(is_going(pod) for pod in pods)
+    troubles = [t for pod in alive if (t := await diagnoser.look_at(pod, room_may_come=room_may_come))]
+    if troubles:
+        return min(troubles, key=lambda trouble: not trouble.certain)
+    cluster = view.ray_cluster(verdict.cluster) if verdict.cluster else None
+    message = cluster_trouble(cluster) if cluster else None
+    if not message:
+        return None
+    certain = refused_for_good(message) and diagnoser.lasts("refused", 5)
+    return Trouble(f"of {verdict.cluster}", f"refused by the API server: {message}", certain)
+
+
+async def _submitters(client: AsyncClient, wait: WorkloadWait) -> list[Object]:
+    found = [pod.to_dict() async for pod in client.list(Pod, namespace=wait.namespace, labels={_JOB_LABEL: wait.name})]
+    return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+
+async def _last_lines(client: AsyncClient, wait: WorkloadWait) -> list[str]:
+    """The end of the job's log, from the pod that submitted it; nothing in HTTPMode, where Ray's message holds it."""
+    for pod in reversed(await _submitters(client, wait)):
+        with suppress(ApiError, OSError, ValueError):
+            lines = [line async for line in client.log(pod["metadata"]["name"], namespace=wait.namespace, tail_lines=_LOG_LINES)]
+            if any(line.strip() for line in lines):
+                return lines
+    return []
