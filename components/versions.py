@@ -25,7 +25,6 @@ class Needs:
 
 
 Feature = Literal[
-    "autoscaler v2",
     "token authentication",
     "own token Secret",
     "Recreate by KubeRay",
@@ -43,13 +42,11 @@ Feature = Literal[
     "clusterUpgradeOptions",
     "rayClusterDeletionDelaySeconds",
     "RayService suspend",
-    "operator replicas",
 ]
 
 #: Read from the CRDs and charts of each version (ray-operator/config/crd/bases, helm-chart).
 NEEDS: Final[Mapping[Feature, Needs]] = {
     # RayCluster
-    "autoscaler v2": Needs(kuberay="1.4.0", ray="2.10.0"),  # autoscalerOptions.version
     "token authentication": Needs(kuberay="1.5.1", ray="2.52.0"),  # authOptions
     "own token Secret": Needs(kuberay="1.6.0", ray="2.52.0"),  # authOptions.secretName, enableK8sTokenAuth
     "Recreate by KubeRay": Needs(kuberay="1.6.0"),  # spec.upgradeStrategy
@@ -71,8 +68,6 @@ NEEDS: Final[Mapping[Feature, Needs]] = {
     "clusterUpgradeOptions": Needs(kuberay="1.5.0"),  # upgradeStrategy NewClusterWithIncrementalUpgrade
     "rayClusterDeletionDelaySeconds": Needs(kuberay="1.5.0"),
     "RayService suspend": Needs(kuberay="1.7.0"),
-    # Operator chart
-    "operator replicas": Needs(kuberay="1.5.0"),
 }
 
 

@@ -155,3 +155,16 @@ def test_a_first_install_of_a_later_version_works_by_itself(stack: Stack, kubern
     assert set(crd_versions(kubernetes)) == {"rayclusters", "raycronjobs", "rayjobs", "rayservices"}
     assert len(kubernetes.ray_pods("raycluster-kuberay")) == 2
     assert stack.preview().changes == {}
+
+
+def test_a_cluster_that_asks_for_a_token_keeps_its_pods_through_an_upgrade(stack: Stack, kubernetes: Kubernetes) -> None:
+    with_token = {"rayVersion": "2.52.0"}  # the first that knows tokens; the operator knows them from 1.5.1 on
+    stack.configure(at(OLD) | with_token)
+    stack.up_or_fail()
+    before = uids(kubernetes)
+    stack.configure(at(NEW) | with_token)
+    # What is made is the authOptions that the new operator knows.
+    assert set(stack.preview().changes.values()) == {"update", "create"}
+    stack.up_or_fail()
+    assert uids(kubernetes) == before
+    assert stack.preview().changes == {}

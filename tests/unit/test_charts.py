@@ -23,9 +23,10 @@ def test_each_version_of_the_charts_knows_every_value_that_is_written(version: s
     assert list(unknown_keys(plan_cluster(settings(version), "raycluster").values, "ray-cluster", version)) == []
 
 
-def test_the_pods_are_the_same_at_every_version() -> None:
-    fingerprints = {tuple(group.fingerprint for group in plan_cluster(settings(version), "raycluster").groups) for version in VERSIONS}
-    assert len(fingerprints) == 1
+@pytest.mark.parametrize("ray_version", ["2.46.0", "2.52.0"])
+def test_the_pods_are_the_same_at_every_version(ray_version: str) -> None:
+    stacks = [StackSettings.model_validate({"kuberayVersion": version, "rayVersion": ray_version}) for version in VERSIONS]
+    assert len({tuple(group.fingerprint for group in plan_cluster(stack, "raycluster").groups) for stack in stacks}) == 1
 
 
 @pytest.mark.parametrize("version", VERSIONS)
