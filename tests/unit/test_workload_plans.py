@@ -57,6 +57,13 @@ def test_the_submitter_runs_on_nodes_of_its_images_architecture(where: dict[str,
     assert "command" not in pod["containers"][0]
 
 
+def test_the_submitter_may_do_no_more_than_the_head() -> None:
+    spec = job().spec
+    head, submitter = spec["rayClusterSpec"]["headGroupSpec"]["template"]["spec"], spec["submitterPodTemplate"]["spec"]
+    assert submitter["securityContext"] == head["securityContext"]
+    assert submitter["containers"][0]["securityContext"] == head["containers"][0]["securityContext"]
+
+
 def test_the_operator_submits_by_itself_in_http_mode() -> None:
     assert "submitterPodTemplate" not in job(submissionMode="HTTPMode").spec
 
