@@ -26,8 +26,8 @@ COMPLETE_MARK = "kuberay.pulumi/release"
 _HELM_GLOBAL = "global"
 
 
-class NotOursError(Exception):
-    """Something has the name already and is not of this stack; the message says whose it seems to be and what to do."""
+class RecoveryError(Exception):
+    """A run cannot go on by itself; the message says whose something seems to be, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -105,19 +105,19 @@ def before_install(name: str, records: Sequence[Record], stack: str, values: Map
         complete: objects of the release that carry the mark of a release in some state.
 
     Raises:
-        NotOursError: the release is in use.
+        RecoveryError: the release is in use.
     """
     if not records:
         return Leftover()
     newest = max(records, key=lambda record: record.revision)
     if newest.stack != stack:
         owner = f"stack {newest.stack}" if newest.stack else "no stack: it was installed by hand or by another tool"
-        raise NotOursError(
+        raise RecoveryError(
             f"Helm release {name} exists already and is of {owner}; choose another name or namespace for this stack, "
             f"or remove it with `helm uninstall {name}`"
         )
     for found in complete:
-        raise NotOursError(
+        raise RecoveryError(
             f"Helm release {name} is in use ({found}) by a stack that is called {stack} too and has its state elsewhere; "
             f"log in to that state with `pulumi login`, or remove the release with `helm uninstall {name}`"
         )
@@ -130,10 +130,10 @@ def before_upgrade(name: str, records: Sequence[Record]) -> Leftover:
     """What has to go before a release is upgraded that the state has: the record of an upgrade that was killed.
 
     Raises:
-        NotOursError: someone has removed the release.
+        RecoveryError: someone has removed the release.
     """
     if not records:
-        raise NotOursError(f"Helm release {name} was removed by hand; `pulumi up --refresh` notices and installs it again")
+        raise RecoveryError(f"Helm release {name} was removed by hand; `pulumi up --refresh` notices and installs it again")
     pending = [record for record in records if record.status.startswith("pending-")]
     # Without any other record Helm would know of no release at all.
     return Leftover(tuple(pending) if len(pending) < len(records) else ())
@@ -149,7 +149,7 @@ def before_creating(kind: str, existing: Object | None, stack: str, in_use: Iter
         in_use: Helm releases of a stack of this name in a namespace.
 
     Raises:
-        NotOursError: the object is someone else's.
+        RecoveryError: the object is someone else's.
     """
     if existing is None:
         return
@@ -159,9 +159,9 @@ def before_creating(kind: str, existing: Object | None, stack: str, in_use: Iter
     if kind == "Namespace":
         remedy = "to use it as it is set `createNamespace: false`, else choose another `namespace`"
     if owner != stack:
-        raise NotOursError(f"{what} exists already and is of {f'stack {owner}' if owner else 'no stack'}; {remedy}")
+        raise RecoveryError(f"{what} exists already and is of {f'stack {owner}' if owner else 'no stack'}; {remedy}")
     for release in in_use:
-        raise NotOursError(
+        raise RecoveryError(
             f"{what} is in use (Helm release {release}) by a stack that is called {stack} too and has its state elsewhere; "
             f"log in to that state with `pulumi login`; {remedy}"
         )

@@ -101,7 +101,8 @@ class Destruction:
         say(f"stack {self._pulumi.stack}: {state.size} resources, namespace {', '.join(sorted(state.namespaces)) or '–'}")
         if ask and input("Destroy it? Type the stack's name: ") != self._pulumi.stack:
             raise DestroyError("not destroyed")
-        self._mark = f"{_project(exported)}/{self._pulumi.stack}"
+        # The program knows its stack without the organization that it may be given with here.
+        self._mark = f"{_project(exported)}/{self._pulumi.stack.rpartition('/')[2]}"
         try:
             self._destroy(state, self._connect(state))
         except ApiError as error:

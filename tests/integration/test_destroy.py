@@ -115,8 +115,9 @@ def test_what_a_killed_run_was_making_goes_too(stack: Stack, kubernetes: Kuberne
 
 
 def test_a_locked_stack_is_named_with_the_way_to_free_it(stack: Stack, kubernetes: Kubernetes) -> None:
+    nothing_to_do = stack.up_or_fail().seconds
     stack.configure({"architecture": "aarch64", "operator": {"memory": "600Mi"}})
-    stack.up_killed_after(1.5)
+    assert stack.up_killed_after(0.9 * nothing_to_do)
     run = stack.make_destroy()
     assert not run.ok
     assert f"is locked by a run that goes on, or that was killed: then `pulumi cancel --stack {stack.name}` frees it" in run.text

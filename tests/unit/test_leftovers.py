@@ -9,8 +9,8 @@ import pytest
 
 from components.leftovers import (
     STACK_MARK,
-    NotOursError,
     Record,
+    RecoveryError,
     before_creating,
     before_install,
     before_upgrade,
@@ -86,22 +86,22 @@ def test_a_ray_cluster_that_was_made_from_other_values_is_made_anew() -> None:
 
 
 def test_a_release_of_another_stack_is_left_alone_and_named() -> None:
-    with pytest.raises(NotOursError, match=r"Helm release ray exists already and is of stack kuberay/prod; .*`helm uninstall ray`"):
+    with pytest.raises(RecoveryError, match=r"Helm release ray exists already and is of stack kuberay/prod; .*`helm uninstall ray`"):
         before_install("ray", [record(stack="kuberay/prod")], OURS, VALUES)
 
 
 def test_a_release_that_was_installed_by_hand_is_left_alone() -> None:
-    with pytest.raises(NotOursError, match="is of no stack: it was installed by hand"):
+    with pytest.raises(RecoveryError, match="is of no stack: it was installed by hand"):
         before_install("ray", [record("deployed", stack=None)], OURS, VALUES)
 
 
 def test_a_release_that_took_over_from_a_leftover_is_judged_by_its_newest_record() -> None:
-    with pytest.raises(NotOursError):
+    with pytest.raises(RecoveryError):
         before_install("ray", [record("superseded"), record("deployed", 2, stack=None)], OURS, VALUES)
 
 
 def test_a_complete_release_of_a_stack_of_the_same_name_is_left_alone() -> None:
-    with pytest.raises(NotOursError, match=r"in use \(RayCluster ray-kuberay\) by a stack that is called kuberay/dev too"):
+    with pytest.raises(RecoveryError, match=r"in use \(RayCluster ray-kuberay\) by a stack that is called kuberay/dev too"):
         before_install("ray", [record("deployed")], OURS, VALUES, ["RayCluster ray-kuberay"])
 
 
@@ -119,7 +119,7 @@ def test_an_upgrade_keeps_the_only_record_there_is() -> None:
 
 
 def test_an_upgrade_of_a_release_that_was_removed_by_hand_says_so() -> None:
-    with pytest.raises(NotOursError, match="removed by hand; `pulumi up --refresh`"):
+    with pytest.raises(RecoveryError, match="removed by hand; `pulumi up --refresh`"):
         before_upgrade("ray", [])
 
 
@@ -132,17 +132,17 @@ def test_a_namespace_that_a_killed_run_has_made_is_taken_over() -> None:
 
 
 def test_a_namespace_that_someone_made_is_left_alone_and_the_way_to_use_it_is_named() -> None:
-    with pytest.raises(NotOursError, match=r"Namespace team exists already and is of no stack; .*`createNamespace: false`"):
+    with pytest.raises(RecoveryError, match=r"Namespace team exists already and is of no stack; .*`createNamespace: false`"):
         before_creating("Namespace", namespace(), OURS)
 
 
 def test_a_namespace_of_another_stack_is_left_alone() -> None:
-    with pytest.raises(NotOursError, match="is of stack kuberay/prod"):
+    with pytest.raises(RecoveryError, match="is of stack kuberay/prod"):
         before_creating("Namespace", namespace(**{STACK_MARK: "kuberay/prod"}), OURS)
 
 
 def test_a_namespace_in_use_by_a_stack_of_the_same_name_is_left_alone() -> None:
-    with pytest.raises(NotOursError, match=r"in use \(Helm release kuberay-operator\)"):
+    with pytest.raises(RecoveryError, match=r"in use \(Helm release kuberay-operator\)"):
         before_creating("Namespace", namespace(**{STACK_MARK: OURS}), OURS, ["kuberay-operator"])
 
 
