@@ -60,9 +60,8 @@ def test_finalizers_that_a_dead_operator_does_not_take_off(stack: Stack, kuberne
 
 def test_finalizers_that_the_living_operator_takes_off(stack: Stack, kubernetes: Kubernetes) -> None:
     # KubeRay's own finalizer: of a cluster with fault tolerance the operator empties Redis before it lets the cluster go.
-    redis = {"RAY_REDIS_ADDRESS": "redis.example:6379"}
-    values = {"annotations": {"ray.io/ft-enabled": "true"}}
-    stack.configure({"architecture": "aarch64", "clusters": {"raycluster": {"head": {"env": redis}, "values": values}}})
+    tolerance = {"redisAddress": "redis.example:6379"}
+    stack.configure({"architecture": "aarch64", "clusters": {"raycluster": {"gcsFaultTolerance": tolerance}}})
     stack.up_or_fail()
     finalizers = kubernetes.kubectl("get", "raycluster", "raycluster-kuberay", "-n", "kuberay", "-o", "jsonpath={.metadata.finalizers}")
     assert FINALIZER in finalizers
