@@ -13,9 +13,9 @@ from components.operator import Operator
 from components.pod_secrets import pod_secrets
 from components.readiness import HEAD_GROUP, GroupWait, old_pods, wait_for_group
 from components.settings.stack import StackSettings
-from components.stack import PROJECT_FOLDER
+from components.stack import PROJECT_FOLDER, is_encrypted, secret_spec
 from components.token_auth import auth_options, token_command
-from components.values import ClusterPlan, PodGroup, plan_cluster
+from components.values import ClusterPlan, PodGroup, Values, plan_cluster
 
 
 class RayCluster(pulumi.ComponentResource):
@@ -53,7 +53,7 @@ class RayCluster(pulumi.ComponentResource):
             chart=source.chart,
             version=source.version,
             repository_opts=RepositoryOptsArgs(repo=source.repository) if source.repository else None,
-            values=self._plan.values,
+            values=concealed(self._plan.values, raw=bool(self._cluster.values)) if is_encrypted("clusters") else self._plan.values,
             timeout=settings.timeout_seconds,
             # Helm finds a RayCluster ready at once, and waits until it is gone when it uninstalls: with fault tolerance only a living
             # operator, with the password at hand, runs the job that clears Redis and takes the finalizer off.
@@ -85,7 +85,13 @@ class RayCluster(pulumi.ComponentResource):
             kind="RayCluster",
             metadata={"name": self._plan.name, "namespace": namespace.name, "annotations": {"pulumi.com/patchForce": "true"}},
             spec=auth_options(self._settings.kuberay_version),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.release], replace_with=[self.release], delete_before_replace=True),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[self.release],
+                additional_secret_outputs=secret_spec("clusters"),
+                replace_with=[self.release],
+                delete_before_replace=True,
+            ),
         )
 
     def _pods(self, group: PodGroup, namespace: Namespace) -> CustomResourcePatch:
@@ -123,6 +129,7 @@ class RayCluster(pulumi.ComponentResource):
                 parent=self,
                 depends_on=[self.release],
                 hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]),
+                additional_secret_outputs=secret_spec("clusters"),
                 replacement_trigger=group.fingerprint if self._cluster.upgrade_strategy == "Recreate" else None,
                 replace_with=[self.release],
                 delete_before_replace=True,
@@ -135,6 +142,21 @@ class RayCluster(pulumi.ComponentResource):
         for group, pods in old_pods(self._settings.namespace, self._plan.name, wanted).items():
             count = f"{pods} pod of {group} keeps" if pods == 1 else f"{pods} pods of {group} keep"
             pulumi.log.warn(f"{self._plan.name}: {count} running the old spec (upgradeStrategy: None)", resource=self)
+
+
+def concealed(values: Values, *, raw: bool) -> pulumi.Input[Values]:
+    """The values with what may come from an encrypted setting kept as a secret: environment variables, or all where raw values are given.
+
+    Not always all of them: a reviewer has to see which size and image a preview changes.
+    """
+    if raw:
+        return pulumi.Output.secret(values)
+
+    def conceal(group: Values) -> Values:
+        return group | ({"containerEnv": pulumi.Output.secret(group["containerEnv"])} if group.get("containerEnv") else {})
+
+    additional = {name: conceal(group) for name, group in values["additionalWorkerGroups"].items()}
+    return values | {key: conceal(values[key]) for key in ("head", "worker")} | {"additionalWorkerGroups": additional}
 
 
 def summary(plan: ClusterPlan, settings: StackSettings) -> dict[str, Any]:

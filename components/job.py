@@ -12,6 +12,7 @@ from components.operator import Operator
 from components.own_clusters import own_cluster
 from components.pod_secrets import pod_secrets
 from components.settings.stack import StackSettings
+from components.stack import is_encrypted, secret_spec
 from components.workload_readiness import WorkloadWait, wait_for_job
 
 
@@ -53,7 +54,7 @@ class RayJob(pulumi.ComponentResource):
                 "namespace": namespace.name,
                 "annotations": {**self._plan.annotations, "pulumi.com/patchForce": "true"},
             },
-            spec=self._plan.spec,
+            spec=pulumi.Output.secret(self._plan.spec) if is_encrypted("jobs") else self._plan.spec,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # Of the resource itself: `destroy` needs the operator, and the cluster, for the job's finalizer.
@@ -91,6 +92,7 @@ class RayJob(pulumi.ComponentResource):
                 parent=self,
                 depends_on=[self.resource],
                 hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]),
+                additional_secret_outputs=secret_spec("jobs"),
                 replace_with=[self.resource],
                 delete_before_replace=True,
             ),

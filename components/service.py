@@ -12,6 +12,7 @@ from components.pod_secrets import pod_secrets
 from components.readiness import HEAD_GROUP, old_pods
 from components.service_plan import ServicePlan, plan_service
 from components.settings.stack import StackSettings
+from components.stack import is_encrypted, secret_spec
 from components.workload_readiness import WorkloadWait, wait_for_service
 
 
@@ -47,7 +48,7 @@ class RayService(pulumi.ComponentResource):
                 "namespace": namespace.name,
                 "annotations": {**self._plan.annotations, "pulumi.com/patchForce": "true"},
             },
-            spec=self._plan.spec,
+            spec=pulumi.Output.secret(self._plan.spec) if is_encrypted("services") else self._plan.spec,
             # Of the resource itself: `destroy` has to delete the service before the operator.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[operator, *secrets]),
         )
@@ -85,6 +86,7 @@ class RayService(pulumi.ComponentResource):
                 parent=self,
                 depends_on=[self.resource],
                 hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]),
+                additional_secret_outputs=secret_spec("services"),
                 replace_with=[self.resource],
                 delete_before_replace=True,
             ),

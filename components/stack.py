@@ -9,12 +9,22 @@ from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import get_monitor
 
-from components.config import SettingsError, load_settings
+from components.config import PROJECT, SettingsError, load_settings
 from components.protection import open_things
 from components.settings.stack import StackSettings
 
 #: The folder of Pulumi.yaml: values files and local charts are relative to it.
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
+
+
+def is_encrypted(key: str) -> bool:
+    """Whether something below this key of the stack's config is encrypted. Pulumi tells that of top-level keys only."""
+    return f"{PROJECT}:{key}" in get_config_secret_keys_env()
+
+
+def secret_spec(key: str) -> list[str] | None:
+    """For `additional_secret_outputs` of a patch: what the state keeps of a patched object is all of it, with its pods' environment."""
+    return ["spec"] if is_encrypted(key) else None
 
 
 def stack_settings() -> StackSettings:

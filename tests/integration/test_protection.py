@@ -177,3 +177,16 @@ def test_image_pull_secrets_reach_every_pod(stack: Stack, kubernetes: Kubernetes
 def _short(urn: str) -> str:
     *_, kind, name = urn.split("::")
     return f"{kind.rsplit(':', 1)[-1]} {name}"
+
+
+def test_an_encrypted_environment_variable_stays_encrypted_and_sizes_stay_readable(stack: Stack, kubernetes: Kubernetes) -> None:
+    stack.configure({"architecture": "aarch64", "clusters": {"raycluster": {"worker": {"memory": "3G"}}}})
+    set_secret(stack, "clusters.raycluster.worker.env.PASSWORD", "hunter2hunter2")
+    preview, up = stack.preview_text(), stack.up_or_fail()
+    state = json.dumps(stack.resources())
+    for text in (preview.text, up.text, state):
+        assert "hunter2hunter2" not in text
+    assert '"memory": "3G"' in state
+    (worker,) = (pod for pod in kubernetes.ray_pods("raycluster-kuberay") if pod.kind == "worker")
+    path = "jsonpath={.spec.containers[0].env[?(@.name=='PASSWORD')].value}"
+    assert kubernetes.kubectl("get", "pod", worker.name, "-n", "kuberay", "-o", path) == "hunter2hunter2"
