@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from components.quantities import parse_quantity
@@ -129,8 +130,9 @@ def no_node_will_do(pod: Object, nodes: Iterable[Object]) -> str | None:
     if not matching:
         wanted = ", ".join(f"{key}={value}" for key, value in selector.items())
         return f"none of {len(nodes)} nodes has {wanted}"
+    requests = [(container.get("resources") or {}).get("requests") or {} for container in spec["containers"]]
     asked = {
-        resource: sum((_request(container, resource) for container in spec["containers"]), Decimal(0)) for resource in ("cpu", "memory")
+        name: sum((parse_quantity(request.get(name, "0")) for request in requests), Decimal(0)) for name in sorted({*chain(*requests)})
     }
     fits = [n for n in matching if all(_allocatable(n, resource) >= amount for resource, amount in asked.items())]
     if fits:
@@ -138,13 +140,9 @@ def no_node_will_do(pod: Object, nodes: Iterable[Object]) -> str | None:
     for resource, amount in asked.items():
         largest = max(matching, key=lambda node: _allocatable(node, resource))
         if _allocatable(largest, resource) < amount:
-            requests = [c["resources"]["requests"][resource] for c in spec["containers"] if _request(c, resource)]
-            return f"asks for {' + '.join(requests)} of {resource}, the largest such node has {largest['status']['allocatable'][resource]}"
-    return "asks for more CPU and memory together than any such node has"
-
-
-def _request(container: Object, resource: str) -> Decimal:
-    return parse_quantity(((container.get("resources") or {}).get("requests") or {}).get(resource, "0"))
+            parts = " + ".join(str(request[resource]) for request in requests if resource in request)
+            return f"asks for {parts} of {resource}, the largest such node has {largest['status']['allocatable'].get(resource, 0)}"
+    return f"asks for more {', '.join(asked)} together than any such node has"
 
 
 def _allocatable(node: Object, resource: str) -> Decimal:

@@ -11,9 +11,16 @@ from tests.integration.stack import Stack
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    with LocalCluster(tmp_path_factory.mktemp("cluster")) as cluster:
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """A file of tests that is marked with BOTH_OPERATORS gets one for each: CRDs outlive the stacks that brought them."""
+    with LocalCluster(tmp_path_factory.mktemp("cluster"), kuberay_versions=(getattr(request, "param", "1.3.0"),)) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def version(cluster: LocalCluster) -> str:
+    """The version of KubeRay that the cluster has an operator of."""
+    return cluster.kuberay_versions[0]
 
 
 @pytest.fixture(scope="module")

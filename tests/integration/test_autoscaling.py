@@ -6,19 +6,22 @@ from typing import Any
 import pytest
 
 from tests.integration.kubernetes import Kubernetes
+from tests.integration.operators import BOTH_OPERATORS
 from tests.integration.stack import Stack
+
+pytestmark = BOTH_OPERATORS
 
 CLUSTER = "raycluster-kuberay"
 
 
-def autoscaled(**worker: Any) -> dict[str, Any]:
+def autoscaled(version: str, **worker: Any) -> dict[str, Any]:
     group = {"replicas": 1, "maxReplicas": 5, **worker}
-    return {"architecture": "aarch64", "clusters": {"raycluster": {"autoscaling": {}, "worker": group}}}
+    return {"architecture": "aarch64", "kuberayVersion": version, "clusters": {"raycluster": {"autoscaling": {}, "worker": group}}}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def up(stack: Stack) -> None:
-    stack.configure(autoscaled())
+def up(stack: Stack, version: str) -> None:
+    stack.configure(autoscaled(version))
     stack.up_or_fail()
 
 
@@ -50,19 +53,19 @@ def test_what_the_autoscaler_has_set_is_no_change(stack: Stack, kubernetes: Kube
     assert (replicas(kubernetes), workers(kubernetes)) == (3, 3)
 
 
-def test_an_update_of_the_group_keeps_what_the_autoscaler_has_set(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_an_update_of_the_group_keeps_what_the_autoscaler_has_set(stack: Stack, kubernetes: Kubernetes, version: str) -> None:
     scale(kubernetes, 4)
-    stack.configure(autoscaled(memory="3G"))
+    stack.configure(autoscaled(version, memory="3G"))
     stack.up_or_fail()
     assert (replicas(kubernetes), workers(kubernetes)) == (4, 4)
     assert {pod.memory for pod in kubernetes.ray_pods(CLUSTER) if pod.kind == "worker"} == {"3G"}
 
 
-def test_a_lower_maximum_holds(stack: Stack, kubernetes: Kubernetes) -> None:
-    stack.configure(autoscaled(maxReplicas=4))
+def test_a_lower_maximum_holds(stack: Stack, kubernetes: Kubernetes, version: str) -> None:
+    stack.configure(autoscaled(version, maxReplicas=4))
     stack.up_or_fail()
     scale(kubernetes, 4)
     # Which pods go is the autoscaler's choice, so `up` does not wait for it.
-    stack.configure(autoscaled(maxReplicas=2))
+    stack.configure(autoscaled(version, maxReplicas=2))
     stack.up_or_fail()
     assert replicas(kubernetes) == 2

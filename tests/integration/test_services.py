@@ -1,34 +1,16 @@
 """Services: `up` waits until they serve, and every change reaches them without a new RayService."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from local.cluster import LocalCluster
 from tests.integration.kubernetes import Kubernetes
+from tests.integration.operators import BOTH_OPERATORS
 from tests.integration.stack import Stack
 
-OPERATORS = ("1.3.0", "1.6.2")
+pytestmark = BOTH_OPERATORS
 UPDATED = {"RayService chat": "update", "RayServicePatch chat.ready": "update"}
-
-
-@pytest.fixture(scope="module", params=OPERATORS)
-def version(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def cluster(version: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    """A cluster for each operator: CRDs outlive the stacks that brought them."""
-    with LocalCluster(tmp_path_factory.mktemp("services"), kuberay_versions=(version,)) as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
-def kubernetes(cluster: LocalCluster) -> Kubernetes:
-    return Kubernetes(cluster)
 
 
 class Service:

@@ -117,7 +117,7 @@ def test_an_unschedulable_pod_is_told_with_what_the_scheduler_lacks() -> None:
         (pod(memory="512G"), [node("arm64"), node("amd64", "1Ti")], "asks for 512G of memory, the largest such node has 64Gi"),
         (pod(arch="arm64"), [node("amd64"), node("amd64")], "none of 2 nodes has kubernetes.io/arch=arm64"),
         (pod(), [], "none of 0 nodes has kubernetes.io/arch=arm64"),
-        (pod(memory="32G"), [node("arm64", "64Gi", "500m"), node("arm64", "1Gi")], "asks for more CPU and memory together"),
+        (pod(memory="32G"), [node("arm64", "64Gi", "500m"), node("arm64", "1Gi")], "asks for more cpu, memory together"),
         (pod(), [node("arm64")], None),
     ],
 )
