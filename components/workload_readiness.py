@@ -77,7 +77,8 @@ async def _wait(wait: WorkloadWait, kind: type[Any], judge: Callable[[Object], V
                 lines = await _last_lines(view.client, wait) if kind is RayJobResource else []
                 raise NotReadyError(f"{what} {wait.name} failed: {with_last_lines(verdict.text, lines)}")
             trouble = await _trouble(view, wait, verdict, diagnoser, submitter=kind is RayJobResource)
-            if trouble is not None and trouble.certain:
+            # Until the operator has come to the new spec, these may be the pods of a cluster that it is about to take away.
+            if about_this and trouble is not None and trouble.certain:
                 raise NotReadyError(f"{what} {wait.name}: {trouble.line}")
             progress = verdict.text + (f": {trouble.line}" if trouble else "")
             if time.monotonic() > deadline:
