@@ -38,7 +38,7 @@ unit: $(VENV)/ready ## Seconds; needs no CLI and no cluster
 	@$(RUN) -m pytest tests/unit
 
 integration: $(VENV)/ready ## The real CLI against a real API server, in a cluster of the tests' own
-	@$(RUN) -m pytest tests/local tests/conformance/test_ray_cluster_spec.py tests/integration
+	@$(RUN) -m pytest tests/local tests/conformance tests/integration
 
 conformance: $(VENV)/ready ## The doubles against the real things: PROVIDER=<pulumi-resource-kubernetes> CHARTS=<folder of the official charts>
 	@PROVIDER="$(PROVIDER)" CHARTS="$(CHARTS)" $(RUN) -m pytest tests/conformance tests/integration

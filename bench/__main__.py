@@ -180,6 +180,8 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="*", default=[20, 100], help="clusters in a stack (default: 20 100)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, LocalCluster(Path(folder) / "cluster") as cluster:
+        # A double is not as slow as the real thing: the stand-in of the provider previews 0.3 s faster than the plugin.
+        print(cluster.sources.table(), flush=True)
         ratios = measure(Bench(cluster, Path(folder)), arguments.sizes, arguments.rounds)
     print()
     for ratio in ratios:
