@@ -179,7 +179,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="first ups and guide runs to take the median of (default: 3)")
     parser.add_argument("--sizes", type=int, nargs="*", default=[20, 100], help="clusters in a stack (default: 20 100)")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, LocalCluster(Path(folder) / "cluster") as cluster:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        # Nodes with room for every cluster.
+        LocalCluster(Path(folder) / "cluster", node_cpu=1024, node_memory="4Ti") as cluster,
+    ):
         # A double is not as slow as the real thing: the stand-in of the provider previews 0.3 s faster than the plugin.
         print(cluster.sources.table(), flush=True)
         ratios = measure(Bench(cluster, Path(folder)), arguments.sizes, arguments.rounds)
