@@ -11,7 +11,7 @@ from lightkube import ApiError
 from lightkube.types import PatchType
 
 from components.connection import connect
-from components.readiness import RayClusterResource
+from components.namespace_view import RayClusterResource
 
 
 def replicas_to_restore(before: dict[str, int], groups: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,18 +4,18 @@ from typing import Any
 
 import pulumi
 from pulumi_kubernetes.apiextensions import CustomResourcePatch
-from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
+from pulumi_kubernetes.helm.v3 import Release
 
-from components.autoscaling import keep_replicas
-from components.charts import chart_source
 from components.namespace import Namespace
 from components.operator import Operator
 from components.pod_secrets import pod_secrets
-from components.readiness import HEAD_GROUP, GroupWait, old_pods, wait_for_group
+from components.ready import Ready
+from components.release import chart_release
 from components.settings.stack import StackSettings
-from components.stack import PROJECT_FOLDER, is_encrypted, secret_spec
+from components.stack import is_encrypted, secret_spec
 from components.token_auth import auth_options, token_command
 from components.values import ClusterPlan, PodGroup, Values, plan_cluster
+from components.waits import HEAD_GROUP, GroupWait, Report
 
 
 class RayCluster(pulumi.ComponentResource):
@@ -27,7 +27,7 @@ class RayCluster(pulumi.ComponentResource):
     """
 
     release: Release
-    groups: dict[str, CustomResourcePatch]
+    groups: dict[str, Ready]
     summary: pulumi.Output[dict[str, Any]]
     """What a person needs to use the cluster: names, image, totals, addresses."""
 
@@ -43,18 +43,12 @@ class RayCluster(pulumi.ComponentResource):
         self._plan = plan_cluster(settings, name)
         self._settings = settings
         self._cluster = settings.clusters[name]
-        source = chart_source(
-            "ray-cluster", version=settings.kuberay_version, repository=settings.chart_repository, project_folder=PROJECT_FOLDER
-        )
-        self.release = Release(
+        self.release = chart_release(
             name,
-            name=name,
-            namespace=namespace.name,
-            chart=source.chart,
-            version=source.version,
-            repository_opts=RepositoryOptsArgs(repo=source.repository) if source.repository else None,
-            values=concealed(self._plan.values, raw=bool(self._cluster.values)) if is_encrypted("clusters") else self._plan.values,
-            timeout=settings.timeout_seconds,
+            "ray-cluster",
+            settings,
+            namespace,
+            concealed(self._plan.values, raw=bool(self._cluster.values)) if is_encrypted("clusters") else self._plan.values,
             # Helm finds a RayCluster ready at once, and waits until it is gone when it uninstalls: with fault tolerance only a living
             # operator, with the password at hand, runs the job that clears Redis and takes the finalizer off.
             skip_await=False,
@@ -63,7 +57,7 @@ class RayCluster(pulumi.ComponentResource):
                 # Of the release itself, not of this component alone: `destroy` has to delete Ray before the operator.
                 depends_on=[operator, *pod_secrets(self._plan, self._cluster, settings.auth_token, namespace, self)],
                 # The replicas that Ray's autoscaler has set stay as they are.
-                hooks=keep_replicas(name, settings.namespace, self._plan.name) if self._cluster.autoscaling else None,
+                hooks=self._keep_replicas() if self._cluster.autoscaling else None,
                 # KubeRay never updates the head's Service, so a changed one takes a new RayCluster.
                 replacement_trigger=self._plan.service_fingerprint,
                 delete_before_replace=True,
@@ -71,19 +65,26 @@ class RayCluster(pulumi.ComponentResource):
         )
         if self._plan.token_secret and auth_options(settings.kuberay_version):
             self._tell_the_operator_of_the_token(namespace)
-        self.groups = {group.name: self._pods(group, namespace) for group in self._plan.groups}
+        self.groups = {group.name: self._pods(group) for group in self._plan.groups}
         if self._cluster.upgrade_strategy == "None":
             self._warn_of_old_pods()
-        self.summary = pulumi.Output.all(*(group.id for group in self.groups.values())).apply(lambda _: summary(self._plan, settings))
-        self.register_outputs({"summary": self.summary})
+        up = pulumi.Output.all(*(group.up for group in self.groups.values()))
+        self.summary = up.apply(lambda _: summary(self._plan, settings))
+        self.register_outputs({})
+
+    def _keep_replicas(self) -> pulumi.ResourceHookBinding:
+        from components.autoscaling import keep_replicas
+
+        return keep_replicas(self._plan.release, self._settings.namespace, self._plan.name)
 
     def _tell_the_operator_of_the_token(self, namespace: Namespace) -> None:
         """Without it the operator cannot submit jobs to the cluster. No chart up to 1.7.0 writes `authOptions`."""
+        metadata = {"name": self._plan.name, "namespace": namespace.name}
         CustomResourcePatch(
             f"{self._plan.release}.authentication",
             api_version="ray.io/v1",
             kind="RayCluster",
-            metadata={"name": self._plan.name, "namespace": namespace.name, "annotations": {"pulumi.com/patchForce": "true"}},
+            metadata=metadata | {"annotations": {"pulumi.com/patchForce": "true"}},
             spec=auth_options(self._settings.kuberay_version),
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -94,50 +95,45 @@ class RayCluster(pulumi.ComponentResource):
             ),
         )
 
-    def _pods(self, group: PodGroup, namespace: Namespace) -> CustomResourcePatch:
+    def _pods(self, group: PodGroup) -> Ready:
         """The pods of one group: ready when this resource is made, replaced when it is replaced."""
-        annotations = {
-            f"kuberay.pulumi/{group.name}": f"{group.count} x {group.summary}",
-            f"kuberay.pulumi/{group.name}-template": group.fingerprint,
-            "pulumi.com/patchForce": "true",
-        }
-        if group.is_head:
-            annotations["kuberay.pulumi/release"] = self._plan.fingerprint
+        recreate = self._cluster.upgrade_strategy == "Recreate"
         wait = GroupWait(
             namespace=self._settings.namespace,
+            release=self._plan.release,
             cluster=self._plan.name,
             group=HEAD_GROUP if group.is_head else group.name,
             at_least=group.at_least,
             at_most=None if self._cluster.autoscaling and not group.is_head else group.at_most,
             fingerprint=group.fingerprint,
-            replace_old=self._cluster.upgrade_strategy == "Recreate",
+            replace_old=recreate,
             all_groups=frozenset([HEAD_GROUP, *(g.name for g in self._plan.groups[1:])]) if group.is_head else None,
             timeout=self._settings.timeout_seconds,
         )
 
-        async def until_ready(_: pulumi.ResourceHookArgs) -> None:
-            await wait_for_group(wait, report=lambda text: pulumi.log.info(f"{group.name}: {text}", resource=self, ephemeral=True))
+        async def until_ready(report: Report) -> None:
+            from components.readiness import wait_for_group
+            from components.takeover import mark_complete
 
-        hook = pulumi.ResourceHook(f"{self._plan.release}.{group.name}.pods-are-ready", until_ready)
-        return CustomResourcePatch(
+            if group.is_head:
+                await mark_complete("RayCluster", self._plan.name, self._settings.namespace)
+            await wait_for_group(wait, lambda text: report(f"{group.name}: {text}"))
+
+        looks = {"pods": f"{group.count} x {group.summary}", "template": group.fingerprint}
+        return Ready(
             # Dots, which neither name can hold: cluster a-b with group c is not cluster a with group b-c.
             f"{self._plan.release}.{group.name}.pods",
-            api_version="ray.io/v1",
-            kind="RayCluster",
-            metadata={"name": self._plan.name, "namespace": namespace.name, "annotations": annotations},
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[self.release],
-                hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]),
-                additional_secret_outputs=secret_spec("clusters"),
-                replacement_trigger=group.fingerprint if self._cluster.upgrade_strategy == "Recreate" else None,
-                replace_with=[self.release],
-                delete_before_replace=True,
-            ),
+            looks | ({"release": self._plan.fingerprint} if group.is_head else {}),
+            until_ready,
+            self.release,
+            self,
+            replacement_trigger=group.fingerprint if recreate else None,
         )
 
     def _warn_of_old_pods(self) -> None:
         """An owner who keeps running pods (upgradeStrategy None) is told, in each preview and `up`, which of them run an old spec."""
+        from components.readiness import old_pods
+
         wanted = {HEAD_GROUP if group.is_head else group.name: group.fingerprint for group in self._plan.groups}
         for group, pods in old_pods(self._settings.namespace, self._plan.name, wanted).items():
             count = f"{pods} pod of {group} keeps" if pods == 1 else f"{pods} pods of {group} keep"

@@ -21,9 +21,9 @@ def connect(namespace: str, *, timeout: float = 10) -> AsyncClient:
     return AsyncClient(config=_config(), namespace=namespace, field_manager=FIELD_MANAGER, timeout=Timeout(timeout))
 
 
-def connect_briefly(namespace: str) -> Client:
-    """The same for a question that a preview asks: it gives up after three seconds."""
-    return Client(config=_config(), namespace=namespace, timeout=Timeout(3))
+def connect_blocking(namespace: str, *, timeout: float = 10) -> Client:
+    """The same outside of an event loop."""
+    return Client(config=_config(), namespace=namespace, field_manager=FIELD_MANAGER, timeout=Timeout(timeout))
 
 
 def _config() -> SingleConfig | None:

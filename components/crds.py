@@ -7,7 +7,7 @@ with them every Ray cluster that another stack or person made.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -20,6 +20,7 @@ from components.charts import ChartSource
 from components.connection import connect
 from components.schemas import lost_fields, storage_schema
 from components.versions import at_least
+from components.waits import Report
 
 Crd = dict[str, Any]
 
@@ -38,30 +39,30 @@ class CrdError(Exception):
     """CRDs that cannot be brought to a version; the message is the cause in one line."""
 
 
-def crds_hook(release: str, version: str, source: ChartSource, report: Callable[[str], None]) -> pulumi.ResourceHook:
-    """A hook for the operator's release: before it changes, brings the CRDs to its version, or refuses to where that would lose data.
+async def follow_operator(version: str, source: ChartSource, was: str | None, report: Report) -> None:
+    """Before the operator's release changes: brings the CRDs to its version, or refuses to where that would lose data.
 
     A preview that changes the release says and refuses the same, as far as it can reach the cluster.
+
+    Args:
+        version: of the operator to be.
+        source: of its chart, which has the CRDs.
+        was: the version of the operator's release until now, if there is one.
+        report: takes a line that says what is done.
     """
-
-    async def before_the_operator_changes(args: pulumi.ResourceHookArgs) -> None:
-        was = (args.old_inputs or {}).get("version")
-        if not pulumi.runtime.is_dry_run():
-            await bring_to_version(version, source, was, report, timeout=_TIMEOUT)
-            return
-        try:
-            await bring_to_version(version, source, was, report, timeout=_PREVIEW_TIMEOUT, dry_run=True)
-        except CrdError:
-            raise
-        except Exception as error:  # A preview has to work without access to the cluster.
-            pulumi.log.debug(f"the CRDs were not looked at: {error}")
-
-    options = pulumi.ResourceHookOptions(on_dry_run=True)
-    return pulumi.ResourceHook(f"{release}.crds-are-of-its-version", before_the_operator_changes, options)
+    if not pulumi.runtime.is_dry_run():
+        await bring_to_version(version, source, was, report, timeout=_TIMEOUT)
+        return
+    try:
+        await bring_to_version(version, source, was, report, timeout=_PREVIEW_TIMEOUT, dry_run=True)
+    except CrdError:
+        raise
+    except Exception as error:  # A preview has to work without access to the cluster.
+        pulumi.log.debug(f"the CRDs were not looked at: {error}")
 
 
 async def bring_to_version(
-    version: str, source: ChartSource, was: str | None, report: Callable[[str], None], *, timeout: float, dry_run: bool = False
+    version: str, source: ChartSource, was: str | None, report: Report, *, timeout: float, dry_run: bool = False
 ) -> None:
     """Applies the CRDs that are not of this version yet. ``was``: the version of the operator's release until now, if there is one."""
     client = connect("default", timeout=timeout)

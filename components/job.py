@@ -3,7 +3,7 @@
 from typing import Any
 
 import pulumi
-from pulumi_kubernetes.apiextensions import CustomResource, CustomResourcePatch
+from pulumi_kubernetes.apiextensions import CustomResource
 
 from components.cluster import RayCluster
 from components.job_plan import JobPlan, plan_job
@@ -11,9 +11,10 @@ from components.namespace import Namespace
 from components.operator import Operator
 from components.own_clusters import own_cluster
 from components.pod_secrets import pod_secrets
+from components.ready import Ready
 from components.settings.stack import StackSettings
-from components.stack import is_encrypted, secret_spec
-from components.workload_readiness import WorkloadWait, wait_for_job
+from components.stack import is_encrypted
+from components.waits import Report, WorkloadWait
 
 
 class RayJob(pulumi.ComponentResource):
@@ -63,39 +64,27 @@ class RayJob(pulumi.ComponentResource):
                 delete_before_replace=True,
             ),
         )
-        ended = self._succeeded(namespace) if self._job.wait else self.resource
+        ended = self._succeeded() if self._job.wait else self.resource
         self.summary = ended.urn.apply(lambda _: summary(self._plan, settings))
-        self.register_outputs({"summary": self.summary})
+        self.register_outputs({})
 
-    def _succeeded(self, namespace: Namespace) -> CustomResourcePatch:
+    def _succeeded(self) -> Ready:
         """Made when the job has succeeded, anew with each run."""
         wait = WorkloadWait(self._settings.namespace, self._plan.name, self._job.timeout_seconds or self._settings.timeout_seconds)
 
-        async def until_succeeded(_: pulumi.ResourceHookArgs) -> None:
-            await wait_for_job(wait, report=lambda text: pulumi.log.info(text, resource=self, ephemeral=True))
+        async def until_succeeded(report: Report) -> None:
+            from components.workload_readiness import wait_for_job
 
-        hook = pulumi.ResourceHook(f"{self._plan.name}.job-has-succeeded", until_succeeded)
-        return CustomResourcePatch(
+            await wait_for_job(wait, report)
+
+        return Ready(
             f"{self._plan.name}.succeeded",
-            api_version="ray.io/v1",
-            kind="RayJob",
-            metadata={
-                "name": self._plan.name,
-                "namespace": namespace.name,
-                "annotations": {
-                    "kuberay.pulumi/job": self._plan.summary,
-                    "kuberay.pulumi/job-spec": self._plan.fingerprint,
-                    "pulumi.com/patchForce": "true",
-                },
-            },
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[self.resource],
-                hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]),
-                additional_secret_outputs=secret_spec("jobs"),
-                replace_with=[self.resource],
-                delete_before_replace=True,
-            ),
+            {"job": self._plan.summary, "spec": self._plan.fingerprint},
+            until_succeeded,
+            self.resource,
+            self,
+            # What has succeeded once has; KubeRay may have deleted it since.
+            look_again=False,
         )
 
 

@@ -3,15 +3,10 @@
 from typing import Any
 
 import pulumi
-from httpx2 import HTTPStatusError
-from lightkube.generic_resource import create_namespaced_resource
 
-from components.connection import connect_briefly
 from components.kubernetes_object import KubernetesObject, name_of_stack
 from components.namespace import Namespace
 from components.settings.stack import StackSettings
-
-PodMonitor = create_namespaced_resource("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
 
 
 class Metrics(pulumi.ComponentResource):
@@ -49,8 +44,14 @@ def _pod_monitor(settings: StackSettings, name: str, selector: dict[str, Any], e
 
 def _pod_monitors_are_known(namespace: str) -> bool:
     """Whether the cluster knows the kind; True where it cannot be asked, so that a short outage takes no PodMonitor away."""
+    from httpx2 import HTTPStatusError
+    from lightkube.generic_resource import create_namespaced_resource
+
+    from components.connection import connect_blocking
+
+    pod_monitor = create_namespaced_resource("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
     try:
-        for _ in connect_briefly(namespace).list(PodMonitor):
+        for _ in connect_blocking(namespace, timeout=3).list(pod_monitor):
             break
     except HTTPStatusError as error:
         # An account that may not list them may still make them.

@@ -1,16 +1,14 @@
 """The KubeRay operator, which turns RayCluster resources into pods."""
 
 import pulumi
-from pulumi_kubernetes.apiextensions import CustomResourcePatch
-from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
+from pulumi_kubernetes.helm.v3 import Release
 
-from components.charts import chart_source
-from components.crds import crds_hook
 from components.namespace import Namespace
-from components.readiness import DeploymentWait, wait_for_deployment
+from components.ready import Ready
+from components.release import chart_release, source_of
 from components.settings.stack import StackSettings
-from components.stack import PROJECT_FOLDER
 from components.values import operator_fingerprint, operator_values
+from components.waits import DeploymentWait, Report
 
 RELEASE_NAME = "kuberay-operator"
 
@@ -19,6 +17,7 @@ class Operator(pulumi.ComponentResource):
     """Installs the operator and waits until it runs, or stands for one that the cluster has (``operator.install: false``)."""
 
     release: Release | None = None
+    deployment: Ready | None = None
 
     def __init__(self, settings: StackSettings, namespace: Namespace, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("kuberay:components:Operator", RELEASE_NAME, None, opts)
@@ -28,19 +27,13 @@ class Operator(pulumi.ComponentResource):
 
     def _install(self, settings: StackSettings, namespace: Namespace) -> None:
         values = operator_values(settings)
-        source = chart_source(
-            "kuberay-operator", version=settings.kuberay_version, repository=settings.chart_repository, project_folder=PROJECT_FOLDER
-        )
-        crds = crds_hook(RELEASE_NAME, settings.kuberay_version, source, report=lambda text: pulumi.log.info(text, resource=self))
-        self.release = Release(
+        crds = self._crds_hook(settings)
+        self.release = chart_release(
             RELEASE_NAME,
-            name=RELEASE_NAME,
-            namespace=namespace.name,
-            chart=source.chart,
-            version=source.version,
-            repository_opts=RepositoryOptsArgs(repo=source.repository) if source.repository else None,
-            values=values,
-            timeout=settings.timeout_seconds,
+            "kuberay-operator",
+            settings,
+            namespace,
+            values,
             # Waited for below instead: Helm looks only every two seconds, and names no cause when the time is over.
             skip_await=True,
             opts=pulumi.ResourceOptions(parent=self, hooks=pulumi.ResourceHookBinding(before_create=[crds], before_update=[crds])),
@@ -48,24 +41,24 @@ class Operator(pulumi.ComponentResource):
         deployment = str(values["fullnameOverride"])
         wait = DeploymentWait(settings.namespace, deployment, settings.timeout_seconds)
 
-        async def until_rolled_out(_: pulumi.ResourceHookArgs) -> None:
-            await wait_for_deployment(wait, report=lambda text: pulumi.log.info(text, resource=self, ephemeral=True))
+        async def until_rolled_out(report: Report) -> None:
+            from components.readiness import wait_for_deployment
+            from components.takeover import mark_complete
 
-        hook = pulumi.ResourceHook(f"{RELEASE_NAME}.deployment-is-ready", until_rolled_out)
-        CustomResourcePatch(
-            f"{RELEASE_NAME}.deployment",
-            api_version="apps/v1",
-            kind="Deployment",
-            metadata={
-                "name": deployment,
-                "namespace": namespace.name,
-                "annotations": {"kuberay.pulumi/release": operator_fingerprint(settings), "pulumi.com/patchForce": "true"},
-            },
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[self.release],
-                hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]),
-                replace_with=[self.release],
-                delete_before_replace=True,
-            ),
-        )
+            await mark_complete("Deployment", deployment, settings.namespace)
+            await wait_for_deployment(wait, report)
+
+        looks = {"release": operator_fingerprint(settings)}
+        self.deployment = Ready(f"{RELEASE_NAME}.deployment", looks, until_rolled_out, self.release, self)
+
+    def _crds_hook(self, settings: StackSettings) -> pulumi.ResourceHook:
+        source = source_of("kuberay-operator", settings)
+
+        async def before_the_operator_changes(args: pulumi.ResourceHookArgs) -> None:
+            from components.crds import follow_operator
+
+            was = (args.old_inputs or {}).get("version")
+            await follow_operator(settings.kuberay_version, source, was, lambda text: pulumi.log.info(text, resource=self))
+
+        options = pulumi.ResourceHookOptions(on_dry_run=True)
+        return pulumi.ResourceHook(f"{RELEASE_NAME}.crds-are-of-its-version", before_the_operator_changes, options)

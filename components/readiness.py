@@ -7,19 +7,16 @@ it is, not at what this run did, so a killed run converges when it is run again.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from contextlib import suppress
 
 from httpx2 import HTTPStatusError
 from lightkube import ApiError, AsyncClient
-from lightkube.generic_resource import create_global_resource, create_namespaced_resource
-from lightkube.operators import exists
+from lightkube.generic_resource import create_global_resource
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Node, Pod
 
-from components.connection import connect, connect_briefly
+from components.connection import connect, connect_blocking
 from components.diagnosis import (
     Object,
     Trouble,
@@ -32,165 +29,30 @@ from components.diagnosis import (
     refused_for_good,
     with_logs,
 )
+from components.namespace_view import NamespaceView, RayClusterResource, namespace_view
 from components.values import TEMPLATE_ANNOTATION
+from components.waits import CLUSTER_LABEL, GROUP_LABEL, DeploymentWait, GroupWait, Report
 
-RayClusterResource = create_namespaced_resource("ray.io", "v1", "RayCluster", "rayclusters")
 #: Karpenter: where this kind is known, nodes are made when pods need them.
 NodePool = create_global_resource("karpenter.sh", "v1", "NodePool", "nodepools")
-
-#: KubeRay's labels on Ray pods.
-CLUSTER_LABEL = "ray.io/cluster"
-GROUP_LABEL = "ray.io/group"
-HEAD_GROUP = "headgroup"
 
 #: A pod that no node can take is given this long, in seconds: nodes may just be registering.
 _SCHEDULING_GRACE = 5.0
 #: How often a wait looks again without news from the API server, in seconds.
 _LOOK_AGAIN = 2.0
 
-Report = Callable[[str], None]
-
 
 class NotReadyError(Exception):
     """Ray is not up; the message is the cause in one line."""
 
 
-@dataclass(frozen=True)
-class GroupWait:
-    """The pods of one group, as they are to be."""
-
-    namespace: str
-    cluster: str
-    group: str
-    """Value of the pods' label ``ray.io/group``."""
-    at_least: int
-    at_most: int | None
-    """None with autoscaling: KubeRay then leaves it to the autoscaler to remove pods."""
-    fingerprint: str
-    replace_old: bool
-    """Whether pods that run another template are to be replaced (upgradeStrategy Recreate)."""
-    all_groups: frozenset[str] | None
-    """For the head: every group of the cluster. KubeRay 1.3 forgets the pods of a group that was taken away."""
-    timeout: float
-    """In seconds."""
-
-    @property
-    def wanted(self) -> str:
-        return f"at least {self.at_least}" if self.at_most is None else str(self.at_least)
-
-    def satisfied_by(self, pods: int) -> bool:
-        return self.at_least <= pods and (self.at_most is None or pods <= self.at_most)
-
-
-@dataclass(frozen=True)
-class DeploymentWait:
-    """A Deployment that is to be rolled out."""
-
-    namespace: str
-    name: str
-    timeout: float
-    """In seconds."""
-
-
-# --- One view of a namespace, shared by all waits ---------------------------------------------------------------------------
-
-
-class NamespaceView:
-    """The Ray pods and RayClusters of a namespace, kept up to date by one watch each, however many clusters are waited for."""
-
-    def __init__(self, client: AsyncClient, namespace: str) -> None:
-        self.client = client
-        self._namespace = namespace
-        self._objects: dict[type[Any], dict[str, dict[str, Object]]] = {Pod: defaultdict(dict), RayClusterResource: defaultdict(dict)}
-        self._changed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        self._listed = {kind: asyncio.Event() for kind in self._objects}
-        self._tasks: list[asyncio.Task[None]] = []
-        self.unreachable: str | None = None
-        self.waits = 0
-
-    def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._follow(kind)) for kind in self._objects]
-
-    async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.client.close()
-
-    async def listed(self, timeout: float) -> None:
-        """Waits until both kinds were listed once."""
-        try:
-            await asyncio.wait_for(asyncio.gather(*(event.wait() for event in self._listed.values())), timeout)
-        except TimeoutError:
-            raise NotReadyError(
-                f"the Kubernetes API server did not answer in {timeout:.0f} s: {self.unreachable or 'no error given'}"
-            ) from None
-
-    def pods(self, cluster: str) -> list[Object]:
-        return list(self._objects[Pod][cluster].values())
-
-    def ray_cluster(self, cluster: str) -> Object | None:
-        return self._objects[RayClusterResource][cluster].get(cluster)
-
-    async def change(self, cluster: str, timeout: float) -> None:
-        """Waits until something of the cluster changed, but no longer than ``timeout`` seconds."""
-        event = self._changed[cluster]
-        with suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), timeout)
-        event.clear()
-
-    async def _follow(self, kind: type[Any]) -> None:
-        labels: dict[str, Any] | None = {CLUSTER_LABEL: exists()} if kind is Pod else None
-        while True:
-            try:
-                listing = self.client.list(kind, namespace=self._namespace, labels=labels)
-                self._replace(kind, [item async for item in listing])
-                self.unreachable = None
-                version = listing.resourceVersion
-                async for event, item in self.client.watch(kind, namespace=self._namespace, labels=labels, resource_version=version):
-                    self._set(kind, item, gone=event == "DELETED")
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                # An API server that restarts is followed again, whatever it says meanwhile.
-                self.unreachable = f"{type(error).__name__}: {error}"
-                await asyncio.sleep(1)
-
-    def _replace(self, kind: type[Any], items: Sequence[Any]) -> None:
-        for cluster in self._objects[kind]:
-            self._changed[cluster].set()
-        self._objects[kind].clear()
-        for item in items:
-            self._set(kind, item, gone=False)
-        self._listed[kind].set()
-
-    def _set(self, kind: type[Any], item: Any, *, gone: bool) -> None:
-        name = item.metadata.name
-        cluster = item.metadata.labels[CLUSTER_LABEL] if kind is Pod else name
-        if gone:
-            self._objects[kind][cluster].pop(name, None)
-        else:
-            self._objects[kind][cluster][name] = item.to_dict()
-        self._changed[cluster].set()
-
-
-_views: dict[str, NamespaceView] = {}
-
-
-@asynccontextmanager
-async def namespace_view(namespace: str) -> AsyncGenerator[NamespaceView]:
-    view = _views.get(namespace)
-    if view is None:
-        view = _views[namespace] = NamespaceView(connect(namespace), namespace)
-        view.start()
-    view.waits += 1
+async def listed(view: NamespaceView, timeout: float) -> None:
+    """Waits until the view has something to show, ``timeout`` seconds at most."""
     try:
-        yield view
-    finally:
-        view.waits -= 1
-        if view.waits == 0:
-            del _views[namespace]
-            await view.stop()
+        await asyncio.wait_for(view.listed(), timeout)
+    except TimeoutError:
+        why = view.unreachable or "no error given"
+        raise NotReadyError(f"the Kubernetes API server did not answer in {timeout:.0f} s: {why}") from None
 
 
 # --- Ray pods -----------------------------------------------------------------------------------------------------------------
@@ -200,7 +62,7 @@ def old_pods(namespace: str, cluster: str, wanted: Mapping[str, str]) -> dict[st
     """How many running pods of each group carry another template than the ``wanted`` one; nothing where the cluster cannot be asked."""
     old: dict[str, int] = defaultdict(int)
     with suppress(Exception):  # A preview has to work without access to the cluster.
-        for pod in connect_briefly(namespace).list(Pod, labels={CLUSTER_LABEL: cluster}):
+        for pod in connect_blocking(namespace, timeout=3).list(Pod, labels={CLUSTER_LABEL: cluster}):
             found = pod.to_dict()
             fingerprint = wanted.get(_group(found))
             if fingerprint and not is_going(found) and _fingerprint(found) != fingerprint:
@@ -215,34 +77,52 @@ async def wait_for_group(wait: GroupWait, report: Report) -> None:
         NotReadyError: with the cause, as early as it is certain and at the latest after the timeout.
     """
     deadline = time.monotonic() + wait.timeout
-    async with namespace_view(wait.namespace) as view:
-        await view.listed(wait.timeout)
-        diagnoser = Diagnoser(view.client, wait.namespace)
-        deleted: set[str] = set()
-        said = ""
-        while True:
-            pods = [pod for pod in view.pods(wait.cluster) if not is_going(pod)]
-            group = [pod for pod in pods if _group(pod) == wait.group]
-            unwanted = _unwanted(wait, pods, group)
-            for pod in unwanted:
-                await _delete(view.client, pod, wait.namespace, deleted)
-            # What is wrong with a pod that is being replaced does not matter any more.
-            alive = [pod for pod in group if not is_over(pod) and pod not in unwanted]
-            ready = [pod for pod in alive if is_ready(pod)]
-            if not unwanted and view.ray_cluster(wait.cluster) and len(alive) == len(ready) and wait.satisfied_by(len(alive)):
-                return
-            state = f"{len(ready)} of {wait.wanted} pods ready" + (f", {len(unwanted)} with the old spec to go" if unwanted else "")
-            trouble = await _trouble(view, wait, pods, alive, diagnoser)
-            if trouble is not None and trouble.certain:
-                raise NotReadyError(f"{wait.cluster}: {trouble.line}")
-            if time.monotonic() > deadline:
-                cause = trouble.line if trouble else view.unreachable or _nothing_known(view, wait)
-                raise NotReadyError(f"{wait.cluster}, {wait.group}: only {state} after {wait.timeout:.0f} s (timeoutSeconds): {cause}")
-            progress = state + (f": {trouble.text}" if trouble else "")
-            if progress != said:
-                report(progress)
-                said = progress
-            await view.change(wait.cluster, min(_LOOK_AGAIN, deadline - time.monotonic() + 0.01))
+    view = namespace_view(wait.namespace)
+    await listed(view, wait.timeout)
+    uid = await _uid(view.client, wait)
+    if uid is None:
+        anew = f"pulumi up --replace '**Release::{wait.release}'"
+        raise NotReadyError(f"{wait.cluster}: there is no such RayCluster, though its Helm release is there; `{anew}` makes it anew")
+    diagnoser = Diagnoser(view.client, wait.namespace)
+    deleted: set[str] = set()
+    said = ""
+    while True:
+        pods = [pod for pod in view.pods(wait.cluster) if not is_going(pod) and _belongs_to(pod, uid)]
+        group = [pod for pod in pods if _group(pod) == wait.group]
+        unwanted = _unwanted(wait, pods, group)
+        for pod in unwanted:
+            await _delete(view.client, pod, wait.namespace, deleted)
+        # What is wrong with a pod that is being replaced does not matter any more.
+        alive = [pod for pod in group if not is_over(pod) and pod not in unwanted]
+        ready = [pod for pod in alive if is_ready(pod)]
+        if not unwanted and len(alive) == len(ready) and wait.satisfied_by(len(alive)):
+            return
+        state = f"{len(ready)} of {wait.wanted} pods ready" + (f", {len(unwanted)} with the old spec to go" if unwanted else "")
+        trouble = await _trouble(view, wait, pods, alive, diagnoser)
+        if trouble is not None and trouble.certain:
+            raise NotReadyError(f"{wait.cluster}: {trouble.line}")
+        if time.monotonic() > deadline:
+            cause = trouble.line if trouble else view.unreachable or _nothing_known(view, wait)
+            raise NotReadyError(f"{wait.cluster}, {wait.group}: only {state} after {wait.timeout:.0f} s (timeoutSeconds): {cause}")
+        progress = state + (f": {trouble.text}" if trouble else "")
+        if progress != said:
+            report(progress)
+            said = progress
+        await view.change(wait.cluster, min(_LOOK_AGAIN, deadline - time.monotonic() + 0.01))
+
+
+async def _uid(client: AsyncClient, wait: GroupWait) -> str | None:
+    """Of the RayCluster as it is now. Pods of one before it, of the same name, may be there for a while after it."""
+    try:
+        return (await client.get(RayClusterResource, wait.cluster, namespace=wait.namespace)).to_dict()["metadata"]["uid"]
+    except ApiError as error:
+        if error.status.code != 404:
+            raise
+        return None
+
+
+def _belongs_to(pod: Object, uid: str) -> bool:
+    return any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences") or [])
 
 
 def _group(pod: Object) -> str:
@@ -290,8 +170,6 @@ async def _trouble(view: NamespaceView, wait: GroupWait, pods: list[Object], ali
 
 
 def _nothing_known(view: NamespaceView, wait: GroupWait) -> str:
-    if view.ray_cluster(wait.cluster) is None:
-        return "there is no such RayCluster"
     if not view.pods(wait.cluster):
         return f"the operator has made no pods; does one run, and does it watch namespace {wait.namespace}?"
     return "the pods are still starting"

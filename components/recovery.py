@@ -3,52 +3,50 @@
 The looks at the cluster are in hooks, so only `up` takes them, and only of what it is about to make or change.
 """
 
-import asyncio
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import pulumi
-from lightkube import ApiError, AsyncClient
-from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedResource, create_api_info
-from lightkube.resources.core_v1 import Secret
 
-from components.connection import connect
-from components.leftovers import (
-    COMPLETE_MARK,
-    STACK_MARK,
-    Leftover,
-    Object,
-    Record,
-    before_creating,
-    before_install,
-    before_upgrade,
-    marked_values,
-    plural,
-    read_record,
-)
+from components.leftovers import STACK_MARK, marked_values
 
 _RELEASE = "kubernetes:helm.sh/v3:Release"
-#: How long something that is being deleted is waited for, in seconds.
-_GONE_SECONDS = 600.0
 
 
 def recover_from_killed_runs() -> None:
     """From here on everything that the stack makes carries its mark and is looked at before it is made."""
     stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
-    make_object = pulumi.ResourceHook("recovery.before-object", lambda args: _before_object(args, stack))
-    install = pulumi.ResourceHook("recovery.before-install", lambda args: _before_install(args, stack))
-    upgrade = pulumi.ResourceHook("recovery.before-upgrade", _before_upgrade)
+
+    async def make_object(args: pulumi.ResourceHookArgs) -> None:
+        from components.takeover import take_over_object
+
+        await take_over_object(args.new_inputs or {}, stack)
+
+    async def install(args: pulumi.ResourceHookArgs) -> None:
+        from components.takeover import take_over_install
+
+        await take_over_install(args.new_inputs or {}, stack)
+
+    async def upgrade(args: pulumi.ResourceHookArgs) -> None:
+        from components.takeover import take_over_upgrade
+
+        await take_over_upgrade(args.new_inputs or {})
+
+    of_object = pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook("recovery.before-object", make_object)])
+    of_release = pulumi.ResourceHookBinding(
+        before_create=[pulumi.ResourceHook("recovery.before-install", install)],
+        before_update=[pulumi.ResourceHook("recovery.before-upgrade", upgrade)],
+    )
 
     def mark(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
         if args.type_ == _RELEASE:
             values: Any = args.props.get("values")
             props = {**args.props, "values": marked_values(values or {}, stack)}
-            hooks = pulumi.ResourceHookBinding(before_create=[install], before_update=[upgrade])
+            hooks = of_release
         elif args.type_.startswith("kubernetes:") and not args.type_.endswith("Patch"):
             metadata: Any = args.props["metadata"]
             props = {**args.props, "metadata": _marked(metadata, stack)}
-            hooks = pulumi.ResourceHookBinding(before_create=[make_object])
+            hooks = of_object
         else:
             return None
         return pulumi.ResourceTransformationResult(props, pulumi.ResourceOptions.merge(pulumi.ResourceOptions(hooks=hooks), args.opts))
@@ -60,107 +58,3 @@ def _marked(metadata: Mapping[str, Any], stack: str) -> dict[str, Any]:
     # The provider applies each run's objects under a name of that run's own: the fields of a killed one have to be taken over by force.
     ours = {STACK_MARK: stack, "pulumi.com/patchForce": "true"}
     return {**metadata, "annotations": {**(metadata.get("annotations") or {}), **ours}}
-
-
-# --- Hooks ----------------------------------------------------------------------------------------------------------------
-
-
-async def _before_install(args: pulumi.ResourceHookArgs, stack: str) -> None:
-    name, namespace = _name_of(args.new_inputs or {})
-    values = (args.new_inputs or {}).get("values") or {}
-    async with _Cluster(namespace) as cluster:
-        records = await cluster.records(name)
-        newest = max(records, key=lambda record: record.revision, default=None)
-        complete = await cluster.complete(newest) if newest and newest.stack == stack else []
-        await cluster.remove(before_install(name, records, stack, values, complete))
-
-
-async def _before_upgrade(args: pulumi.ResourceHookArgs) -> None:
-    name, namespace = _name_of(args.new_inputs or {})
-    async with _Cluster(namespace) as cluster:
-        await cluster.remove(before_upgrade(name, await cluster.records(name)))
-
-
-async def _before_object(args: pulumi.ResourceHookArgs, stack: str) -> None:
-    wanted = args.new_inputs or {}
-    name, namespace = _name_of(wanted["metadata"])
-    async with _Cluster(namespace or name) as cluster:
-        existing = await cluster.get(wanted)
-        if existing and existing["metadata"].get("deletionTimestamp"):
-            await cluster.gone(wanted)
-            existing = None
-        in_use = []
-        if existing and wanted["kind"] == "Namespace":
-            in_use = [record.release for record in await cluster.records() if record.stack == stack]
-        before_creating(wanted["kind"], existing, stack, in_use)
-
-
-def _name_of(inputs: Mapping[str, Any]) -> tuple[str, str]:
-    return str(inputs["name"]), str(inputs.get("namespace") or "")
-
-
-class _Cluster:
-    """One namespace, as far as leftovers can lie in it."""
-
-    def __init__(self, namespace: str) -> None:
-        self._namespace = namespace
-
-    async def __aenter__(self) -> "_Cluster":
-        self._client: AsyncClient = connect(self._namespace)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.close()
-
-    async def records(self, release: str | None = None) -> list[Record]:
-        labels: dict[str, Any] = {"owner": "helm"} | ({"name": release} if release else {})
-        return [read_record(secret.to_dict()) async for secret in self._client.list(Secret, namespace=self._namespace, labels=labels)]
-
-    async def complete(self, record: Record) -> list[str]:
-        """Objects of a release that a stack has in its state."""
-        found: list[str] = []
-        for thing in record.objects:
-            if thing["kind"] in ("Deployment", "RayCluster"):
-                live = await self.get({**thing, "metadata": {"namespace": self._namespace, **thing["metadata"]}})
-                if live and COMPLETE_MARK in (live["metadata"].get("annotations") or {}):
-                    found.append(f"{thing['kind']} {live['metadata']['name']}")
-        return found
-
-    async def remove(self, leftover: Leftover) -> None:
-        # Records last: if this run is killed too, the next one has to find them.
-        for thing in leftover.objects:
-            there = {**thing, "metadata": {"namespace": self._namespace, **thing["metadata"]}}
-            kind, name, namespace = _kind_of(there)
-            await _unless_gone(self._client.delete(kind, name, namespace=namespace))
-            await self.gone(there)
-        for record in leftover.records:
-            await _unless_gone(self._client.delete(Secret, record.secret, namespace=self._namespace))
-
-    async def get(self, thing: Object) -> Object | None:
-        kind, name, namespace = _kind_of(thing)
-        found = await _unless_gone(self._client.get(kind, name, namespace=namespace))
-        return found.to_dict() if found else None
-
-    async def gone(self, thing: Object) -> None:
-        deadline = time.monotonic() + _GONE_SECONDS
-        while await self.get(thing):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{thing['kind']} {thing['metadata']['name']} is being deleted and does not go; its finalizers wait")
-            await asyncio.sleep(0.5)
-
-
-def _kind_of(thing: Object) -> tuple[Any, str, str | None]:
-    group, _, version = str(thing["apiVersion"]).rpartition("/")
-    name, namespace = _name_of(thing["metadata"])
-    base = GenericNamespacedResource if namespace else GenericGlobalResource
-    about = create_api_info(group, version, thing["kind"], plural(thing["kind"]))
-    return type(thing["kind"], (base,), {"_api_info": about}), name, namespace or None
-
-
-async def _unless_gone(answer: Any) -> Any:
-    try:
-        return await answer
-    except ApiError as error:
-        if error.status.code != 404:
-            raise
-        return None

@@ -3,17 +3,17 @@
 from typing import Any
 
 import pulumi
-from pulumi_kubernetes.apiextensions import CustomResource, CustomResourcePatch
+from pulumi_kubernetes.apiextensions import CustomResource
 
 from components.namespace import Namespace
 from components.operator import Operator
 from components.own_clusters import own_cluster
 from components.pod_secrets import pod_secrets
-from components.readiness import HEAD_GROUP, old_pods
+from components.ready import Ready
 from components.service_plan import ServicePlan, plan_service
 from components.settings.stack import StackSettings
-from components.stack import is_encrypted, secret_spec
-from components.workload_readiness import WorkloadWait, wait_for_service
+from components.stack import is_encrypted
+from components.waits import HEAD_GROUP, Report, WorkloadWait
 
 
 class RayService(pulumi.ComponentResource):
@@ -52,48 +52,28 @@ class RayService(pulumi.ComponentResource):
             # Of the resource itself: `destroy` has to delete the service before the operator.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[operator, *secrets]),
         )
-        self.summary = self._ready(namespace).urn.apply(lambda _: summary(self._plan, settings))
-        self.register_outputs({"summary": self.summary})
+        self.summary = self._ready().up.apply(lambda _: summary(self._plan, settings))
+        self.register_outputs({})
 
-    def _ready(self, namespace: Namespace) -> CustomResourcePatch:
+    def _ready(self) -> Ready:
         """Made when the service serves, and updated with each change of it."""
         timeout = self._settings.services[self._plan.name].timeout_seconds or self._settings.timeout_seconds
         wait = WorkloadWait(self._settings.namespace, self._plan.name, timeout)
 
-        def report(text: str) -> None:
-            pulumi.log.info(text, resource=self, ephemeral=True)
+        async def until_ready(report: Report) -> None:
+            from components.workload_readiness import wait_for_service
 
-        async def until_ready(_: pulumi.ResourceHookArgs) -> None:
             cluster = await wait_for_service(wait, self._plan.applications, report)
             if self._settings.services[self._plan.name].upgrade_strategy == "None":
                 self._warn_of_old_pods(cluster)
 
-        hook = pulumi.ResourceHook(f"{self._plan.name}.service-is-ready", until_ready)
-        return CustomResourcePatch(
-            f"{self._plan.name}.ready",
-            api_version="ray.io/v1",
-            kind="RayService",
-            metadata={
-                "name": self._plan.name,
-                "namespace": namespace.name,
-                "annotations": {
-                    "kuberay.pulumi/service": self._plan.summary,
-                    "kuberay.pulumi/service-spec": self._plan.fingerprint,
-                    "pulumi.com/patchForce": "true",
-                },
-            },
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[self.resource],
-                hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]),
-                additional_secret_outputs=secret_spec("services"),
-                replace_with=[self.resource],
-                delete_before_replace=True,
-            ),
-        )
+        looks = {"service": self._plan.summary, "spec": self._plan.fingerprint}
+        return Ready(f"{self._plan.name}.ready", looks, until_ready, self.resource, self)
 
     def _warn_of_old_pods(self, cluster: str) -> None:
         """KubeRay leaves a running cluster as it is with upgradeStrategy None; whoever changed `rayCluster` is told."""
+        from components.readiness import old_pods
+
         wanted = {HEAD_GROUP if group.is_head else group.name: group.fingerprint for group in self._plan.cluster.groups}
         if old_pods(self._settings.namespace, cluster, wanted):
             pulumi.log.warn(f"{self._plan.name}: its cluster {cluster} keeps running the old spec (upgradeStrategy: None)", resource=self)

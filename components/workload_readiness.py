@@ -7,7 +7,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from lightkube import ApiError, AsyncClient
@@ -15,8 +14,10 @@ from lightkube.generic_resource import create_namespaced_resource
 from lightkube.resources.core_v1 import Pod
 
 from components.diagnosis import Object, Trouble, cluster_trouble, is_going, is_over, is_ready, refused_for_good
-from components.readiness import Diagnoser, NamespaceView, NotReadyError, Report, namespace_view
+from components.namespace_view import NamespaceView, namespace_view
+from components.readiness import Diagnoser, NotReadyError, listed
 from components.verdicts import Verdict, job_verdict, operator_has_seen, service_verdict, with_last_lines
+from components.waits import Report, WorkloadWait
 
 RayJobResource = create_namespaced_resource("ray.io", "v1", "RayJob", "rayjobs")
 RayServiceResource = create_namespaced_resource("ray.io", "v1", "RayService", "rayservices")
@@ -28,16 +29,6 @@ _LOG_LINES = 5
 #: of the applications is about the new config from the round after that (1.3.0 to 1.6.2, `reconcileServe`).
 _SERVE_ROUNDS = 5.0
 _LOOK_AGAIN = 1.0
-
-
-@dataclass(frozen=True)
-class WorkloadWait:
-    """A RayJob that is to succeed, or a RayService that is to serve."""
-
-    namespace: str
-    name: str
-    timeout: float
-    """In seconds."""
 
 
 async def wait_for_job(wait: WorkloadWait, report: Report) -> None:
@@ -62,31 +53,31 @@ async def wait_for_service(wait: WorkloadWait, applications: frozenset[str], rep
 async def _wait(wait: WorkloadWait, kind: type[Any], judge: Callable[[Object], Verdict], report: Report, *, settled: float) -> Verdict:
     deadline = time.monotonic() + wait.timeout
     what = "job" if kind is RayJobResource else "service"
-    async with namespace_view(wait.namespace) as view:
-        await view.listed(wait.timeout)
-        diagnoser = Diagnoser(view.client, wait.namespace)
-        said = ""
-        while True:
-            thing = await _get(view.client, kind, wait)
-            verdict = judge(thing) if thing is not None else Verdict(f"there is no such Ray{what.capitalize()}")
-            # A status from before the last change says nothing, neither good nor bad.
-            about_this = thing is not None and (not settled or (operator_has_seen(thing) and diagnoser.lasts("seen", settled)))
-            if about_this and verdict.good:
-                return verdict
-            if about_this and verdict.failed and diagnoser.lasts(verdict.text, verdict.grace):
-                lines = await _last_lines(view.client, wait) if kind is RayJobResource else []
-                raise NotReadyError(f"{what} {wait.name} failed: {with_last_lines(verdict.text, lines)}")
-            trouble = await _trouble(view, wait, verdict, diagnoser, submitter=kind is RayJobResource)
-            # Until the operator has come to the new spec, these may be the pods of a cluster that it is about to take away.
-            if about_this and trouble is not None and trouble.certain:
-                raise NotReadyError(f"{what} {wait.name}: {trouble.line}")
-            progress = verdict.text + (f": {trouble.line}" if trouble else "")
-            if time.monotonic() > deadline:
-                raise NotReadyError(f"{what} {wait.name}: not over after {wait.timeout:.0f} s (timeoutSeconds): {progress}")
-            if progress != said:
-                report(progress)
-                said = progress
-            await asyncio.sleep(_LOOK_AGAIN)
+    view = namespace_view(wait.namespace)
+    await listed(view, wait.timeout)
+    diagnoser = Diagnoser(view.client, wait.namespace)
+    said = ""
+    while True:
+        thing = await _get(view.client, kind, wait)
+        verdict = judge(thing) if thing is not None else Verdict(f"there is no such Ray{what.capitalize()}")
+        # A status from before the last change says nothing, neither good nor bad.
+        about_this = thing is not None and (not settled or (operator_has_seen(thing) and diagnoser.lasts("seen", settled)))
+        if about_this and verdict.good:
+            return verdict
+        if about_this and verdict.failed and diagnoser.lasts(verdict.text, verdict.grace):
+            lines = await _last_lines(view.client, wait) if kind is RayJobResource else []
+            raise NotReadyError(f"{what} {wait.name} failed: {with_last_lines(verdict.text, lines)}")
+        trouble = await _trouble(view, wait, verdict, diagnoser, submitter=kind is RayJobResource)
+        # Until the operator has come to the new spec, these may be the pods of a cluster that it is about to take away.
+        if about_this and trouble is not None and trouble.certain:
+            raise NotReadyError(f"{what} {wait.name}: {trouble.line}")
+        progress = verdict.text + (f": {trouble.line}" if trouble else "")
+        if time.monotonic() > deadline:
+            raise NotReadyError(f"{what} {wait.name}: not over after {wait.timeout:.0f} s (timeoutSeconds): {progress}")
+        if progress != said:
+            report(progress)
+            said = progress
+        await asyncio.sleep(_LOOK_AGAIN)
 
 
 async def _get(client: AsyncClient, kind: type[Any], wait: WorkloadWait) -> Object | None:

@@ -40,7 +40,7 @@ class Preview:
     """The steps that `pulumi preview --json` announces."""
 
     steps: Mapping[str, str]
-    """Operation by resource: ``{"RayClusterPatch raycluster-workergroup": "replace", …}``."""
+    """Operation by resource: ``{"Stash raycluster.workergroup.pods": "replace", …}``."""
 
     @property
     def changes(self) -> dict[str, str]:
@@ -69,8 +69,8 @@ class Stack:
         kept = {key: value for key, value in salt.items() if key != "config"}
         self.config_file.write_text(yaml.safe_dump({"config": config, **kept}))
 
-    def up(self) -> Run:
-        return self._pulumi("up", "--yes", "--skip-preview", check=False)
+    def up(self, *arguments: str) -> Run:
+        return self._pulumi("up", "--yes", "--skip-preview", *arguments, check=False)
 
     def up_or_fail(self) -> Run:
         run = self.up()

@@ -50,7 +50,7 @@ def test_the_head_is_told_where_its_state_is_kept(stack: Stack, kubernetes: Kube
 
 def test_a_secret_that_exists_can_hold_the_password(stack: Stack, kubernetes: Kubernetes) -> None:
     stack.configure(redis(redisPassword={"secretKeyRef": {"name": "redis", "key": "auth"}}))
-    assert stack.preview().changes["RayClusterPatch raycluster.head.pods"] == "replace"
+    assert stack.preview().changes["Stash raycluster.head.pods"] == "replace"
     stack.up_or_fail()
     assert environment(head(kubernetes))["REDIS_PASSWORD"] == {"secretKeyRef": {"name": "redis", "key": "auth"}}
     assert kubernetes.kubectl("get", "secret", "raycluster-kuberay-redis", "-n", "kuberay", "--ignore-not-found", "-o", "name") == ""

@@ -47,7 +47,7 @@ def on_the_stacks_cluster(entrypoint: str = "python main.py", **settings: Any) -
 @pytest.mark.parametrize("mode", ["K8sJobMode", "HTTPMode"])
 def test_up_waits_until_the_job_has_succeeded(jobs: Jobs, stack: Stack, mode: str) -> None:
     jobs.configure(train=on_the_stacks_cluster(submissionMode=mode))
-    assert stack.preview().changes == {"RayJob train": "create", "RayJobPatch train.succeeded": "create"}
+    assert stack.preview().changes == {"RayJob train": "create", "Stash train.succeeded": "create"}
     stack.up_or_fail()
     status = jobs.status("train")
     assert (status["jobStatus"], status["jobDeploymentStatus"]) == ("SUCCEEDED", "Complete")
@@ -68,7 +68,7 @@ def test_a_changed_job_is_replaced_and_the_others_and_the_cluster_are_left_alone
     stack.up_or_fail()
     before = {name: jobs.status(name)["jobId"] for name in ("train", "score")}
     jobs.configure(train=on_the_stacks_cluster("python other.py"), score=on_the_stacks_cluster())
-    assert stack.preview().changes == {"RayJob train": "replace", "RayJobPatch train.succeeded": "replace"}
+    assert stack.preview().changes == {"RayJob train": "replace", "Stash train.succeeded": "replace"}
     stack.up_or_fail()
     assert jobs.status("train")["jobId"] != before["train"]
     assert jobs.status("train")["jobStatus"] == "SUCCEEDED"

@@ -162,7 +162,7 @@ def test_an_operator_that_helm_has_and_the_state_has_not(
 ) -> None:
     before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
     forget_cluster(stack, kubernetes, "deployed")
-    forget(stack, "kuberay-operator", "kuberay-operator.deployment", of="kubernetes:")
+    forget(stack, "kuberay-operator", "kuberay-operator.deployment")
     kubernetes.kubectl("annotate", "deployment", "kuberay-operator", "-n", "kuberay", "kuberay.pulumi/release-")
     for secret in items(kubernetes, "secrets", "owner=helm,name=kuberay-operator"):
         set_status(kubernetes, "kuberay-operator", int(secret["metadata"]["labels"]["version"]), "pending-install")
@@ -208,7 +208,7 @@ def test_a_release_of_someone_else_is_refused_and_left_as_it_is(stack: Stack, ku
 
 def test_a_complete_cluster_of_a_stack_of_the_same_name_is_refused(stack: Stack, kubernetes: Kubernetes, up: dict[str, Any]) -> None:
     complete = stack.state()
-    forget(stack, "raycluster", "raycluster.head.pods", "raycluster.workergroup.pods", of="kubernetes:")
+    forget(stack, "raycluster", "raycluster.head.pods", "raycluster.workergroup.pods")
     run = stack.up()
     assert not run.ok
     assert "in use (RayCluster raycluster-kuberay) by a stack that is called" in run.text
@@ -217,19 +217,19 @@ def test_a_complete_cluster_of_a_stack_of_the_same_name_is_refused(stack: Stack,
 
 def forget_cluster(stack: Stack, kubernetes: Kubernetes, status: str, values: dict[str, Any] | None = None) -> None:
     """As if `up` had been killed while Helm installed the cluster."""
-    forget(stack, "raycluster", "raycluster.head.pods", "raycluster.workergroup.pods", of="kubernetes:")
+    forget(stack, "raycluster", "raycluster.head.pods", "raycluster.workergroup.pods")
     kubernetes.kubectl("annotate", "raycluster", "raycluster-kuberay", "-n", "kuberay", "kuberay.pulumi/release-")
     for secret in items(kubernetes, "secrets", "owner=helm,name=raycluster"):
         set_status(kubernetes, "raycluster", int(secret["metadata"]["labels"]["version"]), status, values)
 
 
-def forget(stack: Stack, *names: str, of: str) -> None:
+def forget(stack: Stack, *names: str) -> None:
     """Makes the state what it was before these resources were written into it."""
     state = stack.state()
 
     def is_one(resource: dict[str, Any]) -> bool:
         kind, name = resource["urn"].split("::")[-2:]
-        return name in names and kind.split("$")[-1].startswith(of)
+        return name in names and not kind.split("$")[-1].startswith("kuberay:components:")
 
     state["resources"] = [resource for resource in state["resources"] if not is_one(resource)]
     stack.replace_state(state)

@@ -9,7 +9,7 @@ from tests.integration.stack import Stack
 
 #: Pulumi.dev.yaml's settings.
 GUIDE = {"architecture": "aarch64", "rayVersion": "2.46.0", "pythonVersion": "3.10"}
-HEAD, WORKERS = "RayClusterPatch raycluster.head.pods", "RayClusterPatch raycluster.workergroup.pods"
+HEAD, WORKERS = "Stash raycluster.head.pods", "Stash raycluster.workergroup.pods"
 
 
 def guide(**cluster: Any) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def test_the_outputs_can_be_used_as_they_are(stack: Stack, kubernetes: Kubernete
 
 def test_the_cluster_waits_on_the_operator_and_the_operator_on_the_namespace(stack: Stack) -> None:
     needs = {_short(r["urn"]): {_short(urn) for urn in r.get("dependencies", [])} for r in stack.resources()}
-    assert {"Release kuberay-operator", "DeploymentPatch kuberay-operator.deployment"} <= needs["Release raycluster"]
+    assert {"Release kuberay-operator", "Stash kuberay-operator.deployment"} <= needs["Release raycluster"]
     assert "Namespace kuberay" in needs["Release kuberay-operator"]
     assert "Release raycluster" in needs[HEAD]
 
@@ -117,6 +117,20 @@ def test_a_mixed_cluster_runs_each_group_on_its_architecture(stack: Stack, kuber
     pods = {pod.group: pod for pod in kubernetes.ray_pods("raycluster-kuberay")}
     assert (pods["intel"].image, pods["intel"].node_architecture) == ("rayproject/ray:2.46.0-py310", "amd64")
     assert (pods["workergroup"].image, pods["workergroup"].node_architecture) == ("rayproject/ray:2.46.0-py310-aarch64", "arm64")
+
+
+def test_up_looks_whether_ray_is_up_even_where_nothing_changes(stack: Stack, kubernetes: Kubernetes) -> None:
+    stack.configure(guide())
+    stack.up_or_fail()
+    kubernetes.kubectl("delete", "raycluster", "raycluster-kuberay", "-n", "kuberay")
+    run = stack.up()
+    assert not run.ok
+    remedy = "`pulumi up --replace '**Release::raycluster'` makes it anew"
+    line = f"error: raycluster-kuberay: there is no such RayCluster, though its Helm release is there; {remedy}"
+    assert line in [found.strip() for found in run.error_lines], run.text
+    assert "Traceback" not in run.text
+    assert stack.up("--replace", "**Release::raycluster").ok
+    assert {pod.group for pod in kubernetes.ray_pods("raycluster-kuberay")} == {"headgroup", "workergroup"}
 
 
 def test_a_service_of_another_type_takes_a_new_cluster(stack: Stack, kubernetes: Kubernetes) -> None:

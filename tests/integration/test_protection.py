@@ -82,7 +82,7 @@ def test_a_token_of_the_owner_is_taken_and_a_new_one_restarts_ray(stack: Stack, 
         stack.configure(BASE | {"rayVersion": "2.52.0"})
         set_secret(stack, "authToken", token)
         assert token not in stack.config_file.read_text()
-        assert stack.preview().changes["RayClusterPatch raycluster.head.pods"] == "replace"
+        assert stack.preview().changes["Stash raycluster.head.pods"] == "replace"
         texts.append(stack.up_or_fail().text)
         assert secret_token(kubernetes) == token
         assert not before & {pod["metadata"]["uid"] for pod in pods(kubernetes)}

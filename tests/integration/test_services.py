@@ -10,7 +10,7 @@ from tests.integration.operators import BOTH_OPERATORS
 from tests.integration.stack import Stack
 
 pytestmark = BOTH_OPERATORS
-UPDATED = {"RayService chat": "update", "RayServicePatch chat.ready": "update"}
+UPDATED = {"RayService chat": "update", "Stash chat.ready": "update"}
 
 
 class Service:

@@ -11,7 +11,7 @@ from tests.integration.kubernetes import Kubernetes
 from tests.integration.stack import Stack
 
 OLD, NEW = "1.3.0", "1.6.2"
-HEAD, WORKERS = "RayClusterPatch raycluster.head.pods", "RayClusterPatch raycluster.workergroup.pods"
+HEAD, WORKERS = "Stash raycluster.head.pods", "Stash raycluster.workergroup.pods"
 CLUSTER = ("raycluster", "raycluster-kuberay", "-n", "kuberay")
 
 
@@ -78,7 +78,7 @@ def test_an_upgrade_is_a_preview_of_updates_and_keeps_every_pod(at_old: None, st
     stack.configure(at(NEW))
     assert stack.preview().changes == {
         "Release kuberay-operator": "update",
-        "DeploymentPatch kuberay-operator.deployment": "update",
+        "Stash kuberay-operator.deployment": "update",
         "Release raycluster": "update",
         HEAD: "update",
     }
