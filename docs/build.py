@@ -3,7 +3,11 @@
 Writes docs/settings.md, docs/stack.schema.json and Pulumi.yaml. The unit tests fail while one of them is out of date.
 """
 
+import ast
+import inspect
+import itertools
 import json
+import textwrap
 import types
 import typing
 from collections.abc import Iterator
@@ -55,6 +59,45 @@ SECTIONS: list[tuple[str, type[Settings]]] = [
     ("`services.<name>`", ServiceSettings),
     ("`values` and `valuesFile` of `operator` and of a cluster", ChartOverrides),
 ]
+
+
+def describe(model: type[BaseModel]) -> None:
+    """Gives the fields of a model, and of those below it, their docstrings as descriptions.
+
+    pydantic does that by itself with `use_attribute_docstrings`, each time the settings are imported: 30 ms of every preview.
+    """
+    docstrings: dict[str, str] = {}
+    for owner in reversed(model.__mro__):
+        if owner is not BaseModel and issubclass(owner, BaseModel):
+            docstrings |= _attribute_docstrings(owner)
+            for name, field in owner.model_fields.items():
+                field.description = docstrings.get(name)
+    for field in model.model_fields.values():
+        for below in _models(field.annotation):
+            describe(below)
+    model.model_rebuild(force=True)
+
+
+def _attribute_docstrings(owner: type) -> dict[str, str]:
+    [definition] = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+    found: dict[str, str] = {}
+    for field, text in itertools.pairwise(typing.cast("ast.ClassDef", definition).body):
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(docstring))):
+                found[name] = inspect.cleandoc(docstring)
+            case _:
+                pass
+    return found
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in typing.get_args(annotation):
+        yield from _models(argument)
+
+
+describe(StackSettings)
 
 
 def settings_reference() -> str:

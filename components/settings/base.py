@@ -19,9 +19,12 @@ _ARCHITECTURES = (*typing.get_args(Architecture), *ARCHITECTURE_ALIASES)
 
 
 class Settings(BaseModel):
-    """Keys are camelCase as in Helm values and Kubernetes objects; unknown ones are refused."""
+    """Keys are camelCase as in Helm values and Kubernetes objects; unknown ones are refused.
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, use_attribute_docstrings=True)
+    Each field is documented by the text below it, which docs/build.py reads.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, defer_build=True)
 
 
 def number_as_text(value: object) -> object:
