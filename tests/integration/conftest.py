@@ -10,6 +10,17 @@ from tests.integration.kubernetes import Kubernetes
 from tests.integration.stack import Stack
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In each file one cluster after the other: starting one takes ten seconds."""
+
+    def operator(item: pytest.Item) -> str:
+        return str(item.callspec.params.get("cluster", "")) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ""
+
+    files = list(dict.fromkeys(item.path for item in items))
+    items.sort(key=lambda item: (files.index(item.path), operator(item)))
+
+
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """A file of tests that is marked with BOTH_OPERATORS gets one for each: CRDs outlive the stacks that brought them."""

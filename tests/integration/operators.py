@@ -2,5 +2,7 @@
 
 import pytest
 
+OLDEST, NEWEST = "1.3.0", "1.6.2"
+
 #: Marks a file whose tests hold on both: `pytestmark = BOTH_OPERATORS`.
-BOTH_OPERATORS = pytest.mark.parametrize("cluster", ["1.3.0", "1.6.2"], indirect=True)
+BOTH_OPERATORS = pytest.mark.parametrize("cluster", [OLDEST, NEWEST], indirect=True)

@@ -61,8 +61,9 @@ class Stack:
         self.configure({})
 
     def configure(self, settings: Mapping[str, Any]) -> None:
-        """The whole config of the stack, without the project's prefix."""
-        config = {"kuberay:chartRepository": self.cluster.charts_url, "kuberay:timeoutSeconds": 90}
+        """The whole config of the stack, without the project's prefix. KubeRay is of the version that the cluster has an operator of."""
+        config: dict[str, Any] = {"kuberay:chartRepository": self.cluster.charts_url, "kuberay:timeoutSeconds": 90}
+        config["kuberay:kuberayVersion"] = self.cluster.kuberay_versions[0]
         config |= {f"kuberay:{key}": value for key, value in settings.items()}
         config["kubernetes:kubeconfig"] = str(self.cluster.kubeconfig)
         salt = yaml.safe_load(self.config_file.read_text()) if self.config_file.exists() else {}

@@ -5,7 +5,10 @@ import json
 import pytest
 
 from tests.integration.kubernetes import Kubernetes
+from tests.integration.operators import BOTH_OPERATORS
 from tests.integration.stack import Run, Stack
+
+pytestmark = BOTH_OPERATORS
 
 FINALIZER = "ray.io/gcs-ft-redis-cleanup-finalizer"
 

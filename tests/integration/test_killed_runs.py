@@ -10,12 +10,19 @@ from typing import Any
 import pytest
 
 from tests.integration.kubernetes import Kubernetes
+from tests.integration.operators import BOTH_OPERATORS, NEWEST, OLDEST
 from tests.integration.stack import Stack
 
-#: When a run is killed, as parts of the time that it takes in whole: 20 moments. The program itself needs the first fifth.
-FIRST_UP = [0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9]
-NEW_PODS = [0.4, 0.55, 0.7, 0.85]
-NEW_OPERATOR = [0.4, 0.55, 0.7, 0.85]
+
+def at(*moments: float) -> pytest.MarkDecorator:
+    """When a run is killed, as parts of the time that it takes in whole: all of them on the oldest operator, each third on the newest."""
+    cases = [(OLDEST, moment) for moment in moments] + [(NEWEST, moment) for moment in moments[1::3]]
+    return pytest.mark.parametrize(("cluster", "moment"), cases, indirect=["cluster"])
+
+
+#: 20 moments. The program itself needs the first fifth.
+IN_FIRST_UP = at(0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9)
+IN_UPDATE = at(0.4, 0.55, 0.7, 0.85)
 
 
 def settings(*, worker_memory: str = "2G", operator_memory: str = "512Mi") -> dict[str, Any]:
@@ -83,7 +90,7 @@ def items(kubernetes: Kubernetes, kind: str, labels: str = "") -> list[dict[str,
     return json.loads(kubernetes.kubectl("get", kind, "-n", "kuberay", "-l", labels, "-o", "json"))["items"]
 
 
-@pytest.mark.parametrize("moment", FIRST_UP)
+@IN_FIRST_UP
 def test_a_first_up_that_was_killed(stack: Stack, converges: Callable[[Any], None], first_up_takes: float, moment: float) -> None:
     assert stack.destroy().ok
     stack.configure(settings())
@@ -91,7 +98,7 @@ def test_a_first_up_that_was_killed(stack: Stack, converges: Callable[[Any], Non
     converges(settings())
 
 
-@pytest.mark.parametrize("moment", NEW_PODS)
+@IN_UPDATE
 def test_a_change_of_pods_that_was_killed(stack: Stack, converges: Callable[[Any], None], new_pods_take: float, moment: float) -> None:
     stack.configure(settings())
     stack.up_or_fail()
@@ -101,7 +108,7 @@ def test_a_change_of_pods_that_was_killed(stack: Stack, converges: Callable[[Any
     converges(wanted)
 
 
-@pytest.mark.parametrize("moment", NEW_OPERATOR)
+@IN_UPDATE
 def test_a_change_of_the_operator_that_was_killed(
     stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], new_operator_takes: float, moment: float
 ) -> None:
@@ -125,6 +132,7 @@ def up(stack: Stack) -> dict[str, Any]:
     return settings()
 
 
+@BOTH_OPERATORS
 @pytest.mark.parametrize("status", ["pending-install", "deployed", "failed"])
 def test_a_cluster_that_helm_has_and_the_state_has_not(
     stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], up: dict[str, Any], status: str
@@ -135,6 +143,7 @@ def test_a_cluster_that_helm_has_and_the_state_has_not(
     assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
 
 
+@BOTH_OPERATORS
 def test_a_cluster_that_was_being_made_from_other_settings(
     stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], up: dict[str, Any]
 ) -> None:
@@ -144,6 +153,7 @@ def test_a_cluster_that_was_being_made_from_other_settings(
     converges(wanted)
 
 
+@BOTH_OPERATORS
 def test_an_upgrade_that_helm_holds_for_unfinished(
     stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], up: dict[str, Any]
 ) -> None:
@@ -157,6 +167,7 @@ def test_an_upgrade_that_helm_holds_for_unfinished(
     converges(wanted)
 
 
+@BOTH_OPERATORS
 def test_an_operator_that_helm_has_and_the_state_has_not(
     stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], up: dict[str, Any]
 ) -> None:
@@ -170,6 +181,7 @@ def test_an_operator_that_helm_has_and_the_state_has_not(
     assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
 
 
+@BOTH_OPERATORS
 def test_a_namespace_that_is_there_and_not_in_the_state(stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None]) -> None:
     assert stack.destroy().ok
     kubernetes.kubectl("create", "namespace", "kuberay")
@@ -178,6 +190,7 @@ def test_a_namespace_that_is_there_and_not_in_the_state(stack: Stack, kubernetes
     converges(settings())
 
 
+@BOTH_OPERATORS
 def test_a_namespace_of_someone_else_is_refused_and_left_as_it_is(stack: Stack, kubernetes: Kubernetes) -> None:
     assert stack.destroy().ok
     kubernetes.kubectl("create", "namespace", "kuberay")
@@ -194,6 +207,7 @@ def test_a_namespace_of_someone_else_is_refused_and_left_as_it_is(stack: Stack, 
         kubernetes.kubectl("delete", "namespace", "kuberay")
 
 
+@BOTH_OPERATORS
 def test_a_release_of_someone_else_is_refused_and_left_as_it_is(stack: Stack, kubernetes: Kubernetes, up: dict[str, Any]) -> None:
     before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
     forget_cluster(stack, kubernetes, "deployed", values={})
@@ -206,6 +220,7 @@ def test_a_release_of_someone_else_is_refused_and_left_as_it_is(stack: Stack, ku
     kubernetes.kubectl("delete", "secret", "sh.helm.release.v1.raycluster.v1", "-n", "kuberay")
 
 
+@BOTH_OPERATORS
 def test_a_complete_cluster_of_a_stack_of_the_same_name_is_refused(stack: Stack, kubernetes: Kubernetes, up: dict[str, Any]) -> None:
     complete = stack.state()
     forget(stack, "raycluster", "raycluster.head.pods", "raycluster.workergroup.pods")

@@ -7,7 +7,10 @@ import pytest
 import yaml
 
 from tests.integration.kubernetes import Kubernetes
+from tests.integration.operators import BOTH_OPERATORS
 from tests.integration.stack import Stack
+
+pytestmark = BOTH_OPERATORS
 
 METRICS = {"architecture": "aarch64", "metrics": {"enabled": True, "labels": {"release": "prometheus"}, "interval": "15s"}}
 LEFT_OUT = "metrics: left out, the cluster knows no PodMonitor (monitoring.coreos.com)"
