@@ -6,6 +6,7 @@ from typing import Any
 
 from components.charts import feature_gates, in_this_version, unknown_keys
 from components.images import split_reference
+from components.memory import memory_problems
 from components.own_clusters import own_cluster_settings
 from components.pod_security import is_restricted
 from components.quantities import parse_quantity
@@ -47,7 +48,7 @@ def cross_checks(settings: StackSettings) -> list[Problem]:
     """Every problem that lies between settings."""
     problems = [*_stack_checks(settings), *_protection_checks(settings)]
     # What pods need can only be told of settings that are right.
-    return problems or [Problem(*problem) for problem in quota_problems(settings)]
+    return problems or [Problem(*problem) for problem in (*memory_problems(settings), *quota_problems(settings))]
 
 
 def _stack_checks(settings: StackSettings) -> Iterator[Problem]:

@@ -38,7 +38,7 @@ def ray_cluster_spec(values: Values) -> Values:
         gcsFaultToleranceOptions=_gcs_fault_tolerance(values.get("gcsFaultTolerance") or {}),
     ) | {
         "headGroupSpec": _written(headService=head.get("headService"), serviceType=values["service"].get("type"))
-        | {"rayStartParams": _ray_start_params(head), "template": _pod_template(values, head, "ray-head")},
+        | {"rayStartParams": ray_start_params(head), "template": _pod_template(values, head, "ray-head")},
         "workerGroupSpecs": groups,
     }
 
@@ -50,7 +50,7 @@ def _worker_group(values: Values, name: str, group: Values) -> Values:
         "minReplicas": group.get("minReplicas") or 0,
         "maxReplicas": group.get("maxReplicas") or 2_147_483_647,
         "numOfHosts": group.get("numOfHosts") or 1,
-        "rayStartParams": _ray_start_params(group),
+        "rayStartParams": ray_start_params(group),
         "template": _pod_template(values, group, "ray-worker"),
     }
 
@@ -76,7 +76,7 @@ def _resources(resources: Mapping[str, Any]) -> Values:
     return _written(**{kind: amount if kind in ("limits", "requests") else resources[kind] for kind, amount in amounts.items()})
 
 
-def _ray_start_params(group: Values) -> dict[str, str]:
+def ray_start_params(group: Values) -> dict[str, str]:
     # The CRD has a map of strings; KubeRay 1.3 demands it, even empty. `initArgs` is the chart's old name of it.
     both = {**(group.get("rayStartParams") or {}), **(group.get("initArgs") or {})}
     return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in both.items()}

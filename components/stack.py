@@ -10,6 +10,7 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import get_monitor
 
 from components.config import PROJECT, SettingsError, load_settings
+from components.memory import memory_advice
 from components.protection import open_things
 from components.settings.stack import StackSettings
 
@@ -30,7 +31,7 @@ def secret_spec(key: str) -> list[str] | None:
 def stack_settings() -> StackSettings:
     """The stack's settings; anything wrong with them ends the program before it registers a resource, one line a problem.
 
-    What they leave open is said, one line each.
+    What they leave open is said, one line each, and warned of sizes with which Ray fails.
     """
     if not isinstance(get_monitor(), MockMonitor):
         # When a resource fails, the engine interrupts the program; Python's traceback would bury the cause that was just printed.
@@ -41,4 +42,6 @@ def stack_settings() -> StackSettings:
         raise pulumi.RunError(str(error)) from None
     for line in open_things(settings):
         pulumi.log.info(f"open: {line}")
+    for line in memory_advice(settings):
+        pulumi.log.warn(line)
     return settings
