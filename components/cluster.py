@@ -15,7 +15,7 @@ from components.settings.stack import StackSettings
 from components.stack import is_encrypted, secret_spec
 from components.token_auth import auth_options, token_command
 from components.values import ClusterPlan, PodGroup, Values, plan_cluster
-from components.waits import HEAD_GROUP, GroupWait, Report
+from components.waits import HEAD_GROUP, Report, group_wait
 
 
 class RayCluster(pulumi.ComponentResource):
@@ -97,19 +97,7 @@ class RayCluster(pulumi.ComponentResource):
 
     def _pods(self, group: PodGroup) -> Ready:
         """The pods of one group: ready when this resource is made, replaced when it is replaced."""
-        recreate = self._cluster.upgrade_strategy == "Recreate"
-        wait = GroupWait(
-            namespace=self._settings.namespace,
-            release=self._plan.release,
-            cluster=self._plan.name,
-            group=HEAD_GROUP if group.is_head else group.name,
-            at_least=group.at_least,
-            at_most=None if self._cluster.autoscaling and not group.is_head else group.at_most,
-            fingerprint=group.fingerprint,
-            replace_old=recreate,
-            all_groups=frozenset([HEAD_GROUP, *(g.name for g in self._plan.groups[1:])]) if group.is_head else None,
-            timeout=self._settings.timeout_seconds,
-        )
+        wait = group_wait(self._settings, self._plan, group)
 
         async def until_ready(report: Report) -> None:
             from components.readiness import wait_for_group
@@ -127,7 +115,7 @@ class RayCluster(pulumi.ComponentResource):
             until_ready,
             self.release,
             self,
-            replacement_trigger=group.fingerprint if recreate else None,
+            replacement_trigger=group.fingerprint if wait.replace_old else None,
         )
 
     def _warn_of_old_pods(self) -> None:

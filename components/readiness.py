@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from httpx2 import HTTPStatusError
 from lightkube import ApiError, AsyncClient
@@ -70,6 +71,23 @@ def old_pods(namespace: str, cluster: str, wanted: Mapping[str, str]) -> dict[st
     return old
 
 
+@dataclass(frozen=True)
+class GroupState:
+    """The pods of one group, as they are."""
+
+    text: str
+    """``1 of 2 pods ready``"""
+    up: bool
+    """They are what the stack asked for."""
+    old: int
+    """How many run another template, whether they are to be replaced or not."""
+    unwanted: tuple[Object, ...]
+    """Pods that KubeRay leaves alone but that are no longer what the stack asks for."""
+    trouble: Trouble | None
+    cause: str
+    """Why they are not up; empty where they are."""
+
+
 async def wait_for_group(wait: GroupWait, report: Report) -> None:
     """Ends when the group's pods are ready and none runs an old spec.
 
@@ -81,34 +99,48 @@ async def wait_for_group(wait: GroupWait, report: Report) -> None:
     await listed(view, wait.timeout)
     uid = await _uid(view.client, wait)
     if uid is None:
-        anew = f"pulumi up --replace '**Release::{wait.release}'"
-        raise NotReadyError(f"{wait.cluster}: there is no such RayCluster, though its Helm release is there; `{anew}` makes it anew")
+        raise NotReadyError(f"{wait.cluster}: {no_ray_cluster(wait)}")
     diagnoser = Diagnoser(view.client, wait.namespace)
     deleted: set[str] = set()
     said = ""
     while True:
-        pods = [pod for pod in view.pods(wait.cluster) if not is_going(pod) and _belongs_to(pod, uid)]
-        group = [pod for pod in pods if _group(pod) == wait.group]
-        unwanted = _unwanted(wait, pods, group)
-        for pod in unwanted:
+        state = await look_at_group(view, wait, uid, diagnoser)
+        for pod in state.unwanted:
             await _delete(view.client, pod, wait.namespace, deleted)
-        # What is wrong with a pod that is being replaced does not matter any more.
-        alive = [pod for pod in group if not is_over(pod) and pod not in unwanted]
-        ready = [pod for pod in alive if is_ready(pod)]
-        if not unwanted and len(alive) == len(ready) and wait.satisfied_by(len(alive)):
+        if state.up:
             return
-        state = f"{len(ready)} of {wait.wanted} pods ready" + (f", {len(unwanted)} with the old spec to go" if unwanted else "")
-        trouble = await _trouble(view, wait, pods, alive, diagnoser)
-        if trouble is not None and trouble.certain:
-            raise NotReadyError(f"{wait.cluster}: {trouble.line}")
+        if state.trouble is not None and state.trouble.certain:
+            raise NotReadyError(f"{wait.cluster}: {state.trouble.line}")
         if time.monotonic() > deadline:
-            cause = trouble.line if trouble else view.unreachable or _nothing_known(view, wait)
-            raise NotReadyError(f"{wait.cluster}, {wait.group}: only {state} after {wait.timeout:.0f} s (timeoutSeconds): {cause}")
-        progress = state + (f": {trouble.text}" if trouble else "")
+            late = f"only {state.text} after {wait.timeout:.0f} s (timeoutSeconds)"
+            raise NotReadyError(f"{wait.cluster}, {wait.group}: {late}: {state.cause}")
+        progress = state.text + (f": {state.trouble.text}" if state.trouble else "")
         if progress != said:
             report(progress)
             said = progress
         await view.change(wait.cluster, min(_LOOK_AGAIN, deadline - time.monotonic() + 0.01))
+
+
+def no_ray_cluster(wait: GroupWait) -> str:
+    """What to say where the RayCluster of a release is gone: Helm never looks for what is missing of one."""
+    anew = f"pulumi up --replace '**Release::{wait.release}'"
+    return f"there is no such RayCluster, though its Helm release is there; `{anew}` makes it anew"
+
+
+async def look_at_group(view: NamespaceView, wait: GroupWait, uid: str, diagnoser: "Diagnoser") -> GroupState:
+    """How the pods of a group are now, and what keeps them from being up. ``uid`` is of the RayCluster."""
+    pods = [pod for pod in view.pods(wait.cluster) if not is_going(pod) and _belongs_to(pod, uid)]
+    group = [pod for pod in pods if _group(pod) == wait.group]
+    unwanted = _unwanted(wait, pods, group)
+    # What is wrong with a pod that is being replaced does not matter any more.
+    alive = [pod for pod in group if not is_over(pod) and pod not in unwanted]
+    ready = [pod for pod in alive if is_ready(pod)]
+    up = not unwanted and len(alive) == len(ready) and wait.satisfied_by(len(alive))
+    trouble = None if up else await _trouble(view, wait, pods, alive, diagnoser)
+    cause = "" if up else trouble.line if trouble else view.unreachable or _nothing_known(view, wait)
+    text = f"{len(ready)} of {wait.wanted} pods ready" + (f", {len(unwanted)} with the old spec to go" if unwanted else "")
+    old = sum(_fingerprint(pod) != wait.fingerprint for pod in group)
+    return GroupState(text, up, old, tuple(unwanted), trouble, cause)
 
 
 async def _uid(client: AsyncClient, wait: GroupWait) -> str | None:
@@ -178,15 +210,17 @@ def _nothing_known(view: NamespaceView, wait: GroupWait) -> str:
 class Diagnoser:
     """Looks at pods, and further where their status alone does not say enough: logs, nodes, autoscalers."""
 
-    def __init__(self, client: AsyncClient, namespace: str) -> None:
+    def __init__(self, client: AsyncClient, namespace: str, scheduling_grace: float = _SCHEDULING_GRACE) -> None:
         self._client = client
         self._namespace = namespace
+        self._scheduling_grace = scheduling_grace
         self._since: dict[str, float] = {}
         self._logs: dict[tuple[str, int], list[str]] = {}
 
     def lasts(self, key: str, seconds: float) -> bool:
         """Whether something has been so for this long."""
-        return time.monotonic() - self._since.setdefault(key, time.monotonic()) >= seconds
+        now = time.monotonic()
+        return now - self._since.setdefault(key, now) >= seconds
 
     async def look_at(self, pod: Object, *, room_may_come: bool) -> Trouble | None:
         trouble = pod_trouble(pod)
@@ -194,7 +228,7 @@ class Diagnoser:
             return None
         if trouble.crashed_container is not None:
             return with_logs(trouble, pod, await self._last_lines(pod, trouble.crashed_container))
-        if trouble.unschedulable and not room_may_come and self.lasts(trouble.pod, _SCHEDULING_GRACE):
+        if trouble.unschedulable and not room_may_come and self.lasts(trouble.pod, self._scheduling_grace):
             never = await self._never_scheduled(pod)
             if never:
                 return Trouble(trouble.pod, f"{trouble.text} ({never})", certain=True)
@@ -219,9 +253,10 @@ class Diagnoser:
             never = no_node_will_do(pod, [node.to_dict() async for node in self._client.list(Node)])
         except ApiError:
             return None
-        return None if never is None or await self._nodes_may_come() else never
+        return None if never is None or await self.nodes_may_come() else never
 
-    async def _nodes_may_come(self) -> bool:
+    async def nodes_may_come(self) -> bool:
+        """Whether a node autoscaler is seen, or could not be looked for."""
         for autoscaler in (self._cluster_autoscaler, self._karpenter):
             try:
                 await autoscaler()
@@ -243,6 +278,21 @@ class Diagnoser:
 # --- The operator -------------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class DeploymentState:
+    """A Deployment, as it is."""
+
+    up: bool
+    """Every pod of its newest template is available."""
+    trouble: Trouble | None
+    cause: str
+    """Why it is not up."""
+    wanted: int
+    """How many pods it is to have."""
+    images: tuple[str, ...]
+    """Of its containers."""
+
+
 async def wait_for_deployment(wait: DeploymentWait, report: Report) -> None:
     """Ends when every pod of the Deployment's newest template is available.
 
@@ -255,21 +305,14 @@ async def wait_for_deployment(wait: DeploymentWait, report: Report) -> None:
         diagnoser = Diagnoser(client, wait.namespace)
         said, pause = "", 0.1
         while True:
-            deployment = (await client.get(Deployment, wait.name, namespace=wait.namespace)).to_dict()
-            if _rolled_out(deployment):
+            state = await look_at_deployment(client, wait, diagnoser)
+            if state.up:
                 return
-            labels = deployment["spec"]["selector"]["matchLabels"]
-            pods = [pod.to_dict() async for pod in client.list(Pod, namespace=wait.namespace, labels=labels)]
-            going = any(is_going(pod) for pod in pods)
-            alive = [pod for pod in pods if not is_going(pod) and not is_ready(pod)]
-            troubles = [t for pod in alive if (t := await diagnoser.look_at(pod, room_may_come=going))]
-            trouble = min(troubles, key=lambda t: not t.certain, default=None)
-            if trouble is not None and trouble.certain:
-                raise NotReadyError(f"{wait.name}: {trouble.line}")
+            if state.trouble is not None and state.trouble.certain:
+                raise NotReadyError(f"{wait.name}: {state.trouble.line}")
             if time.monotonic() > deadline:
-                cause = trouble.line if trouble else _replica_failure(deployment) or "its pods are still starting"
-                raise NotReadyError(f"{wait.name}: not available after {wait.timeout:.0f} s (timeoutSeconds): {cause}")
-            progress = trouble.line if trouble else "its pods are starting"
+                raise NotReadyError(f"{wait.name}: not available after {wait.timeout:.0f} s (timeoutSeconds): {state.cause}")
+            progress = state.trouble.line if state.trouble else "its pods are starting"
             if progress != said:
                 report(progress)
                 said = progress
@@ -277,6 +320,27 @@ async def wait_for_deployment(wait: DeploymentWait, report: Report) -> None:
             pause = min(pause * 1.5, _LOOK_AGAIN)
     finally:
         await client.close()
+
+
+async def look_at_deployment(client: AsyncClient, wait: DeploymentWait, diagnoser: Diagnoser) -> DeploymentState:
+    """How a Deployment is now, and what keeps it from being up.
+
+    Raises:
+        ApiError: with code 404, there is none.
+    """
+    deployment = (await client.get(Deployment, wait.name, namespace=wait.namespace)).to_dict()
+    wanted = int(deployment["spec"].get("replicas", 1))
+    images = tuple(str(container.get("image")) for container in deployment["spec"]["template"]["spec"]["containers"])
+    if _rolled_out(deployment):
+        return DeploymentState(True, None, "", wanted, images)
+    labels = deployment["spec"]["selector"]["matchLabels"]
+    pods = [pod.to_dict() async for pod in client.list(Pod, namespace=wait.namespace, labels=labels)]
+    going = any(is_going(pod) for pod in pods)
+    alive = [pod for pod in pods if not is_going(pod) and not is_ready(pod)]
+    troubles = [t for pod in alive if (t := await diagnoser.look_at(pod, room_may_come=going))]
+    trouble = min(troubles, key=lambda t: not t.certain, default=None)
+    cause = trouble.line if trouble else _replica_failure(deployment) or "its pods are still starting"
+    return DeploymentState(False, trouble, cause, wanted, images)
 
 
 def _rolled_out(deployment: Object) -> bool:

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from components.settings.stack import StackSettings
+from components.values import ClusterPlan, PodGroup
+
 #: KubeRay's labels on Ray pods.
 CLUSTER_LABEL = "ray.io/cluster"
 GROUP_LABEL = "ray.io/group"
@@ -49,6 +52,23 @@ class GroupWait:
 
     def satisfied_by(self, pods: int) -> bool:
         return self.at_least <= pods and (self.at_most is None or pods <= self.at_most)
+
+
+def group_wait(settings: StackSettings, plan: ClusterPlan, group: PodGroup) -> GroupWait:
+    """The pods of a group of one of the stack's own clusters, as its settings ask for them."""
+    cluster = settings.clusters[plan.release]
+    return GroupWait(
+        namespace=settings.namespace,
+        release=plan.release,
+        cluster=plan.name,
+        group=HEAD_GROUP if group.is_head else group.name,
+        at_least=group.at_least,
+        at_most=None if cluster.autoscaling and not group.is_head else group.at_most,
+        fingerprint=group.fingerprint,
+        replace_old=cluster.upgrade_strategy == "Recreate",
+        all_groups=frozenset([HEAD_GROUP, *(g.name for g in plan.groups[1:])]) if group.is_head else None,
+        timeout=settings.timeout_seconds,
+    )
 
 
 @dataclass(frozen=True)

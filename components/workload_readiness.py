@@ -58,16 +58,13 @@ async def _wait(wait: WorkloadWait, kind: type[Any], judge: Callable[[Object], V
     diagnoser = Diagnoser(view.client, wait.namespace)
     said = ""
     while True:
-        thing = await _get(view.client, kind, wait)
-        verdict = judge(thing) if thing is not None else Verdict(f"there is no such Ray{what.capitalize()}")
+        thing, verdict, trouble = await look_at_workload(view, kind, judge, wait, diagnoser)
         # A status from before the last change says nothing, neither good nor bad.
         about_this = thing is not None and (not settled or (operator_has_seen(thing) and diagnoser.lasts("seen", settled)))
         if about_this and verdict.good:
             return verdict
         if about_this and verdict.failed and diagnoser.lasts(verdict.text, verdict.grace):
-            lines = await _last_lines(view.client, wait) if kind is RayJobResource else []
-            raise NotReadyError(f"{what} {wait.name} failed: {with_last_lines(verdict.text, lines)}")
-        trouble = await _trouble(view, wait, verdict, diagnoser, submitter=kind is RayJobResource)
+            raise NotReadyError(f"{what} {wait.name} failed: {await why_it_failed(view.client, kind, wait, verdict)}")
         # Until the operator has come to the new spec, these may be the pods of a cluster that it is about to take away.
         if about_this and trouble is not None and trouble.certain:
             raise NotReadyError(f"{what} {wait.name}: {trouble.line}")
@@ -78,6 +75,23 @@ async def _wait(wait: WorkloadWait, kind: type[Any], judge: Callable[[Object], V
             report(progress)
             said = progress
         await asyncio.sleep(_LOOK_AGAIN)
+
+
+async def look_at_workload(
+    view: NamespaceView, kind: type[Any], judge: Callable[[Object], Verdict], wait: WorkloadWait, diagnoser: Diagnoser
+) -> tuple[Object | None, Verdict, Trouble | None]:
+    """A RayJob or RayService if there is one, what it says of itself, and what keeps the pods that it still waits for from being ready."""
+    thing = await _get(view.client, kind, wait)
+    verdict = judge(thing) if thing is not None else Verdict(f"there is no such {kind.__name__}")
+    trouble = None
+    if not verdict.good and not verdict.failed:
+        trouble = await _trouble(view, wait, verdict, diagnoser, submitter=kind is RayJobResource)
+    return thing, verdict, trouble
+
+
+async def why_it_failed(client: AsyncClient, kind: type[Any], wait: WorkloadWait, verdict: Verdict) -> str:
+    """A failed verdict's text, with what a job's log adds to it."""
+    return with_last_lines(verdict.text, await _last_lines(client, wait) if kind is RayJobResource else [])
 
 
 async def _get(client: AsyncClient, kind: type[Any], wait: WorkloadWait) -> Object | None:

@@ -8,30 +8,20 @@ KubeRay's custom resource definitions stay: deleting them would delete the Ray c
 """
 
 import argparse
-import json
-import subprocess
 import sys
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
 
 from lightkube import ApiError
 
-from components.connection import kube_config
 from components.leftovers import Object, is_custom
-from destroy.cluster import Cluster, of_stack, until
-from destroy.stack import Made, StackState, read_state
-
-PROGRAM = Path(__file__).parent.parent
+from stacks.cli import Pulumi, StackError
+from stacks.cluster import Cluster, of_stack, until
+from stacks.state import Made, StackState, project_of, read_state
 
 #: A restarting operator is given this long, in seconds, before it counts as dead.
 _OPERATOR_SECONDS = 20
 #: How long Ray's pods and finalizers may take, in seconds.
 _GONE_SECONDS = 300
-
-
-class DestroyError(Exception):
-    """Why the stack cannot be destroyed, in one line."""
 
 
 def main() -> None:
@@ -43,46 +33,10 @@ def main() -> None:
     given = parser.parse_args()
     try:
         Destruction(Pulumi(given.stack, given.config_file)).run(ask=not given.yes)
-    except DestroyError as error:
+    except StackError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("\nstopped; the same command goes on from here")
-
-
-class Pulumi:
-    """The CLI, for one stack."""
-
-    def __init__(self, stack: str, config_file: str | None) -> None:
-        self.stack = stack
-        self._config_file = ["--config-file", config_file] if config_file else []
-
-    def ask(self, *arguments: str) -> Any:
-        return json.loads(self._run(*arguments))
-
-    def change(self, command: str, *arguments: str) -> None:
-        """Runs `destroy` or `refresh`."""
-        self._run(command, "--yes", "--skip-preview", *self._config_file, *arguments)
-
-    def config(self) -> dict[str, str]:
-        shown: Mapping[str, Any] = self.ask("config", "--json", "--show-secrets", *self._config_file)
-        return {key: entry["value"] for key, entry in shown.items() if "value" in entry}
-
-    def forget(self, made: Made) -> None:
-        """Takes something out of the state, and leaves it in the cluster."""
-        self._run("state", "delete", made.urn, "--yes", "--force")
-
-    def _run(self, *arguments: str) -> str:
-        command = ["pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color", "never"]
-        try:
-            done = subprocess.run(command, cwd=PROGRAM, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            raise DestroyError("there is no `pulumi` on the PATH") from None
-        if done.returncode == 0:
-            return done.stdout
-        if "currently locked" in done.stderr + done.stdout:
-            frees = f"`pulumi cancel --stack {self.stack}` frees it"
-            raise DestroyError(f"stack {self.stack} is locked by a run that goes on, or that was killed: then {frees}")
-        raise DestroyError(f"pulumi {' '.join(arguments[:2])} failed:\n{done.stdout}{done.stderr}".rstrip())
 
 
 class Destruction:
@@ -100,24 +54,23 @@ class Destruction:
             return
         say(f"stack {self._pulumi.stack}: {state.size} resources, namespace {', '.join(sorted(state.namespaces)) or '–'}")
         if ask and input("Destroy it? Type the stack's name: ") != self._pulumi.stack:
-            raise DestroyError("not destroyed")
+            raise StackError("not destroyed")
         # The program knows its stack without the organization that it may be given with here.
-        self._mark = f"{_project(exported)}/{self._pulumi.stack.rpartition('/')[2]}"
+        self._mark = f"{project_of(exported)}/{self._pulumi.stack.rpartition('/')[2]}"
         try:
             self._destroy(state, self._connect(state))
         except ApiError as error:
-            raise DestroyError(f"the Kubernetes API server refuses: {error.status.message}") from None
+            raise StackError(f"the Kubernetes API server refuses: {error.status.message}") from None
 
     def _connect(self, state: StackState) -> Cluster:
-        config = self._pulumi.config()
-        cluster = Cluster(kube_config(config.get("kubernetes:kubeconfig"), config.get("kubernetes:context")))
+        cluster = Cluster(self._pulumi.config().connection())
         try:
             for namespace in state.namespaces:
                 cluster.has_namespace(namespace)
         except ApiError:
             raise
         except Exception as error:
-            raise DestroyError(
+            raise StackError(
                 f"the cluster does not answer ({error}); if it is gone for good: "
                 f"PULUMI_K8S_DELETE_UNREACHABLE=true pulumi destroy --refresh --stack {self._pulumi.stack}"
             ) from None
@@ -212,11 +165,6 @@ class Destruction:
 
 def say(line: str) -> None:
     print(line, flush=True)
-
-
-def _project(deployment: Mapping[str, Any]) -> str:
-    resources = [*(deployment.get("resources") or []), *(operation["resource"] for operation in deployment.get("pending_operations") or [])]
-    return str(resources[0]["urn"]).split("::")[1]
 
 
 def _name(thing: Object) -> str:

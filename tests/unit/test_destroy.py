@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from destroy.cluster import is_put_there, of_stack
-from destroy.stack import read_state
+from stacks.cluster import is_put_there, of_stack
+from stacks.state import read_state
 
 PREFIX = "urn:pulumi:dev::kuberay::kuberay:components:Operator$"
 

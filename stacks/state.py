@@ -79,6 +79,12 @@ def read_state(deployment: Mapping[str, Any]) -> StackState:
     )
 
 
+def project_of(deployment: Mapping[str, Any]) -> str:
+    """The project of a stack that has resources, or was making some."""
+    resources = [*(deployment.get("resources") or []), *(operation["resource"] for operation in deployment.get("pending_operations") or [])]
+    return str(resources[0]["urn"]).split("::")[1]
+
+
 def _read(resource: Mapping[str, Any]) -> Made:
     inputs: dict[str, Any] = resource.get("inputs") or {}
     names: dict[str, list[str]] = (resource.get("outputs") or {}).get("resourceNames") or {}

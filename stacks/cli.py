@@ -1,0 +1,69 @@
+"""The Pulumi CLI, for one stack."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightkube.config.kubeconfig import SingleConfig
+
+from components.connection import kube_config
+from stacks.state import Made
+
+PROGRAM = Path(__file__).parent.parent
+
+
+class StackError(Exception):
+    """Why a command cannot do its work, in one line."""
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """What `Pulumi.<stack>.yaml` says, and Pulumi.yaml for every stack."""
+
+    values: Mapping[str, str]
+    """By whole key, ``kuberay:clusters``: texts as they are, maps and lists as JSON."""
+    secret_keys: frozenset[str]
+
+    def connection(self) -> SingleConfig | None:
+        """The cluster that the stack's provider uses."""
+        return kube_config(self.values.get("kubernetes:kubeconfig"), self.values.get("kubernetes:context"))
+
+
+class Pulumi:
+    """The CLI, for one stack."""
+
+    def __init__(self, stack: str, config_file: str | None) -> None:
+        self.stack = stack
+        self._config_file = ["--config-file", config_file] if config_file else []
+
+    def ask(self, *arguments: str) -> Any:
+        return json.loads(self._run(*arguments))
+
+    def change(self, command: str, *arguments: str) -> None:
+        """Runs `destroy` or `refresh`."""
+        self._run(command, "--yes", "--skip-preview", *self._config_file, *arguments)
+
+    def config(self) -> "StackConfig":
+        shown: Mapping[str, Any] = self.ask("config", "--json", "--show-secrets", *self._config_file)
+        values = {key: str(entry["value"]) for key, entry in shown.items() if "value" in entry}
+        return StackConfig(values, frozenset(key for key, entry in shown.items() if entry.get("secret")))
+
+    def forget(self, made: Made) -> None:
+        """Takes something out of the state, and leaves it in the cluster."""
+        self._run("state", "delete", made.urn, "--yes", "--force")
+
+    def _run(self, *arguments: str) -> str:
+        command = ["pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color", "never"]
+        try:
+            done = subprocess.run(command, cwd=PROGRAM, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            raise StackError("there is no `pulumi` on the PATH") from None
+        if done.returncode == 0:
+            return done.stdout
+        if "currently locked" in done.stderr + done.stdout:
+            frees = f"`pulumi cancel --stack {self.stack}` frees it"
+            raise StackError(f"stack {self.stack} is locked by a run that goes on, or that was killed: then {frees}")
+        raise StackError(f"pulumi {' '.join(arguments[:2])} failed:\n{done.stdout}{done.stderr}".rstrip())
