@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up status down destroy test lint types unit integration conformance bench docs clean
+.PHONY: help up status down destroy doctor test lint types unit integration conformance bench docs clean
 
 STACK ?= dev
 PYTHON ?= python3
@@ -23,6 +23,9 @@ down: $(VENV)/ready ## Destroy it and stop everything
 
 destroy: $(VENV)/ready ## Take a stack of your own cluster away, whatever condition it is in: STACK=…
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m destroy --stack $(STACK) $(ARGS)
+
+doctor: $(VENV)/ready ## What is wrong with a stack of your own cluster, and what to do: STACK=…
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m doctor --stack $(STACK) $(ARGS)
 
 test: lint types unit integration ## All checks and tests
 

@@ -29,7 +29,7 @@ CustomResourceDefinition = create_global_resource("apiextensions.k8s.io", "v1", 
 #: On each CRD that was brought to a version here.
 VERSION_ANNOTATION = "kuberay.pulumi/version"
 
-_NAMES = ("rayclusters.ray.io", "rayjobs.ray.io", "rayservices.ray.io", "raycronjobs.ray.io")
+NAMES = ("rayclusters.ray.io", "rayjobs.ray.io", "rayservices.ray.io", "raycronjobs.ray.io")
 #: A CRD is a megabyte, and the API server takes a second or more for each.
 _TIMEOUT = 60.0
 _PREVIEW_TIMEOUT = 3.0
@@ -68,7 +68,7 @@ async def bring_to_version(
     client = connect("default", timeout=timeout)
     try:
         try:
-            present = {name: crd for name in _NAMES if (crd := await _get(client, name))}
+            present = {name: crd for name in NAMES if (crd := await _get(client, name))}
         except ApiError as error:
             if error.status.code != 403:
                 raise

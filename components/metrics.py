@@ -9,6 +9,9 @@ from components.namespace import Namespace
 from components.settings.stack import StackSettings
 
 
+NO_POD_MONITORS = "left out, the cluster knows no PodMonitor (monitoring.coreos.com); install the Prometheus operator"
+
+
 class Metrics(pulumi.ComponentResource):
     """PodMonitors of the Prometheus operator, for the Ray pods of the namespace and for KubeRay's operator (``metrics.enabled``)."""
 
@@ -56,7 +59,7 @@ def _pod_monitors_are_known(namespace: str) -> bool:
     except HTTPStatusError as error:
         # An account that may not list them may still make them.
         if error.response.status_code == 404:
-            pulumi.log.warn("metrics: left out, the cluster knows no PodMonitor (monitoring.coreos.com); install the Prometheus operator")
+            pulumi.log.warn(f"metrics: {NO_POD_MONITORS}")
             return False
     except Exception as error:
         pulumi.log.warn(f"metrics: planned as if the cluster knew PodMonitors; it cannot be asked: {error}")

@@ -16,7 +16,7 @@ from lightkube import ApiError
 from components.leftovers import Object, is_custom
 from stacks.cli import Pulumi, StackError
 from stacks.cluster import Cluster, of_stack, until
-from stacks.state import Made, StackState, project_of, read_state
+from stacks.state import OPERATOR, Made, StackState, project_of, read_state
 
 #: A restarting operator is given this long, in seconds, before it counts as dead.
 _OPERATOR_SECONDS = 20
@@ -109,7 +109,7 @@ class Destruction:
         held = [thing for thing in ours if thing["metadata"].get("finalizers")]
         if not held:
             return
-        own_operator = any(made.is_release and made.name == "kuberay-operator" for made in state.made)
+        own_operator = any(made.is_release and made.name == OPERATOR for made in state.made)
         where = namespace if own_operator else None
         if until(lambda: cluster.operator_runs(where), _OPERATOR_SECONDS):
             return

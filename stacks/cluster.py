@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from httpx2 import Timeout
 from lightkube import ApiError, Client
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedResource, create_api_info
@@ -32,7 +33,8 @@ class Cluster:
     """Asks and deletes as the stack's own provider would."""
 
     def __init__(self, config: SingleConfig | None) -> None:
-        self._client = Client(config=config)
+        # A CRD is a megabyte, and an API server may take seconds for it.
+        self._client = Client(config=config, timeout=Timeout(20))
 
     def has_namespace(self, name: str) -> bool:
         """Also says whether the cluster answers at all."""
@@ -83,11 +85,14 @@ class Cluster:
         kind = _kind(thing["apiVersion"], thing["kind"], namespaced=bool(namespace))
         return self._get(kind, thing["metadata"]["name"], namespace)
 
+    def list(self, api_version: str, kind: str, namespace: str | None = None) -> list[Object]:
+        return list(self._list(_kind(api_version, kind, namespaced=namespace is not None), namespace))
+
     def _get(self, kind: Any, name: str, namespace: str | None = None) -> Object | None:
         found = _unless_gone(lambda: self._client.get(kind, name, namespace=namespace))
         return found.to_dict() if found else None
 
-    def _list(self, kind: Any, namespace: str) -> Iterator[Object]:
+    def _list(self, kind: Any, namespace: str | None) -> Iterator[Object]:
         about = kind._api_info.resource
         for found in _unless_gone(lambda: list(self._client.list(kind, namespace=namespace))) or []:
             # Items of a list do not say of which kind they are.

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
+#: The operator's release, and its Deployment (components/operator.py).
+OPERATOR = "kuberay-operator"
 
 
 @dataclass(frozen=True)

@@ -107,8 +107,20 @@ class Stack:
 
     def make_destroy(self) -> Run:
         """What `make destroy` runs."""
-        command = [sys.executable, "-m", "destroy", "--stack", self.name, "--config-file", str(self.config_file), "--yes"]
-        return self._run(command, ROOT, check=False)
+        return self._command("destroy", "--yes")
+
+    def make_doctor(self) -> Run:
+        """What `make doctor` runs."""
+        return self._command("doctor")
+
+    def _command(self, command: str, *arguments: str) -> Run:
+        line = [sys.executable, "-m", command, "--stack", self.name, "--config-file", str(self.config_file), *arguments]
+        return self._run(line, ROOT, check=False)
+
+    def pulumi(self, command: str, *arguments: str) -> Run:
+        """A command that changes things, as the doctor names it."""
+        agreed = [] if command == "cancel" else ["--skip-preview"]
+        return self._pulumi(command, "--yes", *agreed, *arguments, check=False)
 
     def refresh(self) -> Run:
         return self._pulumi("refresh", "--yes", "--skip-preview", check=False)

@@ -1,0 +1,44 @@
+"""Looks at a stack and its cluster, and says what is wrong and what to do: `python -m doctor --stack dev`.
+
+Each line begins with a mark:
+  ok       as it should be
+  warning  works, and will not always
+  wrong    does not work, or is not what the settings ask for
+  unknown  cannot be told: the cluster does not answer, or you may not read it
+It changes nothing. Its exit code is 0 where nothing is wrong, and 1 where something is.
+"""
+
+import argparse
+import asyncio
+import sys
+
+from doctor.examination import Examination
+from doctor.finding import Finding, conclusion
+from stacks.cli import Pulumi
+
+
+def main() -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="python -m doctor", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stack", required=True, help="which stack")
+    parser.add_argument("--config-file", help="its config, where that is not Pulumi.<stack>.yaml")
+    given = parser.parse_args()
+    try:
+        findings = asyncio.run(_told(Examination(Pulumi(given.stack, given.config_file))))
+    except KeyboardInterrupt:
+        sys.exit("\nstopped")
+    text, code = conclusion(findings)
+    print(f"\n{text}")
+    sys.exit(code)
+
+
+async def _told(examination: Examination) -> list[Finding]:
+    findings: list[Finding] = []
+    async for finding in examination.findings():
+        print(finding, flush=True)
+        findings.append(finding)
+    return findings
+
+
+if __name__ == "__main__":
+    main()
