@@ -107,16 +107,21 @@ class Examination:
         diagnoser = Diagnoser(client, namespace, scheduling_grace=0)
         more_may_come = await diagnoser.nodes_may_come()
         try:
+            gone = False
             for what, check in (
-                ("namespace", lambda: self._namespace(namespace)),
                 ("nodes", lambda: judge.nodes(self._cluster.list("v1", "Node"), self._settings, more_may_come=more_may_come)),
                 ("CRDs", self._crds),
-                ("Helm releases", lambda: self._releases(namespace)),
+                ("namespace", lambda: self._namespace(namespace)),
                 ("objects that are being deleted", lambda: self._held(namespace)),
+                ("Helm releases", lambda: self._releases(namespace)),
                 ("quota", lambda: judge.quotas(self._cluster.list("v1", "ResourceQuota", namespace))),
             ):
+                # Of a namespace that is gone, or goes, only what holds it is of interest.
+                if gone and what != "objects that are being deleted":
+                    return
                 for found in _as_far_as_known(what, check):
                     yield found
+                    gone = gone or (what == "namespace" and found.mark == "wrong")
             if self._settings is None:
                 yield Finding("unknown", "operator, pods", "what they should be cannot be told before the settings are repaired")
                 return

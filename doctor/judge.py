@@ -15,7 +15,7 @@ from components.settings.stack import StackSettings
 from components.values import group_architecture
 from doctor.finding import Finding
 
-_GO_ON = "`pulumi cancel`, then `pulumi up` goes on from there"
+_GO_ON = "if it was killed, `pulumi cancel`, then `pulumi up` goes on from there"
 
 #: What to do about a pod's trouble, by how its line begins (components/diagnosis.py).
 _REMEDIES = {
@@ -45,7 +45,7 @@ def pending_operations(deployment: Mapping[str, Any]) -> Iterator[Finding]:
         if doing == "creating" and urn in there:
             good.append(named)
         else:
-            yield Finding("wrong", "pending operation", f"a run goes on or was killed while {doing} {named}; if it was killed", _GO_ON)
+            yield Finding("wrong", "pending operation", f"a run goes on, or was killed, while {doing} {named}", _GO_ON)
     if good:
         text = f"a killed run was creating {', '.join(good)}, which a later one has made"
         yield Finding("warning", "pending operation", text, "`pulumi refresh --clear-pending-creates` makes Pulumi forget it")
@@ -80,7 +80,7 @@ def helm_release(name: str, records: Sequence[Record], stack: str, *, in_state: 
         owner = f"stack {newest.stack}" if newest.stack else "no stack"
         return Finding("wrong", what, f"was replaced by one of {owner}", "choose another name for one of them")
     if newest.status.startswith("pending-") or newest.status == "uninstalling":
-        return Finding("wrong", what, f"{told}: a run goes on or was killed; if it was killed", _GO_ON)
+        return Finding("wrong", what, f"{told}: a run goes on, or was killed", _GO_ON)
     if newest.status != "deployed":
         return Finding("wrong", what, told, "`pulumi up` tries again")
     if not wanted:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.integration.kubernetes import Kubernetes
 from tests.integration.stack import Run, Stack
+from tests.integration.test_destroy import FINALIZER, finalize
 from tests.integration.test_killed_runs import forget, items, set_status
 
 NAMESPACE = ("-n", "kuberay")
@@ -126,8 +127,8 @@ def test_what_a_killed_run_was_making(stack: Stack) -> None:
 
     interrupted_while("updating", "raycluster.head.pods")
     (line,) = wrong(stack)
-    assert line.startswith("pending operation: a run goes on or was killed while updating RayClusterPatch raycluster.head.pods")
-    assert line.endswith("`pulumi cancel`, then `pulumi up` goes on from there")
+    assert line.startswith("pending operation: a run goes on, or was killed, while updating RayClusterPatch raycluster.head.pods")
+    assert line.endswith("if it was killed, `pulumi cancel`, then `pulumi up` goes on from there")
     stack.up_or_fail()
     well(stack)
 
@@ -209,6 +210,34 @@ class Misnamed(Stack):
 
     def __init__(self, stack: Stack) -> None:
         self.__dict__ = stack.__dict__ | {"name": "nosuchstack"}
+
+
+def test_a_job_that_failed(stack: Stack, kubernetes: Kubernetes) -> None:
+    job = {"entrypoint": "bash -c 'exit 1'", "cluster": "raycluster", "wait": False}
+    stack.configure(settings() | {"jobs": {"train": job}})
+    stack.up_or_fail()
+    assert kubernetes.eventually(lambda: not stack.make_doctor().ok)
+    (line,) = wrong(stack)
+    assert line.startswith("RayJob train: Job entrypoint command failed with exit code 1")
+    assert "RuntimeError: the simulated job fails" in line
+    assert line.endswith("repair it; `pulumi up --replace '**RayJob::train'` runs it again")
+
+
+def test_a_namespace_that_someone_deletes(stack: Stack, kubernetes: Kubernetes) -> None:
+    kubernetes.kubectl("scale", "deployment", "kuberay-operator", *NAMESPACE, "--replicas=0")
+    finalize(kubernetes)
+    kubernetes.kubectl("delete", "namespace", "kuberay", "--wait=false")
+    assert kubernetes.eventually(lambda: "Some content in the namespace has finalizers remaining" in stack.make_doctor().text)
+    namespace, cluster = wrong(stack)
+    assert namespace.startswith("namespace kuberay: is being deleted")
+    assert cluster.startswith("RayCluster raycluster-kuberay: is being deleted since")
+    assert cluster.endswith(f"held by {FINALIZER}; start the operator, or take the stack away with `make destroy`")
+    kubernetes.kubectl("patch", "raycluster", "raycluster-kuberay", *NAMESPACE, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    assert kubernetes.eventually(lambda: "namespace/kuberay\n" not in kubernetes.kubectl("get", "namespaces", "-o", "name"))
+    (line,) = wrong(stack)
+    assert line.startswith("namespace kuberay: was deleted by hand")
+    follow(stack, kubernetes, line)
+    well(stack)
 
 
 def test_a_stack_that_has_made_nothing(stack: Stack) -> None:
