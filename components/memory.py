@@ -15,6 +15,7 @@ from typing import Any
 from components.own_clusters import own_clusters
 from components.quantities import parse_quantity
 from components.ray_cluster_spec import ray_start_params
+from components.settings.cluster import RayClusterSettings
 from components.settings.stack import StackSettings
 from components.values import ClusterPlan, Values, plan_cluster, rendered_groups
 
@@ -91,14 +92,19 @@ def cluster_memory(plan: ClusterPlan) -> dict[str, PodMemory]:
 
 def memory_problems(settings: StackSettings) -> Iterator[tuple[tuple[str, ...], Any, str]]:
     """Sizes that Ray refuses whatever else is so: where, the value, and why."""
-    for here, plan in _plans(settings):
+    for here, cluster, plan in _plans(settings):
         for name, group in rendered_groups(plan.values).items():
-            yield from _problems((*here, *_path(plan, name), "rayStartParams"), _limits(group).get("memory"), ray_start_params(group))
+            path = _path(plan, name)
+            raw: Any = cluster.values
+            for key in path:
+                raw = raw.get(key) or {}
+            at = (*here, *(["values"] if "rayStartParams" in raw else []), *path, "rayStartParams")
+            yield from _problems(at, _limits(group).get("memory"), ray_start_params(group))
 
 
 def memory_advice(settings: StackSettings) -> Iterator[str]:
     """Sizes with which Ray is known to fail, or to be of little use: a line each."""
-    for here, plan in _plans(settings):
+    for here, _, plan in _plans(settings):
         groups = rendered_groups(plan.values)
         for name, memory in cluster_memory(plan).items():
             line = _advice(memory, _limits(groups[name])["memory"], ray_start_params(groups[name]), is_head=name == "head")
@@ -106,11 +112,11 @@ def memory_advice(settings: StackSettings) -> Iterator[str]:
                 yield f"{'.'.join((*here, *_path(plan, name)))}: {line}"
 
 
-def _plans(settings: StackSettings) -> Iterator[tuple[tuple[str, ...], ClusterPlan]]:
-    for name in settings.clusters:
-        yield ("clusters", name), plan_cluster(settings, name)
+def _plans(settings: StackSettings) -> Iterator[tuple[tuple[str, ...], RayClusterSettings, ClusterPlan]]:
+    for name, cluster in settings.clusters.items():
+        yield ("clusters", name), cluster, plan_cluster(settings, name)
     for own in own_clusters(settings):
-        yield (*own.what.split("."), "rayCluster"), own.plan
+        yield (*own.what.split("."), "rayCluster"), own.settings, own.plan
 
 
 def _path(plan: ClusterPlan, group: str) -> tuple[str, ...]:

@@ -76,6 +76,16 @@ BAD_SETTINGS = [
     Bad("memory without a unit", head(memory="2"), (f"{HEAD}.memory", '"2"', "2G or 2Gi")),
     Bad("memory in an unknown unit", worker(memory="2GB"), (f"{WORKER}.memory", '"2GB"', "Ki, Mi, Gi")),
     Bad("memory in milli", worker(memory="2000m"), (f"{WORKER}.memory", "less than a megabyte")),
+    Bad(
+        "an object store smaller than Ray's smallest",
+        head(rayStartParams={"object-store-memory": 70_000_000}),
+        (f"{HEAD}.rayStartParams.object-store-memory", "78643200"),
+    ),
+    Bad(
+        "an object store larger than the pod",
+        head(memory="4G", rayStartParams={"object-store-memory": 5_000_000_000}),
+        (f"{HEAD}.rayStartParams.object-store-memory", "more than the pod's memory (4G)"),
+    ),
     Bad("memory too small for Ray", worker(memory="200M"), (f"{WORKER}.memory", "object store", "250Mi")),
     Bad("memory negative", worker(memory="-2G"), (f"{WORKER}.memory", "not a Kubernetes quantity")),
     Bad("cpu is zero", head(cpu=0), (f"{HEAD}.cpu", "more than 0")),

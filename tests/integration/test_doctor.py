@@ -91,18 +91,17 @@ def test_an_operator_that_is_scaled_to_zero(stack: Stack, kubernetes: Kubernetes
     assert kubernetes.eventually(lambda: stack.make_doctor().ok)
 
 
-def test_a_deployment_that_was_deleted_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
-    kubernetes.kubectl("delete", "deployment", "kuberay-operator", *NAMESPACE)
+@pytest.mark.parametrize(
+    ("target", "what"),
+    [
+        (("deployment", "kuberay-operator"), "operator: Deployment kuberay-operator"),
+        (("raycluster", "raycluster-kuberay"), "RayCluster raycluster-kuberay:"),
+    ],
+)
+def test_what_was_deleted_by_hand(stack: Stack, kubernetes: Kubernetes, target: tuple[str, str], what: str) -> None:
+    kubernetes.kubectl("delete", *target, *NAMESPACE)
     (line,) = wrong(stack)
-    assert line.startswith("operator: Deployment kuberay-operator was deleted by hand")
-    follow(stack, kubernetes, line)
-    well(stack)
-
-
-def test_a_cluster_that_was_deleted_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
-    kubernetes.kubectl("delete", "raycluster", "raycluster-kuberay", *NAMESPACE)
-    (line,) = wrong(stack)
-    assert line.startswith("RayCluster raycluster-kuberay: was deleted by hand")
+    assert line.startswith(f"{what} was deleted by hand")
     follow(stack, kubernetes, line)
     well(stack)
 
@@ -184,6 +183,15 @@ def test_pods_that_are_kept_on_an_old_spec(stack: Stack) -> None:
     run = stack.make_doctor()
     assert run.ok, run.text
     assert "warning  raycluster-kuberay, workergroup: 1 of 1 pods ready, 1 running an old spec (upgradeStrategy: None)" in run.text
+
+
+def test_a_size_with_which_ray_fails_is_warned_of_as_a_preview_does(stack: Stack) -> None:
+    stack.configure(settings(worker={"memory": "300M"}))
+    line = "clusters.raycluster.worker: memory 300M is too little"
+    preview = stack.preview_text()
+    assert preview.ok
+    assert f"warning: {line}" in preview.text
+    assert f"warning  memory: {line}" in stack.make_doctor().text
 
 
 def test_a_cluster_that_does_not_answer(stack: Stack) -> None:

@@ -151,6 +151,8 @@ def test_what_ray_start_refuses_is_refused() -> None:
     assert "is more than the pod's memory (4G)" in refusal(**with_store(5_000_000_000))
     assert "must be a whole number of bytes, without a unit" in refusal(**with_store("1G"))
     assert "object-store-memory" not in str(advice(**with_store(2_000_000_000)))
+    raw = {"values": {"head": {"rayStartParams": {"object-store-memory": "1"}}}}
+    assert refusal(**raw).startswith('kuberay:clusters.ray.values.head.rayStartParams.object-store-memory: "1" is less than')
 
 
 def test_an_object_store_in_a_folder_of_ones_own_may_be_larger_than_the_pod() -> None:
