@@ -105,8 +105,8 @@ class Examination:
         client = AsyncClient(config=connection, namespace=namespace, timeout=Timeout(_PATIENCE))
         view = NamespaceView(client, namespace)
         diagnoser = Diagnoser(client, namespace, scheduling_grace=0)
-        more_may_come = await diagnoser.nodes_may_come()
         try:
+            more_may_come = await diagnoser.nodes_may_come()
             gone = False
             for what, check in (
                 ("nodes", lambda: judge.nodes(self._cluster.list("v1", "Node"), self._settings, more_may_come=more_may_come)),

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.integration.kubernetes import Kubernetes
 from tests.integration.stack import Run, Stack
@@ -28,7 +29,8 @@ def up(stack: Stack) -> None:
 def wrong(stack: Stack) -> list[str]:
     run = stack.make_doctor()
     assert not run.ok, run.text
-    assert "Traceback" not in run.text
+    # Ray's own, in a job's message, are on one line.
+    assert "Traceback (most recent call last):\n" not in run.text
     return [line.removeprefix("wrong    ") for line in run.text.splitlines() if line.startswith("wrong ")]
 
 
@@ -195,16 +197,34 @@ def test_a_size_with_which_ray_fails_is_warned_of_as_a_preview_does(stack: Stack
 
 
 def test_a_cluster_that_does_not_answer(stack: Stack) -> None:
-    kubeconfig = stack.config_file.with_name("gone.kubeconfig")
-    kubeconfig.write_text(re.sub(r"server: \S+", "server: https://127.0.0.1:1", stack.cluster.kubeconfig.read_text()))
-    text = stack.config_file.read_text()
-    stack.config_file.write_text(text.replace(str(stack.cluster.kubeconfig), str(kubeconfig)))
+    there = stack.cluster.kubeconfig.read_text()
+    use_cluster(stack, yaml.safe_load(re.sub(r"https://[^\s\"']+", "https://127.0.0.1:1", there)))
     run = stack.make_doctor()
     assert not run.ok
     assert "ok       settings: are in order" in run.text
     assert re.search(r"^wrong    cluster: does not answer: .+; check kubernetes:context", run.text, re.MULTILINE), run.text
     assert "unknown  operator, releases, pods: the cluster cannot be asked" in run.text
     assert "Traceback" not in run.text
+
+
+def test_what_an_account_may_not_read_is_unknown_and_not_wrong(stack: Stack, kubernetes: Kubernetes) -> None:
+    kubernetes.kubectl("create", "serviceaccount", "reader", *NAMESPACE)
+    kubernetes.kubectl("create", "rolebinding", "reader", *NAMESPACE, "--clusterrole=cluster-admin", "--serviceaccount=kuberay:reader")
+    token = kubernetes.kubectl("create", "token", "reader", *NAMESPACE).strip()
+    admin = yaml.safe_load(stack.cluster.kubeconfig.read_text())
+    use_cluster(stack, admin | {"users": [{"name": user["name"], "user": {"token": token}} for user in admin["users"]]})
+    run = stack.make_doctor()
+    assert run.ok, run.text
+    assert re.search(r"^unknown  nodes: the API server refuses: nodes is forbidden", run.text, re.MULTILINE), run.text
+    assert "ok       raycluster-kuberay, workergroup: 1 of 1 pods ready" in run.text
+    assert "ok       operator: runs, v1.3.0" in run.text
+
+
+def use_cluster(stack: Stack, kubeconfig: dict[str, Any]) -> None:
+    """Points the stack's config at a cluster as another kubeconfig has it."""
+    file = stack.config_file.with_name("other.kubeconfig")
+    file.write_text(yaml.safe_dump(kubeconfig))
+    stack.config_file.write_text(stack.config_file.read_text().replace(str(stack.cluster.kubeconfig), str(file)))
 
 
 def test_a_stack_that_there_is_not_is_named(stack: Stack) -> None:
