@@ -8,7 +8,6 @@ from components.kubernetes_object import KubernetesObject, name_of_stack
 from components.namespace import Namespace
 from components.settings.stack import StackSettings
 
-
 NO_POD_MONITORS = "left out, the cluster knows no PodMonitor (monitoring.coreos.com); install the Prometheus operator"
 
 

@@ -3,29 +3,24 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
-from httpx2 import HTTPError, Timeout
+import pulumi
+from httpx2 import HTTPError
 from lightkube import ApiError, AsyncClient
-from lightkube.config.kubeconfig import SingleConfig
 
 from components.config import SettingsError, load_settings
+from components.connection import connect
 from components.crds import NAMES, VERSION_ANNOTATION, is_stale
 from components.diagnosis import Object, flat
 from components.memory import cluster_memory, memory_advice
 from components.metrics import NO_POD_MONITORS
-from components.readiness import (
-    DeploymentWait,
-    Diagnoser,
-    NamespaceView,
-    NotReadyError,
-    group_wait,
-    look_at_deployment,
-    look_at_group,
-)
+from components.namespace_view import NamespaceView, namespace_view
+from components.readiness import Diagnoser, NotReadyError, listed, look_at_deployment, look_at_group, no_ray_cluster
 from components.service_plan import plan_service
 from components.settings.stack import StackSettings
 from components.values import ClusterPlan, operator_values, plan_cluster
 from components.verdicts import Verdict, job_verdict, service_verdict
-from components.workload_readiness import RayJobResource, RayServiceResource, WorkloadWait, look_at_workload, why_it_failed
+from components.waits import DeploymentWait, WorkloadWait, group_wait
+from components.workload_readiness import RayJobResource, RayServiceResource, look_at_workload, why_it_failed
 from doctor import judge
 from doctor.finding import Finding
 from stacks.cli import PROGRAM, Pulumi, StackConfig, StackError
@@ -87,8 +82,7 @@ class Examination:
 
     async def _in_cluster(self, config: StackConfig) -> AsyncIterator[Finding]:
         try:
-            connection = config.connection()
-            self._cluster = Cluster(connection)
+            self._cluster = Cluster(config.connection())
             _answers(self._cluster)
         except Exception as error:
             text = f"does not answer: {flat(error) or type(error).__name__}"
@@ -98,12 +92,13 @@ class Examination:
             return
         yield Finding("ok", "cluster", "answers")
         for namespace in sorted({self._settings.namespace} if self._settings else self._state.namespaces):
-            async for found in self._in_namespace(connection, namespace):
+            # From here on the clients of `up` are used, which read the config that Pulumi hands to its programs.
+            pulumi.runtime.set_all_config(dict(config.values))
+            async for found in self._in_namespace(namespace):
                 yield found
 
-    async def _in_namespace(self, connection: SingleConfig | None, namespace: str) -> AsyncIterator[Finding]:
-        client = AsyncClient(config=connection, namespace=namespace, timeout=Timeout(_PATIENCE))
-        view = NamespaceView(client, namespace)
+    async def _in_namespace(self, namespace: str) -> AsyncIterator[Finding]:
+        client = connect(namespace, timeout=_PATIENCE)
         diagnoser = Diagnoser(client, namespace, scheduling_grace=0)
         try:
             more_may_come = await diagnoser.nodes_may_come()
@@ -127,15 +122,15 @@ class Examination:
                 return
             if self._fresh or not self._has_crds():
                 return
-            view.start()
-            await view.listed(_PATIENCE)
+            view = namespace_view(namespace)
+            await listed(view, _PATIENCE)
             for part in (self._operator(client, diagnoser), self._pods(view, diagnoser), self._workloads(view, diagnoser)):
                 async for found in part:
                     yield found
         except (ApiError, HTTPError, NotReadyError) as error:
             yield Finding("unknown", "the rest", flat(error))
         finally:
-            await view.stop()
+            await client.close()
 
     def _namespace(self, name: str) -> Iterator[Finding]:
         found = self._cluster.get({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
@@ -226,19 +221,20 @@ class Examination:
         settings = self._of_settings
         for release in settings.clusters:
             plan = plan_cluster(settings, release)
-            if view.ray_cluster(plan.name) is None:
+            found = view.ray_cluster(plan.name)
+            if found is None:
                 if _has(self._state, release):
-                    yield Finding("wrong", f"RayCluster {plan.name}", "was deleted by hand", _anew(settings, release))
+                    yield Finding("wrong", f"RayCluster {plan.name}", no_ray_cluster(group_wait(settings, plan, plan.head)))
                 continue
-            async for found in self._groups(view, diagnoser, plan):
-                yield found
+            async for line in self._groups(view, diagnoser, plan, found["metadata"]["uid"]):
+                yield line
 
-    async def _groups(self, view: NamespaceView, diagnoser: Diagnoser, plan: ClusterPlan) -> AsyncIterator[Finding]:
+    async def _groups(self, view: NamespaceView, diagnoser: Diagnoser, plan: ClusterPlan, uid: str) -> AsyncIterator[Finding]:
         memory = cluster_memory(plan)
         for group in plan.groups:
             what = f"{plan.name}, {group.name}"
             wait = group_wait(self._of_settings, plan, group)
-            state = await look_at_group(view, wait, diagnoser)
+            state = await look_at_group(view, wait, uid, diagnoser)
             if state.unwanted:
                 yield Finding("wrong", what, state.text, "`pulumi up` replaces them")
             elif not state.up:
@@ -283,7 +279,10 @@ class Examination:
 
 
 def _anew(settings: StackSettings, release: str) -> str:
-    """Helm never looks for what is missing of a release; one that it knows nothing of is installed again, around what is there."""
+    """Helm never looks for what is missing of a release; one that it knows nothing of is installed again, around what is there.
+
+    Not by `--replace`: the operator's release is taken away after its replacement has come, and all of it with it.
+    """
     forget = f"kubectl delete secrets --namespace {settings.namespace} --selector owner=helm,name={release}"
     return f"`{forget}`, then `pulumi up --refresh` installs it again"
 
