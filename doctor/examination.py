@@ -59,8 +59,9 @@ class Examination:
         try:
             config = self._pulumi.config()
         except StackError as error:
-            yield Finding("wrong", "settings", f"cannot be read: {flat(error)}", "the rest is looked at with the current kubeconfig")
-            config = StackConfig({}, frozenset())
+            yield Finding("wrong", "settings", f"cannot be read: {flat(error)}")
+            yield Finding("unknown", "cluster", "which one it is stands in the settings")
+            return
         self._settings: StackSettings | None = None
         for found in self._read_settings(config):
             yield found
@@ -68,8 +69,6 @@ class Examination:
             yield found
 
     def _read_settings(self, config: StackConfig) -> Iterator[Finding]:
-        if not config.values:
-            return
         try:
             self._settings = load_settings(config.values, secret_keys=config.secret_keys, project_folder=PROGRAM)
         except SettingsError as error:
@@ -91,9 +90,9 @@ class Examination:
             yield Finding("unknown", "operator, releases, pods", "the cluster cannot be asked")
             return
         yield Finding("ok", "cluster", "answers")
+        # From here on the clients of `up` are used, which read the config that Pulumi hands to its programs.
+        pulumi.runtime.set_all_config(dict(config.values))
         for namespace in sorted({self._settings.namespace} if self._settings else self._state.namespaces):
-            # From here on the clients of `up` are used, which read the config that Pulumi hands to its programs.
-            pulumi.runtime.set_all_config(dict(config.values))
             async for found in self._in_namespace(namespace):
                 yield found
 

@@ -159,6 +159,16 @@ def test_settings_with_mistakes(stack: Stack) -> None:
     assert line.startswith('settings: kuberay:architcture: "x86" is not a setting; did you mean')
 
 
+def test_settings_that_cannot_be_decrypted(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = stack.cluster.pulumi_env() | {"PULUMI_CONFIG_PASSPHRASE": "another"}
+    stack.configure(settings() | {"authToken": {"secure": "v1:AAAAAAAAAAAAAAAA:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}})
+    monkeypatch.setattr(stack.cluster, "pulumi_env", lambda: environment)
+    run = stack.make_doctor()
+    assert not run.ok
+    assert re.search(r"^wrong    (stack|settings): cannot be read: ", run.text, re.MULTILINE), run.text
+    assert "Traceback" not in run.text
+
+
 def test_nodes_of_another_architecture(stack: Stack, kubernetes: Kubernetes) -> None:
     nodes = kubernetes.kubectl("get", "nodes", "-l", "kubernetes.io/arch=amd64", "-o", "name").split()
     kubernetes.kubectl("label", "--overwrite", *nodes, "kubernetes.io/arch=s390x")
