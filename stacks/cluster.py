@@ -25,6 +25,8 @@ _KINDS = """v1 ConfigMap, v1 PersistentVolumeClaim, v1 Pod, v1 ReplicationContro
     rbac.authorization.k8s.io/v1 RoleBinding"""
 #: What every namespace has.
 _OF_EVERY_NAMESPACE = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
+#: How long an API server that asks for patience is given it, in seconds: it refuses a kind while it takes up a new version of its CRD.
+_BUSY_SECONDS = 15
 #: The first ones own the others.
 RAY_KINDS = ("RayCronJob", "RayJob", "RayService", "RayCluster")
 
@@ -144,9 +146,13 @@ def _kind(api_version: str, kind: str, *, namespaced: bool, path: str | None = N
 
 
 def _unless_gone(ask: Callable[[], Any]) -> Any:
-    try:
-        return ask()
-    except ApiError as error:
-        if error.status.code != 404:
-            raise
-        return None
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return ask()
+        except ApiError as error:
+            if error.status.code == 404:
+                return None
+            if error.status.code != 429 or time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
