@@ -40,8 +40,8 @@ types: $(VENV)/ready ## The type checker, strict
 unit: $(VENV)/ready ## Seconds; needs no CLI and no cluster
 	@$(RUN) -m pytest tests/unit
 
-integration: $(VENV)/ready ## The real CLI against a real API server, in a cluster of the tests' own
-	@$(RUN) -m pytest tests/local tests/conformance tests/integration
+integration: $(VENV)/ready ## The real CLI against a real API server, in clusters of the tests' own, three side by side
+	@$(RUN) -m pytest -n 3 --dist loadfile tests/local tests/conformance tests/integration
 
 conformance: $(VENV)/ready ## The doubles against the real things: PROVIDER=<pulumi-resource-kubernetes> CHARTS=<folder of the official charts>
 	@PROVIDER="$(PROVIDER)" CHARTS="$(CHARTS)" $(RUN) -m pytest tests/conformance tests/integration

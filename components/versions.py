@@ -24,50 +24,14 @@ class Needs:
     ray: str = ""
 
 
-Feature = Literal[
-    "token authentication",
-    "own token Secret",
-    "Recreate by KubeRay",
-    "group labels and resources",
-    "gcsFaultTolerance chart values",
-    "gcsFaultTolerance on a volume",
-    "Redis user",
-    "NetworkPolicy by KubeRay",
-    "deletionStrategy",
-    "deletionStrategy on jobDeploymentStatus",
-    "preRunningDeadlineSeconds",
-    "SidecarMode",
-    "RayCronJob",
-    "RayCronJob timeZone",
-    "clusterUpgradeOptions",
-    "rayClusterDeletionDelaySeconds",
-    "RayService suspend",
-]
+Feature = Literal["token authentication", "gcsFaultTolerance chart values", "Redis user"]
 
 #: Read from the CRDs and charts of each version (ray-operator/config/crd/bases, helm-chart).
 NEEDS: Final[Mapping[Feature, Needs]] = {
-    # RayCluster
     "token authentication": Needs(kuberay="1.5.1", ray="2.52.0"),  # authOptions
-    "own token Secret": Needs(kuberay="1.6.0", ray="2.52.0"),  # authOptions.secretName, enableK8sTokenAuth
-    "Recreate by KubeRay": Needs(kuberay="1.6.0"),  # spec.upgradeStrategy
-    "group labels and resources": Needs(kuberay="1.5.0"),  # headGroupSpec.labels, workerGroupSpecs[].resources
     # gcsFaultToleranceOptions is in the CRD of 1.3.0 already; the ray-cluster chart writes it from 1.5 on.
     "gcsFaultTolerance chart values": Needs(kuberay="1.5.0"),
-    "gcsFaultTolerance on a volume": Needs(kuberay="1.7.0"),  # gcsFaultToleranceOptions.backend rocksdb, .storage
     "Redis user": Needs(kuberay="1.5.0", ray="2.41.0"),  # operators refuse it outside gcsFaultToleranceOptions
-    "NetworkPolicy by KubeRay": Needs(kuberay="1.7.0"),  # spec.networkPolicy
-    # RayJob. deletionPolicy of 1.3 and 1.4 (feature gate RayJobDeletionPolicy) went when 1.5 brought deletionStrategy.
-    "deletionStrategy": Needs(kuberay="1.5.0"),
-    "deletionStrategy on jobDeploymentStatus": Needs(kuberay="1.6.0"),
-    "preRunningDeadlineSeconds": Needs(kuberay="1.6.0"),
-    "SidecarMode": Needs(kuberay="1.5.0"),  # submissionMode
-    # RayCronJob
-    "RayCronJob": Needs(kuberay="1.6.0"),
-    "RayCronJob timeZone": Needs(kuberay="1.7.0"),
-    # RayService
-    "clusterUpgradeOptions": Needs(kuberay="1.5.0"),  # upgradeStrategy NewClusterWithIncrementalUpgrade
-    "rayClusterDeletionDelaySeconds": Needs(kuberay="1.5.0"),
-    "RayService suspend": Needs(kuberay="1.7.0"),
 }
 
 

@@ -8,6 +8,8 @@ from local.cluster import LocalCluster
 from tests.bad_settings import BAD_SETTINGS, Bad
 from tests.integration.stack import Run, Stack
 
+#: The unit tests try all of them; a third is enough to see what the CLI makes of it.
+TRIED = BAD_SETTINGS[::3]
 #: Stacks that are tried side by side.
 WORKERS = 3
 
@@ -23,7 +25,7 @@ def refusals(stacks: list[Stack]) -> dict[str, Run]:
 
     def refuse(number: int) -> dict[str, Run]:
         runs: dict[str, Run] = {}
-        for bad in BAD_SETTINGS[number::WORKERS]:
+        for bad in TRIED[number::WORKERS]:
             stacks[number].configure(bad.config)
             runs[bad.mistake] = stacks[number].up()
         return runs
@@ -32,7 +34,7 @@ def refusals(stacks: list[Stack]) -> dict[str, Run]:
         return {mistake: run for runs in pool.map(refuse, range(WORKERS)) for mistake, run in runs.items()}
 
 
-@pytest.mark.parametrize("bad", BAD_SETTINGS, ids=lambda bad: bad.mistake)
+@pytest.mark.parametrize("bad", TRIED, ids=lambda bad: bad.mistake)
 def test_up_refuses_it_with_one_clear_line(bad: Bad, refusals: dict[str, Run]) -> None:
     run = refusals[bad.mistake]
     assert not run.ok
@@ -42,6 +44,6 @@ def test_up_refuses_it_with_one_clear_line(bad: Bad, refusals: dict[str, Run]) -
 
 
 def test_nothing_was_made_by_any_of_them(stacks: list[Stack], refusals: dict[str, Run]) -> None:
-    assert len(refusals) == len(BAD_SETTINGS)
+    assert len(refusals) == len(TRIED) >= 40
     for stack in stacks:
         assert {resource["type"] for resource in stack.resources()} <= {"pulumi:pulumi:Stack"}

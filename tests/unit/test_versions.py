@@ -32,7 +32,7 @@ def test_what_is_lacking_is_named_with_the_version_that_has_it(kuberay: str, ray
 
 
 def test_a_feature_of_kuberay_alone_asks_for_no_ray_version() -> None:
-    assert lacking("RayCronJob", kuberay="1.5.2") == "needs KubeRay 1.6.0 or later; kuberayVersion is 1.5.2"
+    assert lacking("Redis user", kuberay="1.4.2") == "needs KubeRay 1.5.0 or later; kuberayVersion is 1.4.2"
 
 
 def test_the_newest_kuberay_has_everything() -> None:
