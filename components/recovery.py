@@ -41,7 +41,10 @@ def recover_from_killed_runs() -> None:
     def mark(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
         if args.type_ == _RELEASE:
             values: Any = args.props.get("values")
-            props = {**args.props, "values": marked_values(values or {}, stack)}
+            # Values that hold something encrypted are a secret as a whole (components/cluster.py).
+            is_secret = isinstance(values, pulumi.Output)
+            marked = values.apply(lambda found: marked_values(found, stack)) if is_secret else marked_values(values or {}, stack)
+            props = {**args.props, "values": marked}
             hooks = of_release
         elif args.type_.startswith("kubernetes:") and not args.type_.endswith("Patch"):
             metadata: Any = args.props["metadata"]

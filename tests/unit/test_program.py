@@ -75,6 +75,15 @@ def test_everything_that_is_made_carries_the_mark_of_the_stack(monkeypatch: pyte
     assert {mark["kuberay.pulumi/stack"] for mark in marks.values()} == {"kuberay/test"}
 
 
+def test_raw_values_of_an_encrypted_stack_are_marked_and_stay_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["kuberay:clusters"]))
+    recorder, _ = run(monkeypatch, clusters={"raycluster": {"values": {"head": {"labels": {"a": "b"}}}}})
+    values = recorder.resources["Release raycluster"].inputs["values"]
+    # Wrapped on its way to the engine.
+    assert set(values) > {"value"}
+    assert values["value"]["global"]["kuberay.pulumi/stack"] == "kuberay/test"
+
+
 def test_an_oci_registry_names_the_chart_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, _ = run(monkeypatch, chartRepository="oci://registry.example/charts/")
     inputs = recorder.resources["Release raycluster"].inputs
