@@ -344,6 +344,14 @@ def rendered_groups(values: Values) -> dict[str, Values]:
     return groups
 
 
+def pod_groups(values: Values) -> tuple[PodGroup, ...]:
+    """The pods of merged values that `plan_cluster` has made, as a release has them; the head first."""
+    return tuple(
+        _pod_group(values, name, group, str((group.get("annotations") or {}).get(TEMPLATE_ANNOTATION, "")))
+        for name, group in rendered_groups(values).items()
+    )
+
+
 def _pod_template(values: Values, group: Values) -> Values:
     """What lands in the pods of a group."""
     own = {key: value for key, value in group.items() if key not in _NOT_IN_PODS}

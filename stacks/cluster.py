@@ -34,9 +34,9 @@ RAY_KINDS = ("RayCronJob", "RayJob", "RayService", "RayCluster")
 class Cluster:
     """Asks and deletes as the stack's own provider would."""
 
-    def __init__(self, config: SingleConfig | None) -> None:
-        # A CRD is a megabyte, and an API server may take seconds for it.
-        self._client = Client(config=config, timeout=Timeout(20))
+    def __init__(self, config: SingleConfig | None, *, timeout: float = 20) -> None:
+        # Of each request, in seconds: a CRD is a megabyte, and an API server may take seconds for it.
+        self._client = Client(config=config, timeout=Timeout(timeout))
 
     def has_namespace(self, name: str) -> bool:
         """Also says whether the cluster answers at all."""
@@ -86,6 +86,22 @@ class Cluster:
         namespace = thing["metadata"].get("namespace")
         kind = _kind(thing["apiVersion"], thing["kind"], namespaced=bool(namespace))
         return self._get(kind, thing["metadata"]["name"], namespace)
+
+    def as_applied(self, thing: Object) -> Object:
+        """What an object would be if it were applied as it is given here; nothing is changed."""
+        namespace = thing["metadata"].get("namespace")
+        kind = _kind(thing["apiVersion"], thing["kind"], namespaced=bool(namespace))
+        found = self._client.patch(
+            kind,
+            thing["metadata"]["name"],
+            {**thing},
+            namespace=namespace,
+            patch_type=PatchType.APPLY,
+            field_manager="kuberay-dry-run",
+            force=True,
+            dry_run=True,
+        )
+        return found.to_dict()
 
     def list(self, api_version: str, kind: str, namespace: str | None = None) -> list[Object]:
         return list(self._list(_kind(api_version, kind, namespaced=namespace is not None), namespace))

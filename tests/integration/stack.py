@@ -99,6 +99,16 @@ class Stack:
         steps = json.loads(run.text[run.text.index("{") :])["steps"]
         return Preview({_resource(step["urn"]): step["op"] for step in steps if step["op"] in _WHOLE_OPERATIONS})
 
+    def preview_json(self, *options: str) -> Run:
+        """The CLI's document as it is."""
+        return self._pulumi("preview", "--json", *options, check=False)
+
+    def make_preview(self, *arguments: str) -> Run:
+        """What `make preview` runs; the report is in the folder `report` beside the config file."""
+        folder = self.config_file.parent
+        command = [sys.executable, "-m", "preview", "--config-folder", str(folder), "--output", str(folder / "report"), *arguments]
+        return self._run(command, ROOT, check=False)
+
     def preview_text(self) -> Run:
         return self._pulumi("preview", "--diff", check=False)
 

@@ -1,0 +1,125 @@
+"""Runs `pulumi preview --json`, for a stack that is there and for one that is not yet."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from preview.steps import Preview, parse_preview
+
+PROGRAM = Path(__file__).resolve().parent.parent
+
+_NOT_THERE = "no stack named"
+
+
+class PreviewError(Exception):
+    """Why a stack cannot be previewed, in one or a few lines."""
+
+
+@dataclass(frozen=True)
+class Previewed:
+    """One stack's preview."""
+
+    preview: Preview
+    seconds: float
+    is_new: bool
+    """Whether the backend has no such stack."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The CLI, with the stack files in one folder."""
+
+    config_folder: Path = PROGRAM
+    refresh: bool = False
+
+    def preview(self, stack: str) -> Previewed:
+        """What `pulumi up` would do.
+
+        Raises:
+            PreviewError: the CLI could not come to a preview.
+        """
+        started = time.monotonic()
+        file = self.config_file(stack)
+        done = self._preview(stack, file, os.environ)
+        is_new = _NOT_THERE in done.stderr
+        if is_new:
+            if not file.exists():
+                raise PreviewError(f"there is neither a stack {stack} nor a {file.name}{self._known()}")
+            with _empty_backend(stack, file) as (copy, environment):
+                done = self._preview(_short(stack), copy, environment)
+        preview = parse_preview(done.stdout)
+        if preview is None or (done.returncode and not preview.errors):
+            raise PreviewError(_cause(done))
+        return Previewed(preview, time.monotonic() - started, is_new)
+
+    def kubeconfig(self, stack: str) -> str:
+        """The stack's encrypted kubeconfig, to ask the cluster with.
+
+        Raises:
+            PreviewError: it cannot be decrypted.
+        """
+        done = _pulumi(["config", "get", "kubernetes:kubeconfig", "--stack", stack, *_config(self.config_file(stack))], PROGRAM, os.environ)
+        if done.returncode:
+            raise PreviewError(_cause(done))
+        return done.stdout.strip()
+
+    def config_file(self, stack: str) -> Path:
+        """Where a stack's settings are."""
+        return self.config_folder / f"Pulumi.{_short(stack)}.yaml"
+
+    def _known(self) -> str:
+        known = sorted(file.name.split(".")[1] for file in self.config_folder.glob("Pulumi.*.yaml"))
+        return f"; there is: {', '.join(known)}" if known else ""
+
+    def _preview(self, stack: str, file: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        refresh = ["--refresh"] if self.refresh else []
+        return _pulumi(["preview", "--json", "--stack", stack, *refresh, *_config(file)], PROGRAM, environment)
+
+
+def _config(file: Path) -> list[str]:
+    # A stack can be in order without a file of its own.
+    return ["--config-file", str(file)] if file.exists() and file.parent != PROGRAM else []
+
+
+@contextmanager
+def _empty_backend(stack: str, file: Path) -> Generator[tuple[Path, dict[str, str]]]:
+    """A backend of its own with an empty stack of this name: the user's is not given a stack that may never come."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, file.name)
+        shutil.copy(PROGRAM / "Pulumi.yaml", folder)
+        shutil.copy(file, copy)
+        state = Path(folder, "state")
+        state.mkdir()
+        environment = {**os.environ, "PULUMI_BACKEND_URL": state.as_uri()}
+        # Without a passphrase of the user's: nothing is encrypted with this one that outlives the folder.
+        if not any(name.startswith("PULUMI_CONFIG_PASSPHRASE") for name in environment):
+            environment["PULUMI_CONFIG_PASSPHRASE"] = ""
+        made = _pulumi(["stack", "init", _short(stack), "--secrets-provider", "passphrase"], Path(folder), environment)
+        if made.returncode:
+            raise PreviewError(_cause(made))
+        yield copy, environment
+
+
+def _pulumi(arguments: list[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
+    try:
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise PreviewError("there is no `pulumi` on the PATH") from None
+
+
+def _cause(done: subprocess.CompletedProcess[str]) -> str:
+    lines = [line.strip() for line in f"{done.stderr}\n{done.stdout}".splitlines() if line.strip()]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return "\n".join(errors or lines[-3:]) or f"pulumi ended with exit code {done.returncode}"
+
+
+def _short(stack: str) -> str:
+    """A stack may be named with its organization and project."""
+    return stack.rpartition("/")[2]
