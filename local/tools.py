@@ -137,6 +137,13 @@ HELM = Tool(
     {"helm": "helm.sh/helm/v3/cmd/helm"},
     answers=("helm", "version", "--short"),
 )
+ACTIONLINT = Tool(
+    "actionlint",
+    LOCAL / "tools/actionlint",
+    "github.com/rhysd/actionlint",
+    {"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"},
+    answers=("actionlint", "-version"),
+)
 KIND = Tool("kind", LOCAL / "tools/kind", "sigs.k8s.io/kind", {"kind": "sigs.k8s.io/kind"})
 PROVIDER = ProviderTool(
     "provider",
