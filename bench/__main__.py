@@ -5,6 +5,7 @@ machine's seconds mean little elsewhere. Nodes are simulated: what is measured i
 """
 
 import argparse
+import json
 import statistics
 import subprocess
 import tempfile
@@ -80,9 +81,9 @@ class Bench:
         self._delete_crds()
         self._run("kubectl", "delete", "namespace", NAMESPACE)
 
-    def configure(self, clusters: int) -> None:
+    def configure(self, clusters: int, **cluster: Any) -> None:
         names = ["raycluster"] if clusters == 1 else [f"ray{number}" for number in range(clusters)]
-        self.stack.configure({"architecture": "aarch64", "timeoutSeconds": 300, "clusters": {name: {} for name in names}})
+        self.stack.configure({"architecture": "aarch64", "timeoutSeconds": 300, "clusters": dict.fromkeys(names, cluster)})
 
     def up(self) -> None:
         self.stack.up_or_fail()
@@ -98,6 +99,17 @@ class Bench:
 
     def empty_preview(self) -> None:
         self._run("pulumi", "preview", "--stack", "empty", folder=self._folder / "empty")
+
+    def report(self, clusters: int) -> Ratio:
+        """What a report adds to a preview in which every cluster changes."""
+        self.configure(clusters, worker={"memory": "3G"})
+        reported = self.stack.make_preview("bench")
+        if not reported.ok:
+            raise SystemExit(reported.text)
+        (stack,) = json.loads((self.stack.config_file.parent / "report/report.json").read_text())["stacks"]
+        self.configure(clusters)
+        what = "building the report / pulumi preview" + (f", {clusters} clusters change" if clusters > 1 else "")
+        return Ratio(what, stack["report_seconds"], stack["preview_seconds"], 0.5)
 
     def _delete_crds(self) -> None:
         # Helm keeps CRDs; each measured run starts without them, as the first run of a user does.
@@ -131,6 +143,7 @@ def measure(bench: Bench, sizes: list[int], rounds: int) -> list[Ratio]:
     first: list[float] = []
     previews: list[float] = []
     empty: list[float] = []
+    reports: list[Ratio] = []
     bench.configure(1)
     for number in range(rounds):
         guide.append(seconds(bench.guide))
@@ -142,11 +155,13 @@ def measure(bench: Bench, sizes: list[int], rounds: int) -> list[Ratio]:
             for _ in range(max(rounds, 5)):
                 empty.append(seconds(bench.empty_preview))
                 previews.append(seconds(bench.preview))
+            reports.append(bench.report(1))
         bench.undo_up()
     one_up, one_preview = statistics.median(first), statistics.median(previews)
     ratios = [
         Ratio("first up / the guide's commands with waits", one_up, statistics.median(guide), 1.2),
         Ratio("no-op preview / preview of an empty program", one_preview, statistics.median(empty), 1.6),
+        *reports,
     ]
     if not sizes:
         return ratios
@@ -160,6 +175,7 @@ def measure(bench: Bench, sizes: list[int], rounds: int) -> list[Ratio]:
         bench.configure(size)
         up = seconds(bench.up)
         preview = statistics.median(seconds(bench.preview) for _ in range(3))
+        ratios.append(bench.report(size))
         bench.undo_up()
         print(f"{size} clusters: first up {up:.1f} s, no-op preview {preview:.2f} s")
         ratios += [
