@@ -5,6 +5,7 @@ SHELL := /bin/bash
 .PHONY: help up status down preview drift comment deploy destroy doctor test lint types unit integration conformance bench docs clean
 
 STACK ?= dev
+NODES ?= auto
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -12,8 +13,8 @@ RUN := $(VENV)/bin/python
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: $(VENV)/ready ## Ray on this machine: tools, control plane, then `pulumi up` of the dev stack (STACK=… for another)
-	@$(RUN) -m local up --stack $(STACK)
+up: $(VENV)/ready ## Ray on this machine: tools, control plane, then `pulumi up` of the dev stack (STACK=… NODES=real|simulated|kind)
+	@$(RUN) -m local up --stack $(STACK) --nodes $(NODES)
 
 status: $(VENV)/ready ## What `kubectl get rayclusters` and `kubectl get pods` say of it
 	@$(RUN) -m local status

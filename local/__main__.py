@@ -11,9 +11,12 @@ from local.cluster import LocalCluster, default_home
 from local.errors import LocalError
 from local.kind import KindCluster
 from local.progress import elapsed, step
+from local.real import machine
+from local.real.cluster import RealCluster
 from local.stack import LocalStack, kuberay_version
 
 PROGRAM = Path(__file__).parent.parent
+KINDS: dict[str, type[LocalCluster]] = {"kind": KindCluster, "real": RealCluster, "simulated": LocalCluster}
 ENVIRONMENT = """environment:
   KUBERAY_CACHE  folder of built tools (default: ~/.cache/kuberay)
   KUBERAY_HOME   folder of the cluster (default: one for each clone, in the cache)
@@ -32,7 +35,10 @@ def main() -> None:
     command = commands.add_parser("up", help="start a cluster and bring the stack up on it")
     command.add_argument("--stack", default="dev", help="which Pulumi.<stack>.yaml (default: %(default)s)")
     command.add_argument(
-        "--nodes", choices=["auto", "simulated", "kind"], default="auto", help="auto, the default: kind where a Docker engine runs"
+        "--nodes",
+        choices=["auto", "kind", "real", "simulated"],
+        default="auto",
+        help="auto, the default: kind where a Docker engine runs, else real where this machine can, else simulated",
     )
     commands.add_parser("status", help="show the Ray clusters and their pods")
     commands.add_parser("down", help="destroy the stack, stop every process, remove the files")
@@ -61,8 +67,10 @@ def up(home: Path, stack: str, nodes: str) -> None:
     """Tools, cluster, stack: each only as far as it is not there yet."""
     started = time.monotonic()
     cluster = cluster_in(home)
-    if not cluster.home.supervisor.exists() and (nodes == "kind" or (nodes == "auto" and sources.docker_runs())):
-        cluster = KindCluster(home)
+    if cluster.home.supervisor.exists():
+        print(f"nodes: {cluster.nodes}, as this cluster was started with them", flush=True)
+    else:
+        cluster = choose(nodes)(home)
     cluster.kuberay_versions = [kuberay_version(PROGRAM, stack)]
     print(cluster.sources.table(), flush=True)
     with step("control plane"):
@@ -74,6 +82,21 @@ def up(home: Path, stack: str, nodes: str) -> None:
     print()
     status(home)
     print(f"Ready after {elapsed(time.monotonic() - started)}. To look around: export KUBECONFIG={cluster.kubeconfig}")
+
+
+def choose(nodes: str) -> type[LocalCluster]:
+    """The kind of nodes that is asked for, or the one that comes nearest to a cluster of one's own; says which, and why."""
+    if nodes != "auto":
+        print(f"nodes: {nodes}", flush=True)
+        return KINDS[nodes]
+    if sources.docker_runs():
+        print("nodes: kind, as a Docker engine runs here", flush=True)
+        return KindCluster
+    if reason := machine.why_not():
+        print(f"nodes: simulated, as no Docker engine runs here and this machine cannot run real nodes: {reason}", flush=True)
+        return LocalCluster
+    print("nodes: real, as this machine can", flush=True)
+    return RealCluster
 
 
 def status(home: Path) -> None:
@@ -109,9 +132,11 @@ def down(home: Path) -> None:
 def cluster_in(home: Path) -> LocalCluster:
     """The cluster whose files are in this folder, of whichever kind it is."""
     cluster = LocalCluster(home)
-    if cluster.home.supervisor.exists() and not cluster.home.certificates.exists():
-        return KindCluster(home)
-    return cluster
+    if not cluster.home.supervisor.exists():
+        return cluster
+    if RealCluster(home).files.folder.exists():
+        return RealCluster(home)
+    return cluster if cluster.home.certificates.exists() else KindCluster(home)
 
 
 def stacks_of(cluster: LocalCluster) -> list[LocalStack]:
@@ -136,7 +161,8 @@ def doctor() -> None:
     minimum = ".".join(map(str, tools.GO_MINIMUM))
     usable = go and tools.go_version(go) >= tools.GO_MINIMUM
     lines.append(("go", go if go and usable else f"missing, or older than {minimum}: one is put into the cache"))
-    lines.append(("docker", "an engine runs: kind brings real nodes" if sources.docker_runs() else "no engine: nodes are simulated"))
+    lines.append(("docker", "an engine runs: kind brings real nodes" if sources.docker_runs() else "no engine"))
+    lines.append(("nodes", f"simulated: for real ones, {reason}" if (reason := machine.why_not()) else "real ones can run here"))
     free = shutil.disk_usage(Path.home()).free // 2**30
     lines.append(("disk", f"{free} GiB free" + ("" if free >= 8 else ": building the tools takes 8")))
     lines.append(("tools", str(tools.cache_folder())))

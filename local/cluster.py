@@ -27,6 +27,7 @@ from local import certificates, control_plane, sources, tools
 from local.control_plane import ARCHITECTURES, HOME_MARK, Home, Ports, Program
 from local.errors import LocalError
 from local.ports import free_ports, is_free
+from local.sources import Nodes
 
 START_SECONDS = 90
 STOP_SECONDS = 15
@@ -38,6 +39,8 @@ class LocalCluster:
     with LocalCluster(folder) as cluster:
         cluster.run_pulumi(["up", "--yes", "--stack", "dev"], folder_of_the_program)
     """
+
+    nodes: Nodes = "simulated"
 
     def __init__(self, home: Path, kuberay_versions: Sequence[str] = ("1.3.0",), *, node_cpu: int = 16, node_memory: str = "64Gi") -> None:
         self.home = Home(home.resolve())
@@ -71,10 +74,9 @@ class LocalCluster:
         charts = self.sources.charts
         return charts if isinstance(charts, str) else f"http://127.0.0.1:{self._ports().charts}/"
 
-    @property
-    def settings(self) -> dict[str, str]:
-        """Stack config that has to be different here."""
-        return {}
+    def adapted(self, config: dict[str, Any]) -> dict[str, Any]:
+        """A stack's config as it has to be here."""
+        return config
 
     @property
     def running(self) -> bool:
@@ -90,12 +92,16 @@ class LocalCluster:
         self._supervise()
         self._wait("the API server", self._api_is_ready)
         client = self.client()
+        self._add_nodes(client)
+        # Real ones come by themselves; there is none at first.
+        self._wait("the nodes", lambda: {_is_ready(node) for node in client.list(Node)} == {True})
+        self._wait("the controllers", lambda: _exists(client, ServiceAccount, "default", "default"))
+
+    def _add_nodes(self, client: Client) -> None:
         for architecture in ARCHITECTURES:
             node = control_plane.node(architecture, self.node_room)
             for kind in (Node, NodeStatus):
                 client.patch(kind, node["metadata"]["name"], node, patch_type=PatchType.APPLY, field_manager="local", force=True)
-        self._wait("the nodes", lambda: all(_is_ready(node) for node in client.list(Node)))
-        self._wait("the controllers", lambda: _exists(client, ServiceAccount, "default", "default"))
 
     def stop(self, keep: bool = False) -> None:
         """Ends every process of this cluster, also those of a start that was killed, and removes its files unless they are kept."""
@@ -157,12 +163,29 @@ class LocalCluster:
             return
         self._kill()
         self._write_files()
-        command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(self.home.supervisor)]
-        environment = _plain_environment() | {HOME_MARK: str(self.home.folder)}
-        started = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        self._launch([sys.executable, "-m", "supervisor.supervisord", "--configuration", str(self.home.supervisor)])
+        until(self._supervised, START_SECONDS)  # it goes to the background before it writes down which process it is
+
+    def _launch(self, supervisor: list[str]) -> None:
+        started = subprocess.run(supervisor, env=self._marked_environment(), capture_output=True, text=True, check=False)
         if started.returncode:
             raise LocalError(f"the supervisor does not start: {(started.stderr or started.stdout).strip()}")
-        _until(self._supervised, START_SECONDS)  # it goes to the background before it writes down which process it is
+
+    def _marked_environment(self) -> dict[str, str]:
+        return _plain_environment() | {HOME_MARK: str(self.home.folder)}
+
+    def _supervisor_configuration(self, ports: Ports) -> str:
+        return control_plane.supervisor_configuration(self.home, self._programs(ports))
+
+    @property
+    def _addresses(self) -> Sequence[str]:
+        """Where its servers are asked, beside loopback."""
+        return ()
+
+    @property
+    def _kubeconfig_inside(self) -> Path:
+        """The one for the cluster's own programs."""
+        return self.kubeconfig
 
     def _programs(self, ports: Ports) -> list[Program]:
         served = [control_plane.chart_server(self.home, ports)] if isinstance(self.sources.charts, Path) else []
@@ -190,7 +213,7 @@ class LocalCluster:
         ports = self._choose_ports()
         home.ports.write_text(json.dumps(vars(ports)))
         self._write_access(ports)
-        home.scheduler.write_text(control_plane.scheduler_configuration(home))
+        home.scheduler.write_text(control_plane.scheduler_configuration(self._kubeconfig_inside))
         shutil.copy(tools.LOCAL / "stages.yaml", home.stages)
         host = made.tools["pulumi-language-python"]
         programs = [*(made.tools[name] for name in ("pulumi", "kubectl", "helm")), host, host.with_name(f"{host.name}-exec")]
@@ -199,12 +222,12 @@ class LocalCluster:
         plugin = home.folder / f"pulumi/plugins/resource-kubernetes-v{tools.provider_version()}"
         plugin.mkdir(parents=True, exist_ok=True)
         _link(plugin / "pulumi-resource-kubernetes", made.provider)
-        home.supervisor.write_text(control_plane.supervisor_configuration(home, self._programs(ports)))
+        home.supervisor.write_text(self._supervisor_configuration(ports))
 
     def _write_access(self, ports: Ports) -> None:
         home = self.home
         if not (home.certificates / "service-accounts.key").exists():
-            certificates.write(home.certificates)
+            certificates.write(home.certificates, self._addresses)
         read = {name: (home.certificates / name).read_bytes() for name in ("ca.crt", "admin.crt", "admin.key")}
         home.kubeconfig.touch(mode=0o600)
         home.kubeconfig.write_text(
@@ -246,7 +269,7 @@ class LocalCluster:
             psutil.wait_procs(left, timeout=1)
             return not left
 
-        if not _until(killed, STOP_SECONDS):
+        if not until(killed, STOP_SECONDS):
             raise LocalError(f"these processes cannot be ended: {', '.join(str(process.pid) for process in self.processes())}")
         for name in (self.home.supervisor_socket, self.home.supervisor_pid, self.home.etcd_socket, self.home.folder / "etcd-peer:1"):
             name.unlink(missing_ok=True)
@@ -266,7 +289,7 @@ class LocalCluster:
                 raise LocalError(f"the local cluster has gone; see {self.home.logs}")
             return condition()
 
-        if not _until(happened, START_SECONDS):
+        if not until(happened, START_SECONDS):
             raise LocalError(f"{what} did not get ready in {START_SECONDS} s{self._complaints()}\nAll logs: {self.home.logs}")
 
     def _complaints(self) -> str:
@@ -325,7 +348,8 @@ def _exists(client: Client, kind: type[ServiceAccount], name: str, namespace: st
     return True
 
 
-def _until(condition: Callable[[], bool], seconds: float) -> bool:
+def until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Waits for it; whether it came true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

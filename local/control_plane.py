@@ -106,16 +106,23 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def programs(home: Home, ports: Ports, tools: Toolbox) -> list[Program]:
-    """The processes of the cluster itself. Each names the home folder on its command line: `ps` tells which cluster it belongs to."""
+_NO_NETWORK = {
+    # Simulated pods have addresses that belong to nobody. The API server and the operator would call them: a dead loopback proxy
+    # keeps those calls on this machine, but for those that the double of Ray answers. Go never uses a proxy for loopback itself.
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "NO_PROXY": "127.0.0.1,localhost",
+}
+
+
+def control_plane(
+    home: Home, tools: Toolbox, *, address: str, port: int, kubeconfig: Path, environment: Mapping[str, str]
+) -> list[Program]:
+    """The processes of the control plane. Each names the home folder on its command line: `ps` tells which cluster it belongs to.
+
+    `address` and `port` are the API server's, `environment` is its as well; `kubeconfig` is the controllers'.
+    """
     certificates = home.certificates
-    no_network = {
-        # Simulated pods have addresses that belong to nobody. The API server and the operator would call them: a dead loopback proxy
-        # keeps those calls on this machine, but for those that the double of Ray answers. Go never uses a proxy for loopback itself.
-        "HTTP_PROXY": "http://127.0.0.1:9",
-        "HTTPS_PROXY": "http://127.0.0.1:9",
-        "NO_PROXY": "127.0.0.1,localhost",
-    }
     return [
         Program(
             "etcd",
@@ -137,9 +144,9 @@ def programs(home: Home, ports: Ports, tools: Toolbox) -> list[Program]:
             [
                 str(tools["kube-apiserver"]),
                 f"--etcd-servers=unix://{home.etcd_socket}",
-                "--bind-address=127.0.0.1",
-                f"--secure-port={ports.api}",
-                "--advertise-address=127.0.0.1",
+                f"--bind-address={address}",
+                f"--secure-port={port}",
+                f"--advertise-address={address}",
                 "--endpoint-reconciler-type=none",  # the kubernetes Service may not point at loopback
                 f"--service-cluster-ip-range={SERVICE_RANGE}",
                 "--authorization-mode=RBAC",
@@ -159,14 +166,14 @@ def programs(home: Home, ports: Ports, tools: Toolbox) -> list[Program]:
                 "--profiling=false",
                 "--shutdown-delay-duration=0",
             ],
-            no_network,
+            environment,
         ),
         Program(
             "kube-controller-manager",
             [
                 str(tools["kube-controller-manager"]),
-                f"--kubeconfig={home.kubeconfig}",
-                # Nothing here has volumes, and pod addresses come from kwok.
+                f"--kubeconfig={kubeconfig}",
+                # Nothing here has volumes, and pod addresses come from kwok or from the node's own network plugin.
                 "--controllers=*,-persistentvolume-attach-detach-controller,-persistentvolume-expander-controller,-node-ipam-controller",
                 f"--root-ca-file={certificates / 'ca.crt'}",
                 f"--service-account-private-key-file={certificates / 'service-accounts.key'}",
@@ -177,6 +184,14 @@ def programs(home: Home, ports: Ports, tools: Toolbox) -> list[Program]:
             ],
         ),
         Program("kube-scheduler", [str(tools["kube-scheduler"]), f"--config={home.scheduler}", "--secure-port=0"]),
+    ]
+
+
+def programs(home: Home, ports: Ports, tools: Toolbox) -> list[Program]:
+    """The processes of a cluster of simulated nodes."""
+    certificates = home.certificates
+    return [
+        *control_plane(home, tools, address="127.0.0.1", port=ports.api, kubeconfig=home.kubeconfig, environment=_NO_NETWORK),
         Program(
             "kwok",
             [
@@ -204,7 +219,7 @@ def programs(home: Home, ports: Ports, tools: Toolbox) -> list[Program]:
                 f"--operators={home.operators}",
             ],
             # The operator gets these from the kubelet.
-            {**no_network, "HTTP_PROXY": f"http://127.0.0.1:{ports.ray}", "PYTHONPATH": str(Path(__file__).parent.parent)},
+            {**_NO_NETWORK, "HTTP_PROXY": f"http://127.0.0.1:{ports.ray}", "PYTHONPATH": str(Path(__file__).parent.parent)},
         ),
         Program(
             "ray-rest",
@@ -220,7 +235,7 @@ def chart_server(home: Home, ports: Ports) -> Program:
     return Program("charts", command)
 
 
-def supervisor_configuration(home: Home, started: list[Program]) -> str:
+def supervisor_configuration(home: Home, started: list[Program], pid_file: Path | None = None) -> str:
     """What supervisord reads. Values are quoted for its own parser, in which `%` starts a substitution."""
 
     def escaped(text: object) -> str:
@@ -235,7 +250,7 @@ def supervisor_configuration(home: Home, started: list[Program]) -> str:
             "supervisord",
             {
                 "logfile": escaped(home.logs / "supervisord.log"),
-                "pidfile": escaped(home.supervisor_pid),
+                "pidfile": escaped(pid_file or home.supervisor_pid),
                 "directory": escaped(home.folder),
                 "environment": f'{HOME_MARK}="{escaped(home.folder)}"',
             },
@@ -285,13 +300,13 @@ def kubeconfig(server: str, authority: bytes, certificate: bytes, key: bytes) ->
     )
 
 
-def scheduler_configuration(home: Home) -> str:
+def scheduler_configuration(kubeconfig: Path) -> str:
     """Scheduler settings that have no flag."""
     return yaml.safe_dump(
         {
             "apiVersion": "kubescheduler.config.k8s.io/v1",
             "kind": "KubeSchedulerConfiguration",
-            "clientConnection": {"kubeconfig": str(home.kubeconfig), "qps": 1000, "burst": 2000},
+            "clientConnection": {"kubeconfig": str(kubeconfig), "qps": 1000, "burst": 2000},
             "leaderElection": {"leaderElect": False},
         },
         sort_keys=False,

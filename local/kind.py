@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from local import control_plane, sources
 from local.cluster import LocalCluster
@@ -20,15 +21,16 @@ from local.progress import step
 class KindCluster(LocalCluster):
     """The same as a simulated cluster for whoever uses it."""
 
+    nodes = "kind"
+
     @cached_property
     def sources(self) -> sources.Sources:
         """Without the control plane's own programs: kind has its images."""
-        return sources.prepare(self.kuberay_versions, simulated=False)
+        return sources.prepare(self.kuberay_versions, nodes="kind")
 
-    @property
-    def settings(self) -> dict[str, str]:
+    def adapted(self, config: dict[str, Any]) -> dict[str, Any]:
         """Real nodes run images of this machine's architecture alone."""
-        return {"kuberay:architecture": "aarch64" if platform.machine() in ("aarch64", "arm64") else "x86"}
+        return config | {"kuberay:architecture": "aarch64" if platform.machine() in ("aarch64", "arm64") else "x86"}
 
     @property
     def running(self) -> bool:

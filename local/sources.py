@@ -21,6 +21,8 @@ PLUGIN_HOST = "https://get.pulumi.com/"
 CHART_REPOSITORY = "https://ray-project.github.io/kuberay-helm/"
 REMEMBERED_SECONDS = 24 * 3600
 
+Nodes = Literal["simulated", "real", "kind"]
+
 
 @dataclass(frozen=True)
 class Part:
@@ -48,31 +50,46 @@ class Sources:
         return "\n".join(f"  {part.name:<{width}}  {part.kind:<9}  {part.source}" for part in self.parts)
 
 
-def prepare(versions: Sequence[str], *, simulated: bool = True) -> Sources:
+def prepare(versions: Sequence[str], *, nodes: Nodes = "simulated") -> Sources:
     """Finds out what can be had, and builds what is missing.
 
-    `versions`: those of KubeRay that will be run. `simulated`: nodes by kwok, rather than a cluster by kind.
+    `versions`: those of KubeRay that will be run.
     """
     always = [tools.PULUMI, tools.PYTHON_HOST, tools.KUBERNETES, tools.HELM]
     operators = [tools.operator(version) for version in versions]
-    wanted = [*always, tools.ETCD, tools.KWOK, *operators] if simulated else [*always, tools.KIND]
+    wanted = [
+        *always,
+        *{
+            "simulated": [tools.ETCD, tools.KWOK, *operators],
+            "real": [tools.ETCD, tools.KUBELET, tools.COREDNS, *operators],
+            "kind": [tools.KIND],
+        }[nodes],
+    ]
     plugin = real_provider()
     toolbox = tools.ensure(wanted if plugin else [*wanted, tools.PROVIDER])
     provider = plugin or toolbox["pulumi-resource-kubernetes"]
     charts = find_charts(toolbox, operators)
-    return Sources(toolbox, provider, charts, _parts(versions if simulated else [], provider_is_real=plugin is not None, charts=charts))
+    return Sources(toolbox, provider, charts, _parts(nodes, versions, provider_is_real=plugin is not None, charts=charts))
 
 
-def _parts(simulated: Sequence[str], provider_is_real: bool, charts: str | Path) -> list[Part]:
-    if simulated:
-        cluster = [
-            Part("control plane", "real", f"Kubernetes {tools.KUBERNETES.version}, etcd {tools.ETCD.version}"),
+def _parts(nodes: Nodes, versions: Sequence[str], provider_is_real: bool, charts: str | Path) -> list[Part]:
+    plane = Part("control plane", "real", f"Kubernetes {tools.KUBERNETES.version}, etcd {tools.ETCD.version}")
+    operators = ", ".join(versions)
+    cluster = {
+        "simulated": [
+            plane,
             Part("nodes and pods", "simulated", f"kwok {tools.KWOK.version}: no container runs"),
-            Part("KubeRay operator", "real", f"{', '.join(simulated)}, a process beside its simulated pod"),
+            Part("KubeRay operator", "real", f"{operators}, a process beside its simulated pod"),
             Part("Ray's REST endpoints", "double", "from local/ray_rest.py: what simulated pods answer of jobs and Serve applications"),
-        ]
-    else:
-        cluster = [Part("cluster", "real", f"kind {tools.KIND.version} on this machine's Docker")]
+        ],
+        "real": [
+            plane,
+            Part("nodes and pods", "real", f"containerd of Debian, kubelet {tools.KUBELET.version}, CoreDNS {tools.COREDNS.version}"),
+            Part("KubeRay operator", "real", f"{operators}, in an image made here"),
+            Part("Ray", "real", "from PyPI, with Debian's Python, in an image made here"),
+        ],
+        "kind": [Part("cluster", "real", f"kind {tools.KIND.version} on this machine's Docker")],
+    }[nodes]
     double = "its stand-in from local/provider (Pulumi's plugin host is out of reach)"
     return [
         *cluster,

@@ -60,10 +60,10 @@ class LocalStack:
         made = {
             "kuberay:chartRepository": self.cluster.charts_url,
             "kubernetes:kubeconfig": str(self.cluster.kubeconfig),
-            **self.cluster.settings,
         }
         known_before = _load(self.config_file)
-        content = local_config(_load(committed), made, known_before.get("encryptionsalt"))
+        adapted = local_config(_load(committed), made, known_before.get("encryptionsalt"))
+        content = adapted | {"config": self.cluster.adapted(adapted["config"])}
         self.copies.mkdir(parents=True, exist_ok=True)
         shutil.copy(self.program / "Pulumi.yaml", self.copies)
         self.config_file.write_text(yaml.safe_dump(content, sort_keys=False))

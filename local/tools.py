@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -122,6 +122,9 @@ KUBERNETES = Tool(
         for name, value in {"gitVersion": "v{version}", "gitMajor": "{major}", "gitMinor": "{minor}"}.items()
     ),
 )
+# Apart from the rest, as only real nodes need it.
+KUBELET = replace(KUBERNETES, name="kubelet", programs={"kubelet": "k8s.io/kubernetes/cmd/kubelet"})
+COREDNS = Tool("coredns", LOCAL / "tools/coredns", "github.com/coredns/coredns", {"coredns": "."})
 ETCD = Tool(
     "etcd",
     LOCAL / "tools/etcd",

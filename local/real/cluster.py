@@ -1,0 +1,134 @@
+"""The local cluster with a real node: containers run, and Ray in them."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lightkube import Client
+
+from local import control_plane, sources, tools
+from local.cluster import LocalCluster, until
+from local.control_plane import Ports, Program
+from local.errors import LocalError
+from local.real import cgroups, debian, images, machine, node, store
+from local.real.images import Image
+from local.real.node import NodeFiles
+
+#: Two Ray pods ask for a whole core each by default, and this machine may have two in all: they keep that limit and ask for less.
+CPU_REQUEST = "250m"
+
+
+class RealCluster(LocalCluster):
+    """The same as a simulated cluster for whoever uses it, in namespaces of its own (sandbox.py)."""
+
+    nodes = "real"
+    more_images: Sequence[Image] = ()
+    """Beside those of Ray and of the operators."""
+
+    @cached_property
+    def sources(self) -> sources.Sources:
+        """With containerd and the images in place of simulated nodes."""
+        if reason := machine.why_not():
+            raise LocalError(f"this machine cannot run real nodes: {reason}")
+        return sources.prepare(self.kuberay_versions, nodes="real")
+
+    @property
+    def files(self) -> NodeFiles:
+        """Where the node keeps its own."""
+        return NodeFiles(self.home)
+
+    def adapted(self, config: dict[str, Any]) -> dict[str, Any]:
+        """For the image that there is, and for a machine of two cores."""
+        image = images.ray()
+        clusters = config.get("kuberay:clusters", {"raycluster": {}})
+        return config | {
+            "kuberay:architecture": "aarch64" if image.tag.endswith("-aarch64") else "x86",
+            "kuberay:rayVersion": images.ray_version(),
+            "kuberay:pythonVersion": images.RAY_PYTHON,
+            "kuberay:clusters": {name: _asking_for_less(cluster or {}) for name, cluster in clusters.items()},
+        }
+
+    def stop(self, keep: bool = False) -> None:
+        """Ends the first process inside, and with it all others, mounts and network; the control groups are taken away then."""
+        super().stop(keep)
+        cgroups.remove(self.files.cgroup)
+
+    def load(self, image: Image) -> None:
+        """Gives the node one more image."""
+        store.load(debian.unpacked(debian.NODE), self.files.containerd_socket, image, images.layout(image))
+
+    def _programs(self, ports: Ports) -> list[Program]:
+        inside = control_plane.control_plane(
+            self.home,
+            self.sources.tools,
+            address=node.API_ADDRESS,
+            port=node.API_PORT,
+            kubeconfig=self._kubeconfig_inside,
+            environment={},
+        )
+        # Its answer to any image that a pod asks for is the same: not found.
+        served = control_plane.chart_server(self.home, ports)
+        return [*inside, *node.programs(self.files, self.sources.tools, debian.unpacked(debian.NODE)), served]
+
+    @property
+    def _addresses(self) -> Sequence[str]:
+        return (node.API_ADDRESS, node.NODE_ADDRESS)
+
+    @property
+    def _kubeconfig_inside(self) -> Path:
+        return self.files.kubeconfig
+
+    def _supervisor_configuration(self, ports: Ports) -> str:
+        # Inside, its number is 1; the sandbox writes down the one that counts outside.
+        return control_plane.supervisor_configuration(self.home, self._programs(ports), pid_file=Path("/run/supervisord.pid"))
+
+    def _write_files(self) -> None:
+        files = self.files
+        files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        super()._write_files()
+        for path, text in node.texts(files, debian.unpacked(debian.NODE), self._ports().charts).items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        files.kubeconfig.touch(mode=0o600)
+        outside, inside = f"https://127.0.0.1:{self._ports().api}", f"https://{node.API_ADDRESS}:{node.API_PORT}"
+        files.kubeconfig.write_text(self.kubeconfig.read_text().replace(outside, inside))
+        if not files.containerd.exists():
+            store.give(self._images(), files.containerd)
+
+    def _images(self) -> list[Image]:
+        operators = [tools.operator(version) for version in self.kuberay_versions]
+        made = [images.operator(tool, self.sources.tools.operators[tool.version]) for tool in operators]
+        return [images.pause(), *made, images.ray(), *self.more_images]
+
+    def _launch(self, supervisor: list[str]) -> None:
+        cgroups.make(self.files.cgroup)
+        ports = self._ports()
+        shown = {ports.api: f"{node.API_ADDRESS}:{node.API_PORT}", ports.charts: f"127.0.0.1:{ports.charts}"}
+        seen = (tools.cache_folder(), tools.LOCAL.parent, Path(sys.prefix), Path(sys.base_prefix))
+        command = [
+            *(sys.executable, "-m", "local.real.sandbox", f"--home={self.home.folder}"),
+            *(f"--seen={path}" for path in seen),
+            *(f"--port={outside}={inside}" for outside, inside in shown.items()),
+            *("--", *supervisor, "--nodaemon"),
+        ]
+        environment = self._marked_environment() | {"PYTHONPATH": str(tools.LOCAL.parent)}
+        log = self.home.logs / "sandbox.log"
+        with log.open("w") as output:
+            streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
+            sandbox = subprocess.Popen(command, cwd=self.home.folder, env=environment, start_new_session=True, **streams)
+        if not until(lambda: self.home.supervisor_socket.exists() or sandbox.poll() is not None, 30) or sandbox.poll() is not None:
+            last = (log.read_text().strip().splitlines() or ["no reason given"])[-1]
+            raise LocalError(f"the sandbox of the cluster does not start: {last}; all of it: {log}")
+
+    def _add_nodes(self, client: Client) -> None:
+        """The kubelet makes its own."""
+
+
+def _asking_for_less(cluster: dict[str, Any]) -> dict[str, Any]:
+    groups = {"head": cluster.get("head") or {}, "worker": cluster.get("worker") or {}}
+    asked = {name: {"cpuRequest": CPU_REQUEST, **group} for name, group in groups.items()}
+    more = {name: {"cpuRequest": CPU_REQUEST, **group} for name, group in cluster.get("additionalWorkerGroups", {}).items()}
+    return cluster | asked | ({"additionalWorkerGroups": more} if more else {})
