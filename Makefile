@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up status down preview drift comment deploy destroy doctor test lint types unit integration conformance bench docs clean
+.PHONY: help up status job down preview drift comment deploy destroy doctor test lint types unit integration real conformance bench docs clean
 
 STACK ?= dev
 NODES ?= auto
@@ -18,6 +18,9 @@ up: $(VENV)/ready ## Ray on this machine: tools, control plane, then `pulumi up`
 
 status: $(VENV)/ready ## What `kubectl get rayclusters` and `kubectl get pods` say of it
 	@$(RUN) -m local status
+
+job: $(VENV)/ready ## A Ray job on it: a task on each node (ARGS="-- python -c …" for another)
+	@$(RUN) -m local job --stack $(STACK) $(ARGS)
 
 down: $(VENV)/ready ## Destroy it and stop everything
 	@$(RUN) -m local down

@@ -1,11 +1,13 @@
 """Ray on Kubernetes on this machine: `python -m local up`, and `down` leaves nothing behind."""
 
 import argparse
+import shlex
 import shutil
 import sys
 import time
 from pathlib import Path
 
+from local import job as ray_job
 from local import sources, tools
 from local.cluster import LocalCluster, default_home
 from local.errors import LocalError
@@ -41,6 +43,12 @@ def main() -> None:
         help="auto, the default: kind where a Docker engine runs, else real where this machine can, else simulated",
     )
     commands.add_parser("status", help="show the Ray clusters and their pods")
+    command = commands.add_parser("job", help="run a Ray job on the stack that is up, and show its log; the exit code follows the job")
+    command.add_argument("--stack", default="dev", help="which stack (default: %(default)s)")
+    command.add_argument("--cluster", help="which of its clusters, if it has several")
+    command.add_argument(
+        "entrypoint", nargs="*", help="what to run, after -- : python -c '…' (default: a task on each node, examples/each_node.py)"
+    )
     commands.add_parser("down", help="destroy the stack, stop every process, remove the files")
     commands.add_parser("tools", help="find or build every tool, and say where each is")
     commands.add_parser("doctor", help="say what this machine has and lacks")
@@ -51,6 +59,8 @@ def main() -> None:
                 up(given.home, given.stack, given.nodes)
             case "status":
                 status(given.home)
+            case "job":
+                job(given.home, given.stack, given.cluster, given.entrypoint)
             case "down":
                 down(given.home)
             case "tools":
@@ -112,6 +122,21 @@ def status(home: Path) -> None:
         ):
             command = [*question, "-n", namespace]
             print(f"$ kubectl {' '.join(command)}\n{cluster.kubectl(*command)}")
+
+
+def job(home: Path, stack: str, cluster: str | None, entrypoint: list[str]) -> None:
+    """Ends with 1 when the job does not succeed."""
+    local = cluster_in(home)
+    if not local.running:
+        raise LocalError("no local cluster runs; `python -m local up` starts one")
+    if local.nodes == "simulated":
+        raise LocalError("the nodes of this cluster are simulated: no Ray runs in its pods; `make down`, then `make up NODES=real`")
+    known = {found.name: found for found in stacks_of(local)}
+    if stack not in known:
+        raise LocalError(f"stack {stack} is not up here; these are: {', '.join(known)}")
+    command = entrypoint or ["python", "-c", (PROGRAM / "examples/each_node.py").read_text()]
+    if not ray_job.run(known[stack], cluster, shlex.join(command)):
+        sys.exit(1)
 
 
 def down(home: Path) -> None:

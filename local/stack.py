@@ -1,5 +1,6 @@
 """One Pulumi stack of this project on a local cluster. The committed stack files are read and never written."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,10 @@ class LocalStack:
         """Takes everything in the stack away again."""
         self._unlock()
         self.cluster.run_pulumi(["destroy", "--yes", "--skip-preview", *self._arguments], self.program)
+
+    def outputs(self) -> dict[str, Any]:
+        """What the program exports."""
+        return json.loads(self.cluster.run_pulumi(["stack", "output", "--json", "--stack", self.name], self.copies, quiet=True))
 
     def _unlock(self) -> None:
         """Frees the stack of a run that was killed."""

@@ -117,8 +117,15 @@ class RealCluster(LocalCluster):
         environment = self._marked_environment() | {"PYTHONPATH": str(tools.LOCAL.parent)}
         log = self.home.logs / "sandbox.log"
         with log.open("w") as output:
-            streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
-            sandbox = subprocess.Popen(command, cwd=self.home.folder, env=environment, start_new_session=True, **streams)
+            sandbox = subprocess.Popen(
+                command,
+                cwd=self.home.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # it outlives this command, and the terminal's interrupt is not for it
+            )
         if not until(lambda: self.home.supervisor_socket.exists() or sandbox.poll() is not None, 30) or sandbox.poll() is not None:
             last = (log.read_text().strip().splitlines() or ["no reason given"])[-1]
             raise LocalError(f"the sandbox of the cluster does not start: {last}; all of it: {log}")
