@@ -23,6 +23,10 @@ _IMAGE_WILL_NOT_COME = re.compile(
 )
 #: What the scheduler adds about claims and preemption says nothing about the want.
 _PREEMPTION = re.compile(r"\.? (?:no new claims to deallocate|preemption: )")
+#: KubeRay starts Ray with `ulimit -n 65536`, which many container runtimes refuse and Ray does without.
+_SAID_BY_EVERY_POD = re.compile(r"ulimit: open files: cannot modify limit")
+#: What Python prints at the end of a traceback.
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)\b: ")
 _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
 
 
@@ -37,6 +41,7 @@ class Trouble:
     crashed_container: str | None = None
     """The container whose last log lines say more."""
     unschedulable: bool = False
+    waits_for_head: bool = False
 
     @property
     def line(self) -> str:
@@ -74,7 +79,7 @@ def pod_trouble(pod: Object) -> Trouble | None:
     for container in status.get("initContainerStatuses") or []:
         # KubeRay's own init container: a worker starts when the head answers.
         if container["name"] == "wait-gcs-ready" and "running" in (container.get("state") or {}):
-            return Trouble(name, "waits for the head")
+            return Trouble(name, "waits for the head", waits_for_head=True)
     return None
 
 
@@ -109,8 +114,15 @@ def with_logs(trouble: Trouble, pod: Object, lines: Sequence[str]) -> Trouble:
     assert trouble.crashed_container is not None
     if any("exec format error" in line for line in lines):
         return Trouble(trouble.pod, _wrong_architecture(pod, trouble.crashed_container), certain=True)
-    said = " | ".join(line.strip() for line in lines if line.strip())
+    said = " | ".join(telling(lines))
     return Trouble(trouble.pod, f"{trouble.text}; its last lines: {said}" if said else trouble.text, trouble.certain)
+
+
+def telling(lines: Sequence[str]) -> list[str]:
+    """The lines of a log's end that say why: of a Python traceback its last part, and nothing that every Ray pod says at its start."""
+    said = [flat(line) for line in lines if line.strip() and not _SAID_BY_EVERY_POD.search(line)]
+    raised = next((number for number, line in reversed(list(enumerate(said))) if _EXCEPTION.match(line)), 0)
+    return said[raised:]
 
 
 def _wrong_architecture(pod: Object, container: str) -> str:

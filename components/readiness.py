@@ -191,6 +191,8 @@ async def _trouble(view: NamespaceView, wait: GroupWait, pods: list[Object], ali
     room_may_come = len(pods) != len(view.pods(wait.cluster)) or any(pod not in alive for pod in pods if _group(pod) == wait.group)
     troubles = [t for pod in alive if not is_ready(pod) and (t := await diagnoser.look_at(pod, room_may_come=room_may_come))]
     troubles.sort(key=lambda trouble: not trouble.certain)
+    if troubles and troubles[0].waits_for_head:
+        return await _head_trouble(pods, diagnoser, room_may_come=room_may_come) or troubles[0]
     if troubles:
         return troubles[0]
     cluster = view.ray_cluster(wait.cluster)
@@ -198,6 +200,16 @@ async def _trouble(view: NamespaceView, wait: GroupWait, pods: list[Object], ali
     if message and len(alive) < wait.at_least:
         certain = refused_for_good(message) and not room_may_come and diagnoser.lasts("refused", _SCHEDULING_GRACE)
         return Trouble(f"of {wait.group}", f"refused by the API server: {message}", certain)
+    return None
+
+
+async def _head_trouble(pods: list[Object], diagnoser: "Diagnoser", *, room_may_come: bool) -> Trouble | None:
+    """What keeps workers waiting for good: a head that will not come. Its own wait says more of it."""
+    for pod in pods:
+        if _group(pod) == HEAD_GROUP and not is_ready(pod) and not is_over(pod):
+            trouble = await diagnoser.look_at(pod, room_may_come=room_may_come)
+            if trouble and trouble.certain:
+                return Trouble(trouble.pod, f"the head, for which the workers wait, will not come: {trouble.text}", certain=True)
     return None
 
 
@@ -236,8 +248,12 @@ class Diagnoser:
 
     async def _last_lines(self, pod: Object, container: str) -> list[str]:
         statuses = [*(pod["status"].get("initContainerStatuses") or []), *(pod["status"].get("containerStatuses") or [])]
-        restarts = sum(int(status.get("restartCount") or 0) for status in statuses if status["name"] == container)
+        status = next(status for status in statuses if status["name"] == container)
+        restarts = int(status.get("restartCount") or 0)
         name = str(pod["metadata"]["name"])
+        if "running" in (status.get("state") or {}):
+            # The log is now that of the next run, which has not got to its end.
+            return self._logs.get((name, restarts - 1), [])
         if (name, restarts) not in self._logs:
             # Of a container that waits to be restarted, the kubelet gives the log of the run that crashed.
             lines: list[str] = []

@@ -1,5 +1,6 @@
 """The local cluster with a real node: containers run, and Ray in them."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,8 +18,9 @@ from local.real import cgroups, debian, images, machine, node, store
 from local.real.images import Image
 from local.real.node import NodeFiles
 
-#: Two Ray pods ask for a whole core each by default, and this machine may have two in all: they keep that limit and ask for less.
+#: Ray pods ask for a whole core each by default. On a machine with few of them they keep that limit and ask for less.
 CPU_REQUEST = "250m"
+ENOUGH_CORES = 4
 
 
 class RealCluster(LocalCluster):
@@ -42,13 +44,16 @@ class RealCluster(LocalCluster):
 
     def adapted(self, config: dict[str, Any]) -> dict[str, Any]:
         """For the image that there is, and for a machine of two cores."""
-        image = images.ray()
         clusters = config.get("kuberay:clusters", {"raycluster": {}})
+        jobs = config.get("kuberay:jobs") or {}
+        services = config.get("kuberay:services") or {}
         return config | {
-            "kuberay:architecture": "aarch64" if image.tag.endswith("-aarch64") else "x86",
+            "kuberay:architecture": "aarch64" if images.ray().tag.endswith("-aarch64") else "x86",
             "kuberay:rayVersion": images.ray_version(),
             "kuberay:pythonVersion": images.RAY_PYTHON,
             "kuberay:clusters": {name: _asking_for_less(cluster or {}) for name, cluster in clusters.items()},
+            "kuberay:jobs": {name: job if "cluster" in job else _with_own_cluster(job) for name, job in jobs.items()},
+            "kuberay:services": {name: _with_own_cluster(service) for name, service in services.items()},
         }
 
     def stop(self, keep: bool = False) -> None:
@@ -135,7 +140,17 @@ class RealCluster(LocalCluster):
 
 
 def _asking_for_less(cluster: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a Ray cluster whose pods fit a small machine together; their limits stay."""
+    if (os.cpu_count() or 1) >= ENOUGH_CORES:
+        return cluster
     groups = {"head": cluster.get("head") or {}, "worker": cluster.get("worker") or {}}
-    asked = {name: {"cpuRequest": CPU_REQUEST, **group} for name, group in groups.items()}
-    more = {name: {"cpuRequest": CPU_REQUEST, **group} for name, group in cluster.get("additionalWorkerGroups", {}).items()}
-    return cluster | asked | ({"additionalWorkerGroups": more} if more else {})
+    more = cluster.get("additionalWorkerGroups") or {}
+    return cluster | _less(groups) | ({"additionalWorkerGroups": _less(more)} if more else {})
+
+
+def _with_own_cluster(workload: dict[str, Any]) -> dict[str, Any]:
+    return workload | {"rayCluster": _asking_for_less(workload.get("rayCluster") or {})}
+
+
+def _less(groups: dict[str, Any]) -> dict[str, Any]:
+    return {name: {"cpuRequest": CPU_REQUEST, **group} for name, group in groups.items()}

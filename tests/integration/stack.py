@@ -66,6 +66,7 @@ class Stack:
         config["kuberay:kuberayVersion"] = self.cluster.kuberay_versions[0]
         config |= {f"kuberay:{key}": value for key, value in settings.items()}
         config["kubernetes:kubeconfig"] = str(self.cluster.kubeconfig)
+        config = self.cluster.adapted(config)
         salt = yaml.safe_load(self.config_file.read_text()) if self.config_file.exists() else {}
         kept = {key: value for key, value in salt.items() if key != "config"}
         self.config_file.write_text(yaml.safe_dump({"config": config, **kept}))
