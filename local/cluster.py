@@ -156,6 +156,11 @@ class LocalCluster:
             raise LocalError(f"kubectl {' '.join(arguments)}: {answer.stderr.strip()}")
         return answer.stdout
 
+    def restart(self, program: str) -> None:
+        """Ends one of its processes; the supervisor starts it again."""
+        self._supervisor().supervisor.stopProcess(program)
+        self._supervisor().supervisor.startProcess(program)
+
     def _supervise(self) -> None:
         """Writes the cluster's files and starts its processes, unless they run."""
         self._write_versions()

@@ -11,9 +11,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from local.cluster import until
+from local.cluster import LocalCluster, until
 from local.errors import LocalError
-from local.ports import free_ports
+from local.ports import free_ports, is_free
 from local.stack import LocalStack
 
 _FORWARD_SECONDS = 20
@@ -29,40 +29,39 @@ def run(stack: LocalStack, cluster: str | None, entrypoint: str) -> bool:
     if name not in clusters or (cluster is None and len(clusters) > 1):
         raise LocalError(f"which cluster? --cluster {'|'.join(clusters)}" if clusters else f"stack {stack.name} has no Ray cluster")
     print(f"$ {clusters[name]['portForward']}", flush=True)
-    with forwarded(stack, clusters[name]["portForward"]) as address:
+    with forwarded(stack.cluster, clusters[name]["portForward"], port=8265) as address:
         print(f"$ ray job submit --address {address} -- {shlex.split(entrypoint)[0]} …", flush=True)
         return follow(address, entrypoint)
 
 
 @contextmanager
-def forwarded(stack: LocalStack, command: str) -> Generator[str]:
-    """Runs the stack's own port-forward command on a port that is free here; gives the address of Ray's dashboard."""
-    found = re.fullmatch(r"kubectl port-forward (?P<target>.*) 8265:8265\b.*", command)
+def forwarded(cluster: LocalCluster, command: str, *, port: int) -> Generator[str]:
+    """Runs a `kubectl port-forward` command of a stack's outputs, for one of its ports, on a port that is free here; gives the address."""
+    found = re.fullmatch(rf"kubectl port-forward (?P<target>.*?)( \d+:\d+)*? {port}:{port}\b.*", command)
     if found is None:
-        raise LocalError(f"the stack's output is no port-forward to 8265: {command}")
-    port = next(free_ports())
-    # kubectl of the cluster's own folder, by its full path: PATH of this process is another one.
-    kubectl = [str(stack.cluster.home.folder / "bin/kubectl"), "port-forward", *found["target"].split(), f"{port}:8265"]
+        raise LocalError(f"the stack's output is no port-forward to {port}: {command}")
+    own = next(free_ports())
+    # The cluster's own kubectl, by its full path: PATH of this process is another one.
+    kubectl = [str(cluster.home.folder / "bin/kubectl"), "port-forward", *found["target"].split(), f"{own}:{port}"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(kubectl, env=stack.cluster.pulumi_env(), stdout=subprocess.DEVNULL, stderr=pipe, text=True) as forward:
+    with subprocess.Popen(kubectl, env=cluster.pulumi_env(), stdout=subprocess.DEVNULL, stderr=pipe, text=True) as forward:
         try:
-            address = f"http://127.0.0.1:{port}"
-            if not until(lambda: forward.poll() is not None or _answers(address), _FORWARD_SECONDS) or forward.poll() is not None:
+            if not until(lambda: forward.poll() is not None or not is_free(own), _FORWARD_SECONDS) or forward.poll() is not None:
                 forward.kill()
-                said = (forward.communicate()[1].strip().splitlines() or ["Ray's dashboard does not answer"])[-1]
-                raise LocalError(f"{' '.join(kubectl[1:])}: {said}")
-            yield address
+                said = (forward.communicate()[1].strip().splitlines() or ["no pod answers"])[-1]
+                raise LocalError(f"{' '.join(['kubectl', *kubectl[1:]])}: {said}")
+            yield f"http://127.0.0.1:{own}"
         finally:
             forward.kill()
 
 
 def follow(address: str, entrypoint: str) -> bool:
     """Submits to Ray's dashboard at this address, prints the log as it grows, and says whether the job succeeded."""
-    submitted = _ask(f"{address}/api/jobs/", {"entrypoint": entrypoint})["submission_id"]
+    submitted = ask(f"{address}/api/jobs/", {"entrypoint": entrypoint})["submission_id"]
     shown = 0
     while True:
-        job = _ask(f"{address}/api/jobs/{submitted}")
-        log: str = _ask(f"{address}/api/jobs/{submitted}/logs").get("logs") or ""
+        job = ask(f"{address}/api/jobs/{submitted}")
+        log: str = ask(f"{address}/api/jobs/{submitted}/logs").get("logs") or ""
         print(log[shown:], end="", flush=True)
         shown = len(log)
         if job["status"] in _ENDED:
@@ -71,14 +70,8 @@ def follow(address: str, entrypoint: str) -> bool:
         time.sleep(_LOOK_AGAIN)
 
 
-def _answers(address: str) -> bool:
-    try:
-        return bool(_ask(f"{address}/api/version"))
-    except LocalError:
-        return False
-
-
-def _ask(url: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
+def ask(url: str, content: dict[str, Any] | None = None) -> Any:
+    """What Ray's dashboard answers, to a POST where there is content."""
     body = None if content is None else json.dumps(content).encode()
     request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})  # noqa: S310
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -62,7 +62,7 @@ def enter(seen: Sequence[Path], command: Sequence[str]) -> None:
         ["link", "set", "lo", "up"],
         ["addr", "add", f"{API_ADDRESS}/32", "dev", "lo"],
         ["addr", "add", f"{DNS_ADDRESS}/32", "dev", "lo"],
-        # Left to itself a bridge takes the lowest of its members' addresses, another one when a pod goes: all other pods would lose their way.
+        # Left to itself it takes the lowest address of its members, another one when a pod goes: all others would lose their way.
         ["link", "add", BRIDGE, "address", "0a:00:0a:f4:00:01", "type", "bridge"],
         ["addr", "add", f"{NODE_ADDRESS}/{POD_RANGE.partition('/')[2]}", "dev", BRIDGE],
         ["link", "set", BRIDGE, "up"],

@@ -53,7 +53,7 @@ class Stack:
     def __init__(self, cluster: LocalCluster, name: str, folder: Path, program: Path = ROOT) -> None:
         self.cluster = cluster
         self.name = name
-        self._program = program
+        self.program = program
         self.config_file = folder / f"Pulumi.{name}.yaml"
         # `stack init` writes the stack's salt beside Pulumi.yaml: beside a copy here.
         shutil.copy(program / "Pulumi.yaml", folder)
@@ -159,7 +159,7 @@ class Stack:
     def _pulumi(self, *arguments: str, check: bool = True) -> Run:
         # `stack …` and `cancel` read no settings and take no config file.
         config = ["--config-file", str(self.config_file)] if arguments[0] in ("up", "preview", "destroy", "refresh") else []
-        return self._run(self.command(*arguments, *config), self._program, check=check)
+        return self._run(self.command(*arguments, *config), self.program, check=check)
 
     def _run(self, command: list[str], folder: Path, *, check: bool = True) -> Run:
         started = time.monotonic()

@@ -28,10 +28,9 @@ def of_another_architecture() -> Image:
 
 def redis() -> Image:
     """Redis of Debian, and the libraries that it needs."""
-    packages = (
-        *("redis-server", "redis-tools", "libc6", "libssl3", "libsystemd0", "liblua5.1-0", "lua-bitop", "lua-cjson", "libjemalloc2"),
-        *("libatomic1", "liblzf1", "libcap2", "libgcrypt20", "libgpg-error0", "liblz4-1", "liblzma5", "libzstd1", "libstdc++6", "libgcc-s1"),
-    )
+    names = """redis-server redis-tools libc6 libssl3 libsystemd0 liblua5.1-0 lua-bitop lua-cjson libjemalloc2 libatomic1 liblzf1 libcap2
+        libgcrypt20 libgpg-error0 liblz4-1 liblzma5 libzstd1 libstdc++6 libgcc-s1"""
+    packages = tuple(names.split())
 
     def fill(root: Path) -> None:
         shutil.copytree(debian.unpacked(packages), root, symlinks=True, dirs_exist_ok=True)

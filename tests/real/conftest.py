@@ -1,0 +1,38 @@
+"""One cluster with a real node, and one stack on it, for all tests of real pods."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.real import machine
+from local.real.cluster import RealCluster
+from local.real.leftovers import traces
+from tests.integration.kubernetes import Kubernetes
+from tests.real.real_stack import RealStack
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
+    """It is stopped while Ray runs in it, and must leave nothing behind all the same."""
+    if reason := machine.why_not():
+        pytest.skip(f"this machine cannot run real nodes: {reason}")
+    before = traces()
+    with RealCluster(tmp_path_factory.mktemp("real")) as cluster:
+        yield cluster
+    assert not cluster.home.folder.exists()
+    mine = {trace for trace in traces() - before if not trace.startswith("process") or str(cluster.home.folder) in trace}
+    assert not mine, f"a stopped cluster has left: {', '.join(sorted(mine))}"
+
+
+@pytest.fixture(scope="session")
+def kubernetes(cluster: RealCluster) -> Kubernetes:
+    return Kubernetes(cluster)
+
+
+@pytest.fixture(scope="session")
+def stack(cluster: RealCluster, kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> RealStack:
+    """Up, with the guide's cluster."""
+    stack = RealStack(cluster, kubernetes, tmp_path_factory.mktemp("stack"))
+    stack.with_cluster()
+    stack.up_or_fail()
+    return stack

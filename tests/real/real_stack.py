@@ -1,0 +1,71 @@
+"""A stack whose pods really run."""
+
+import json
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from local import job
+from local.real.cluster import RealCluster
+from tests.integration.kubernetes import Kubernetes
+from tests.integration.stack import Run, Stack
+
+GUIDE = "raycluster"
+#: Real pods take their time; a machine that others use as well, more of it.
+TIMEOUT = 240
+
+
+class RealStack(Stack):
+    cluster: RealCluster
+
+    def __init__(self, cluster: RealCluster, kubernetes: Kubernetes, folder: Path) -> None:
+        super().__init__(cluster, "real", folder)
+        self.kubernetes = kubernetes
+
+    def with_cluster(self, timeout: int = TIMEOUT, more: dict[str, Any] | None = None, **settings: Any) -> None:
+        """The guide's cluster, with these settings of it different, and `more` of the stack."""
+        self.configure({"timeoutSeconds": timeout, "clusters": {GUIDE: settings}} | (more or {}))
+
+    def fails(self, cause: str) -> Run:
+        """Brings it up, which has to end with this cause in one line of its errors."""
+        run = self.up()
+        assert not run.ok, run.text
+        assert any(cause in line for line in run.text.splitlines() if "error:" in line), run.text
+        assert "Traceback" not in run.text
+        return run
+
+    def head(self, cluster: str = "raycluster-kuberay") -> str:
+        name = self.head_or_none(cluster)
+        assert name is not None
+        return name
+
+    def head_or_none(self, cluster: str = "raycluster-kuberay") -> str | None:
+        return next((pod.name for pod in self.kubernetes.ray_pods(cluster) if pod.kind == "head"), None)
+
+    def in_pod(self, pod: str, *command: str) -> str:
+        return self.kubernetes.kubectl("exec", "-n", "kuberay", pod, "--", *command)
+
+    def delete(self, pod: str) -> None:
+        self.kubernetes.kubectl("delete", "pod", pod, "-n", "kuberay", "--grace-period=1", "--wait=false")
+
+    @contextmanager
+    def dashboard(self, cluster: str = GUIDE) -> Generator[str]:
+        """Address of Ray's dashboard on this machine, by way of the port-forward that the outputs name."""
+        with job.forwarded(self.cluster, self.outputs()["clusters"][cluster]["portForward"], port=8265) as address:
+            yield address
+
+    def jobs(self, cluster: str = GUIDE) -> set[str]:
+        """The jobs that Ray remembers."""
+        with self.dashboard(cluster) as address:
+            return {found["submission_id"] for found in job.ask(f"{address}/api/jobs/")}
+
+    def status_of(self, kind: str, name: str) -> dict[str, Any]:
+        return json.loads(self.kubernetes.kubectl("get", kind, name, "-n", "kuberay", "-o", "json")).get("status") or {}
+
+    def up_meanwhile(self) -> "subprocess.Popen[str]":
+        """Starts `up` and goes on; its output is read from the process."""
+        command = [*self.command("up", "--yes", "--skip-preview"), "--config-file", str(self.config_file)]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=self.program, env=self.cluster.pulumi_env(), stdout=pipe, stderr=subprocess.STDOUT, text=True)

@@ -1,0 +1,56 @@
+"""What real pods say when they fail: `up` names the cause in a line, and a rerun after the repair converges."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.real.foreign_images import of_another_architecture
+from tests.real.real_stack import RealStack
+
+
+@pytest.fixture(autouse=True)
+def repaired(stack: RealStack) -> Iterator[None]:
+    """After each failure the settings are repaired, and `up` has to converge by itself."""
+    yield
+    stack.with_cluster()
+    stack.up_or_fail()
+    assert {pod.phase for pod in stack.kubernetes.ray_pods("raycluster-kuberay")} == {"Running"}
+
+
+def volume_for_logs(room: str) -> dict[str, Any]:
+    return {"volumes": [{"name": "log-volume", "emptyDir": {"medium": "Memory", "sizeLimit": room}}]}
+
+
+def test_a_missing_image(stack: RealStack) -> None:
+    stack.with_cluster(worker={"image": "rayproject/ray:2.46.0-py399"})
+    stack.fails("image rayproject/ray:2.46.0-py399 cannot be pulled")
+
+
+def test_a_pod_that_no_node_can_take(stack: RealStack) -> None:
+    stack.with_cluster(worker={"memory": "512G"})
+    stack.fails("asks for 512G of memory, the largest such node has")
+
+
+def test_a_wrong_architecture(stack: RealStack) -> None:
+    image = dataclasses.replace(of_another_architecture(), reference="kuberay.local/team/ray:1")
+    stack.cluster.load(image)
+    stack.with_cluster(worker={"image": image.reference})
+    stack.fails("exec format error: image kuberay.local/team/ray:1 is not for this node's architecture")
+
+
+def test_memory_too_small_for_the_object_store(stack: RealStack) -> None:
+    stack.with_cluster(worker={"memory": "290M"})
+    stack.fails("Attempting to cap object store memory usage at")
+
+
+def test_a_worker_that_is_killed_for_memory(stack: RealStack) -> None:
+    start = "python -c \"b'x' * 3 * 10**9\" || exit 1"  # what a user's own start of a worker may do
+    stack.with_cluster(values={"worker": {"args": [start]}})
+    stack.fails("OOMKilled: container ray-worker needed more than its memory limit of 2G; raise memory")
+
+
+def test_a_full_disk(stack: RealStack) -> None:
+    stack.with_cluster(values={"head": volume_for_logs("64Ki")})
+    stack.fails("No space left on device")

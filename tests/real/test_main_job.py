@@ -1,0 +1,47 @@
+"""`pulumi up` gives a Ray cluster that runs jobs, in pods of the size that the settings ask for."""
+
+import json
+import shlex
+
+import pytest
+
+from local import job
+from tests.integration.stack import ROOT
+from tests.real.real_stack import RealStack
+
+EACH_NODE = (ROOT / "examples/each_node.py").read_text()
+#: 2G, in whole pages of 4096 bytes.
+TWO_G = 2_000_000_000 // 4096 * 4096
+
+
+def seen_by_nodes(log: str) -> dict[str, int]:
+    """Memory limit by kind of node, as the tasks have printed it."""
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith('{"node"')]
+    return {line["node"]: line["memoryLimit"] for line in lines}
+
+
+def test_ray_job_submit_runs_a_task_on_each_node_within_the_memory_of_the_settings(stack: RealStack) -> None:
+    address = stack.outputs()["clusters"]["raycluster"]["dashboardAddress"]
+    log = stack.in_pod(stack.head(), "ray", "job", "submit", "--address", address, "--", "python", "-c", shlex.quote(EACH_NODE))
+    assert "succeeded" in log
+    assert seen_by_nodes(log) == {"head": TWO_G, "worker": TWO_G}
+
+
+def test_a_job_from_this_machine_goes_through_the_port_forward_of_the_outputs(stack: RealStack, capsys: pytest.CaptureFixture[str]) -> None:
+    with stack.dashboard() as address:
+        assert job.follow(address, shlex.join(["python", "-c", EACH_NODE]))
+        assert seen_by_nodes(capsys.readouterr().out).keys() == {"head", "worker"}
+        assert not job.follow(address, "python -c 'raise SystemExit(3)'")
+        assert "exit code 3" in capsys.readouterr().out
+
+
+def test_raised_memory_is_what_the_new_pods_have(stack: RealStack) -> None:
+    stack.with_cluster(worker={"memory": "2500M"})
+    stack.up_or_fail()
+    (worker,) = (pod.name for pod in stack.kubernetes.ray_pods("raycluster-kuberay") if pod.kind == "worker")
+    limit = next(
+        path
+        for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+        if "yes" in stack.in_pod(worker, "sh", "-c", f"test -e {path} && echo yes || echo no")
+    )
+    assert int(stack.in_pod(worker, "cat", limit)) == 2_500_000_000 // 4096 * 4096
