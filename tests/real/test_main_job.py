@@ -22,7 +22,9 @@ def seen_by_nodes(log: str) -> dict[str, int]:
 
 def test_ray_job_submit_runs_a_task_on_each_node_within_the_memory_of_the_settings(stack: RealStack) -> None:
     address = stack.outputs()["clusters"]["raycluster"]["dashboardAddress"]
-    log = stack.in_pod(stack.head(), "ray", "job", "submit", "--address", address, "--", "python", "-c", shlex.quote(EACH_NODE))
+    written = f"mkdir -p /tmp/job && cat > /tmp/job/each_node.py <<'END'\n{EACH_NODE}\nEND\n"
+    submitted = f"ray job submit --address {address} --working-dir /tmp/job -- python each_node.py"
+    log = stack.in_pod(stack.head(), "bash", "-c", written + submitted)
     assert "succeeded" in log
     assert seen_by_nodes(log) == {"head": TWO_G, "worker": TWO_G}
 
