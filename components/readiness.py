@@ -32,7 +32,7 @@ from components.diagnosis import (
 )
 from components.namespace_view import NamespaceView, RayClusterResource, namespace_view
 from components.values import TEMPLATE_ANNOTATION
-from components.waits import CLUSTER_LABEL, GROUP_LABEL, DeploymentWait, GroupWait, Report
+from components.waits import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP, DeploymentWait, GroupWait, Report
 
 #: Karpenter: where this kind is known, nodes are made when pods need them.
 NodePool = create_global_resource("karpenter.sh", "v1", "NodePool", "nodepools")

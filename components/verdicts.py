@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
-from components.diagnosis import Object, flat
+from components.diagnosis import Object, flat, telling
 
-#: Ray sends whole tracebacks; what went wrong stands at their end.
+#: Ray sends whole tracebacks; in characters.
 _LONGEST_MESSAGE = 600
 #: Serve starts replicas that die anew; an application that stays unhealthy for this long, in seconds, is given up.
 _UNHEALTHY_GRACE = 30.0
@@ -81,9 +81,15 @@ def operator_has_seen(thing: Object) -> bool:
 
 
 def shortened(message: object) -> str:
-    """One line, and no more than the end of a long message."""
+    """One line, and of a long message the part that tells: what was raised last, or else its end."""
     text = flat(message)
-    return text if len(text) <= _LONGEST_MESSAGE else "… " + text[-_LONGEST_MESSAGE:]
+    if len(text) <= _LONGEST_MESSAGE:
+        return text
+    told = flat(" ".join(telling(str(message).splitlines())))
+    if told == text:
+        return "… " + text[-_LONGEST_MESSAGE:]
+    # What Ray goes on to advise, at some length, comes after the error's name.
+    return "… " + (told if len(told) <= _LONGEST_MESSAGE else told[:_LONGEST_MESSAGE] + " …")
 
 
 def with_last_lines(text: str, lines: Iterable[str]) -> str:

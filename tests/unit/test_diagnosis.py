@@ -132,3 +132,24 @@ def test_a_quota_that_refuses_pods_is_read_from_the_raycluster() -> None:
     assert found == message
     assert refused_for_good(message)
     assert cluster_trouble({}) is None
+
+
+def test_of_a_traceback_only_what_was_raised_is_told() -> None:
+    # The end of a worker's log whose memory is too small for Ray 2.46.
+    lines = [
+        "/bin/bash: line 1: ulimit: open files: cannot modify limit: Operation not permitted",
+        "    ) = ray._private.services.determine_plasma_store_config(",
+        "        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+        "    raise ValueError(",
+        "ValueError: Attempting to cap object store memory usage at 64493568 bytes, but the minimum allowed is 78643200 bytes.",
+    ]
+    told = with_logs(trouble(crashed()), pod(), lines)
+    assert told.text == (
+        "container ray-worker crashed with exit code 1; its last lines: "
+        "ValueError: Attempting to cap object store memory usage at 64493568 bytes, but the minimum allowed is 78643200 bytes."
+    )
+
+
+def test_what_every_pod_says_at_its_start_is_no_cause() -> None:
+    told = with_logs(trouble(crashed()), pod(), ["/bin/bash: line 1: ulimit: open files: cannot modify limit: Operation not permitted"])
+    assert told.text == "container ray-worker crashed with exit code 1"

@@ -124,6 +124,24 @@ def test_a_long_message_keeps_its_end() -> None:
     assert len(told) < 700
 
 
+def test_of_an_error_that_ray_explains_at_length_its_name_is_kept() -> None:
+    # As Ray 2.46 tells of a task that its memory monitor has killed.
+    message = "\n".join(
+        [
+            "Job entrypoint command failed with exit code 1, last available logs (truncated to 20,000 chars):",
+            *['  File "/usr/local/lib/python3.11/dist-packages/ray/_private/worker.py", line 2822, in get'] * 10,
+            "ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory.",
+            "Memory on the node (IP: 10.244.0.3, ID: b03) where the task (task ID: 16310a0f, name=take_all) was running was 1.78GB / 1.86GB",
+            "PID\tMEM(GB)\tCOMMAND",
+            *["43\t0.06\t/usr/bin/python3 /usr/local/lib/python3.11/dist-packages/ray/dashboard/dashboard.py"] * 10,
+            "Refer to the documentation on how to address the out of memory issue",
+        ]
+    )
+    told = shortened(message)
+    assert told.startswith("… ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory. Memory on the node")
+    assert len(told) < 700
+
+
 def test_last_lines_are_told_where_the_message_does_not_hold_them() -> None:
     assert with_last_lines("job failed", ["", "ValueError: no  data", "bye"]) == "job failed; its last lines: ValueError: no data | bye"
     assert with_last_lines("failed: ValueError: no data", ["  ValueError: no data"]) == "failed: ValueError: no data"
