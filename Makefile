@@ -59,11 +59,14 @@ unit: $(VENV)/ready ## Seconds; needs no CLI and no cluster
 integration: $(VENV)/ready ## The real CLI against a real API server, in clusters of the tests' own, three side by side
 	@$(RUN) -m pytest -n 3 --dist loadfile tests/local tests/conformance tests/integration
 
+real: $(VENV)/ready ## Real Ray in real pods, where this machine can run them (see `python -m local doctor`)
+	@$(RUN) -m pytest tests/real
+
 conformance: $(VENV)/ready ## The doubles against the real things: PROVIDER=<pulumi-resource-kubernetes> CHARTS=<folder of the official charts>
 	@PROVIDER="$(PROVIDER)" CHARTS="$(CHARTS)" $(RUN) -m pytest tests/conformance tests/integration
 
-bench: $(VENV)/ready ## Ratios against the guide's commands and against an empty Pulumi program
-	@$(RUN) -m bench
+bench: $(VENV)/ready ## Ratios against the guide's commands and against an empty Pulumi program (NODES=real: to a first job's end)
+	@$(RUN) -m bench --nodes $(if $(filter real,$(NODES)),real,simulated) $(ARGS)
 
 docs: $(VENV)/ready ## Write docs/settings.md, docs/stack.schema.json and Pulumi.yaml from the settings
 	@$(RUN) -m docs.build

@@ -2,34 +2,46 @@
 
 Against the guide's helm and kubectl commands with their waits, and against an empty Pulumi program, on one local cluster. Ratios, as this
 machine's seconds mean little elsewhere. Nodes are simulated: what is measured is this program, Pulumi, Helm, KubeRay and the API server.
+With `NODES=real` pods run Ray, and what is measured is what a user waits for: the first job's end, and pods with more memory.
 """
 
 import argparse
+import contextlib
+import io
 import json
+import shlex
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from local import job
 from local.cluster import LocalCluster
+from local.errors import LocalError
+from local.real import images
+from local.real.cluster import CPU_REQUEST, RealCluster
 from tests.integration.stack import ROOT, Stack
 
 NAMESPACE = "kuberay"
-IMAGE_TAG = "2.46.0-py310-aarch64"
-#: What the guide edits in values.yaml.
-GUIDE_VALUES = {
-    group: {
-        "resources": {"limits": {"cpu": "1", "memory": "2G"}, "requests": {"cpu": "1", "memory": "2G"}},
-        "nodeSelector": {"kubernetes.io/arch": "arm64"},
+RAISED = "2500M"
+
+
+def guide_values(cluster: LocalCluster, worker_memory: str = "2G") -> dict[str, Any]:
+    """What the guide edits in values.yaml; with real nodes also how little CPU pods ask for, as in `up`."""
+    cpu = CPU_REQUEST if cluster.nodes == "real" else "1"
+    selector = {"nodeSelector": {"kubernetes.io/arch": "arm64"}} if cluster.nodes == "simulated" else {}
+    return {
+        group: {"resources": {"limits": {"cpu": "1", "memory": memory}, "requests": {"cpu": cpu, "memory": memory}}, **selector}
+        for group, memory in {"head": "2G", "worker": worker_memory}.items()
     }
-    for group in ("head", "worker")
-}
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,8 @@ class Bench:
         self._cluster = cluster
         self._folder = folder
         self._values = folder / "values.yaml"
-        self._values.write_text(yaml.safe_dump(GUIDE_VALUES))
+        self._values.write_text(yaml.safe_dump(guide_values(cluster)))
+        self._tag = images.ray().tag if cluster.nodes == "real" else "2.46.0-py310-aarch64"
         (folder / "empty").mkdir()
         (folder / "empty/Pulumi.yaml").write_text("name: empty\nruntime: python\n")
         (folder / "empty/__main__.py").write_text("import pulumi\n")
@@ -71,9 +84,32 @@ class Bench:
 
     def guide_cluster(self, release: str) -> None:
         """One more cluster, the guide's way."""
-        self._helm_install(release, "kuberay/ray-cluster", "--set", f"image.tag={IMAGE_TAG}", "-f", str(self._values))
+        self._helm_install(release, "kuberay/ray-cluster", "--set", f"image.tag={self._tag}", "-f", str(self._values))
         for condition in ("condition=RayClusterProvisioned", "jsonpath={.status.readyWorkerReplicas}=1"):
             self._run("kubectl", "wait", f"--for={condition}", f"raycluster/{release}-kuberay", "-n", NAMESPACE, "--timeout=120s")
+
+    def guide_raises_memory(self) -> None:
+        """By hand: KubeRay 1.3 leaves running pods as they are, so the old one is deleted."""
+        raised = self._folder / "raised.yaml"
+        raised.write_text(yaml.safe_dump(guide_values(self._cluster, RAISED)))
+        chart = ("raycluster", "kuberay/ray-cluster", "--version", "1.3.0", "--set", f"image.tag={self._tag}")
+        self._run("helm", "upgrade", *chart, "-f", str(raised), "-n", NAMESPACE)
+        workers = ("-l", "ray.io/node-type=worker", "-n", NAMESPACE)
+        self._run("kubectl", "delete", "pods", *workers, "--wait=false")
+        # The next one has to be there before it can be waited for.
+        made = f"jsonpath={{.items[?(@.spec.containers[0].resources.limits.memory=='{RAISED}')].metadata.name}}"
+        while not (name := self._cluster.kubectl("get", "pods", *workers, "-o", made)):
+            time.sleep(0.2)
+        self._run("kubectl", "wait", f"pod/{name}", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=300s")
+
+    def first_job(self) -> None:
+        """A task on each node, by way of a port-forward."""
+        forward = f"kubectl port-forward --namespace {NAMESPACE} service/raycluster-kuberay-head-svc 8265:8265"
+        with job.forwarded(self._cluster, forward, port=8265) as address:
+            with contextlib.redirect_stdout(io.StringIO()):
+                succeeded = job.follow(address, shlex.join(["python", "-c", (ROOT / "examples/each_node.py").read_text()]))
+            if not succeeded:
+                raise SystemExit("the first job failed")
 
     def undo_guide(self, releases: list[str]) -> None:
         for release in [*releases, "kuberay-operator"]:
@@ -190,23 +226,57 @@ def measure(bench: Bench, sizes: list[int], rounds: int) -> list[Ratio]:
     return ratios
 
 
+def measure_real(bench: Bench, rounds: int) -> list[Ratio]:
+    """To the end of the first job, and from a raised memory to ready pods that have it."""
+    guide: list[float] = []
+    ours: list[float] = []
+    guide_raised: list[float] = []
+    raised: list[float] = []
+    for number in range(rounds):
+        guide.append(seconds(bench.guide) + seconds(bench.first_job))
+        guide_raised.append(seconds(bench.guide_raises_memory))
+        bench.undo_guide(["raycluster"])
+        bench.configure(1)
+        ours.append(seconds(bench.up) + seconds(bench.first_job))
+        bench.configure(1, worker={"memory": RAISED})
+        raised.append(seconds(bench.up))
+        bench.undo_up()
+        print(
+            f"round {number + 1} of {rounds}: guide {guide[-1]:.0f} s, ours {ours[-1]:.0f} s; "
+            f"memory raised by hand {guide_raised[-1]:.0f} s, ours {raised[-1]:.0f} s",
+            flush=True,
+        )
+    return [
+        Ratio("first job finished / the guide's commands and the same job", statistics.median(ours), statistics.median(guide), 1.2),
+        Ratio(
+            "raised memory to ready pods / helm upgrade and kubectl delete pod",
+            statistics.median(raised),
+            statistics.median(guide_raised),
+            1.2,
+        ),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="first ups and guide runs to take the median of (default: 3)")
     parser.add_argument("--sizes", type=int, nargs="*", default=[20, 100], help="clusters in a stack (default: 20 100)")
+    parser.add_argument("--nodes", choices=["simulated", "real"], default="simulated", help="(default: simulated)")
     arguments = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        # Nodes with room for every cluster.
-        LocalCluster(Path(folder) / "cluster", node_cpu=1024, node_memory="4Ti") as cluster,
-    ):
+    real = arguments.nodes == "real"
+    kind = RealCluster if real else partial(LocalCluster, node_cpu=1024, node_memory="4Ti")  # with room for every cluster
+    with tempfile.TemporaryDirectory() as folder, kind(Path(folder) / "cluster") as cluster:
         # A double is not as slow as the real thing: the stand-in of the provider previews 0.3 s faster than the plugin.
         print(cluster.sources.table(), flush=True)
-        ratios = measure(Bench(cluster, Path(folder)), arguments.sizes, arguments.rounds)
+        bench = Bench(cluster, Path(folder))
+        ratios = measure_real(bench, arguments.rounds) if real else measure(bench, arguments.sizes, arguments.rounds)
     print()
     for ratio in ratios:
         print(ratio.line)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except LocalError as error:
+        sys.exit(f"error: {error}")

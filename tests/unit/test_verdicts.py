@@ -131,7 +131,7 @@ def test_of_an_error_that_ray_explains_at_length_its_name_is_kept() -> None:
             "Job entrypoint command failed with exit code 1, last available logs (truncated to 20,000 chars):",
             *['  File "/usr/local/lib/python3.11/dist-packages/ray/_private/worker.py", line 2822, in get'] * 10,
             "ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory.",
-            "Memory on the node (IP: 10.244.0.3, ID: b03) where the task (task ID: 16310a0f, name=take_all) was running was 1.78GB / 1.86GB",
+            "Memory on the node (IP: 10.244.0.3, ID: b03) where the task (task ID: 16310a0f) was running was 1.78GB / 1.86GB",
             "PID\tMEM(GB)\tCOMMAND",
             *["43\t0.06\t/usr/bin/python3 /usr/local/lib/python3.11/dist-packages/ray/dashboard/dashboard.py"] * 10,
             "Refer to the documentation on how to address the out of memory issue",

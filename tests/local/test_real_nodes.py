@@ -1,0 +1,91 @@
+"""What is written for a real node and made of a stack's settings, without starting one. Real pods are tested in tests/real."""
+
+import json
+import tomllib
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local.control_plane import Home
+from local.real import images, machine, node
+from local.real.cluster import RealCluster
+from local.real.node import NodeFiles
+
+FILES = NodeFiles(Home(Path("/home/of/cluster")))
+TEXTS = {path.name: text for path, text in node.texts(FILES, Path("/debian"), registry_port=16005).items()}
+
+
+def containerd() -> dict[str, Any]:
+    return tomllib.loads(TEXTS["containerd.toml"])["plugins"]["io.containerd.grpc.v1.cri"]
+
+
+def test_an_image_that_is_not_there_is_looked_for_on_this_machine_alone() -> None:
+    assert containerd()["registry"]["config_path"] == "/home/of/cluster/node/registries"
+    registry = tomllib.loads(TEXTS["hosts.toml"])
+    assert [registry["server"], *registry["host"]] == ["http://127.0.0.1:16005"] * 2
+
+
+def test_the_pause_image_is_the_one_that_is_made_here() -> None:
+    assert containerd()["sandbox_image"] == images.pause().reference
+
+
+def test_pods_find_the_dns_server_that_is_started() -> None:
+    assert yaml.safe_load(TEXTS["kubelet.yaml"])["clusterDNS"] == [node.DNS_ADDRESS]
+    assert TEXTS["Corefile"].count(f"bind {node.DNS_ADDRESS}") == 2
+
+
+def test_the_nodes_own_address_is_the_way_out_of_every_pod() -> None:
+    (bridge,) = json.loads(TEXTS["pods.conflist"])["plugins"]
+    ((pods,),) = bridge["ipam"]["ranges"]
+    assert pods["gateway"] == node.NODE_ADDRESS
+    assert ip_address(node.NODE_ADDRESS) in ip_network(pods["subnet"])
+
+
+def test_the_nodes_files_lie_in_the_clusters_folder() -> None:
+    assert all(path.is_relative_to("/home/of/cluster") for path in node.texts(FILES, Path("/debian"), registry_port=1))
+
+
+def test_two_clusters_have_control_groups_of_their_own() -> None:
+    others = NodeFiles(Home(Path("/home/of/other.cluster")))
+    assert FILES.cgroup != others.cgroup
+    assert "." not in others.cgroup  # the kubelet would take it for a path
+
+
+def test_an_image_is_made_anew_when_its_recipe_changes_and_only_then() -> None:
+    one = images.Image("example/one:1", lambda _: None, "recipe")
+    assert one.key == images.Image("example/one:1", lambda _: None, "recipe").key
+    assert one.key != images.Image("example/one:1", lambda _: None, "another recipe").key
+    assert one.key != images.Image("example/one:1", lambda _: None, "recipe", {"user": ["1000"]}).key
+
+
+def test_the_tag_of_rays_image_says_what_is_in_it() -> None:
+    image = images.ray()
+    assert image.name == "docker.io/rayproject/ray"
+    assert image.tag.removesuffix("-aarch64") == f"{images.ray_version()}-py311"
+
+
+def test_settings_are_made_to_fit_a_small_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    committed: dict[str, Any] = {"kuberay:clusters": {"one": {"worker": {"cpu": 1, "memory": "2G"}}}, "kuberay:namespace": "kuberay"}
+    adapted = RealCluster(tmp_path).adapted(committed)
+    assert adapted["kuberay:namespace"] == "kuberay"
+    assert adapted["kuberay:pythonVersion"] == "3.11"
+    assert adapted["kuberay:clusters"]["one"] == {
+        "head": {"cpuRequest": "250m"},
+        "worker": {"cpuRequest": "250m", "cpu": 1, "memory": "2G"},
+    }
+    assert committed["kuberay:clusters"]["one"] == {"worker": {"cpu": 1, "memory": "2G"}}
+
+
+def test_what_a_setting_asks_for_itself_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    adapted = RealCluster(tmp_path).adapted({"kuberay:clusters": {"one": {"head": {"cpuRequest": "1"}}}})
+    assert adapted["kuberay:clusters"]["one"]["head"] == {"cpuRequest": "1"}
+
+
+def test_a_machine_that_cannot_run_real_nodes_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert machine.why_not() == "they need root"
