@@ -1,6 +1,8 @@
 """The local cluster with a real node: containers run, and Ray in them."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -27,8 +29,6 @@ class RealCluster(LocalCluster):
     """The same as a simulated cluster for whoever uses it, in namespaces of its own (sandbox.py)."""
 
     nodes = "real"
-    more_images: Sequence[Image] = ()
-    """Beside those of Ray and of the operators."""
 
     @cached_property
     def sources(self) -> sources.Sources:
@@ -63,7 +63,15 @@ class RealCluster(LocalCluster):
 
     def load(self, image: Image) -> None:
         """Gives the node one more image."""
-        store.load(debian.unpacked(debian.NODE), self.files.containerd_socket, image, images.layout(image))
+        if image.key not in self._loaded():
+            store.load(debian.unpacked(debian.NODE), self.files.containerd_socket, image, images.layout(image))
+            self._note([*self._loaded(), image.key])
+
+    def _loaded(self) -> list[str]:
+        return json.loads(self.files.loaded.read_text())
+
+    def _note(self, keys: Sequence[str]) -> None:
+        self.files.loaded.write_text(json.dumps(keys))
 
     def _programs(self, ports: Ports) -> list[Program]:
         inside = control_plane.control_plane(
@@ -100,13 +108,15 @@ class RealCluster(LocalCluster):
         files.kubeconfig.touch(mode=0o600)
         outside, inside = f"https://127.0.0.1:{self._ports().api}", f"https://{node.API_ADDRESS}:{node.API_PORT}"
         files.kubeconfig.write_text(self.kubeconfig.read_text().replace(outside, inside))
-        if not files.containerd.exists():
+        if not files.loaded.exists():
+            shutil.rmtree(files.containerd, ignore_errors=True)  # of a start that was killed on the way
             store.give(self._images(), files.containerd)
+            self._note([image.key for image in self._images()])
 
     def _images(self) -> list[Image]:
         operators = [tools.operator(version) for version in self.kuberay_versions]
         made = [images.operator(tool, self.sources.tools.operators[tool.version]) for tool in operators]
-        return [images.pause(), *made, images.ray(), *self.more_images]
+        return [images.pause(), *made, images.ray()]
 
     def _launch(self, supervisor: list[str]) -> None:
         cgroups.make(self.files.cgroup)
@@ -136,7 +146,9 @@ class RealCluster(LocalCluster):
             raise LocalError(f"the sandbox of the cluster does not start: {last}; all of it: {log}")
 
     def _add_nodes(self, client: Client) -> None:
-        """The kubelet makes its own."""
+        """The kubelet makes its own; here it gets the operators of versions that have been asked for since."""
+        for image in self._images():
+            self.load(image)
 
 
 def _asking_for_less(cluster: dict[str, Any]) -> dict[str, Any]:

@@ -50,6 +50,11 @@ class NodeFiles:
         return self.folder / "pods"
 
     @property
+    def loaded(self) -> Path:
+        """Which images containerd has."""
+        return self.folder / "images.json"
+
+    @property
     def kubeconfig(self) -> Path:
         """For programs inside, which reach the API server itself and not through a port of the machine."""
         return self.folder / "kubeconfig"

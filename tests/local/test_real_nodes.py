@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from local.__main__ import choose
+from local.cluster import LocalCluster
 from local.control_plane import Home
+from local.kind import KindCluster
 from local.real import images, machine, node
 from local.real.cluster import RealCluster
 from local.real.node import NodeFiles
@@ -84,6 +87,23 @@ def test_what_a_setting_asks_for_itself_is_left(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     adapted = RealCluster(tmp_path).adapted({"kuberay:clusters": {"one": {"head": {"cpuRequest": "1"}}}})
     assert adapted["kuberay:clusters"]["one"]["head"] == {"cpuRequest": "1"}
+
+
+@pytest.mark.parametrize(
+    ("docker", "lack", "kind", "said"),
+    [
+        (True, None, KindCluster, "nodes: kind, as a Docker engine runs here"),
+        (False, None, RealCluster, "nodes: real, as this machine can"),
+        (False, "they need root", LocalCluster, "this machine cannot run real nodes: they need root"),
+    ],
+)
+def test_the_kind_of_nodes_is_chosen_by_what_the_machine_can(
+    docker: bool, lack: str | None, kind: type, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("local.sources.docker_runs", lambda: docker)
+    monkeypatch.setattr("local.real.machine.why_not", lambda: lack)
+    assert choose("auto") is kind
+    assert said in capsys.readouterr().out
 
 
 def test_a_machine_that_cannot_run_real_nodes_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
