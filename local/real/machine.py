@@ -66,6 +66,8 @@ def _no_cgroups() -> str | None:
         known = [name for folder in hierarchies for name in folder.name.split(",")]
     if missing := [name for name in NEEDED_CGROUPS if name not in known]:
         return f"control groups are missing: {', '.join(missing)}"
+    if hierarchies == [CGROUPS] and (reason := _not_handed_on(CGROUPS / "cgroup.subtree_control")):
+        return reason
     for hierarchy in hierarchies:
         probe = hierarchy / f"kuberay-probe-{os.getpid()}"
         try:
@@ -73,6 +75,20 @@ def _no_cgroups() -> str | None:
             probe.rmdir()
         except OSError as error:
             return f"no control group can be made in {hierarchy}: {error.strerror}"
+    return None
+
+
+def _not_handed_on(control: Path) -> str | None:
+    """Version 2: inside a container its own processes can stand in the way of groups below with limits."""
+    handed_on = control.read_text().split()
+    missing = [name for name in NEEDED_CGROUPS if name not in handed_on]
+    if not missing:
+        return None
+    try:
+        for sign in "+-":
+            control.write_text(" ".join(f"{sign}{name}" for name in missing))
+    except OSError as error:
+        return f"control groups below {control.parent} get no limits ({', '.join(missing)}): {error.strerror}"
     return None
 
 

@@ -47,14 +47,29 @@ class RealStack(Stack):
     def in_pod(self, pod: str, *command: str) -> str:
         return self.kubernetes.kubectl("exec", "-n", "kuberay", pod, "--", *command)
 
-    def delete(self, pod: str) -> None:
-        self.kubernetes.kubectl("delete", "pod", pod, "-n", "kuberay", "--grace-period=1", "--wait=false")
-
     @contextmanager
     def dashboard(self, cluster: str = GUIDE) -> Generator[str]:
         """Address of Ray's dashboard on this machine, by way of the port-forward that the outputs name."""
         with job.forwarded(self.cluster, self.outputs()["clusters"][cluster]["portForward"], port=8265) as address:
             yield address
+
+    def a_job(self, cluster: str = GUIDE) -> set[str]:
+        """Runs one; the jobs that Ray remembers then."""
+        with self.dashboard(cluster) as address:
+            assert job.follow(address, "python -c 'print(1)'")
+        return self.jobs(cluster)
+
+    def kill_head(self, cluster: str = "raycluster-kuberay") -> None:
+        """And waits for the next one."""
+        killed = self.head(cluster)
+        self.kubernetes.kubectl("delete", "pod", killed, "-n", "kuberay", "--grace-period=1", "--wait=false")
+
+        def replaced() -> bool:
+            conditions = self.status_of("raycluster", cluster).get("conditions", [])
+            ready = any(condition["type"] == "HeadPodReady" and condition["status"] == "True" for condition in conditions)
+            return ready and self.head_or_none(cluster) not in (killed, None)
+
+        assert self.kubernetes.eventually(replaced, 120)
 
     def jobs(self, cluster: str = GUIDE) -> set[str]:
         """The jobs that Ray remembers."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.real.foreign_images import of_another_architecture
-from tests.real.real_stack import RealStack
+from tests.real.real_stack import GUIDE, RealStack
 
 
 @pytest.fixture(autouse=True)
@@ -17,10 +17,6 @@ def repaired(stack: RealStack) -> Iterator[None]:
     stack.with_cluster()
     stack.up_or_fail()
     assert {pod.phase for pod in stack.kubernetes.ray_pods("raycluster-kuberay")} == {"Running"}
-
-
-def volume_for_logs(room: str) -> dict[str, Any]:
-    return {"volumes": [{"name": "log-volume", "emptyDir": {"medium": "Memory", "sizeLimit": room}}]}
 
 
 def test_a_missing_image(stack: RealStack) -> None:
@@ -52,5 +48,11 @@ def test_a_worker_that_is_killed_for_memory(stack: RealStack) -> None:
 
 
 def test_a_full_disk(stack: RealStack) -> None:
-    stack.with_cluster(values={"head": volume_for_logs("64Ki")})
+    def room_for_logs(room: str) -> dict[str, Any]:
+        volume = {"name": "log-volume", "emptyDir": {"medium": "Memory", "sizeLimit": room}}
+        return {"clusters": {GUIDE: {}, "logging": {"worker": {"replicas": 0}, "values": {"head": {"volumes": [volume]}}}}}
+
+    stack.with_cluster(more=room_for_logs("64Ki"))
     stack.fails("No space left on device")
+    stack.with_cluster(more=room_for_logs("64Mi"))
+    stack.up_or_fail()

@@ -4,9 +4,8 @@ import json
 import subprocess
 import time
 
-from local import job
 from tests.real.foreign_images import redis
-from tests.real.real_stack import RealStack
+from tests.real.real_stack import GUIDE, RealStack
 
 REDIS = {
     "apiVersion": "v1",
@@ -31,48 +30,23 @@ REDIS = {
 }
 
 
-def a_job(stack: RealStack) -> set[str]:
-    """Runs one; what Ray remembers then."""
-    with stack.dashboard() as address:
-        assert job.follow(address, "python -c 'print(1)'")
-    return stack.jobs()
-
-
-def kill_head(stack: RealStack) -> None:
-    """And waits for the next one."""
-    killed = stack.head()
-    stack.delete(killed)
-
-    def replaced() -> bool:
-        status = stack.status_of("raycluster", "raycluster-kuberay")
-        ready = [condition["status"] for condition in status.get("conditions", []) if condition["type"] == "HeadPodReady"]
-        return ready == ["True"] and stack.head_or_none() not in (killed, None)
-
-    assert stack.kubernetes.eventually(replaced, 120)
+def ends_well_or_says_why(stack: RealStack, up: "subprocess.Popen[str]") -> None:
+    """Converges, in this run or, where it could not, in the next."""
+    text, _ = up.communicate(timeout=300)
+    assert "Traceback" not in text, text
+    if up.returncode:
+        assert "error:" in text, text
+        stack.up_or_fail()
 
 
 def test_a_head_that_is_killed_comes_back_without_its_history(stack: RealStack) -> None:
     stack.with_cluster()
     stack.up_or_fail()
-    assert a_job(stack)
-    kill_head(stack)
+    assert stack.a_job()
+    stack.kill_head()
     assert stack.jobs() == set()
     stack.up_or_fail()
-    assert a_job(stack)
-
-
-def test_with_fault_tolerance_the_history_outlives_the_head(stack: RealStack) -> None:
-    stack.cluster.load(redis())
-    file = stack.config_file.with_name("redis.json")
-    file.write_text(json.dumps(REDIS))
-    stack.kubernetes.kubectl("apply", "-f", str(file))
-    stack.kubernetes.kubectl("wait", "pod/redis", "-n", "kuberay", "--for=condition=Ready", "--timeout=60s")
-    stack.with_cluster(gcsFaultTolerance={"redisAddress": "redis:6379"})
-    stack.up_or_fail()
-    before = a_job(stack)
-    kill_head(stack)
-    assert stack.jobs() == before
-    stack.up_or_fail()
+    assert stack.a_job()
 
 
 def test_an_operator_that_is_killed_during_up(stack: RealStack) -> None:
@@ -93,10 +67,16 @@ def test_an_api_server_that_is_restarted_during_up(stack: RealStack) -> None:
     assert {pod.memory for pod in stack.kubernetes.ray_pods("raycluster-kuberay") if pod.kind == "worker"} == {"2200M"}
 
 
-def ends_well_or_says_why(stack: RealStack, up: "subprocess.Popen[str]") -> None:
-    """Converges, in this run or, where it could not, in the next."""
-    text, _ = up.communicate(timeout=300)
-    assert "Traceback" not in text, text
-    if up.returncode:
-        assert "error:" in text, text
-        stack.up_or_fail()
+def test_with_fault_tolerance_the_history_outlives_the_head(stack: RealStack) -> None:
+    stack.cluster.load(redis())
+    file = stack.config_file.with_name("redis.json")
+    file.write_text(json.dumps(REDIS))
+    stack.kubernetes.kubectl("apply", "-f", str(file))
+    stack.kubernetes.kubectl("wait", "pod/redis", "-n", "kuberay", "--for=condition=Ready", "--timeout=60s")
+    lasting = {"gcsFaultTolerance": {"redisAddress": "redis:6379"}, "worker": {"replicas": 0}}
+    stack.with_cluster(more={"clusters": {GUIDE: {}, "lasting": lasting}})
+    stack.up_or_fail()
+    before = stack.a_job("lasting")
+    stack.kill_head("lasting-kuberay")
+    assert stack.jobs("lasting") == before
+    stack.up_or_fail()

@@ -3,6 +3,8 @@
 import shlex
 import urllib.request
 
+import pytest
+
 from local import job
 from tests.real.real_stack import RealStack
 
@@ -34,23 +36,9 @@ ray.get(take_all.remote())
 """
 
 
-def test_a_rayjob_with_a_cluster_of_its_own_succeeds(stack: RealStack) -> None:
-    sums = {"entrypoint": 'python -c "import ray; ray.init(); print(ray.cluster_resources())"', "rayCluster": HEAD_ALONE}
-    stack.with_cluster(more={"jobs": {"sums": sums}})
-    stack.up_or_fail()
-    assert stack.status_of("rayjob", "sums")["jobStatus"] == "SUCCEEDED"
-    assert stack.preview().changes == {}
-
-
-def test_a_task_that_rays_memory_monitor_kills_is_named(stack: RealStack) -> None:
-    hungry = {"entrypoint": shlex.join(["python", "-c", HOG]), "cluster": "raycluster", "submissionMode": "HTTPMode"}
-    stack.with_cluster(more={"jobs": {"hungry": hungry}})
-    stack.fails("OutOfMemoryError")
-    stack.with_cluster()
-    stack.up_or_fail()
-
-
-def test_a_service_answers_over_http(stack: RealStack) -> None:
+@pytest.fixture(scope="module")
+def workloads(stack: RealStack) -> RealStack:
+    """A job and a service, each on a cluster of its own, brought up together."""
     stack.kubernetes.kubectl("create", "configmap", "echo", "-n", "kuberay", f"--from-literal=echo.py={SERVE}")
     head = {
         "volumes": [{"name": "echo", "configMap": {"name": "echo"}}],
@@ -58,11 +46,31 @@ def test_a_service_answers_over_http(stack: RealStack) -> None:
         "env": {"PYTHONPATH": "/opt/echo"},
     }
     applications = [{"name": "echo", "import_path": "echo:app", "route_prefix": "/"}]
-    service = {"serveConfig": {"applications": applications}, "rayCluster": HEAD_ALONE | {"head": head}}
-    stack.with_cluster(more={"services": {"chat": service}})
+    chat = {"serveConfig": {"applications": applications}, "rayCluster": HEAD_ALONE | {"head": head}}
+    total = {"entrypoint": 'python -c "import ray; ray.init(); print(ray.cluster_resources())"', "rayCluster": HEAD_ALONE}
+    stack.with_cluster(more={"jobs": {"total": total}, "services": {"chat": chat}})
     stack.up_or_fail()
-    command = stack.outputs()["services"]["chat"]["portForward"]
-    with job.forwarded(stack.cluster, command, port=8000) as address, urllib.request.urlopen(f"{address}/?say=hello") as answer:  # noqa: S310
+    return stack
+
+
+def test_a_rayjob_with_a_cluster_of_its_own_succeeds(workloads: RealStack) -> None:
+    assert workloads.status_of("rayjob", "total")["jobStatus"] == "SUCCEEDED"
+    assert "'memory': 2000000000.0" in workloads.kubernetes.kubectl("logs", "job/total", "-n", "kuberay")
+
+
+def test_a_service_answers_over_http(workloads: RealStack) -> None:
+    command = workloads.outputs()["services"]["chat"]["portForward"]
+    with job.forwarded(workloads.cluster, command, port=8000) as address, urllib.request.urlopen(f"{address}/?say=hello") as answer:  # noqa: S310
         assert answer.read() == b"you said hello"
+
+
+def test_what_runs_is_left_alone_by_the_next_preview(workloads: RealStack) -> None:
+    assert workloads.preview().changes == {}
+
+
+def test_a_task_that_rays_memory_monitor_kills_is_named(stack: RealStack) -> None:
+    hungry = {"entrypoint": shlex.join(["python", "-c", HOG]), "cluster": "raycluster", "submissionMode": "HTTPMode"}
+    stack.with_cluster(more={"jobs": {"hungry": hungry}})
+    stack.fails("OutOfMemoryError: Task was killed due to the node running low on memory")
     stack.with_cluster()
     stack.up_or_fail()
