@@ -3,10 +3,16 @@
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
-from components.diagnosis import Object, flat, telling
+from components.diagnosis import Object, flat
 
-#: Ray sends whole tracebacks; in characters.
+#: Ray sends whole tracebacks; what went wrong stands at their end.
 _LONGEST_MESSAGE = 600
+#: Of the log Ray keeps ten lines in the message, and these are its advice and the pod's processes (2.46).
+_ADVICE_ON_MEMORY = "ray-oom-prevention"
+_OUT_OF_MEMORY = (
+    "OutOfMemoryError: Ray's memory monitor killed a task, as its pod came close to the memory limit; "
+    "raise the pod's memory or let fewer tasks run on it at a time (more num_cpus for each)"
+)
 #: Serve starts replicas that die anew; an application that stays unhealthy for this long, in seconds, is given up.
 _UNHEALTHY_GRACE = 30.0
 
@@ -29,7 +35,7 @@ def job_verdict(job: Object) -> Verdict:
     """What has become of a RayJob (KubeRay 1.3.0 to 1.7.0)."""
     status: Object = job.get("status") or {}
     deployment, ray = str(status.get("jobDeploymentStatus") or ""), str(status.get("jobStatus") or "")
-    cause = ": ".join(part for part in (str(status.get("reason") or ""), shortened(status.get("message"))) if part)
+    cause = ": ".join(part for part in (str(status.get("reason") or ""), _explained(status.get("message"))) if part)
     if deployment == "Complete" and ray == "SUCCEEDED":
         return Verdict("SUCCEEDED", good=True)
     # KubeRay holds its own "Failed" back until the submitter has given up, three times; that Ray's job failed is final before.
@@ -81,15 +87,14 @@ def operator_has_seen(thing: Object) -> bool:
 
 
 def shortened(message: object) -> str:
-    """One line, and of a long message the part that tells: what was raised last, or else its end."""
+    """One line, and no more than the end of a long message."""
     text = flat(message)
-    if len(text) <= _LONGEST_MESSAGE:
-        return text
-    told = flat(" ".join(telling(str(message).splitlines())))
-    if told == text:
-        return "… " + text[-_LONGEST_MESSAGE:]
-    # What Ray goes on to advise, at some length, comes after the error's name.
-    return "… " + (told if len(told) <= _LONGEST_MESSAGE else told[:_LONGEST_MESSAGE] + " …")
+    return text if len(text) <= _LONGEST_MESSAGE else "… " + text[-_LONGEST_MESSAGE:]
+
+
+def _explained(message: object) -> str:
+    """A job's message; Ray's advice on one error is so long that of the error's own words nothing is left in it."""
+    return _OUT_OF_MEMORY if _ADVICE_ON_MEMORY in str(message) else shortened(message)
 
 
 def with_last_lines(text: str, lines: Iterable[str]) -> str:

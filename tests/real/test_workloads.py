@@ -71,6 +71,6 @@ def test_what_runs_is_left_alone_by_the_next_preview(workloads: RealStack) -> No
 def test_a_task_that_rays_memory_monitor_kills_is_named(stack: RealStack) -> None:
     hungry = {"entrypoint": shlex.join(["python", "-c", HOG]), "cluster": "raycluster", "submissionMode": "HTTPMode"}
     stack.with_cluster(more={"jobs": {"hungry": hungry}})
-    stack.fails("OutOfMemoryError: Task was killed due to the node running low on memory")
+    stack.fails("OutOfMemoryError: Ray's memory monitor killed a task")
     stack.with_cluster()
     stack.up_or_fail()
