@@ -43,7 +43,7 @@ destroy: $(VENV)/ready ## Take a stack of your own cluster away, whatever condit
 doctor: $(VENV)/ready ## What is wrong with a stack of your own cluster, and what to do: STACK=…
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m doctor --stack $(STACK) $(ARGS)
 
-test: lint types unit integration ## All checks and tests
+test: lint types unit integration real ## All checks and tests
 
 lint: $(VENV)/ready ## Ruff and the import contracts
 	@$(VENV)/bin/ruff check .
