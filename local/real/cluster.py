@@ -14,7 +14,7 @@ from lightkube import Client
 
 from local import control_plane, sources, tools
 from local.cluster import LocalCluster, until
-from local.control_plane import Ports, Program
+from local.control_plane import SOCKET_LIMIT, Ports, Program
 from local.errors import LocalError
 from local.real import cgroups, debian, images, machine, node, store
 from local.real.images import Image
@@ -100,6 +100,10 @@ class RealCluster(LocalCluster):
 
     def _write_files(self) -> None:
         files = self.files
+        if len(str(files.longest_socket)) > SOCKET_LIMIT:
+            raise LocalError(
+                f"the path is too long for the kubelet's sockets in it, choose a shorter one with KUBERAY_HOME: {self.home.folder}"
+            )
         files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         super()._write_files()
         for path, text in node.texts(files, debian.unpacked(debian.NODE), self._ports().charts).items():
@@ -129,7 +133,8 @@ class RealCluster(LocalCluster):
             *(f"--port={outside}={inside}" for outside, inside in shown.items()),
             *("--", *supervisor, "--nodaemon"),
         ]
-        environment = self._marked_environment() | {"PYTHONPATH": str(tools.LOCAL.parent)}
+        # A proxy of the user's is out of reach from inside.
+        environment = self._marked_environment() | {"PYTHONPATH": str(tools.LOCAL.parent), "NO_PROXY": "*", "no_proxy": "*"}
         log = self.home.logs / "sandbox.log"
         with log.open("w") as output:
             sandbox = subprocess.Popen(

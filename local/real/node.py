@@ -50,6 +50,11 @@ class NodeFiles:
         return self.folder / "pods"
 
     @property
+    def longest_socket(self) -> Path:
+        """Of those that the kubelet makes."""
+        return self.kubelet / "device-plugins/kubelet.sock"
+
+    @property
     def loaded(self) -> Path:
         """Which images containerd has."""
         return self.folder / "images.json"
