@@ -1,16 +1,25 @@
 """Kubernetes clients for the cluster that the stack's own provider uses."""
 
+import asyncio
 import os
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pulumi
 import yaml
 from httpx2 import Timeout
-from lightkube import AsyncClient, Client, KubeConfig
+from lightkube import ApiError, AsyncClient, Client, KubeConfig
 from lightkube.config.kubeconfig import SingleConfig
+
+T = TypeVar("T")
 
 #: Names this program as the writer in `managedFields`.
 FIELD_MANAGER = "pulumi-kuberay"
+
+#: How long an API server that asks for patience is given it, in seconds: it refuses a kind while it takes up a new version of its CRD.
+BUSY_SECONDS = 15
 
 
 def connect(namespace: str, *, timeout: float = 10) -> AsyncClient:
@@ -24,6 +33,18 @@ def connect(namespace: str, *, timeout: float = 10) -> AsyncClient:
 def connect_blocking(namespace: str, *, timeout: float = 10) -> Client:
     """The same outside of an event loop."""
     return Client(config=_config(), namespace=namespace, field_manager=FIELD_MANAGER, timeout=Timeout(timeout))
+
+
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """Asks again while the API server asks for patience."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return await ask()
+        except ApiError as error:
+            if error.status.code != 429 or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.5)
 
 
 def _config() -> SingleConfig | None:

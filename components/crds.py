@@ -17,7 +17,7 @@ from lightkube.types import PatchType
 
 from components.archive import chart_crds
 from components.charts import ChartSource
-from components.connection import connect
+from components.connection import connect, patiently
 from components.schemas import lost_fields, storage_schema
 from components.versions import at_least
 from components.waits import Report
@@ -133,8 +133,11 @@ async def _refuse_to_lose(client: AsyncClient, present: Crd, wanted: Crd, versio
     kind = create_namespaced_resource(present["spec"]["group"], storage, names["kind"], names["plural"])
     now, then = storage_schema(present), storage_schema(wanted)
     found: list[str] = []
-    async for stored in client.list(kind, namespace="*"):
-        thing = stored.to_dict()
+
+    async def all_stored() -> list[Crd]:
+        return [stored.to_dict() async for stored in client.list(kind, namespace="*")]
+
+    for thing in await patiently(all_stored):
         fields = [*lost_fields(thing.get("spec", {}), _spec(now), _spec(then), "spec")]
         if fields:
             found.append(f"{names['kind']} {thing['metadata']['namespace']}/{thing['metadata']['name']} ({', '.join(fields[:3])})")

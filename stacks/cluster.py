@@ -13,6 +13,7 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Namespace, Secret
 from lightkube.types import PatchType
 
+from components.connection import BUSY_SECONDS
 from components.leftovers import STACK_MARK, Object, Record, plural, read_record, stack_of
 
 HELM_RELEASE, HELM_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
@@ -25,8 +26,6 @@ _KINDS = """v1 ConfigMap, v1 PersistentVolumeClaim, v1 Pod, v1 ReplicationContro
     rbac.authorization.k8s.io/v1 RoleBinding"""
 #: What every namespace has.
 _OF_EVERY_NAMESPACE = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
-#: How long an API server that asks for patience is given it, in seconds: it refuses a kind while it takes up a new version of its CRD.
-_BUSY_SECONDS = 15
 #: The first ones own the others.
 RAY_KINDS = ("RayCronJob", "RayJob", "RayService", "RayCluster")
 
@@ -162,7 +161,7 @@ def _kind(api_version: str, kind: str, *, namespaced: bool, path: str | None = N
 
 
 def _unless_gone(ask: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + _BUSY_SECONDS
+    deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             return ask()
