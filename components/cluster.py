@@ -101,11 +101,13 @@ class RayCluster(pulumi.ComponentResource):
 
         async def until_ready(report: Report) -> None:
             from components.readiness import wait_for_group
+
+            await wait_for_group(wait, lambda text: report(f"{group.name}: {text}"))
+
+        async def mark() -> None:
             from components.takeover import mark_complete
 
-            if group.is_head:
-                await mark_complete("RayCluster", self._plan.name, self._settings.namespace)
-            await wait_for_group(wait, lambda text: report(f"{group.name}: {text}"))
+            await mark_complete("RayCluster", self._plan.name, self._settings.namespace)
 
         looks = {"pods": f"{group.count} x {group.summary}", "template": group.fingerprint}
         return Ready(
@@ -115,6 +117,7 @@ class RayCluster(pulumi.ComponentResource):
             until_ready,
             self.release,
             self,
+            mark=mark if group.is_head else None,
             replacement_trigger=group.fingerprint if wait.replace_old else None,
         )
 

@@ -43,13 +43,16 @@ class Operator(pulumi.ComponentResource):
 
         async def until_rolled_out(report: Report) -> None:
             from components.readiness import wait_for_deployment
+
+            await wait_for_deployment(wait, report)
+
+        async def mark() -> None:
             from components.takeover import mark_complete
 
             await mark_complete("Deployment", deployment, settings.namespace)
-            await wait_for_deployment(wait, report)
 
         looks = {"release": operator_fingerprint(settings)}
-        self.deployment = Ready(f"{RELEASE_NAME}.deployment", looks, until_rolled_out, self.release, self)
+        self.deployment = Ready(f"{RELEASE_NAME}.deployment", looks, until_rolled_out, self.release, self, mark=mark)
 
     def _crds_hook(self, settings: StackSettings) -> pulumi.ResourceHook:
         source = source_of("kuberay-operator", settings)

@@ -32,6 +32,7 @@ class Ready(pulumi.Stash):
         target: pulumi.CustomResource,
         parent: pulumi.Resource,
         *,
+        mark: Callable[[], Awaitable[None]] | None = None,
         replacement_trigger: str | None = None,
         look_again: bool = True,
     ) -> None:
@@ -43,23 +44,29 @@ class Ready(pulumi.Stash):
             wait: ends when the target is up, or raises with the cause. Its argument takes progress.
             target: what brings up what is waited for.
             parent: the component that both are part of.
+            mark: says on the target, before the wait, that it is in the state; only where this resource is made or changes.
             replacement_trigger: replaces this resource when it changes.
             look_again: whether to wait too where nothing has changed.
         """
         self._waited = False
 
-        async def until_up(_: object) -> None:
+        async def until_up() -> None:
             await wait(lambda text: pulumi.log.info(text, resource=parent, ephemeral=True))
             self._waited = True
+
+        async def made_or_changed(_: object) -> None:
+            if mark:
+                await mark()
+            await until_up()
 
         async def still_up(_: object) -> None:
             if look_again and not self._waited and not pulumi.runtime.is_dry_run():
                 try:
-                    await until_up(None)
+                    await until_up()
                 except Exception as error:
                     raise pulumi.RunError(str(error)) from None
 
-        hook = pulumi.ResourceHook(f"{name}: wait", until_up)
+        hook = pulumi.ResourceHook(f"{name}: wait", made_or_changed)
         options = pulumi.ResourceOptions(
             parent=parent,
             depends_on=[target],

@@ -17,13 +17,15 @@ from pathlib import Path
 from preview.changes import stack_report
 from preview.cluster import ClusterError, drift_of_releases, reach
 from preview.drift import add_drift, seen_by_refresh
-from preview.engine import PROGRAM, Engine, PreviewError
+from preview.engine import Engine, PreviewError
 from preview.manifests import Helm, add_manifests
 from preview.markdown import COMMENT_LIMIT, markdown
 from preview.report import EXIT_CODES, Report, StackReport, worst
-from preview.steps import RELEASE, SECRET, Preview
+from preview.steps import SECRET, Preview
 from preview.terminal import terminal
 from preview.wording import what_happens
+from stacks.cli import PROGRAM
+from stacks.state import RELEASE
 
 _EXIT_CODES = """exit codes, with --exit-codes:
   0  nothing changes

@@ -5,8 +5,9 @@ from preview.differences import hidden_changes, lines, shown_differences
 from preview.pods import add_totals, versions
 from preview.protection import protection_of
 from preview.report import Level, OtherChange, RayChange, StackReport, Totals, VersionChange, worst
-from preview.steps import COMPONENT, READY, RELEASE, Preview, Step
+from preview.steps import COMPONENT, READY, Preview, Step
 from preview.workloads import JOB, SERVICE, workloads
+from stacks.state import RELEASE
 
 OPERATOR_RELEASE = "kuberay-operator"
 

@@ -7,7 +7,8 @@ from typing import Any
 from preview.differences import HIDDEN, Difference, hidden_changes, lines, shown_differences
 from preview.pods import Groups, pod_versions, pods_of_values, totals, versions, what_differs
 from preview.report import GroupChange, Level, Pods, RayChange
-from preview.steps import COMPONENT, READY, RELEASE, Preview, Step
+from preview.steps import COMPONENT, READY, Preview, Step
+from stacks.state import RELEASE
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preview.steps import Preview, parse_preview
-
-PROGRAM = Path(__file__).resolve().parent.parent
+from stacks.cli import PROGRAM
 
 _NOT_THERE = "no stack named"
 

@@ -12,16 +12,17 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import yaml
 
+from components.charts import ChartSource
 from components.values import TEMPLATE_ANNOTATION
 from preview.report import ManifestDiff, StackReport
-from preview.steps import RELEASE, SECRET, Properties, Step
+from preview.steps import SECRET, Properties, Step
+from stacks.state import RELEASE
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -37,21 +38,12 @@ class RenderError(Exception):
     """Helm could not render something; the message is its own, in one line."""
 
 
-@dataclass(frozen=True)
-class Chart:
-    """Where a release's chart comes from."""
-
-    name: str
-    version: str | None
-    repository: str | None
-
-
 class Helm:
     """`helm template`, with each chart fetched once. Use as a context: the charts are in a folder of its own."""
 
     def __init__(self) -> None:
         self._program = shutil.which("helm")
-        self._charts: dict[Chart, str] = {}
+        self._charts: dict[ChartSource, str] = {}
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory()
@@ -60,7 +52,7 @@ class Helm:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._folder.cleanup()
 
-    def fetch(self, charts: Iterable[Chart]) -> None:
+    def fetch(self, charts: Iterable[ChartSource]) -> None:
         """Brings charts here.
 
         Raises:
@@ -70,18 +62,18 @@ class Helm:
             if chart not in self._charts:
                 self._charts[chart] = self._fetched(chart)
 
-    def render(self, name: str, namespace: str, chart: Chart, values: Mapping[str, Any]) -> Objects:
+    def render(self, name: str, namespace: str, chart: ChartSource, values: Mapping[str, Any]) -> Objects:
         """Every object of a release, of a chart that is here."""
         text = self._helm("template", name, self._charts[chart], "--namespace", namespace, "--values", "-", given=json.dumps(values))
         return dict(_objects(text))
 
-    def _fetched(self, chart: Chart) -> str:
-        if chart.repository is None and not chart.name.startswith("oci://"):
-            return chart.name
+    def _fetched(self, chart: ChartSource) -> str:
+        if chart.repository is None and not chart.chart.startswith("oci://"):
+            return chart.chart
         folder = Path(self._folder.name, str(len(self._charts)))
         repository = ["--repo", chart.repository] if chart.repository else []
         version = ["--version", chart.version] if chart.version else []
-        self._helm("pull", chart.name, *repository, *version, "--untar", "--untardir", str(folder))
+        self._helm("pull", chart.chart, *repository, *version, "--untar", "--untardir", str(folder))
         return str(next(folder.iterdir()))
 
     def _helm(self, *arguments: str, given: str = "") -> str:
@@ -144,8 +136,8 @@ def _rendered(release: Properties, helm: Helm) -> Objects:
     )
 
 
-def _chart(release: Properties) -> Chart:
-    return Chart(str(release["chart"]), release.get("version") or None, (release.get("repositoryOpts") or {}).get("repo") or None)
+def _chart(release: Properties) -> ChartSource:
+    return ChartSource(str(release["chart"]), release.get("version") or None, (release.get("repositoryOpts") or {}).get("repo") or None)
 
 
 def _is_readable(step: Step) -> bool:

@@ -11,8 +11,6 @@ Properties = Mapping[str, Any]
 Operation = Literal["create", "update", "replace", "delete"]
 """Pulumi's words."""
 
-#: Types of resources that the program makes (components/).
-RELEASE = "kubernetes:helm.sh/v3:Release"
 #: What stands for pods that are up (components/ready.py): replaced when they restart.
 READY = "pulumi:index:Stash"
 #: The beginning of the types of its components.

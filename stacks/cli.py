@@ -12,7 +12,7 @@ from lightkube.config.kubeconfig import SingleConfig
 from components.connection import kube_config
 from stacks.state import Made
 
-PROGRAM = Path(__file__).parent.parent
+PROGRAM = Path(__file__).resolve().parent.parent
 
 
 class StackError(Exception):

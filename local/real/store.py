@@ -3,11 +3,11 @@
 import hashlib
 import shutil
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from local import tools
+from local.cluster import until
 from local.errors import LocalError
 from local.progress import step
 from local.real import debian, images, node
@@ -60,11 +60,9 @@ def _import(wanted: Sequence[Image], layouts: Sequence[Path], programs: Path, ta
     apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
     with log, subprocess.Popen([*apart, *daemon], stdout=log, stderr=log) as containerd:
         try:
-            deadline = time.monotonic() + _START_SECONDS
-            while not socket.exists():
-                if containerd.poll() is not None or time.monotonic() > deadline:
-                    raise LocalError(f"containerd does not start: {(scratch / 'log').read_text().strip()[-500:]}")
-                time.sleep(0.1)
+            until(lambda: socket.exists() or containerd.poll() is not None, _START_SECONDS)
+            if containerd.poll() is not None or not socket.exists():
+                raise LocalError(f"containerd does not start: {(scratch / 'log').read_text().strip()[-500:]}")
             for image, layout in zip(wanted, layouts, strict=True):
                 load(programs, socket, image, layout)
         finally:

@@ -17,6 +17,9 @@ import yaml
 
 from local.cluster import LocalCluster
 
+#: Pulumi.dev.yaml's settings.
+GUIDE = {"architecture": "aarch64", "rayVersion": "2.46.0", "pythonVersion": "3.10"}
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -171,6 +174,11 @@ class Stack:
 
 #: One entry a resource: of a replacement the CLI also lists its halves.
 _WHOLE_OPERATIONS = ("same", "create", "update", "delete", "replace", "read")
+
+
+def guide(**cluster: Any) -> dict[str, Any]:
+    """The guide's stack, with these settings of its cluster."""
+    return GUIDE | {"clusters": {"raycluster": cluster}}
 
 
 def _resource(urn: str) -> str:

@@ -1,19 +1,11 @@
 """`pulumi up` brings up Ray, and each later change reaches it."""
 
-from typing import Any
-
 import pytest
 
 from tests.integration.kubernetes import Kubernetes
-from tests.integration.stack import Stack
+from tests.integration.stack import Stack, guide
 
-#: Pulumi.dev.yaml's settings.
-GUIDE = {"architecture": "aarch64", "rayVersion": "2.46.0", "pythonVersion": "3.10"}
 HEAD, WORKERS = "Stash raycluster.head.pods", "Stash raycluster.workergroup.pods"
-
-
-def guide(**cluster: Any) -> dict[str, Any]:
-    return GUIDE | {"clusters": {"raycluster": cluster}}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,14 +13,9 @@ import yaml
 from local.cluster import LocalCluster
 from tests.integration.encrypted import set_secret
 from tests.integration.kubernetes import Kubernetes
-from tests.integration.stack import ROOT, Stack
+from tests.integration.stack import GUIDE, ROOT, Stack, guide
 
-GUIDE = {"architecture": "aarch64", "rayVersion": "2.46.0", "pythonVersion": "3.10"}
 SECRET = "opensesame-opensesame-opensesame"
-
-
-def guide(**cluster: Any) -> dict[str, Any]:
-    return GUIDE | {"clusters": {"raycluster": cluster}}
 
 
 @pytest.fixture(scope="module", autouse=True)
