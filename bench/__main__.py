@@ -28,6 +28,7 @@ from local.cluster import LocalCluster
 from local.errors import LocalError
 from local.real import images
 from local.real.cluster import CPU_REQUEST, RealCluster
+from stacks.interrupts import take_interrupts
 from tests.integration.stack import ROOT, Stack
 
 NAMESPACE = "kuberay"
@@ -167,6 +168,13 @@ class Bench:
         return self._folder / name
 
 
+def several(text: str) -> int:
+    number = int(text)
+    if number < 2:
+        raise argparse.ArgumentTypeError(f"{number} is too few: what a further cluster costs takes two")
+    return number
+
+
 def seconds(action: Callable[..., Any], *arguments: Any) -> float:
     started = time.monotonic()
     action(*arguments)
@@ -260,9 +268,10 @@ def measure_real(bench: Bench, rounds: int) -> list[Ratio]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="first ups and guide runs to take the median of (default: 3)")
-    parser.add_argument("--sizes", type=int, nargs="*", default=[20, 100], help="clusters in a stack (default: 20 100)")
+    parser.add_argument("--sizes", type=several, nargs="*", default=[20, 100], help="clusters in a stack, 2 or more (default: 20 100)")
     parser.add_argument("--nodes", choices=["simulated", "real"], default="simulated", help="(default: simulated)")
     arguments = parser.parse_args()
+    take_interrupts()
     real = arguments.nodes == "real"
     kind = RealCluster if real else partial(LocalCluster, node_cpu=1024, node_memory="4Ti")  # with room for every cluster
     with tempfile.TemporaryDirectory() as folder, kind(Path(folder) / "cluster") as cluster:

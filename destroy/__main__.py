@@ -16,6 +16,7 @@ from lightkube import ApiError
 from components.leftovers import Object, is_custom
 from stacks.cli import Pulumi, StackError
 from stacks.cluster import Cluster, of_stack, until
+from stacks.interrupts import take_interrupts
 from stacks.state import OPERATOR, Made, StackState, project_of, read_state
 
 #: A restarting operator is given this long, in seconds, before it counts as dead.
@@ -31,6 +32,7 @@ def main() -> None:
     parser.add_argument("--config-file", help="its config, where that is not Pulumi.<stack>.yaml")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     given = parser.parse_args()
+    take_interrupts()
     try:
         Destruction(Pulumi(given.stack, given.config_file)).run(ask=not given.yes)
     except StackError as error:

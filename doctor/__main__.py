@@ -15,6 +15,7 @@ import sys
 from doctor.examination import Examination
 from doctor.finding import Finding, conclusion
 from stacks.cli import Pulumi
+from stacks.interrupts import take_interrupts
 
 
 def main() -> None:
@@ -23,6 +24,7 @@ def main() -> None:
     parser.add_argument("--stack", required=True, help="which stack")
     parser.add_argument("--config-file", help="its config, where that is not Pulumi.<stack>.yaml")
     given = parser.parse_args()
+    take_interrupts()
     try:
         findings = asyncio.run(_told(Examination(Pulumi(given.stack, given.config_file))))
     except KeyboardInterrupt:

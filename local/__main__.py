@@ -16,6 +16,7 @@ from local.progress import elapsed, step
 from local.real import machine
 from local.real.cluster import RealCluster
 from local.stack import LocalStack, kuberay_version
+from stacks.interrupts import take_interrupts
 
 PROGRAM = Path(__file__).parent.parent
 KINDS: dict[str, type[LocalCluster]] = {"kind": KindCluster, "real": RealCluster, "simulated": LocalCluster}
@@ -53,6 +54,7 @@ def main() -> None:
     commands.add_parser("tools", help="find or build every tool, and say where each is")
     commands.add_parser("doctor", help="say what this machine has and lacks")
     given = parser.parse_args()
+    take_interrupts()
     try:
         match given.command:
             case "up":

@@ -17,14 +17,15 @@ from pathlib import Path
 from preview.changes import stack_report
 from preview.cluster import ClusterError, drift_of_releases, reach
 from preview.drift import add_drift, seen_by_refresh
-from preview.engine import Engine, PreviewError
+from preview.engine import Engine
 from preview.manifests import Helm, add_manifests
 from preview.markdown import COMMENT_LIMIT, markdown
 from preview.report import EXIT_CODES, Report, StackReport, worst
 from preview.steps import SECRET, Preview
 from preview.terminal import terminal
 from preview.wording import what_happens
-from stacks.cli import PROGRAM
+from stacks.cli import PROGRAM, StackError
+from stacks.interrupts import take_interrupts
 from stacks.state import RELEASE
 
 _EXIT_CODES = """exit codes, with --exit-codes:
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--exit-codes", action="store_true", help="end with a code that says what would happen")
     parser.add_argument("--config-folder", type=Path, default=PROGRAM, help="where Pulumi.<stack>.yaml are (default: beside the program)")
     given = parser.parse_args()
+    take_interrupts()
     engine = Engine(given.config_folder.resolve(), given.refresh or given.drift)
     with Helm() as helm, ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
         stacks = list(threads.map(lambda stack: preview(stack, engine, helm, drift=given.drift), dict.fromkeys(given.stacks)))
@@ -67,7 +69,7 @@ def preview(stack: str, engine: Engine, helm: Helm, *, drift: bool = False) -> S
     say(f"{stack}: pulumi preview …")
     try:
         previewed = engine.preview(stack)
-    except PreviewError as error:
+    except StackError as error:
         report = StackReport(stack=stack, level="failed", errors=str(error).splitlines())
         say(f"{stack}: {report.errors[0]}")
         return report
@@ -91,7 +93,7 @@ def ask_the_cluster(report: StackReport, preview: Preview, engine: Engine, *, dr
         if drift:
             releases = [inputs for (type_, _), inputs in preview.refreshed.items() if type_ == RELEASE]
             add_drift(report, [*seen_by_refresh(preview), *drift_of_releases(cluster, releases)])
-    except (ClusterError, PreviewError) as error:
+    except (ClusterError, StackError) as error:
         if drift:
             # A check that could not look had better not pass.
             report.level, report.errors = "failed", [f"the cluster could not be asked: {error}"]

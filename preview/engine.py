@@ -11,13 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preview.steps import Preview, parse_preview
-from stacks.cli import PROGRAM
+from stacks.cli import PROGRAM, StackError, run_pulumi
 
 _NOT_THERE = "no stack named"
-
-
-class PreviewError(Exception):
-    """Why a stack cannot be previewed, in one or a few lines."""
 
 
 @dataclass(frozen=True)
@@ -41,31 +37,31 @@ class Engine:
         """What `pulumi up` would do.
 
         Raises:
-            PreviewError: the CLI could not come to a preview.
+            StackError: the CLI could not come to a preview.
         """
         started = time.monotonic()
         file = self.config_file(stack)
-        done = self._preview(stack, file, os.environ)
+        done = self._preview(stack, file)
         is_new = _NOT_THERE in done.stderr
         if is_new:
             if not file.exists():
-                raise PreviewError(f"there is neither a stack {stack} nor a {file.name}{self._known()}")
+                raise StackError(f"there is neither a stack {stack} nor a {file.name}{self._known()}")
             with _empty_backend(stack, file) as (copy, environment):
                 done = self._preview(_short(stack), copy, environment)
         preview = parse_preview(done.stdout)
         if preview is None or (done.returncode and not preview.errors):
-            raise PreviewError(_cause(done))
+            raise StackError(_cause(done))
         return Previewed(preview, time.monotonic() - started, is_new)
 
     def kubeconfig(self, stack: str) -> str:
         """The stack's encrypted kubeconfig, to ask the cluster with.
 
         Raises:
-            PreviewError: it cannot be decrypted.
+            StackError: it cannot be decrypted.
         """
-        done = _pulumi(["config", "get", "kubernetes:kubeconfig", "--stack", stack, *_config(self.config_file(stack))], PROGRAM, os.environ)
+        done = run_pulumi(["config", "get", "kubernetes:kubeconfig", "--stack", stack, *_config(self.config_file(stack))])
         if done.returncode:
-            raise PreviewError(_cause(done))
+            raise StackError(_cause(done))
         return done.stdout.strip()
 
     def config_file(self, stack: str) -> Path:
@@ -76,9 +72,9 @@ class Engine:
         known = sorted(file.name.split(".")[1] for file in self.config_folder.glob("Pulumi.*.yaml"))
         return f"; there is: {', '.join(known)}" if known else ""
 
-    def _preview(self, stack: str, file: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    def _preview(self, stack: str, file: Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         refresh = ["--refresh"] if self.refresh else []
-        return _pulumi(["preview", "--json", "--stack", stack, *refresh, *_config(file)], PROGRAM, environment)
+        return run_pulumi(["preview", "--json", "--stack", stack, *refresh, *_config(file)], PROGRAM, environment)
 
 
 def _config(file: Path) -> list[str]:
@@ -99,18 +95,10 @@ def _empty_backend(stack: str, file: Path) -> Generator[tuple[Path, dict[str, st
         # Without a passphrase of the user's: nothing is encrypted with this one that outlives the folder.
         if not any(name.startswith("PULUMI_CONFIG_PASSPHRASE") for name in environment):
             environment["PULUMI_CONFIG_PASSPHRASE"] = ""
-        made = _pulumi(["stack", "init", _short(stack), "--secrets-provider", "passphrase"], Path(folder), environment)
+        made = run_pulumi(["stack", "init", _short(stack), "--secrets-provider", "passphrase"], Path(folder), environment)
         if made.returncode:
-            raise PreviewError(_cause(made))
+            raise StackError(_cause(made))
         yield copy, environment
-
-
-def _pulumi(arguments: list[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
-    try:
-        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise PreviewError("there is no `pulumi` on the PATH") from None
 
 
 def _cause(done: subprocess.CompletedProcess[str]) -> str:

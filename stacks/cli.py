@@ -1,8 +1,8 @@
-"""The Pulumi CLI, for one stack."""
+"""The Pulumi CLI."""
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ PROGRAM = Path(__file__).resolve().parent.parent
 
 
 class StackError(Exception):
-    """Why a command cannot do its work, in one line."""
+    """Why a command cannot do its work, in one or a few lines."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,21 @@ class StackConfig:
     def connection(self) -> SingleConfig | None:
         """The cluster that the stack's provider uses."""
         return kube_config(self.values.get("kubernetes:kubeconfig"), self.values.get("kubernetes:context"))
+
+
+def run_pulumi(
+    arguments: Sequence[str], folder: Path = PROGRAM, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """What a command printed, and its exit code; without an environment in this process's own.
+
+    Raises:
+        StackError: there is no CLI.
+    """
+    command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
+    try:
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise StackError("there is no `pulumi` on the PATH") from None
 
 
 class Pulumi:
@@ -56,11 +71,7 @@ class Pulumi:
         self._run("state", "delete", made.urn, "--yes", "--force")
 
     def _run(self, *arguments: str) -> str:
-        command = ["pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color", "never"]
-        try:
-            done = subprocess.run(command, cwd=PROGRAM, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            raise StackError("there is no `pulumi` on the PATH") from None
+        done = run_pulumi([*arguments, "--stack", self.stack])
         if done.returncode == 0:
             return done.stdout
         if "currently locked" in done.stderr + done.stdout:

@@ -1,0 +1,5 @@
+"""For all tests."""
+
+from stacks.interrupts import take_interrupts
+
+take_interrupts()
