@@ -27,6 +27,9 @@ _PREEMPTION = re.compile(r"\.? (?:no new claims to deallocate|preemption: )")
 _SAID_BY_EVERY_POD = re.compile(r"ulimit: open files: cannot modify limit")
 #: What Python prints at the end of a traceback.
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)\b: ")
+#: The kubelet evicts a pod for what it uses of its own ephemeral storage or of a volume.
+_BEYOND_ITS_OWN_LIMIT = re.compile(r"exceeds the (?:total )?limit")
+_FAILURES_TO_BE_CERTAIN = 3
 _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
 
 
@@ -61,6 +64,10 @@ def is_over(pod: Object) -> bool:
     return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 
+def has_failed(pod: Object) -> bool:
+    return pod.get("status", {}).get("phase") == "Failed"
+
+
 def pod_trouble(pod: Object) -> Trouble | None:
     """What keeps one pod from being ready, None where it is just starting."""
     name = str(pod["metadata"]["name"])
@@ -69,8 +76,9 @@ def pod_trouble(pod: Object) -> Trouble | None:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             message = flat(condition.get("message") or condition.get("reason"))
             return Trouble(name, f"unschedulable: {_PREEMPTION.split(message)[0]}", unschedulable=True)
-    if status.get("phase") == "Failed":
-        return Trouble(name, f"failed: {flat(status.get('message') or status.get('reason') or 'no reason given')}")
+    if has_failed(pod):
+        what = "evicted" if status.get("reason") == "Evicted" else "failed"
+        return Trouble(name, f"{what}: {flat(status.get('message') or status.get('reason') or 'no reason given')}")
     containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     for container in containers:
         trouble = _container_trouble(name, pod, container)
@@ -107,6 +115,16 @@ def _container_trouble(pod_name: str, pod: Object, container: Object) -> Trouble
         return Trouble(pod_name, f"OOMKilled: container {name} needed more than its memory limit of {limit}; raise memory", certain=looping)
     text = f"container {name} crashed with exit code {ended.get('exitCode')}" + (f": {message}" if message else "")
     return Trouble(pod_name, text, certain=looping, crashed_container=name)
+
+
+def failed_pods_trouble(failed: Sequence[Object]) -> Trouble | None:
+    """What the pods of a group that have failed so far tell, the last one of them last; KubeRay makes new ones, which may fare alike."""
+    trouble = pod_trouble(failed[-1]) if failed else None
+    if trouble is None or len(failed) == 1:
+        return trouble
+    # What a pod uses beyond its own limit it will use again; a node that runs short of something may recover.
+    certain = len(failed) >= _FAILURES_TO_BE_CERTAIN and bool(_BEYOND_ITS_OWN_LIMIT.search(trouble.text))
+    return Trouble(trouble.pod, f"{trouble.text} (as {len(failed) - 1} before it)", certain)
 
 
 def with_logs(trouble: Trouble, pod: Object, lines: Sequence[str]) -> Trouble:

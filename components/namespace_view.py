@@ -12,7 +12,7 @@ from lightkube.generic_resource import create_namespaced_resource
 from lightkube.operators import exists
 
 from components.connection import connect, connect_blocking
-from components.diagnosis import Object
+from components.diagnosis import Object, has_failed
 from components.waits import CLUSTER_LABEL
 
 # As plain dicts: the typed Pod takes ten times as long to read.
@@ -35,6 +35,7 @@ class NamespaceView:
         self.loop = asyncio.get_running_loop()
         self._namespace = namespace
         self._objects: dict[_Kind, dict[str, dict[str, Object]]] = {_Pod: defaultdict(dict), RayClusterResource: defaultdict(dict)}
+        self._failed: dict[str, dict[str, Object]] = defaultdict(dict)
         self._changed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._listed = {kind: asyncio.Event() for kind in self._objects}
         self.unreachable: str | None = None
@@ -48,6 +49,10 @@ class NamespaceView:
 
     def pods(self, cluster: str) -> list[Object]:
         return list(self._objects[_Pod][cluster].values())
+
+    def failed_pods(self, cluster: str) -> list[Object]:
+        """Those that have failed as far as this view goes back, the last one last. KubeRay deletes them at once."""
+        return list(self._failed[cluster].values())
 
     def ray_cluster(self, cluster: str) -> Object | None:
         return self._objects[RayClusterResource][cluster].get(cluster)
@@ -92,10 +97,13 @@ class NamespaceView:
     def _set(self, kind: _Kind, item: Any, gone: bool) -> None:
         name = item.metadata.name
         cluster = item.metadata.labels[CLUSTER_LABEL] if kind is _Pod else name
+        found = item.to_dict()
         if gone:
             self._objects[kind][cluster].pop(name, None)
         else:
-            self._objects[kind][cluster][name] = item.to_dict()
+            self._objects[kind][cluster][name] = found
+        if kind is _Pod and has_failed(found):
+            self._failed[cluster].setdefault(name, found)
         self._changed[cluster].set()
 
 

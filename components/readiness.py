@@ -22,6 +22,7 @@ from components.diagnosis import (
     Object,
     Trouble,
     cluster_trouble,
+    failed_pods_trouble,
     is_going,
     is_over,
     is_ready,
@@ -195,6 +196,9 @@ async def _trouble(view: NamespaceView, wait: GroupWait, pods: list[Object], ali
         return await _head_trouble(pods, diagnoser, room_may_come=room_may_come) or troubles[0]
     if troubles:
         return troubles[0]
+    ended = [pod for pod in view.failed_pods(wait.cluster) if _group(pod) == wait.group and _fingerprint(pod) == wait.fingerprint]
+    if trouble := failed_pods_trouble(ended):
+        return trouble
     cluster = view.ray_cluster(wait.cluster)
     message = cluster_trouble(cluster) if cluster else None
     if message and len(alive) < wait.at_least:

@@ -56,3 +56,11 @@ def test_a_full_disk(stack: RealStack) -> None:
     stack.fails("No space left on device")
     stack.with_cluster(more=room_for_logs("64Mi"))
     stack.up_or_fail()
+
+
+def test_a_pod_that_uses_more_of_the_disk_than_it_may(stack: RealStack) -> None:
+    limits = {"cpu": "1", "memory": "2G", "ephemeral-storage": "100Ki"}
+    writes = "head -c 3000000 /dev/zero > /tmp/file"
+    more = {"values": {"worker": {"resources": {"limits": limits}, "args": [f"{writes}; sleep 600"]}}}
+    stack.with_cluster(**more)
+    stack.fails("evicted: Pod ephemeral local storage usage exceeds the total limit of containers 100Ki")

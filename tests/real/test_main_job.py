@@ -5,10 +5,28 @@ import shlex
 
 import pytest
 
+from components.config import load_settings
+from components.memory import cluster_memory
+from components.values import plan_cluster
 from local import job
 from tests.integration.stack import ROOT
-from tests.real.real_stack import RealStack
+from tests.real.real_stack import GUIDE, RealStack
 
+#: What Ray itself counts of each of its nodes, and how large /dev/shm is there.
+FIGURES = """
+import json, os, ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+@ray.remote(num_cpus=0.1)
+def shared_memory():
+    found = os.statvfs("/dev/shm")
+    return found.f_frsize * found.f_blocks
+
+ray.init(log_to_driver=False)
+for node in ray.nodes():
+    there = shared_memory.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
+    print(json.dumps({"figures": node["Resources"], "sharedMemory": ray.get(there.remote())}))
+"""
 EACH_NODE = (ROOT / "examples/each_node.py").read_text()
 #: 2G, in whole pages of 4096 bytes.
 TWO_G = 2_000_000_000 // 4096 * 4096
@@ -27,6 +45,23 @@ def test_ray_job_submit_runs_a_task_on_each_node_within_the_memory_of_the_settin
     log = stack.in_pod(stack.head(), "bash", "-c", written + submitted)
     assert "succeeded" in log
     assert seen_by_nodes(log) == {"head": TWO_G, "worker": TWO_G}
+
+
+def test_ray_gets_what_the_preview_tells_of_the_settings(stack: RealStack) -> None:
+    printed = stack.in_pod(stack.head(), "python", "-c", FIGURES)
+    found = [json.loads(line) for line in printed.splitlines() if line.startswith('{"figures"')]
+    by_kind = {"head" if "node:__internal_head__" in node["figures"] else "workergroup": node for node in found}
+    settings = load_settings({"kuberay:clusters": json.dumps({GUIDE: {}})})
+    told = cluster_memory(plan_cluster(settings, GUIDE))
+    assert by_kind.keys() == told.keys()
+    for group, memory in told.items():
+        figures = by_kind[group]["figures"]
+        assert figures["memory"] == memory.schedulable
+        assert figures["CPU"] == memory.cpus
+        # What is free when Ray starts differs a little each time.
+        assert abs(figures["object_store_memory"] - memory.object_store) < 20_000_000
+        assert figures["object_store_memory"] <= memory.most_object_store
+        assert by_kind[group]["sharedMemory"] == memory.limit // 4096 * 4096
 
 
 def test_a_job_from_this_machine_goes_through_the_port_forward_of_the_outputs(stack: RealStack, capsys: pytest.CaptureFixture[str]) -> None:

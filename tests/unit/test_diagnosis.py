@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from components.diagnosis import Trouble, cluster_trouble, is_ready, no_node_will_do, pod_trouble, refused_for_good, with_logs
+from components.diagnosis import (
+    Trouble,
+    cluster_trouble,
+    failed_pods_trouble,
+    is_ready,
+    no_node_will_do,
+    pod_trouble,
+    refused_for_good,
+    with_logs,
+)
 
 
 def pod(status: dict[str, Any] | None = None, *, memory: str = "2G", arch: str = "arm64") -> dict[str, Any]:
@@ -101,6 +110,32 @@ def test_a_missing_secret_is_certain() -> None:
 def test_a_worker_that_waits_for_the_head_says_so() -> None:
     status = {"initContainerStatuses": [{"name": "wait-gcs-ready", "state": {"running": {}}}], "containerStatuses": []}
     assert trouble(status).text == "waits for the head"
+
+
+OWN_LIMIT = "Pod ephemeral local storage usage exceeds the total limit of containers 100Ki. "
+
+
+def evicted(message: str) -> dict[str, Any]:
+    return pod({"phase": "Failed", "reason": "Evicted", "message": message})
+
+
+def test_a_pod_that_was_evicted_may_do_better_the_next_time() -> None:
+    found = failed_pods_trouble([evicted(OWN_LIMIT)])
+    assert found is not None
+    assert not found.certain
+    assert found.text == "evicted: Pod ephemeral local storage usage exceeds the total limit of containers 100Ki."
+
+
+@pytest.mark.parametrize(("message", "certain"), [(OWN_LIMIT, True), ("The node was low on resource: ephemeral-storage.", False)])
+def test_pods_that_are_evicted_again_and_again_are_certain_where_it_is_their_own_limit(message: str, certain: bool) -> None:
+    found = failed_pods_trouble([evicted(message)] * 3)
+    assert found is not None
+    assert found.certain == certain
+    assert found.text.endswith("(as 2 before it)")
+
+
+def test_where_no_pod_has_failed_there_is_nothing_to_tell() -> None:
+    assert failed_pods_trouble([]) is None
 
 
 def test_an_unschedulable_pod_is_told_with_what_the_scheduler_lacks() -> None:
