@@ -61,6 +61,5 @@ def test_a_full_disk(stack: RealStack) -> None:
 def test_a_pod_that_uses_more_of_the_disk_than_it_may(stack: RealStack) -> None:
     limits = {"cpu": "1", "memory": "2G", "ephemeral-storage": "100Ki"}
     writes = "head -c 3000000 /dev/zero > /tmp/file"
-    more = {"values": {"worker": {"resources": {"limits": limits}, "args": [f"{writes}; sleep 600"]}}}
-    stack.with_cluster(**more)
+    stack.with_cluster(values={"worker": {"resources": {"limits": limits}, "args": [f"{writes}; sleep 600"]}})
     stack.fails("evicted: Pod ephemeral local storage usage exceeds the total limit of containers 100Ki")
