@@ -63,7 +63,7 @@ real: $(VENV)/ready ## Real Ray in real pods, where this machine can run them (s
 	@$(RUN) -m pytest tests/real
 
 conformance: $(VENV)/ready ## The doubles against the real things: PROVIDER=<pulumi-resource-kubernetes> CHARTS=<folder of the official charts>
-	@PROVIDER="$(PROVIDER)" CHARTS="$(CHARTS)" $(RUN) -m pytest tests/conformance tests/integration
+	@PROVIDER="$(PROVIDER)" CHARTS="$(CHARTS)" $(RUN) -m pytest -n 3 --dist loadfile tests/conformance tests/integration
 
 bench: $(VENV)/ready ## Ratios against the guide's commands and against an empty Pulumi program (NODES=real: to a first job's end)
 	@$(RUN) -m bench --nodes $(if $(filter real,$(NODES)),real,simulated) $(ARGS)

@@ -23,7 +23,7 @@ def shared_memory():
     return found.f_frsize * found.f_blocks
 
 ray.init(log_to_driver=False)
-for node in ray.nodes():
+for node in [node for node in ray.nodes() if node["Alive"]]:
     there = shared_memory.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
     print(json.dumps({"figures": node["Resources"], "sharedMemory": ray.get(there.remote())}))
 """
