@@ -6,7 +6,10 @@ from typing import Any
 
 from tests.integration.encrypted import set_secret
 from tests.integration.kubernetes import Kubernetes
+from tests.integration.operators import BOTH_OPERATORS
 from tests.integration.stack import Stack
+
+pytestmark = BOTH_OPERATORS
 
 PASSWORD = "a-password-for-redis"
 

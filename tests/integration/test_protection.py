@@ -1,6 +1,7 @@
 """What is safe by default, what can be turned off, and what a preview says is open."""
 
 import base64
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,10 @@ import pytest
 from local.errors import LocalError
 from tests.integration.encrypted import set_secret
 from tests.integration.kubernetes import Kubernetes
+from tests.integration.operators import BOTH_OPERATORS
 from tests.integration.stack import Stack
+
+pytestmark = BOTH_OPERATORS
 
 TOKEN = "a-token-of-the-owner-that-is-long-enough"
 BASE = {"architecture": "aarch64"}
@@ -127,7 +131,8 @@ def test_an_operator_can_be_kept_to_its_own_namespace(stack: Stack, kubernetes: 
     assert "rights in every namespace" not in stack.preview_text().text
     stack.up_or_fail()
     deployment = json.loads(kubernetes.kubectl("get", "deployment", "kuberay-operator", "-n", "kuberay", "-o", "json"))
-    assert deployment["spec"]["template"]["spec"]["containers"][0]["args"][1:3] == ["--watch-namespace", "kuberay"]
+    arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert ("--watch-namespace", "kuberay") in itertools.pairwise(arguments)
     account = "system:serviceaccount:kuberay:kuberay-operator"
     assert kubernetes.may(account, "create", "pods", "kuberay")
     assert not kubernetes.may(account, "create", "pods", "elsewhere")
