@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lightkube import Client
 
+from components.quantities import parse_quantity
 from local import control_plane, sources, tools
 from local.cluster import LocalCluster, until
 from local.control_plane import SOCKET_LIMIT, Ports, Program
@@ -20,15 +22,20 @@ from local.real import cgroups, debian, images, machine, node, store
 from local.real.images import Image
 from local.real.node import NodeFiles
 
-#: Ray pods ask for a whole core each by default. On a machine with few of them they keep that limit and ask for less.
+#: Ray pods ask for a whole core each by default. Where the machine has not as many, they keep that limit and ask for less.
 CPU_REQUEST = "250m"
-ENOUGH_CORES = 4
 
 
 class RealCluster(LocalCluster):
     """The same as a simulated cluster for whoever uses it, in namespaces of its own (sandbox.py)."""
 
     nodes = "real"
+    cores: int
+    """How much CPU Ray's pods may ask for together: the machine's."""
+
+    def __init__(self, *arguments: Any, cores: int | None = None, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.cores = os.cpu_count() or 1 if cores is None else cores
 
     @cached_property
     def sources(self) -> sources.Sources:
@@ -43,17 +50,22 @@ class RealCluster(LocalCluster):
         return NodeFiles(self.home)
 
     def adapted(self, config: dict[str, Any]) -> dict[str, Any]:
-        """For the image that there is, and for a machine of two cores."""
-        clusters = config.get("kuberay:clusters", {"raycluster": {}})
+        """For the image that there is, and for a machine with few cores."""
+        clusters = {name: cluster or {} for name, cluster in config.get("kuberay:clusters", {"raycluster": {}}).items()}
         jobs = config.get("kuberay:jobs") or {}
         services = config.get("kuberay:services") or {}
+        if jobs or services or sum(map(_cpu_asked_for, clusters.values())) > self.cores:
+            clusters = {name: _asking_for_less(cluster) for name, cluster in clusters.items()}
+            jobs = {name: job if "cluster" in job else _with_own_cluster(job) for name, job in jobs.items()}
+            services = {name: _with_own_cluster(service) for name, service in services.items()}
         return config | {
             "kuberay:architecture": "aarch64" if images.ray().tag.endswith("-aarch64") else "x86",
             "kuberay:rayVersion": images.ray_version(),
             "kuberay:pythonVersion": images.RAY_PYTHON,
-            "kuberay:clusters": {name: _asking_for_less(cluster or {}) for name, cluster in clusters.items()},
-            "kuberay:jobs": {name: job if "cluster" in job else _with_own_cluster(job) for name, job in jobs.items()},
-            "kuberay:services": {name: _with_own_cluster(service) for name, service in services.items()},
+            "kuberay:operator": _leaving_cpu_to_ray(config.get("kuberay:operator") or {}),
+            "kuberay:clusters": clusters,
+            "kuberay:jobs": jobs,
+            "kuberay:services": services,
         }
 
     def stop(self, keep: bool = False) -> None:
@@ -156,10 +168,15 @@ class RealCluster(LocalCluster):
             self.load(image)
 
 
+def _cpu_asked_for(cluster: dict[str, Any]) -> Decimal:
+    """By all pods of a Ray cluster together, in cores."""
+    workers = [cluster.get("worker") or {}, *(cluster.get("additionalWorkerGroups") or {}).values()]
+    groups = [(1, cluster.get("head") or {}), *((group.get("replicas", 1), group) for group in workers)]
+    return sum((count * parse_quantity(str(group.get("cpuRequest", group.get("cpu", 1)))) for count, group in groups), Decimal(0))
+
+
 def _asking_for_less(cluster: dict[str, Any]) -> dict[str, Any]:
     """Settings of a Ray cluster whose pods fit a small machine together; their limits stay."""
-    if (os.cpu_count() or 1) >= ENOUGH_CORES:
-        return cluster
     groups = {"head": cluster.get("head") or {}, "worker": cluster.get("worker") or {}}
     more = cluster.get("additionalWorkerGroups") or {}
     return cluster | _less(groups) | ({"additionalWorkerGroups": _less(more)} if more else {})
@@ -171,3 +188,11 @@ def _with_own_cluster(workload: dict[str, Any]) -> dict[str, Any]:
 
 def _less(groups: dict[str, Any]) -> dict[str, Any]:
     return {name: {"cpuRequest": CPU_REQUEST, **group} for name, group in groups.items()}
+
+
+def _leaving_cpu_to_ray(operator: dict[str, Any]) -> dict[str, Any]:
+    """Settings of an operator that keeps its limit and asks for no CPU: the guide's two pods then have room on two cores."""
+    values = operator.get("values") or {}
+    resources = values.get("resources") or {}
+    requests = {"cpu": "0", **(resources.get("requests") or {})}
+    return operator | {"values": values | {"resources": resources | {"requests": requests}}}

@@ -17,6 +17,7 @@ from local.real import images, machine, node
 from local.real.cluster import RealCluster
 from local.real.node import NodeFiles
 
+PROJECT = Path(__file__).resolve().parent.parent.parent
 FILES = NodeFiles(Home(Path("/home/of/cluster")))
 TEXTS = {path.name: text for path, text in node.texts(FILES, Path("/debian"), registry_port=16005).items()}
 
@@ -70,10 +71,31 @@ def test_the_tag_of_rays_image_says_what_is_in_it() -> None:
     assert image.tag.removesuffix("-aarch64") == f"{images.ray_version()}-py311"
 
 
-def test_settings_are_made_to_fit_a_small_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+def test_the_guides_cluster_stays_as_it_is_on_two_cores(tmp_path: Path) -> None:
+    guide = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
+    adapted = RealCluster(tmp_path, cores=2).adapted(guide)
+    assert adapted["kuberay:clusters"] == guide["kuberay:clusters"]
+    assert adapted["kuberay:operator"]["values"] == {"resources": {"requests": {"cpu": "0"}}}
+
+
+@pytest.mark.parametrize(
+    "cluster",
+    [
+        {"worker": {"replicas": 2}},
+        {"worker": {"cpu": "1500m"}},
+        {"additionalWorkerGroups": {"more": {"cpu": 4, "cpuRequest": "100m"}}},
+    ],
+)
+def test_a_cluster_that_asks_for_more_than_all_cores_asks_for_less(cluster: dict[str, Any], tmp_path: Path) -> None:
+    adapted = RealCluster(tmp_path, cores=2).adapted({"kuberay:clusters": {"one": cluster}})
+    assert adapted["kuberay:clusters"]["one"]["head"] == {"cpuRequest": "250m"}
+    adapted = RealCluster(tmp_path, cores=4).adapted({"kuberay:clusters": {"one": cluster}})
+    assert adapted["kuberay:clusters"]["one"] == cluster
+
+
+def test_settings_are_made_to_fit_a_small_machine(tmp_path: Path) -> None:
     committed: dict[str, Any] = {"kuberay:clusters": {"one": {"worker": {"cpu": 1, "memory": "2G"}}}, "kuberay:namespace": "kuberay"}
-    adapted = RealCluster(tmp_path).adapted(committed)
+    adapted = RealCluster(tmp_path, cores=1).adapted(committed)
     assert adapted["kuberay:namespace"] == "kuberay"
     assert adapted["kuberay:pythonVersion"] == "3.11"
     assert adapted["kuberay:clusters"]["one"] == {
@@ -83,9 +105,8 @@ def test_settings_are_made_to_fit_a_small_machine(monkeypatch: pytest.MonkeyPatc
     assert committed["kuberay:clusters"]["one"] == {"worker": {"cpu": 1, "memory": "2G"}}
 
 
-def test_what_a_setting_asks_for_itself_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
-    adapted = RealCluster(tmp_path).adapted({"kuberay:clusters": {"one": {"head": {"cpuRequest": "1"}}}})
+def test_what_a_setting_asks_for_itself_is_left(tmp_path: Path) -> None:
+    adapted = RealCluster(tmp_path, cores=1).adapted({"kuberay:clusters": {"one": {"head": {"cpuRequest": "1"}}}})
     assert adapted["kuberay:clusters"]["one"]["head"] == {"cpuRequest": "1"}
 
 
