@@ -106,8 +106,11 @@ class RayCluster(pulumi.ComponentResource):
 
         async def mark() -> None:
             from components.takeover import mark_complete
+            from components.token_removal import ask_for_no_token
 
             await mark_complete("RayCluster", self._plan.name, self._settings.namespace)
+            if not self._plan.token_secret and auth_options(self._settings.kuberay_version):
+                await ask_for_no_token(self._plan.name, self._settings.namespace)
 
         looks = {"pods": f"{group.count} x {group.summary}", "template": group.fingerprint}
         return Ready(

@@ -79,6 +79,13 @@ def test_a_random_token_is_made_once_and_shown_nowhere(stack: Stack, kubernetes:
     assert command == "kubectl get secret raycluster-kuberay --namespace kuberay --output jsonpath='{.data.auth_token}' | base64 --decode"
 
 
+def test_a_ray_that_knows_no_token_takes_the_place_of_one_that_asks_for_it(stack: Stack, kubernetes: Kubernetes) -> None:
+    stack.configure(BASE)
+    stack.up_or_fail()
+    assert all("RAY_AUTH_TOKEN" not in {v["name"] for v in container["env"]} for container in containers(kubernetes))
+    assert stack.preview().changes == {}
+
+
 def test_a_token_of_the_owner_is_taken_and_a_new_one_restarts_ray(stack: Stack, kubernetes: Kubernetes) -> None:
     texts: list[str] = []
     for token in (TOKEN, TOKEN[::-1]):
