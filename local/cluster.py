@@ -123,7 +123,8 @@ class LocalCluster:
             "KUBECONFIG": str(self.kubeconfig),
             HOME_MARK: str(self.home.folder),
             "PULUMI_HOME": str(home / "pulumi"),
-            "PULUMI_BACKEND_URL": f"file://{home / 'state'}",
+            # Without the file of metadata beside the state, which a killed run can leave empty: Pulumi reads the stack no more then.
+            "PULUMI_BACKEND_URL": f"file://{home / 'state'}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": os.environ.get("PULUMI_CONFIG_PASSPHRASE", "local"),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
