@@ -122,12 +122,6 @@ def test_a_change_of_the_operator_that_was_killed(
     assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
 
 
-def test_beside_the_state_there_is_no_file_that_a_kill_can_leave_unreadable(stack: Stack) -> None:
-    folder = stack.cluster.home.folder / "state"
-    assert list(folder.rglob(f"{stack.name}.json"))
-    assert not list(folder.rglob("*.attrs"))
-
-
 # --- What a kill leaves, made by hand: a moment of a few milliseconds is not hit by chance ------------------------------------
 
 
@@ -270,3 +264,10 @@ def set_status(kubernetes: Kubernetes, release: str, revision: int, status: str,
         file.write(json.dumps(patch))
         file.flush()
         kubernetes.kubectl("patch", "secret", name, "-n", "kuberay", "--type=merge", "--patch-file", file.name)
+
+
+@BOTH_OPERATORS
+def test_beside_the_state_there_is_no_file_that_a_kill_can_leave_unreadable(stack: Stack, up: dict[str, Any]) -> None:
+    folder = stack.cluster.home.folder / "state"
+    assert list(folder.rglob(f"{stack.name}.json"))
+    assert not list(folder.rglob("*.attrs"))

@@ -61,7 +61,7 @@ def test_ray_gets_what_the_preview_tells_of_the_settings(stack: RealStack) -> No
         # What is free when Ray starts differs a little each time.
         assert abs(figures["object_store_memory"] - memory.object_store) < 20_000_000
         assert figures["object_store_memory"] <= memory.most_object_store
-        assert by_kind[group]["sharedMemory"] == memory.limit // 4096 * 4096
+        assert by_kind[group]["sharedMemory"] == -(-memory.limit // 4096) * 4096  # in whole pages, rounded up
 
 
 def test_a_job_from_this_machine_goes_through_the_port_forward_of_the_outputs(stack: RealStack, capsys: pytest.CaptureFixture[str]) -> None:
