@@ -275,7 +275,8 @@ def main() -> None:
     arguments = parser.parse_args()
     take_interrupts()
     real = arguments.nodes == "real"
-    kind = partial(RealCluster, cores=0) if real else partial(LocalCluster, node_cpu=1024, node_memory="4Ti")  # with room for every cluster
+    # Simulated nodes have room for every cluster; on the real one both sides ask for as little CPU, as guide_values says.
+    kind = partial(RealCluster, cores=0) if real else partial(LocalCluster, node_cpu=1024, node_memory="4Ti")
     with tempfile.TemporaryDirectory() as folder, kind(Path(folder) / "cluster") as cluster:
         # A double is not as slow as the real thing: the stand-in of the provider previews 0.3 s faster than the plugin.
         print(cluster.sources.table(), flush=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from local.__main__ import choose
+from local.__main__ import PROGRAM, choose
 from local.cluster import LocalCluster
 from local.control_plane import Home
 from local.kind import KindCluster
@@ -17,7 +17,6 @@ from local.real import images, machine, node
 from local.real.cluster import RealCluster
 from local.real.node import NodeFiles
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
 FILES = NodeFiles(Home(Path("/home/of/cluster")))
 TEXTS = {path.name: text for path, text in node.texts(FILES, Path("/debian"), registry_port=16005).items()}
 
@@ -72,7 +71,7 @@ def test_the_tag_of_rays_image_says_what_is_in_it() -> None:
 
 
 def test_the_guides_cluster_stays_as_it_is_on_two_cores(tmp_path: Path) -> None:
-    guide = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
+    guide = yaml.safe_load((PROGRAM / "Pulumi.dev.yaml").read_text())["config"]
     adapted = RealCluster(tmp_path, cores=2).adapted(guide)
     assert adapted["kuberay:clusters"] == guide["kuberay:clusters"]
     assert adapted["kuberay:operator"]["values"] == {"resources": {"requests": {"cpu": "0"}}}
