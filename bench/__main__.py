@@ -131,6 +131,7 @@ class Bench:
         destroyed = self.stack.destroy()
         if not destroyed.ok:
             raise SystemExit(destroyed.text)
+        self._run("kubectl", "delete", "namespace", NAMESPACE)
         self._delete_crds()
 
     def preview(self) -> None:

@@ -23,7 +23,10 @@ class Namespace(pulumi.ComponentResource):
             enforced = settings.protection.namespace_pod_security
             labels = {} if enforced == "privileged" else {"labels": {"pod-security.kubernetes.io/enforce": enforced}}
             manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": settings.namespace, **labels}}
-            namespace = KubernetesObject(settings.namespace, manifest, pulumi.ResourceOptions(parent=self))
+            # Others may have put things into it, and `pulumi destroy` runs no program that could look: it leaves the namespace, and the
+            # next `up` takes it over by its mark (components/recovery.py). `make destroy` looks, and deletes an empty one.
+            kept = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
+            namespace = KubernetesObject(settings.namespace, manifest, kept)
             name = _when_made(settings.namespace, [namespace])
         # Other stacks may share the namespace; each has its own, and they add up.
         own = f"ray-{name_of_stack()}"

@@ -3,7 +3,7 @@
 Beyond what `pulumi destroy` does, it
   - goes on where a release or an object was deleted by hand, or a run was killed (it removes what that run was making);
   - deletes Ray's resources without their clean-up where no operator runs that could do it, and says so;
-  - leaves a namespace alone that holds anything which the stack has not made, and says what.
+  - deletes the namespace too, or says what it holds that the stack has not made, and leaves it alone.
 KubeRay's custom resource definitions stay: deleting them would delete the Ray clusters of everyone else.
 """
 
@@ -13,11 +13,12 @@ from collections.abc import Iterable
 
 from lightkube import ApiError
 
+from components.config import SettingsError, load_settings
 from components.leftovers import Object, is_custom
-from stacks.cli import Pulumi, StackError
+from stacks.cli import PROGRAM, Pulumi, StackConfig, StackError
 from stacks.cluster import Cluster, of_stack, until
 from stacks.interrupts import take_interrupts
-from stacks.state import OPERATOR, Made, StackState, project_of, read_state
+from stacks.state import OPERATOR, Made, StackState, read_state
 
 #: A restarting operator is given this long, in seconds, before it counts as dead.
 _OPERATOR_SECONDS = 20
@@ -46,37 +47,34 @@ class Destruction:
 
     def __init__(self, pulumi: Pulumi) -> None:
         self._pulumi = pulumi
-        self._mark = ""
 
     def run(self, *, ask: bool) -> None:
-        exported = self._pulumi.ask("stack", "export")["deployment"]
-        state = read_state(exported)
-        if not state.size and not state.interrupted:
-            say(f"stack {self._pulumi.stack} has nothing to destroy")
-            return
-        say(f"stack {self._pulumi.stack}: {state.size} resources, namespace {', '.join(sorted(state.namespaces)) or '–'}")
-        if ask and input("Destroy it? Type the stack's name: ") != self._pulumi.stack:
-            raise StackError("not destroyed")
-        # The program knows its stack without the organization that it may be given with here.
-        self._mark = f"{project_of(exported)}/{self._pulumi.stack.rpartition('/')[2]}"
+        state = read_state(self._pulumi.ask("stack", "export")["deployment"])
+        config = self._pulumi.config()
+        namespaces = {made.name for made in state.namespace_objects} | _made_by(config)
         try:
-            self._destroy(state, self._connect(state))
+            cluster = _connect(config, state.namespaces | namespaces)
+            left = sorted(name for name in namespaces if cluster.has_mark(name, self._pulumi.mark))
+            if state.is_empty and not left:
+                say(f"stack {self._pulumi.stack} has nothing to destroy")
+                return
+            say(f"stack {self._pulumi.stack}: {state.size} resources, namespace {', '.join(sorted(state.namespaces.union(left))) or '–'}")
+            if ask and input("Destroy it? Type the stack's name: ") != self._pulumi.stack:
+                raise StackError("not destroyed")
+            if not state.is_empty:
+                self._destroy(state, cluster)
+            for name in left:
+                self._namespace(state, cluster, name)
         except ApiError as error:
             raise StackError(f"the Kubernetes API server refuses: {error.status.message}") from None
-
-    def _connect(self, state: StackState) -> Cluster:
-        cluster = Cluster(self._pulumi.config().connection())
-        try:
-            for namespace in state.namespaces:
-                cluster.has_namespace(namespace)
-        except ApiError:
-            raise
-        except Exception as error:
+        except ClusterSilentError as error:
+            if state.is_empty:
+                say(f"stack {self._pulumi.stack} has nothing to destroy; whether its namespace is left is not known: {error}")
+                return
             raise StackError(
-                f"the cluster does not answer ({error}); if it is gone for good: "
-                f"PULUMI_K8S_DELETE_UNREACHABLE=true pulumi destroy --refresh --stack {self._pulumi.stack}"
+                f"{error}; if it is gone for good: PULUMI_K8S_DELETE_UNREACHABLE=true pulumi destroy --refresh --stack {self._pulumi.stack}"
             ) from None
-        return cluster
+        say(f"stack {self._pulumi.stack} is destroyed")
 
     def _destroy(self, state: StackState, cluster: Cluster) -> None:
         for namespace in sorted(state.namespaces):
@@ -87,27 +85,15 @@ class Destruction:
         # What was deleted by hand is noticed here, and the operations of killed runs are dropped.
         say("reading what is there (pulumi refresh)")
         self._pulumi.change("refresh", "--clear-pending-creates")
-        namespaces = [
-            made
-            for made in state.namespace_objects
-            if cluster.has_mark(made.name, self._mark) or (made in state.made and cluster.has_namespace(made.name))
-        ]
-        kept = [argument for made in namespaces if made in state.made for argument in ("--exclude", made.urn)]
-        say(f"deleting {'all but the namespace' if kept else 'everything'} (pulumi destroy)")
-        self._pulumi.change("destroy", *kept)
+        say("deleting what it has made (pulumi destroy)")
+        self._pulumi.change("destroy")
         for made in removed:
             say(f"Helm release {made.name} was removed by hand; deleting what is there of it")
             self._remove_rendered(cluster, made, made.rendered)
-        for made in namespaces:
-            self._namespace(state, cluster, made)
-        if kept:
-            say("deleting what is left (pulumi destroy)")
-            self._pulumi.change("destroy")
-        say(f"stack {self._pulumi.stack} is destroyed")
 
     def _without_operator(self, state: StackState, cluster: Cluster, namespace: str) -> None:
         """Only a living operator takes the finalizers off RayJobs, RayServices and fault-tolerant RayClusters."""
-        ours = of_stack(cluster.ray_objects(namespace), self._mark, state.releases)
+        ours = of_stack(cluster.ray_objects(namespace), self._pulumi.mark, state.releases)
         held = [thing for thing in ours if thing["metadata"].get("finalizers")]
         if not held:
             return
@@ -127,11 +113,11 @@ class Destruction:
             return  # Looked at last.
         if not made.is_release:
             found = cluster.get(made.inputs)
-            if found and of_stack([found], self._mark, set()):
+            if found and of_stack([found], self._pulumi.mark, set()):
                 say(f"deleting {_name(found)}, which a killed run was making")
                 cluster.delete(found)
             return
-        records = [record for record in cluster.records(made.namespace, made.name) if record.stack == self._mark]
+        records = [record for record in cluster.records(made.namespace, made.name) if record.stack == self._pulumi.mark]
         for record in records:
             say(f"deleting Helm release {made.name}, which a killed run was installing")
             self._remove_rendered(cluster, made, record.objects)
@@ -143,26 +129,51 @@ class Destruction:
             place = {} if thing["kind"].startswith("Cluster") else {"namespace": release.namespace}
             there = {**thing, "metadata": {"name": thing["metadata"]["name"], **place}}
             found = cluster.get(there)
-            if found and of_stack([found], self._mark, {(release.namespace, release.name)}):
+            if found and of_stack([found], self._pulumi.mark, {(release.namespace, release.name)}):
                 cluster.delete(there)
                 if is_custom(there):
                     until(lambda there=there: cluster.get(there) is None, _GONE_SECONDS)
 
-    def _namespace(self, state: StackState, cluster: Cluster, made: Made) -> None:
-        """Goes with the stack, unless it holds anything else."""
-        until(lambda: not of_stack(cluster.ray_objects(made.name), self._mark, state.releases), _GONE_SECONDS)
-        others = cluster.contents(made.name)
-        if not others:
-            if made not in state.made:
-                say(f"deleting Namespace {made.name}, which a killed run was making")
-                cluster.delete(made.inputs)
+    def _namespace(self, state: StackState, cluster: Cluster, name: str) -> None:
+        """Goes too, unless it holds anything else."""
+        until(lambda: not of_stack(cluster.ray_objects(name), self._pulumi.mark, state.releases), _GONE_SECONDS)
+        if others := cluster.contents(name):
+            names = [_name(thing) for thing in others]
+            shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+            say(f"Namespace {name} is left alone, for it holds {shown}; a later stack uses it with `createNamespace: false`")
+            cluster.forget_mark(name)
             return
-        names = [_name(thing) for thing in others]
-        shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-        say(f"Namespace {made.name} is left alone, for it holds {shown}; a later stack uses it with `createNamespace: false`")
-        if made in state.made:
-            self._pulumi.forget(made)
-        cluster.forget_mark(made.name)
+        say(f"deleting Namespace {name}")
+        cluster.delete({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        if not until(lambda: not cluster.has_namespace(name), _GONE_SECONDS):
+            raise StackError(
+                f"Namespace {name} is being deleted and does not go; `kubectl describe namespace {name}` says what it waits for"
+            )
+
+
+class ClusterSilentError(Exception):
+    """The stack's cluster does not answer."""
+
+
+def _connect(config: StackConfig, namespaces: Iterable[str]) -> Cluster:
+    try:
+        cluster = Cluster(config.connection())
+        for namespace in namespaces:
+            cluster.has_namespace(namespace)
+    except ApiError:
+        raise
+    except Exception as error:
+        raise ClusterSilentError(f"the cluster does not answer ({error})") from None
+    return cluster
+
+
+def _made_by(config: StackConfig) -> set[str]:
+    """The namespace that the settings let the stack make; `pulumi destroy` takes it out of the state and leaves it there."""
+    try:
+        settings = load_settings(config.values, secret_keys=config.secret_keys, project_folder=PROGRAM)
+    except SettingsError:
+        return set()  # They may have been emptied before the stack is destroyed.
+    return {settings.namespace} if settings.create_namespace else set()
 
 
 def say(line: str) -> None:

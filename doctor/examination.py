@@ -25,7 +25,7 @@ from doctor import judge
 from doctor.finding import Finding
 from stacks.cli import PROGRAM, Pulumi, StackConfig, StackError
 from stacks.cluster import Cluster, of_stack
-from stacks.state import OPERATOR, StackState, project_of, read_state
+from stacks.state import OPERATOR, StackState, read_state
 
 #: An API server that has not answered in this time, in seconds, does not answer.
 _PATIENCE = 10.0
@@ -46,14 +46,11 @@ class Examination:
             return
         self._state = read_state(deployment)
         #: Nothing has to be there yet.
-        self._fresh = not self._state.size and not self._state.interrupted
+        self._fresh = self._state.is_empty
         if self._fresh:
             yield Finding("warning", "stack", "has made nothing yet", "`pulumi up`")
         else:
             yield Finding("ok", "stack", f"{self._state.size} resources")
-        # The program knows its stack without the organization that it may be given with here.
-        name = self._pulumi.stack.rpartition("/")[2]
-        self._mark = f"{project_of(deployment)}/{name}" if self._state.size or self._state.has_pending else f"kuberay/{name}"
         for found in judge.pending_operations(deployment):
             yield found
         try:
@@ -174,10 +171,10 @@ class Examination:
         for name in sorted(made | wanted, key=lambda name: (name != OPERATOR, name)):
             records = self._cluster.records(namespace, name)
             if records or not self._fresh:
-                yield judge.helm_release(name, records, self._mark, in_state=name in made, wanted=name in wanted)
+                yield judge.helm_release(name, records, self._pulumi.mark, in_state=name in made, wanted=name in wanted)
 
     def _held(self, namespace: str) -> Iterator[Finding]:
-        ours = of_stack(self._cluster.ray_objects(namespace), self._mark, self._state.releases)
+        ours = of_stack(self._cluster.ray_objects(namespace), self._pulumi.mark, self._state.releases)
         own = any(made.is_release and made.name == OPERATOR for made in self._state.made)
         if any(thing["metadata"].get("deletionTimestamp") for thing in ours):
             yield from judge.held_objects(ours, operator_runs=self._cluster.operator_runs(namespace if own else None))

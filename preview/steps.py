@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 Properties = Mapping[str, Any]
 
-Operation = Literal["create", "update", "replace", "delete"]
-"""Pulumi's words."""
+Operation = Literal["create", "update", "replace", "delete", "retain"]
+"""Pulumi's words; with `retain` something leaves the stack and stays in the cluster."""
 
 #: What stands for pods that are up (components/ready.py): replaced when they restart.
 READY = "pulumi:index:Stash"
@@ -89,8 +89,9 @@ def parse_preview(output: str) -> Preview | None:
 
 def _read(step: Mapping[str, Any]) -> Step:
     parents, type_, name = _identity(step)
+    operation = _CHANGES[step["op"]]
     return Step(
-        operation=_CHANGES[step["op"]],
+        operation="retain" if operation == "delete" and (step.get("oldState") or {}).get("retainOnDelete") else operation,
         type=type_,
         name=name,
         parents=parents,

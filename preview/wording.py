@@ -13,7 +13,13 @@ WORDS: dict[Level, str] = {
     "destroys": "something is destroyed",
     "failed": "the preview fails",
 }
-OPERATIONS = {"create": "is new", "update": "changes", "replace": "is deleted and made anew", "delete": "goes"}
+OPERATIONS = {
+    "create": "is new",
+    "update": "changes",
+    "replace": "is deleted and made anew",
+    "delete": "goes",
+    "retain": "is left in the cluster",
+}
 
 
 @dataclass(frozen=True)

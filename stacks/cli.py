@@ -9,8 +9,8 @@ from typing import Any
 
 from lightkube.config.kubeconfig import SingleConfig
 
+from components.config import PROJECT
 from components.connection import kube_config
-from stacks.state import Made
 
 PROGRAM = Path(__file__).resolve().parent.parent
 
@@ -54,6 +54,12 @@ class Pulumi:
         self.stack = stack
         self._config_file = ["--config-file", config_file] if config_file else []
 
+    @property
+    def mark(self) -> str:
+        """What everything carries that the stack has made (components/recovery.py)."""
+        # The program knows its stack without the organization that it may be given with here.
+        return f"{PROJECT}/{self.stack.rpartition('/')[2]}"
+
     def ask(self, *arguments: str) -> Any:
         return json.loads(self._run(*arguments))
 
@@ -65,10 +71,6 @@ class Pulumi:
         shown: Mapping[str, Any] = self.ask("config", "--json", "--show-secrets", *self._config_file)
         values = {key: str(entry["value"]) for key, entry in shown.items() if "value" in entry}
         return StackConfig(values, frozenset(key for key, entry in shown.items() if entry.get("secret")))
-
-    def forget(self, made: Made) -> None:
-        """Takes something out of the state, and leaves it in the cluster."""
-        self._run("state", "delete", made.urn, "--yes", "--force")
 
     def _run(self, *arguments: str) -> str:
         done = run_pulumi([*arguments, "--stack", self.stack])

@@ -54,6 +54,10 @@ class StackState:
     namespaces: frozenset[str] = field(default_factory=frozenset)
 
     @property
+    def is_empty(self) -> bool:
+        return not self.size and not self.interrupted
+
+    @property
     def namespace_objects(self) -> list[Made]:
         return [made for made in (*self.made, *self.interrupted) if made.is_namespace]
 
@@ -79,12 +83,6 @@ def read_state(deployment: Mapping[str, Any]) -> StackState:
         has_pending=bool(pending),
         namespaces=frozenset(thing.name if thing.is_namespace else thing.namespace for thing in everything) - {""},
     )
-
-
-def project_of(deployment: Mapping[str, Any]) -> str:
-    """The project of a stack that has resources, or was making some."""
-    resources = [*(deployment.get("resources") or []), *(operation["resource"] for operation in deployment.get("pending_operations") or [])]
-    return str(resources[0]["urn"]).split("::")[1]
 
 
 def _read(resource: Mapping[str, Any]) -> Made:

@@ -48,6 +48,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "kept-pods": cluster(upgradeStrategy="None", worker={"memory": "3G"}),
     "protection": BEFORE | {"protection": {"networkPolicy": {"enabled": False}, "podSecurity": "none"}},
     "service-added": BEFORE | {"services": {"chat": {"serveConfig": SERVE}}, "jobs": {"train": {"entrypoint": "python -m train"}}},
+    "namespace-handed-over": BEFORE | {"createNamespace": False},
     "broken": BEFORE | {"archtecture": "x86"},
 }
 
@@ -130,10 +131,15 @@ def record(stack: Stack, name: str, *options: str) -> None:
 
 
 def _lines(kept: Mapping[str, Any]) -> str:
-    """A line a step: small, and what changes shows in a diff."""
-    steps = ",\n".join(json.dumps(step, sort_keys=True) for step in kept["steps"])
+    """A line a step, in an order that the engine does not give: small, and what changes shows in a diff."""
+    steps = ",\n".join(sorted((json.dumps(step, sort_keys=True) for step in kept["steps"]), key=_place))
     rest = json.dumps({key: value for key, value in kept.items() if key != "steps"}, sort_keys=True)
     return f'{{"steps": [\n{steps}\n],\n{rest[1:]}\n'
+
+
+def _place(line: str) -> tuple[str, str]:
+    step = json.loads(line)
+    return step["urn"], step["op"]
 
 
 def _kept(step: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,6 +149,7 @@ def _kept(step: Mapping[str, Any]) -> dict[str, Any]:
         if state := step.get(side):
             inputs = {key: value for key, value in (state.get("inputs") or {}).items() if value not in ("", False)}
             kept[side] = {"inputs": inputs} | ({"outputs": state.get("outputs")} if is_stack else {})
+            kept[side] |= {"retainOnDelete": True} if state.get("retainOnDelete") else {}
     return kept
 
 

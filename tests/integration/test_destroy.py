@@ -71,7 +71,38 @@ def test_finalizers_that_the_living_operator_takes_off(stack: Stack, kubernetes:
     # Plain Pulumi is enough: Ray goes, and is waited for, before the operator.
     run = stack.destroy()
     assert run.ok, run.text
-    assert "namespace/kuberay" not in kubernetes.kubectl("get", "namespaces", "-o", "name")
+    assert kubernetes.kubectl("get", "rayclusters", "-n", "kuberay", "-o", "name") == ""
+
+
+def test_pulumi_destroy_leaves_the_namespace_with_what_others_have_put_there_and_says_so(stack: Stack, kubernetes: Kubernetes) -> None:
+    kubernetes.kubectl("create", "configmap", "notes", "-n", "kuberay", "--from-literal=a=b")
+    run = stack.destroy()
+    assert run.ok, run.text
+    assert any("Namespace kuberay" in line and "retain" in line for line in run.text.splitlines()), run.text
+    assert stack.resources() == []
+    there = "configmap/notes\n"
+    assert there in kubernetes.kubectl("get", "configmaps", "-n", "kuberay", "-o", "name")
+    # It is this stack's by its mark.
+    stack.up_or_fail()
+    assert there in kubernetes.kubectl("get", "configmaps", "-n", "kuberay", "-o", "name")
+    kubernetes.kubectl("delete", "configmap", "notes", "-n", "kuberay")
+
+
+def test_what_pulumi_destroy_has_left_is_taken_away(stack: Stack, kubernetes: Kubernetes) -> None:
+    assert stack.destroy().ok
+    run = destroyed(stack, kubernetes)
+    assert "deleting Namespace kuberay" in run.text
+
+
+def test_a_namespace_that_is_handed_over_stays_with_all_in_it(stack: Stack, kubernetes: Kubernetes) -> None:
+    before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
+    stack.configure({"architecture": "aarch64", "createNamespace": False})
+    report = stack.make_preview(stack.name)
+    assert "Namespace kuberay is left in the cluster" in report.text
+    stack.up_or_fail()
+    assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
+    destroyed(stack, kubernetes, namespace_stays=True)
+    kubernetes.kubectl("delete", "namespace", "kuberay")
 
 
 def test_a_namespace_that_holds_other_things_is_left_alone(stack: Stack, kubernetes: Kubernetes) -> None:

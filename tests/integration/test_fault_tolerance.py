@@ -81,4 +81,4 @@ def test_destroy_ends_with_the_operator_alive_until_the_cluster_has_gone(stack: 
     assert get(kubernetes, "raycluster")["metadata"]["finalizers"] == ["ray.io/gcs-ft-redis-cleanup-finalizer"]
     destroyed = stack.destroy()
     assert destroyed.ok, destroyed.text
-    assert kubernetes.kubectl("get", "namespace", "kuberay", "--ignore-not-found", "-o", "name") == ""
+    assert kubernetes.kubectl("get", "rayclusters", "-A", "-o", "name") == ""

@@ -133,4 +133,5 @@ def test_destroy_leaves_nothing(jobs: Jobs, stack: Stack) -> None:
     stack.up_or_fail()
     destroyed = stack.destroy()
     assert destroyed.ok, destroyed.text
-    assert jobs.kubernetes.kubectl("get", "rayjobs,rayclusters,jobs,pods", "-A", "-o", "name") == ""
+    assert jobs.kubernetes.kubectl("get", "rayjobs,rayclusters", "-A", "-o", "name") == ""
+    assert jobs.kubernetes.eventually(lambda: jobs.kubernetes.kubectl("get", "jobs,pods", "-A", "-o", "name") == "")

@@ -85,4 +85,4 @@ def test_a_redis_user_is_possible_then(stack: Stack, kubernetes: Kubernetes) -> 
 def test_destroy_ends(stack: Stack, kubernetes: Kubernetes) -> None:
     destroyed = stack.destroy()
     assert destroyed.ok, destroyed.text
-    assert kubernetes.kubectl("get", "namespace", "kuberay", "--ignore-not-found", "-o", "name") == ""
+    assert kubernetes.kubectl("get", "rayclusters", "-A", "-o", "name") == ""

@@ -140,4 +140,5 @@ def test_a_new_cluster_that_does_not_come_up_fails_up_while_the_old_one_serves(s
 def test_destroy_leaves_nothing(service: Service, stack: Stack, kubernetes: Kubernetes) -> None:
     destroyed = stack.destroy()
     assert destroyed.ok, destroyed.text
-    assert kubernetes.kubectl("get", "rayservices,rayclusters,pods", "-A", "-o", "name") == ""
+    assert kubernetes.kubectl("get", "rayservices", "-A", "-o", "name") == ""
+    assert kubernetes.eventually(lambda: kubernetes.kubectl("get", "rayclusters,pods", "-A", "-o", "name") == "")

@@ -137,11 +137,12 @@ class Clone:
 
 
 @pytest.fixture(scope="module")
-def clone(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+def clone(cluster: LocalCluster, kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     clone = Clone(tmp_path_factory.mktemp("clone"), cluster)
     yield clone
     destroyed = clone.shell("pulumi destroy --yes --skip-preview --stack dev --non-interactive", {})
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
+    kubernetes.kubectl("delete", "namespace", "kuberay", "--ignore-not-found")
 
 
 def test_a_stack_goes_through_its_pipelines(clone: Clone, comments: CommentsDouble, kubernetes: Kubernetes) -> None:

@@ -10,6 +10,7 @@ from preview.differences import differences, lines
 from preview.pods import python_of
 from preview.report import EXIT_CODES, RayChange, StackReport, Totals, worst
 from preview.steps import parse_preview, read_preview
+from preview.wording import other_line
 from preview.workloads import takes_a_new_cluster
 
 PREVIEWS = Path(__file__).parent.parent / "data/previews"
@@ -169,6 +170,11 @@ def test_jobs_and_services_that_go_are_destroyed() -> None:
     report = report_of("workloads-removed")
     assert report.level == "destroys"
     assert {(one.kind, one.headline) for one in report.ray} == {("job", "goes"), ("service", "goes")}
+
+
+def test_a_namespace_that_leaves_the_stack_is_not_destroyed() -> None:
+    report = report_of("namespace-handed-over")
+    assert (report.level, [other_line(one) for one in report.others]) == ("changes", ["Namespace kuberay is left in the cluster"])
 
 
 def test_broken_settings_are_the_error_line() -> None:
