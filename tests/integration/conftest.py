@@ -1,18 +1,21 @@
 """One cluster for all integration tests, apart from the one that `make up` runs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from local.cluster import LocalCluster
 from tests.integration.kubernetes import Kubernetes
+from tests.integration.operators import OLDEST
 from tests.integration.stack import Stack
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In each file one cluster after the other: starting one takes ten seconds."""
+    """In each file one operator after the other, as a stack and what is measured on it are made anew for each."""
 
     def operator(item: pytest.Item) -> str:
         return str(item.callspec.params.get("cluster", "")) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ""
@@ -22,28 +25,44 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    """A file of tests that is marked with BOTH_OPERATORS gets one for each: CRDs outlive the stacks that brought them."""
-    with LocalCluster(tmp_path_factory.mktemp("cluster"), kuberay_versions=(getattr(request, "param", "1.3.0"),)) as cluster:
-        yield cluster
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], LocalCluster]]:
+    """A cluster for each version of the operator: CRDs outlive the stacks that brought them. They run to the end, as starting one takes
+    longer than most tests.
+    """
+    with ExitStack() as running:
+
+        @cache
+        def cluster_of(version: str) -> LocalCluster:
+            return running.enter_context(LocalCluster(tmp_path_factory.mktemp("cluster"), kuberay_versions=(version,)))
+
+        yield cluster_of
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def cluster(request: pytest.FixtureRequest, clusters: Callable[[str], LocalCluster]) -> LocalCluster:
+    """The oldest operator's; a file of tests that is marked with BOTH_OPERATORS takes first one, then the other."""
+    return clusters(getattr(request, "param", OLDEST))
+
+
+@pytest.fixture(scope="module")
 def version(cluster: LocalCluster) -> str:
     """The version of KubeRay that the cluster has an operator of."""
     return cluster.kuberay_versions[0]
 
 
 @pytest.fixture(scope="module")
-def stack(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Stack]:
+def stack(
+    cluster: LocalCluster, kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Stack]:
     """A stack for the tests of one file. The operator's cluster-wide roles allow one stack at a time, so it is destroyed after them."""
     name = Path(str(request.path)).stem.removeprefix("test_").replace("_", "-")
     stack = Stack(cluster, name, tmp_path_factory.mktemp(name))
     yield stack
     destroyed = stack.destroy()
     assert destroyed.ok, destroyed.text
+    kubernetes.kubectl("delete", "namespace", "kuberay", "--ignore-not-found")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kubernetes(cluster: LocalCluster) -> Kubernetes:
     return Kubernetes(cluster)
