@@ -43,7 +43,7 @@ class StackSettings(Settings):
     image_pull_secrets: list[Name] = []
     """Secrets in the namespace that hold registry credentials."""
     timeout_seconds: Annotated[int, Field(ge=10, le=86_400)] = 900
-    """How long `up` waits for the operator, and for each Ray cluster, in seconds."""
+    """How long `up` waits for the operator and for each Ray cluster, job and service, in seconds."""
     operator: OperatorSettings = OperatorSettings()
     """The KubeRay operator."""
     clusters: dict[Name, ClusterSettings] = {"raycluster": ClusterSettings()}
