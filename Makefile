@@ -9,8 +9,8 @@ NODES ?= auto
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-# In the order given, and tests that share a cluster on one worker.
-PYTEST_GROUPS := $(RUN) -m pytest --dist loadgroup --no-loadscope-reorder
+# In the order given, and tests that share a cluster on one worker (tests/conftest.py).
+PYTEST_SIDE_BY_SIDE := $(RUN) -m pytest --dist loadscope --no-loadscope-reorder
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ doctor: $(VENV)/ready ## What is wrong with a stack of your own cluster, and wha
 
 # Real pods mostly wait: beside the simulated ones they cost little time.
 test: lint types unit ## All checks and tests
-	@$(PYTEST_GROUPS) -n 4 tests/real tests/integration tests/conformance tests/local
+	@$(PYTEST_SIDE_BY_SIDE) -n 4 tests/real tests/integration tests/conformance tests/local
 
 lint: $(VENV)/ready ## Ruff and the import contracts
 	@$(VENV)/bin/ruff check .
@@ -61,13 +61,13 @@ unit: $(VENV)/ready ## Seconds; needs no CLI and no cluster
 	@$(RUN) -m pytest tests/unit
 
 integration: $(VENV)/ready ## The real CLI against a real API server, in clusters of the tests' own, three side by side
-	@$(PYTEST_GROUPS) -n 3 tests/integration tests/conformance tests/local
+	@$(PYTEST_SIDE_BY_SIDE) -n 3 tests/integration tests/conformance tests/local
 
 real: $(VENV)/ready ## Real Ray in real pods, where this machine can run them (see `python -m local doctor`)
 	@$(RUN) -m pytest tests/real
 
 conformance: $(VENV)/ready ## The doubles against the real things: PROVIDER=<pulumi-resource-kubernetes> CHARTS=<folder of the official charts>
-	@PROVIDER="$(PROVIDER)" CHARTS="$(CHARTS)" $(PYTEST_GROUPS) -n 3 tests/conformance tests/integration
+	@PROVIDER="$(PROVIDER)" CHARTS="$(CHARTS)" $(PYTEST_SIDE_BY_SIDE) -n 3 tests/conformance tests/integration
 
 bench: $(VENV)/ready ## Ratios against the guide's commands and against an empty Pulumi program (NODES=real: to a first job's end)
 	@$(RUN) -m bench --nodes $(if $(filter real,$(NODES)),real,simulated) $(ARGS)

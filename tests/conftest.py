@@ -1,22 +1,32 @@
 """For all tests."""
 
+import re
+
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from stacks.interrupts import take_interrupts
+from tests.integration.operators import NEWEST, OLDEST
 
 take_interrupts()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup`: tests that share a cluster go to one worker; a file's with one operator, and all that have real pods."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+class ByCluster(LoadScopeScheduling):
+    """Tests that share a cluster go to one worker: those of a file with one operator, and all that have real pods.
+
+    The marks of `--dist loadgroup` do not reach pytest-xdist 3.8.0 from pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        if file.startswith("tests/real/"):
+            return "tests/real"
+        operators = [part for part in re.split(r"[\[\]-]", test) if part in (OLDEST, NEWEST)]
+        return " ".join([file, *operators])
 
 
-def _group(item: pytest.Item) -> str:
-    folder, file = item.path.parent.name, item.path.stem
-    if folder == "real":
-        return folder
-    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    return ".".join([folder, file, *([str(parameters["cluster"])] if "cluster" in parameters else [])])
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """What `--dist loadscope` means here."""
+    return ByCluster(config, log) if config.getvalue("dist") == "loadscope" else None

@@ -17,7 +17,8 @@ from tests.integration.stack import Stack
 def at(*moments: float) -> pytest.MarkDecorator:
     """When a run is killed, as parts of the time that it takes in whole: all of them on the oldest operator, each third on the newest."""
     cases = [(OLDEST, moment) for moment in moments] + [(NEWEST, moment) for moment in moments[1::3]]
-    return pytest.mark.parametrize(("cluster", "moment"), cases, indirect=["cluster"])
+    # Without a scope pytest takes the one of `moment`, and makes a cluster for each.
+    return pytest.mark.parametrize(("cluster", "moment"), cases, indirect=["cluster"], scope="module")
 
 
 #: 20 moments. The program itself needs the first fifth.
