@@ -11,6 +11,7 @@ from lightkube import ApiError
 from lightkube.types import PatchType
 
 from components.connection import connect
+from components.hooks import resource_hook
 from components.namespace_view import RayClusterResource
 
 
@@ -51,8 +52,8 @@ def keep_replicas(release: str, namespace: str, cluster: str) -> pulumi.Resource
                 await client.patch(RayClusterResource, cluster, patch, patch_type=PatchType.JSON)
 
     return pulumi.ResourceHookBinding(
-        before_update=[pulumi.ResourceHook(f"{release}.remember-replicas", remember)],
-        after_update=[pulumi.ResourceHook(f"{release}.restore-replicas", restore)],
+        before_update=[resource_hook(f"{release}.remember-replicas", remember)],
+        after_update=[resource_hook(f"{release}.restore-replicas", restore)],
     )
 
 

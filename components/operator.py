@@ -3,6 +3,7 @@
 import pulumi
 from pulumi_kubernetes.helm.v3 import Release
 
+from components.hooks import resource_hook
 from components.namespace import Namespace
 from components.ready import Ready
 from components.release import chart_release, source_of
@@ -64,4 +65,4 @@ class Operator(pulumi.ComponentResource):
             await follow_operator(settings.kuberay_version, source, was, lambda text: pulumi.log.info(text, resource=self))
 
         options = pulumi.ResourceHookOptions(on_dry_run=True)
-        return pulumi.ResourceHook(f"{RELEASE_NAME}.crds-are-of-its-version", before_the_operator_changes, options)
+        return resource_hook(f"{RELEASE_NAME}.crds-are-of-its-version", before_the_operator_changes, options)

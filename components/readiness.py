@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from httpx2 import HTTPStatusError
+from httpx2 import HTTPError, HTTPStatusError
 from lightkube import ApiError, AsyncClient
 from lightkube.generic_resource import create_global_resource
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Node, Pod
+from lightkube.types import PatchType
 
 from components.connection import connect, connect_blocking
 from components.diagnosis import (
@@ -23,6 +24,7 @@ from components.diagnosis import (
     Trouble,
     cluster_trouble,
     failed_pods_trouble,
+    flat,
     is_going,
     is_over,
     is_ready,
@@ -33,7 +35,7 @@ from components.diagnosis import (
 )
 from components.namespace_view import NamespaceView, RayClusterResource, namespace_view
 from components.values import TEMPLATE_ANNOTATION
-from components.waits import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP, DeploymentWait, GroupWait, Report
+from components.waits import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP, DeploymentWait, GroupWait, Report, as_asked
 
 #: Karpenter: where this kind is known, nodes are made when pods need them.
 NodePool = create_global_resource("karpenter.sh", "v1", "NodePool", "nodepools")
@@ -42,6 +44,9 @@ NodePool = create_global_resource("karpenter.sh", "v1", "NodePool", "nodepools")
 _SCHEDULING_GRACE = 5.0
 #: How often a wait looks again without news from the API server, in seconds.
 _LOOK_AGAIN = 2.0
+_BUSY = 429
+#: Changed to let the operator look at a RayCluster at once.
+_RETRY_ANNOTATION = "kuberay.pulumi/retry"
 
 
 class NotReadyError(Exception):
@@ -55,6 +60,17 @@ async def listed(view: NamespaceView, timeout: float) -> None:
     except TimeoutError:
         why = view.unreachable or "no error given"
         raise NotReadyError(f"the Kubernetes API server did not answer in {timeout:.0f} s: {why}") from None
+
+
+def no_answer(error: HTTPError) -> str:
+    """What to say of a request that the API server has not answered, and that a wait makes again; any other error is raised."""
+    if not _is_unanswered(error):
+        raise error
+    return f"the Kubernetes API server does not answer: {flat(error) or type(error).__name__}"
+
+
+def _is_unanswered(error: HTTPError) -> bool:
+    return not isinstance(error, HTTPStatusError) or error.response.status_code >= 500 or error.response.status_code == _BUSY
 
 
 # --- Ray pods -----------------------------------------------------------------------------------------------------------------
@@ -98,17 +114,22 @@ async def wait_for_group(wait: GroupWait, report: Report) -> None:
     deadline = time.monotonic() + wait.timeout
     view = namespace_view(wait.namespace)
     await listed(view, wait.timeout)
-    uid = await _uid(view.client, wait)
-    if uid is None:
-        raise NotReadyError(f"{wait.cluster}: {no_ray_cluster(wait)}")
     diagnoser = Diagnoser(view.client, wait.namespace)
     deleted: set[str] = set()
+    cluster: Object | None = None
     said = ""
     while True:
-        state = await look_at_group(view, wait, uid, diagnoser)
-        for pod in state.unwanted:
-            await _delete(view.client, pod, wait.namespace, deleted)
-        if state.up:
+        try:
+            if cluster is None:
+                cluster = await _ray_cluster(view.client, wait)
+            state = await look_at_group(view, wait, cluster["metadata"]["uid"], diagnoser)
+            for pod in state.unwanted:
+                await _delete(view.client, pod, wait.namespace, deleted)
+        except HTTPError as error:
+            state = GroupState(
+                f"an unknown part of {wait.wanted} pods ready", up=False, old=0, unwanted=(), trouble=None, cause=no_answer(error)
+            )
+        if state.up and _shows(view, cluster):
             return
         if state.trouble is not None and state.trouble.certain:
             raise NotReadyError(f"{wait.cluster}: {state.trouble.line}")
@@ -130,6 +151,7 @@ def no_ray_cluster(wait: GroupWait) -> str:
 
 async def look_at_group(view: NamespaceView, wait: GroupWait, uid: str, diagnoser: "Diagnoser") -> GroupState:
     """How the pods of a group are now, and what keeps them from being up. ``uid`` is of the RayCluster."""
+    wait = as_asked(wait, view.ray_cluster(wait.cluster))
     pods = [pod for pod in view.pods(wait.cluster) if not is_going(pod) and _belongs_to(pod, uid)]
     group = [pod for pod in pods if _group(pod) == wait.group]
     unwanted = _unwanted(wait, pods, group)
@@ -144,14 +166,25 @@ async def look_at_group(view: NamespaceView, wait: GroupWait, uid: str, diagnose
     return GroupState(text, up, old, tuple(unwanted), trouble, cause)
 
 
-async def _uid(client: AsyncClient, wait: GroupWait) -> str | None:
-    """Of the RayCluster as it is now. Pods of one before it, of the same name, may be there for a while after it."""
+async def _ray_cluster(client: AsyncClient, wait: GroupWait) -> Object:
+    """As it is now. Pods of one before it, of the same name, may be there for a while after it."""
     try:
-        return (await client.get(RayClusterResource, wait.cluster, namespace=wait.namespace)).to_dict()["metadata"]["uid"]
+        found = (await client.get(RayClusterResource, wait.cluster, namespace=wait.namespace)).to_dict()
     except ApiError as error:
         if error.status.code != 404:
             raise
-        return None
+        raise NotReadyError(f"{wait.cluster}: {no_ray_cluster(wait)}") from None
+    if cluster_trouble(found):
+        # The operator tries again ever more seldom, and says until then what was wrong when it last did.
+        again = {"metadata": {"annotations": {_RETRY_ANNOTATION: f"{time.time():.0f}"}}}
+        await client.patch(RayClusterResource, wait.cluster, again, namespace=wait.namespace, patch_type=PatchType.MERGE)
+    return found
+
+
+def _shows(view: NamespaceView, cluster: Object | None) -> bool:
+    """Whether the view has come to a RayCluster as it was read."""
+    seen = view.ray_cluster(cluster["metadata"]["name"]) if cluster else None
+    return cluster is not None and seen is not None and seen["metadata"]["generation"] >= cluster["metadata"]["generation"]
 
 
 def _belongs_to(pod: Object, uid: str) -> bool:
@@ -179,12 +212,14 @@ async def _delete(client: AsyncClient, pod: Object, namespace: str, deleted: set
     uid = pod["metadata"]["uid"]
     if uid in deleted:
         return
-    deleted.add(uid)
     try:
         await client.delete(Pod, pod["metadata"]["name"], namespace=namespace)
     except ApiError as error:
+        if _is_unanswered(error):
+            raise
         if error.status.code != 404:
             raise NotReadyError(f"pod {pod['metadata']['name']} runs the old spec and cannot be deleted: {error.status.message}") from None
+    deleted.add(uid)
 
 
 async def _trouble(view: NamespaceView, wait: GroupWait, pods: list[Object], alive: list[Object], diagnoser: "Diagnoser") -> Trouble | None:
@@ -261,7 +296,7 @@ class Diagnoser:
         if (name, restarts) not in self._logs:
             # Of a container that waits to be restarted, the kubelet gives the log of the run that crashed.
             lines: list[str] = []
-            with suppress(ApiError, OSError, ValueError):
+            with suppress(HTTPError, OSError, ValueError):
                 log = self._client.log(name, namespace=self._namespace, container=container, tail_lines=5)
                 lines = [line async for line in log]
             self._logs[name, restarts] = lines
@@ -325,7 +360,10 @@ async def wait_for_deployment(wait: DeploymentWait, report: Report) -> None:
         diagnoser = Diagnoser(client, wait.namespace)
         said, pause = "", 0.1
         while True:
-            state = await look_at_deployment(client, wait, diagnoser)
+            try:
+                state = await look_at_deployment(client, wait, diagnoser)
+            except HTTPError as error:
+                state = DeploymentState(False, None, no_answer(error), wanted=0, images=())
             if state.up:
                 return
             if state.trouble is not None and state.trouble.certain:

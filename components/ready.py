@@ -5,6 +5,7 @@ from typing import Any
 
 import pulumi
 
+from components.hooks import error_text, resource_hook
 from components.waits import Report
 
 Wait = Callable[[Report], Awaitable[None]]
@@ -64,9 +65,9 @@ class Ready(pulumi.Stash):
                 try:
                     await until_up()
                 except Exception as error:
-                    raise pulumi.RunError(str(error)) from None
+                    raise pulumi.RunError(error_text(error)) from None
 
-        hook = pulumi.ResourceHook(f"{name}: wait", made_or_changed)
+        hook = resource_hook(f"{name}: wait", made_or_changed)
         options = pulumi.ResourceOptions(
             parent=parent,
             depends_on=[target],

@@ -8,6 +8,7 @@ from typing import Any
 
 import pulumi
 
+from components.hooks import resource_hook
 from components.leftovers import STACK_MARK, marked_values
 
 _RELEASE = "kubernetes:helm.sh/v3:Release"
@@ -32,10 +33,10 @@ def recover_from_killed_runs() -> None:
 
         await take_over_upgrade(args.new_inputs or {})
 
-    of_object = pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook("recovery.before-object", make_object)])
+    of_object = pulumi.ResourceHookBinding(before_create=[resource_hook("recovery.before-object", make_object)])
     of_release = pulumi.ResourceHookBinding(
-        before_create=[pulumi.ResourceHook("recovery.before-install", install)],
-        before_update=[pulumi.ResourceHook("recovery.before-upgrade", upgrade)],
+        before_create=[resource_hook("recovery.before-install", install)],
+        before_update=[resource_hook("recovery.before-upgrade", upgrade)],
     )
 
     def mark(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:

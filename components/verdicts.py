@@ -38,14 +38,15 @@ def job_verdict(job: Object) -> Verdict:
     cause = ": ".join(part for part in (str(status.get("reason") or ""), _explained(status.get("message"))) if part)
     if deployment == "Complete" and ray == "SUCCEEDED":
         return Verdict("SUCCEEDED", good=True)
+    # The try that failed is counted, and its status kept, until the cluster of the next one is made.
+    if deployment == "Retrying":
+        return Verdict("failed and is tried again" + (f": {cause}" if cause else ""))
     # KubeRay holds its own "Failed" back until the submitter has given up, three times; that Ray's job failed is final before.
     tries = int(job["spec"].get("backoffLimit") or 0) - int(status.get("failed") or 0)
     if deployment in ("Failed", "ValidationFailed") or (ray == "FAILED" and tries <= 0):
         return Verdict(cause or "it gives no reason", failed=True)
     if deployment == "Complete":
         return Verdict(f"ended as {ray or 'nothing'}" + (f": {cause}" if cause else ""), failed=True)
-    if deployment == "Retrying":
-        return Verdict("failed and is tried again" + (f": {cause}" if cause else ""))
     if deployment == "Initializing":
         name = str(status.get("rayClusterName") or "")
         return Verdict(f"waits for its cluster {name}", cluster=name or None)

@@ -1,8 +1,9 @@
 """What `up` waits for. Pure; readiness.py and workload_readiness.py do the waiting."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from components.diagnosis import Object
 from components.settings.stack import StackSettings
 from components.values import ClusterPlan, PodGroup
 
@@ -69,6 +70,16 @@ def group_wait(settings: StackSettings, plan: ClusterPlan, group: PodGroup) -> G
         all_groups=frozenset([HEAD_GROUP, *(g.name for g in plan.groups[1:])]) if group.is_head else None,
         timeout=settings.timeout_seconds,
     )
+
+
+def as_asked(wait: GroupWait, cluster: Object | None) -> GroupWait:
+    """With autoscaling a RayCluster says how many pods KubeRay is to make now: what the stack asked for at first, then the autoscaler."""
+    specs = cluster["spec"].get("workerGroupSpecs") or [] if cluster and wait.at_most is None else []
+    for group in specs:
+        if group["groupName"] == wait.group:
+            hosts = int(group.get("numOfHosts") or 1)
+            return replace(wait, at_least=max(wait.at_least, int(group.get("replicas") or 0) * hosts))
+    return wait
 
 
 @dataclass(frozen=True)

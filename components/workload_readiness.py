@@ -9,13 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from httpx2 import HTTPError
 from lightkube import ApiError, AsyncClient
 from lightkube.generic_resource import create_namespaced_resource
 from lightkube.resources.core_v1 import Pod
 
 from components.diagnosis import Object, Trouble, cluster_trouble, is_going, is_over, is_ready, refused_for_good
 from components.namespace_view import NamespaceView, namespace_view
-from components.readiness import Diagnoser, NotReadyError, listed
+from components.readiness import Diagnoser, NotReadyError, listed, no_answer
 from components.verdicts import Verdict, job_verdict, operator_has_seen, service_verdict, with_last_lines
 from components.waits import Report, WorkloadWait
 
@@ -58,7 +59,10 @@ async def _wait(wait: WorkloadWait, kind: type[Any], judge: Callable[[Object], V
     diagnoser = Diagnoser(view.client, wait.namespace)
     said = ""
     while True:
-        thing, verdict, trouble = await look_at_workload(view, kind, judge, wait, diagnoser)
+        try:
+            thing, verdict, trouble = await look_at_workload(view, kind, judge, wait, diagnoser)
+        except HTTPError as error:
+            thing, verdict, trouble = None, Verdict(no_answer(error)), None
         # A status from before the last change says nothing, neither good nor bad.
         about_this = thing is not None and (not settled or (operator_has_seen(thing) and diagnoser.lasts("seen", settled)))
         if about_this and verdict.good:
@@ -129,7 +133,7 @@ async def _submitters(client: AsyncClient, wait: WorkloadWait) -> list[Object]:
 async def _last_lines(client: AsyncClient, wait: WorkloadWait) -> list[str]:
     """The end of the job's log, from the pod that submitted it; nothing in HTTPMode, where Ray's message holds it."""
     for pod in reversed(await _submitters(client, wait)):
-        with suppress(ApiError, OSError, ValueError):
+        with suppress(HTTPError, OSError, ValueError):
             lines = [line async for line in client.log(pod["metadata"]["name"], namespace=wait.namespace, tail_lines=_LOG_LINES)]
             if any(line.strip() for line in lines):
                 return lines

@@ -49,7 +49,7 @@ def test_a_job_that_failed_in_ray_is_certain_before_kuberay_gives_up_its_submitt
 
 def test_a_job_that_may_be_tried_again_is_not_given_up() -> None:
     assert not job(backoff_limit=1, jobStatus="FAILED", jobDeploymentStatus="Running").failed
-    assert not job(backoff_limit=1, failed=1, jobDeploymentStatus="Retrying").failed
+    assert not job(backoff_limit=1, failed=1, jobStatus="FAILED", jobDeploymentStatus="Retrying").failed
     assert job(backoff_limit=1, failed=1, jobStatus="FAILED", jobDeploymentStatus="Running").failed
 
 
