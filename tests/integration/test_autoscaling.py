@@ -46,6 +46,16 @@ def test_the_head_runs_the_autoscaler_beside_ray(kubernetes: Kubernetes) -> None
     assert kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", selector, "-o", names).split() == ["ray-head", "autoscaler"]
 
 
+def test_up_waits_for_the_workers_that_are_asked_for_though_there_may_be_none(stack: Stack, kubernetes: Kubernetes, version: str) -> None:
+    stack.configure(autoscaled(version, image="rayproject/ray:missing"))
+    run = stack.up()
+    assert not run.ok
+    assert "image rayproject/ray:missing cannot be pulled" in run.text
+    stack.configure(autoscaled(version))
+    stack.up_or_fail()
+    assert workers(kubernetes) == 1
+
+
 def test_what_the_autoscaler_has_set_is_no_change(stack: Stack, kubernetes: Kubernetes) -> None:
     scale(kubernetes, 3)
     assert stack.preview().changes == {}

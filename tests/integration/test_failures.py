@@ -62,7 +62,9 @@ def test_a_crash_is_shown_with_its_last_lines(stack: Stack) -> None:
     fails(stack, broken(head={"annotations": {"kwok.kuberay/fail": "crash"}}), "its last lines")
 
 
-def test_a_quota_that_leaves_no_room_is_named(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_quota_that_leaves_no_room_is_named_and_what_it_said_is_forgotten_when_there_is_room(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     stack.configure(broken())
     stack.up_or_fail()
     kubernetes.kubectl("create", "quota", "tight", "--hard=memory=5G", "-n", "kuberay")
@@ -70,3 +72,6 @@ def test_a_quota_that_leaves_no_room_is_named(stack: Stack, kubernetes: Kubernet
         fails(stack, broken(worker={"replicas": 5}), "exceeded quota: tight")
     finally:
         kubernetes.kubectl("delete", "quota", "tight", "-n", "kuberay")
+    # The operator looks again by itself only when its pause is over, which doubles each time.
+    stack.up_or_fail()
+    assert len(kubernetes.ray_pods("raycluster-kuberay")) == 6
