@@ -1,17 +1,16 @@
 """Kubernetes clients for the cluster that the stack's own provider uses."""
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TypeVar
 
 import pulumi
-import yaml
 from httpx2 import Timeout
-from lightkube import ApiError, AsyncClient, Client, KubeConfig
+from lightkube import ApiError, AsyncClient, Client
 from lightkube.config.kubeconfig import SingleConfig
+
+from components.kubeconfig import kube_config
 
 T = TypeVar("T")
 
@@ -50,17 +49,3 @@ async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
 def _config() -> SingleConfig | None:
     config = pulumi.Config("kubernetes")
     return kube_config(config.get("kubeconfig"), config.get("context"))
-
-
-def kube_config(kubeconfig: str | None, context: str | None) -> SingleConfig | None:
-    """What a stack's config says of the cluster, completed as the provider completes it."""
-    kubeconfig = kubeconfig or os.environ.get("KUBECONFIG", "")
-    loaded = _read(kubeconfig) if kubeconfig else KubeConfig.from_env()
-    return loaded.get(context_name=context)
-
-
-def _read(kubeconfig: str) -> KubeConfig:
-    # The provider takes either a path or the content itself.
-    if "\n" not in kubeconfig and not kubeconfig.lstrip().startswith("{"):
-        return KubeConfig.from_file(Path(kubeconfig).expanduser())
-    return KubeConfig.from_dict(yaml.safe_load(kubeconfig))

@@ -7,7 +7,7 @@ from typing import Any
 from httpx2 import HTTPError
 from lightkube import ApiError
 
-from components.connection import kube_config
+from components.kubeconfig import kube_config
 from components.leftovers import Object
 from preview.drift import drift_of, is_namespaced
 from preview.report import Drift

@@ -10,7 +10,7 @@ from typing import Any
 from lightkube.config.kubeconfig import SingleConfig
 
 from components.config import PROJECT
-from components.connection import kube_config
+from components.kubeconfig import kube_config
 
 PROGRAM = Path(__file__).resolve().parent.parent
 

@@ -1,0 +1,89 @@
+"""Which cluster a stack lies in, found as client-go finds it: so this program asks the one that the stack's provider changes."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightkube import ConfigError, KubeConfig
+from lightkube.config.kubeconfig import SingleConfig
+
+
+def kube_config(kubeconfig: str | None, context: str | None) -> SingleConfig | None:
+    """What a stack's config says of the cluster, completed as the provider completes it.
+
+    Raises:
+        ConfigError: no cluster is named, or one that is not there.
+    """
+    loaded = _given(kubeconfig) if kubeconfig else _found(context)
+    try:
+        return loaded.get(context_name=context or None)
+    except KeyError as missing:
+        raise ConfigError(f"context '{context or loaded.current_context}' of the kubeconfig names {missing}, which is not there") from None
+
+
+def _given(kubeconfig: str) -> KubeConfig:
+    # The provider takes either a path or the content itself.
+    if "\n" in kubeconfig or kubeconfig.lstrip().startswith("{"):
+        return _parsed(kubeconfig)
+    file = Path(kubeconfig).expanduser()
+    if not file.is_file():
+        raise ConfigError(f"Configuration file {kubeconfig} not found")
+    return _parsed(file.read_text(), file)
+
+
+def _found(context: str | None) -> KubeConfig:
+    """The files of ``KUBECONFIG``, else ``~/.kube/config``; the pod's own account only where they name no context.
+
+    lightkube's own rules take the account first: beside a provider that takes the file, they would ask another cluster.
+    """
+    listed = os.environ.get("KUBECONFIG")
+    files = [Path(file) for file in listed.split(os.pathsep) if file] if listed else [Path.home() / ".kube" / "config"]
+    merged = _merged(files)
+    if context or merged.current_context:
+        return merged
+    try:
+        return KubeConfig.from_service_account()
+    except (ConfigError, KeyError):  # Not in a pod, or in one without an account.
+        looked = ", ".join(map(str, files))
+        raise ConfigError(f"no current context in {looked}: set kubernetes:context of the stack, or KUBECONFIG") from None
+
+
+def _merged(files: Iterable[Path]) -> KubeConfig:
+    """One out of several: of each name, and of the current context, the first file that has it decides. Missing files have nothing."""
+    merged = KubeConfig(clusters={}, contexts={}, users={})
+    for file in files:
+        try:
+            found = _parsed(file.read_text(), file)
+        except FileNotFoundError:
+            continue
+        merged = KubeConfig(
+            clusters=found.clusters | merged.clusters,
+            contexts=found.contexts | merged.contexts,
+            users=found.users | merged.users,
+            current_context=merged.current_context or found.current_context,
+        )
+    return merged
+
+
+def _parsed(text: str, file: Path | None = None) -> KubeConfig:
+    content: dict[str, Any] = yaml.safe_load(text) or {}
+    # A file that others complete may lack any of them; `kubectl config unset` leaves an empty context.
+    parts: dict[str, Any] = {part: content.get(part) or [] for part in ("clusters", "contexts", "users")}
+    config = KubeConfig.from_dict({**parts, "current-context": content.get("current-context") or None}, fname=file)
+    if file:
+        # Relative paths are to the file that has them, also when it is merged with others.
+        folder = file.absolute().parent
+        for cluster in config.clusters.values():
+            cluster.certificate_auth = _absolute(folder, cluster.certificate_auth)
+        for user in config.users.values():
+            user.client_cert, user.client_key = _absolute(folder, user.client_cert), _absolute(folder, user.client_key)
+            user.token_file = _absolute(folder, user.token_file)
+            if user.exec and os.sep in user.exec.command:  # Else it is looked up on the PATH.
+                user.exec.command = str(folder / user.exec.command)
+    return config
+
+
+def _absolute(folder: Path, path: str | None) -> str | None:
+    return str(folder / path) if path else None
