@@ -1,5 +1,6 @@
 """Which cluster a stack lies in, found as client-go finds it: so this program asks the one that the stack's provider changes."""
 
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +9,10 @@ from typing import Any
 import yaml
 from lightkube import ConfigError, KubeConfig
 from lightkube.config.kubeconfig import SingleConfig
+from lightkube.config.models import NameValue, UserExec
+
+#: How a plugin that gives credentials is asked, and answers.
+_V1, _V1BETA1 = "client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"
 
 
 def kube_config(kubeconfig: str | None, context: str | None) -> SingleConfig | None:
@@ -82,7 +87,25 @@ def _parsed(text: str, file: Path | None = None) -> KubeConfig:
             user.token_file = _absolute(folder, user.token_file)
             if user.exec and os.sep in user.exec.command:  # Else it is looked up on the PATH.
                 user.exec.command = str(folder / user.exec.command)
+    for user in config.users.values():
+        if user.exec:
+            user.exec = _asked(user.exec)
     return config
+
+
+def _asked(plugin: UserExec) -> UserExec:
+    """The plugin as client-go asks it, by a variable that says in which version to answer.
+
+    The two versions answer alike, but lightkube refuses the later by its name.
+    """
+    question = {"apiVersion": plugin.apiVersion, "kind": "ExecCredential", "spec": {"interactive": False}}
+    return UserExec(
+        apiVersion=_V1BETA1 if plugin.apiVersion == _V1 else plugin.apiVersion,
+        command=plugin.command,
+        args=plugin.args,
+        env=[*(plugin.env or []), NameValue("KUBERNETES_EXEC_INFO", json.dumps(question))],
+        installHint=plugin.installHint,
+    )
 
 
 def _absolute(folder: Path, path: str | None) -> str | None:

@@ -2,11 +2,14 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from httpx2 import Request
 from lightkube import ConfigError, KubeConfig
+from lightkube.config.client_adapter import user_auth
 
 from components.kubeconfig import kube_config
 
@@ -136,3 +139,23 @@ def test_a_context_whose_cluster_is_in_no_file_is_named(home: Path) -> None:
     write(home / ".kube/config", config("home") | {"clusters": []})
     with pytest.raises(ConfigError, match="context 'home' of the kubeconfig names 'home', which is not there"):
         server()
+
+
+@pytest.mark.parametrize("version", ["v1beta1", "v1"])
+def test_a_plugin_is_asked_for_a_token_in_the_version_of_the_kubeconfig(version: str) -> None:
+    # Tells how it was asked, in place of a token.
+    answer = """
+import json, os
+asked = json.loads(os.environ["KUBERNETES_EXEC_INFO"])
+token = f"{os.environ['PROFILE']} {asked['apiVersion']} {asked['kind']} {asked['spec']}"
+print(json.dumps({"apiVersion": asked["apiVersion"], "kind": asked["kind"], "status": {"token": token}}))
+"""
+    api_version = f"client.authentication.k8s.io/{version}"
+    variables = [{"name": "PROFILE", "value": "prod"}]
+    plugin = {"apiVersion": api_version, "command": sys.executable, "args": ["-c", answer], "env": variables, "interactiveMode": "Never"}
+    found = kube_config(json.dumps(config("cloud", exec=plugin)), None)
+    assert found
+    auth = user_auth(found.user)
+    assert auth
+    asking = next(auth.sync_auth_flow(Request("GET", "https://cloud")))
+    assert asking.headers["Authorization"] == f"Bearer prod {api_version} ExecCredential {{'interactive': False}}"
