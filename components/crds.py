@@ -3,7 +3,8 @@
 Helm installs the CRDs of a chart with the first release and never upgrades them. So before the operator's release changes, a hook of `up`
 brings them to its version: each carries, as an annotation, the version it was brought to, so that a run that was killed goes on where it
 stopped. They are no resources of the stack: at a megabyte each they would make every preview ten times as long. `destroy` leaves them, and
-with them every Ray cluster that another stack or person made.
+with them every Ray cluster that another stack or person made. So a new stack may find CRDs of whoever was there before: older ones are
+brought to its version, newer ones are refused.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from lightkube.types import PatchType
 from components.archive import chart_crds
 from components.charts import ChartSource
 from components.connection import connect, patiently
-from components.schemas import lost_fields, storage_schema
+from components.schemas import lost_fields, storage_schema, unknown_fields
 from components.versions import at_least
 from components.waits import Report
 
@@ -40,7 +41,7 @@ class CrdError(Exception):
 
 
 async def follow_operator(version: str, source: ChartSource, was: str | None, report: Report) -> None:
-    """Before the operator's release changes: brings the CRDs to its version, or refuses to where that would lose data.
+    """Before the operator's release changes: brings the CRDs to its version, or refuses to where someone would lose something by it.
 
     A preview that changes the release says and refuses the same, as far as it can reach the cluster.
 
@@ -80,6 +81,8 @@ async def bring_to_version(
         crds = {crd["metadata"]["name"]: crd for crd in await asyncio.to_thread(chart_crds, source)}
         new = [name for name in crds if name not in present]
         old = [name for name in crds if name in present and is_stale(_annotations(present[name]).get(VERSION_ANNOTATION), version, was)]
+        if was is None:
+            refuse_newer(present, crds, version)
         for name in old:
             await _refuse_to_lose(client, present[name], crds[name], version)
         report(f"CRDs brought to KubeRay {version}: {', '.join(sorted(new + old))}")
@@ -105,6 +108,35 @@ def is_stale(found: str | None, version: str, was: str | None) -> bool:
         return False
     # One of a newer version may be another operator's; it is taken back only when this operator itself is.
     return was not in (None, version) or not at_least(found, version)
+
+
+def refuse_newer(present: Mapping[str, Crd], wanted: Mapping[str, Crd], version: str) -> None:
+    """Before a first install: CRDs that another install made, and that its operator may need, are not taken back to an older version.
+
+    No version is written on those. But each version of KubeRay takes a few fields away and adds many: of two CRDs, the newer has more
+    that the other does not know.
+
+    Args:
+        present: the CRDs of the cluster, by name.
+        wanted: those of the version, by name.
+        version: the operator's version to be.
+
+    Raises:
+        CrdError: they are newer than that version.
+    """
+    for name in NAMES:
+        if name not in present or name not in wanted or VERSION_ANNOTATION in _annotations(present[name]):
+            continue
+        now, then = _spec(storage_schema(present[name])), _spec(storage_schema(wanted[name]))
+        fields = [f"spec.{field}" for field in unknown_fields(now, then)]
+        if len(fields) > len(unknown_fields(then, now)):
+            more = f" and {len(fields) - 2} more" if len(fields) > 2 else ""
+            raise CrdError(
+                f"kuberay:kuberayVersion: the CRDs of the cluster are another install's and newer than KubeRay {version}, which does not "
+                f"know {', '.join(fields[:2])}{more} of {name}; set kuberayVersion to the version they are of, or use the operator that "
+                "is there (`operator.install: false`), or, when nobody needs them, delete them and with them every Ray object: "
+                f"`kubectl delete crd {' '.join(present)}`"
+            )
 
 
 async def _get(client: AsyncClient, name: str) -> Crd | None:

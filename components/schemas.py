@@ -1,4 +1,4 @@
-"""What a stored object would lose under another schema of its CRD."""
+"""What a stored object, or any that there could be, would lose under another schema of its CRD."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -31,6 +31,24 @@ def lost_fields(value: Any, now: Schema, then: Schema, path: str = "") -> Iterat
             yield from lost_fields(below, before or {}, after, here)
         elif before is None or "default" not in before or before["default"] != below:
             yield here
+
+
+def unknown_fields(now: Schema, then: Schema) -> list[str]:
+    """The fields that ``now`` has and ``then`` does not know, the highest first.
+
+    In a path `[]` stands for any item of a list, and `*` for any key of a map.
+    """
+    found = (field.replace("[0]", "[]") for field in lost_fields(_with_every_field(now), {}, then))
+    return sorted(found, key=lambda field: field.count("."))
+
+
+def _with_every_field(schema: Schema) -> Any:
+    """An object as large as a schema allows, without values."""
+    if "items" in schema:
+        return [_with_every_field(schema["items"])]
+    known = {key: _with_every_field(below) for key, below in (schema.get("properties") or {}).items()}
+    rest = schema.get("additionalProperties")
+    return known | ({"*": _with_every_field(rest)} if isinstance(rest, Mapping) else {})
 
 
 def _below(schema: Schema, key: str) -> Schema | None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from components.schemas import lost_fields
+from components.schemas import lost_fields, unknown_fields
 
 TEXT = {"type": "string"}
 
@@ -41,3 +41,19 @@ def test_keys_of_a_map_and_free_form_objects_are_kept() -> None:
     free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     schema = fields(labels=labels, free=free, open={"type": "object", "additionalProperties": True})
     assert lost({"labels": {"a": "b"}, "free": {"x": {"y": 1}}, "open": {"x": {"y": 1}}}, schema, schema) == []
+
+
+def test_fields_that_another_schema_does_not_know_are_named_once_each_the_highest_first() -> None:
+    group = fields(name=TEXT, labels={"type": "object", "additionalProperties": fields(unit=TEXT)})
+    now = fields(groups={"type": "array", "items": group}, auth=fields(mode=fields(kind=TEXT)), kept=TEXT)
+    then = fields(groups={"type": "array", "items": fields(labels={"type": "object", "additionalProperties": fields()})}, kept=TEXT)
+    assert unknown_fields(now, then) == ["auth", "groups[].name", "groups[].labels.*.unit"]
+    assert unknown_fields(then, now) == []
+
+
+def test_a_default_is_a_field_too_when_schemas_are_compared() -> None:
+    assert unknown_fields(fields(priority={"type": "integer", "default": 0}), fields()) == ["priority"]
+
+
+def test_a_free_form_object_knows_every_field() -> None:
+    assert unknown_fields(fields(a=TEXT), {"type": "object", "x-kubernetes-preserve-unknown-fields": True}) == []
