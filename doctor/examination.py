@@ -9,7 +9,7 @@ from lightkube import ApiError, AsyncClient
 
 from components.config import SettingsError, load_settings
 from components.connection import connect
-from components.crds import NAMES, VERSION_ANNOTATION, is_stale
+from components.crds import NAMES, VERSION_ANNOTATION
 from components.diagnosis import Object, flat
 from components.memory import cluster_memory, memory_advice
 from components.metrics import NO_POD_MONITORS
@@ -156,14 +156,9 @@ class Examination:
             lost = "was deleted by hand, and every such object with it"
             yield Finding("wrong", f"CRD {', '.join(missing)}", lost, "`make destroy`, then `pulumi up`")
             return
-        was = installed[0] if installed else None
-        versions = {name: (found["metadata"].get("annotations") or {}).get(VERSION_ANNOTATION) for name, found in there.items()}
-        stale = [name for name, version in versions.items() if is_stale(version, settings.kuberay_version, was)]
-        if stale and installed:
-            text = f"{', '.join(stale)} are not of KubeRay {settings.kuberay_version}"
-            yield Finding("wrong", "CRDs", text, "`pulumi up` brings them to it")
-        elif installed:
-            yield Finding("ok", "CRDs", f"of KubeRay {settings.kuberay_version}")
+        if installed:
+            versions = {name: (found["metadata"].get("annotations") or {}).get(VERSION_ANNOTATION) for name, found in there.items()}
+            yield judge.crds(versions, settings.kuberay_version, installed[0])
 
     def _releases(self, namespace: str) -> Iterator[Finding]:
         made = {made.name for made in self._state.made if made.is_release and made.namespace == namespace}

@@ -6,6 +6,7 @@ What pods, jobs and services tell is read where `up` reads it (components/diagno
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from components.crds import is_stale
 from components.diagnosis import flat, is_going
 from components.images import NODE_ARCHITECTURE
 from components.leftovers import Object, Record, RecoveryError, before_install, before_upgrade
@@ -86,6 +87,24 @@ def helm_release(name: str, records: Sequence[Record], stack: str, *, in_state: 
     if not wanted:
         return Finding("warning", what, "the settings do not ask for it any more", "`pulumi up` removes it")
     return Finding("ok", what, told)
+
+
+def crds(versions: Mapping[str, str | None], version: str, was: str) -> Finding:
+    """Whether the CRDs are of the operator's version.
+
+    Args:
+        versions: the version that each was brought to, if it was, by name.
+        version: the one that the settings ask for.
+        was: the one that the operator's release is of.
+    """
+    stale = [name for name, found in versions.items() if is_stale(found, version, was)]
+    if not stale:
+        return Finding("ok", "CRDs", f"of KubeRay {version}")
+    remedy = "`pulumi up` brings them to it"
+    if was == version:
+        # Someone took them back. `up` looks at them only before the operator's release changes (components/operator.py).
+        remedy = f"{remedy} when the operator changes: set another `operator.memory` first"
+    return Finding("wrong", "CRDs", f"{', '.join(stale)} are not of KubeRay {version}", remedy)
 
 
 def namespace(name: str, found: Object | None, *, in_state: bool) -> Finding:

@@ -101,6 +101,25 @@ def test_a_helm_release(records: list[Record], in_state: bool, wanted: bool, say
     assert str(judge.helm_release("ray", records, OURS, in_state=in_state, wanted=wanted)).startswith(says)
 
 
+# --- CRDs -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("found", ["1.6.2", "1.7.0", None])
+def test_crds_of_the_operators_version_or_a_newer_ones_or_installed_with_it_are_well(found: str | None) -> None:
+    assert str(judge.crds({"rayjobs.ray.io": found}, "1.6.2", was="1.6.2")) == "ok       CRDs: of KubeRay 1.6.2"
+
+
+def test_crds_that_wait_for_an_upgrade_are_brought_by_the_next_up() -> None:
+    found = judge.crds({"rayclusters.ray.io": None, "rayjobs.ray.io": "1.6.2"}, "1.6.2", was="1.3.0")
+    assert str(found) == "wrong    CRDs: rayclusters.ray.io are not of KubeRay 1.6.2; `pulumi up` brings them to it"
+
+
+def test_crds_that_someone_took_back_are_brought_by_an_up_that_changes_the_operator() -> None:
+    found = judge.crds({"rayjobs.ray.io": "1.3.0"}, "1.6.2", was="1.6.2")
+    remedy = "`pulumi up` brings them to it when the operator changes: set another `operator.memory` first"
+    assert (found.mark, found.remedy) == ("wrong", remedy)
+
+
 # --- Objects of the cluster -----------------------------------------------------------------------------------------------------
 
 
