@@ -51,16 +51,12 @@ def version(cluster: LocalCluster) -> str:
 
 
 @pytest.fixture(scope="module")
-def stack(
-    cluster: LocalCluster, kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Stack]:
+def stack(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Stack]:
     """A stack for the tests of one file. The operator's cluster-wide roles allow one stack at a time, so it is destroyed after them."""
     name = Path(str(request.path)).stem.removeprefix("test_").replace("_", "-")
     stack = Stack(cluster, name, tmp_path_factory.mktemp(name))
     yield stack
-    destroyed = stack.destroy()
-    assert destroyed.ok, destroyed.text
-    kubernetes.kubectl("delete", "namespace", "kuberay", "--ignore-not-found")
+    stack.clear()
 
 
 @pytest.fixture(scope="module")

@@ -119,6 +119,12 @@ class Stack:
     def destroy(self) -> Run:
         return self._pulumi("destroy", "--yes", "--skip-preview", check=False)
 
+    def clear(self) -> None:
+        """Destroys it, and deletes the namespace, which that leaves."""
+        destroyed = self.destroy()
+        assert destroyed.ok, destroyed.text
+        self.cluster.kubectl("delete", "namespace", "kuberay", "--ignore-not-found")
+
     def make_destroy(self) -> Run:
         """What `make destroy` runs."""
         return self._command("destroy", "--yes")

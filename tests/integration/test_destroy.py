@@ -135,9 +135,9 @@ def test_ray_clusters_of_others_are_left_alone_where_no_operator_runs(stack: Sta
 
 @pytest.mark.parametrize("moment", [0.4, 0.55, 0.7])
 def test_what_a_killed_run_was_making_goes_too(stack: Stack, kubernetes: Kubernetes, moment: float) -> None:
-    assert stack.destroy().ok
+    stack.clear()
     seconds = stack.up_or_fail().seconds
-    assert stack.destroy().ok
+    stack.clear()
     stack.up_killed_after(seconds * moment)
     stack.cancel()
     run = stack.make_destroy()
