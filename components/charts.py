@@ -56,11 +56,12 @@ _POD: Keys = {
     **_keys(
         """affinity annotations args command containerEnv dnsConfig envFrom initArgs initContainers labels lifecycle nodeSelector
         podSecurityContext ports priority priorityClassName rayStartParams resources restartPolicy securityContext serviceAccountName
-        sidecarContainers tolerations topologySpreadConstraints volumeMounts volumes"""
+        sidecarContainers tolerations volumeMounts volumes"""
     ),
     "image": _IMAGE,
 }
 _GROUP: Keys = {**_POD, **_keys("disabled maxReplicas minReplicas numOfHosts replicas")}
+_SPREAD = _keys("topologySpreadConstraints")
 _POD_1_6 = _keys("resourceClaims runtimeClassName")
 
 #: Known keys by chart: those of the first version, and what each later one changed.
@@ -72,9 +73,11 @@ _HISTORY: Mapping[Chart, Mapping[str, Keys]] = {
             "common": _keys("containerEnv"),
             "head": {**_POD, **_keys("autoscalerOptions enableInTreeAutoscaling headService rayVersion")},
             "worker": {**_GROUP, **_keys("groupName")},
-            "additionalWorkerGroups": {EACH: _GROUP},
+            # Charts up to 1.3 leave the default group's constraints out, and write the head's as a map only, which Kubernetes refuses.
+            "additionalWorkerGroups": {EACH: {**_GROUP, **_SPREAD}},
             "service": _keys("type"),
         },
+        "1.4.0": {"head": _SPREAD, "worker": _SPREAD},
         "1.5.0": {"gcsFaultTolerance": _keys("enabled externalStorageNamespace redisAddress redisPassword redisUsername")},
         "1.6.0": {"head": _POD_1_6, "worker": _POD_1_6, "additionalWorkerGroups": {EACH: _POD_1_6}},
     },

@@ -1,8 +1,9 @@
 """What settings must agree on with one another: limits, names and values that no single type can check."""
 
+import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from components.charts import feature_gates, in_this_version, unknown_keys
 from components.images import split_reference
@@ -17,12 +18,14 @@ from components.settings.stack import StackSettings
 from components.spelling import did_you_mean
 from components.token_auth import FIRST_RAY, auth_options, uses_token
 from components.values import cluster_resource_name, group_architecture, own_image
-from components.versions import at_least, lacking
+from components.versions import KubeRayVersion, at_least, lacking
 
 #: KubeRay 1.3 calls a job's cluster `<name>-raycluster-<5 letters>`, which has to fit a label: 63 characters. From 1.4 on it takes 47.
 LONGEST_JOB_NAME = 63 - len("-raycluster-") - 5
 #: `<name>-serve-svc` has to stay whole (`CheckName`, all versions).
 LONGEST_SERVICE_NAME = 50 - len("-serve-svc")
+#: A cluster of a job or a service is rendered by no chart (ray_cluster_spec.py): what any chart knows is rendered at every version.
+_ANY_CHART: Final = typing.get_args(KubeRayVersion)[-1]
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
         names.setdefault(name, release)
         if release == "kuberay-operator" and settings.operator.install:
             yield Problem(here, release, "is the name of the operator's own Helm release")
-        yield from _cluster_checks(settings, here, cluster)
+        yield from _cluster_checks(settings, here, cluster, chart_version=settings.kuberay_version)
     for name, job in settings.jobs.items():
         yield from _job_checks(settings, name, job)
     for name, service in settings.services.items():
@@ -118,7 +121,7 @@ def _job_checks(settings: StackSettings, name: str, job: JobSettings) -> Iterato
 
 def _own_cluster_checks(settings: StackSettings, here: tuple[str, ...], cluster: RayClusterSettings) -> Iterator[Problem]:
     """A cluster that KubeRay makes for a job or a service: what holds for any, and no name, which is for KubeRay to choose."""
-    yield from _cluster_checks(settings, here, cluster)
+    yield from _cluster_checks(settings, here, cluster, chart_version=_ANY_CHART)
     for key in ("fullnameOverride", "nameOverride"):
         if key in cluster.values:
             yield Problem((*here, "values", key), cluster.values[key], "has no effect: KubeRay names this cluster itself")
@@ -184,8 +187,10 @@ def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
                     return
 
 
-def _cluster_checks(settings: StackSettings, here: tuple[str, ...], cluster: RayClusterSettings) -> Iterator[Problem]:
-    unknown = list(unknown_keys(cluster.values, "ray-cluster", settings.kuberay_version))
+def _cluster_checks(
+    settings: StackSettings, here: tuple[str, ...], cluster: RayClusterSettings, *, chart_version: str
+) -> Iterator[Problem]:
+    unknown = list(unknown_keys(cluster.values, "ray-cluster", chart_version))
     for path, message in unknown:
         yield Problem((*here, "values", *path), path[-1], message)
     if not unknown:

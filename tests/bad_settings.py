@@ -234,6 +234,11 @@ BAD_SETTINGS = [
         ("values.head.runtimeClassName", "knows at 1.3.0; KubeRay 1.6.0 or later does"),
     ),
     Bad(
+        "raw constraints that the chart leaves out",
+        cluster(values={"worker": {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}]}}),
+        ("values.worker.topologySpreadConstraints", "knows at 1.3.0; KubeRay 1.4.0 or later does"),
+    ),
+    Bad(
         "feature gate of a later version",
         {"kuberayVersion": "1.5.2", "operator": {"values": {"featureGates": [{"name": "RayCronJob", "enabled": True}]}}},
         (

@@ -1,11 +1,14 @@
 """Which values each version of the charts knows, and that ours serve every version."""
 
+import json
 import typing
 from typing import Any
 
 import pytest
 
 from components.charts import chart_keys, feature_gates, in_this_version, unknown_keys
+from components.config import load_settings
+from components.job_plan import plan_job
 from components.settings.stack import StackSettings
 from components.values import operator_values, plan_cluster
 from components.versions import KubeRayVersion
@@ -64,3 +67,18 @@ def test_a_key_that_left_the_chart_is_named_with_the_versions_that_know_it() -> 
 
 def test_a_patch_release_knows_what_its_minor_version_knows() -> None:
     assert chart_keys("ray-cluster", "1.6.1") == chart_keys("ray-cluster", "1.6.0") != chart_keys("ray-cluster", "1.5.2")
+
+
+@pytest.mark.parametrize(("place", "first"), [("head", "1.4.0"), ("worker", "1.4.0"), ("additionalWorkerGroups", "1.3.0")])
+def test_constraints_are_known_where_the_chart_writes_them_as_a_list(place: str, first: str) -> None:
+    values: dict[str, Any] = {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}]}
+    values = {place: {"big": values} if place == "additionalWorkerGroups" else values}
+    knowing = [version for version in VERSIONS if not list(unknown_keys(values, "ray-cluster", version))]
+    assert knowing == list(VERSIONS[VERSIONS.index(first) :])
+
+
+def test_a_cluster_that_no_chart_renders_takes_what_any_chart_knows() -> None:
+    worker = {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}], "runtimeClassName": "gvisor"}
+    jobs = {"train": {"entrypoint": "x", "rayCluster": {"values": {"worker": worker}}}}
+    (group,) = plan_job(load_settings({"kuberay:jobs": json.dumps(jobs)}), "train").spec["rayClusterSpec"]["workerGroupSpecs"]
+    assert worker.items() <= group["template"]["spec"].items()
