@@ -12,6 +12,7 @@ from components.own_clusters import own_cluster_settings
 from components.pod_security import is_restricted
 from components.quantities import parse_quantity
 from components.quota import quota_problems
+from components.raw_values import raw_cluster_problems, raw_groups, raw_operator_problems
 from components.settings.cluster import DefaultWorkerGroupSettings, GroupSettings, RayClusterSettings, WorkerGroupSettings
 from components.settings.job import JobSettings
 from components.settings.stack import StackSettings
@@ -19,6 +20,7 @@ from components.spelling import did_you_mean
 from components.token_auth import FIRST_RAY, auth_options, uses_token
 from components.values import cluster_resource_name, group_architecture, own_image
 from components.versions import KubeRayVersion, at_least, lacking
+from components.waits import HEAD_GROUP
 
 #: KubeRay 1.3 calls a job's cluster `<name>-raycluster-<5 letters>`, which has to fit a label: 63 characters. From 1.4 on it takes 47.
 LONGEST_JOB_NAME = 63 - len("-raycluster-") - 5
@@ -36,6 +38,9 @@ class Problem:
     value: Any
     message: str
 
+
+#: Names that no worker group may have: the plan's and KubeRay's of the head's pods.
+_KEPT_NAMES = {"head", HEAD_GROUP}
 
 #: Environment variables that other settings set, and which.
 _SET_BY_SETTINGS = {
@@ -125,10 +130,12 @@ def _own_cluster_checks(settings: StackSettings, here: tuple[str, ...], cluster:
     for key in ("fullnameOverride", "nameOverride"):
         if key in cluster.values:
             yield Problem((*here, "values", key), cluster.values[key], "has no effect: KubeRay names this cluster itself")
-    service = (cluster.values.get("head") or {}).get("headService") or {}
-    if name := (service.get("metadata") or {}).get("name"):
-        path = (*here, "values", "head", "headService", "metadata", "name")
-        yield Problem(path, name, "must be left out: KubeRay names this Service itself")
+    path = ("head", "headService", "metadata", "name")
+    name: Any = cluster.values
+    for key in path:
+        name = name.get(key) if isinstance(name, dict) else None
+    if name:
+        yield Problem((*here, "values", *path), name, "must be left out: KubeRay names this Service itself")
 
 
 def longest_cluster_name(kuberay_version: str) -> int:
@@ -139,8 +146,9 @@ def longest_cluster_name(kuberay_version: str) -> int:
 def _operator_value_checks(settings: StackSettings) -> Iterator[Problem]:
     here = ("operator", "values")
     values = in_this_version("kuberay-operator", settings.kuberay_version, settings.operator.values)
-    for path, message in unknown_keys(values, "kuberay-operator", settings.kuberay_version):
-        yield Problem((*here, *path), path[-1], message)
+    problems = [(path, path[-1], message) for path, message in unknown_keys(values, "kuberay-operator", settings.kuberay_version)]
+    for path, value, message in problems or raw_operator_problems(values):
+        yield Problem((*here, *path), value, message)
     gates = values.get("featureGates") or []
     known = feature_gates(settings.kuberay_version)
     for index, gate in enumerate(gates if isinstance(gates, list) else []):
@@ -190,11 +198,11 @@ def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
 def _cluster_checks(
     settings: StackSettings, here: tuple[str, ...], cluster: RayClusterSettings, *, chart_version: str
 ) -> Iterator[Problem]:
-    unknown = list(unknown_keys(cluster.values, "ray-cluster", chart_version))
-    for path, message in unknown:
-        yield Problem((*here, "values", *path), path[-1], message)
-    if not unknown:
-        yield from _raw_value_checks((*here, "values"), cluster.values)
+    problems = [(path, path[-1], message) for path, message in unknown_keys(cluster.values, "ray-cluster", chart_version)]
+    problems = problems or list(raw_cluster_problems(cluster.values, cluster.additional_worker_groups))
+    for path, value, message in problems:
+        yield Problem((*here, "values", *path), value, message)
+    raw = {} if problems else cluster.values
 
     redis = cluster.gcs_fault_tolerance
     if (
@@ -210,13 +218,26 @@ def _cluster_checks(
         yield from _group_checks(settings, cluster, (*here, *path), group)
     yield from _image_checks(settings, cluster, here, groups)
 
-    worker = cluster.worker
-    if worker.enabled and worker.group_name in cluster.additional_worker_groups:
-        path = (*here, "additionalWorkerGroups", worker.group_name)
-        yield Problem(path, worker.group_name, "is the name of the default worker group too (worker.groupName); rename one of them")
-    for name in cluster.additional_worker_groups:
-        if name == "head":
-            yield Problem((*here, "additionalWorkerGroups", name), name, "is kept for the head pod; choose another name")
+    yield from _group_name_checks(here, cluster, raw)
+
+
+def _group_name_checks(here: tuple[str, ...], cluster: RayClusterSettings, raw: dict[str, Any]) -> Iterator[Problem]:
+    """Whether every group that is rendered has a name of its own, whichever way it came in."""
+    groups = raw_groups(raw)
+    worker = {"groupName": cluster.worker.group_name, "disabled": not cluster.worker.enabled} | dict(groups.get(("worker",), {}))
+    additional = {name: ("additionalWorkerGroups", name) for name in cluster.additional_worker_groups}
+    additional = {path[-1]: ("values", *path) for path in groups if len(path) > 1} | additional
+    additional = {name: path for name, path in additional.items() if groups.get(path[-2:], {}).get("disabled") is not True}
+    if worker["disabled"] is not True:
+        default, path = worker["groupName"], ("worker", "groupName")
+        if default in additional:
+            message = "is the name of the default worker group too (worker.groupName); rename one of them"
+            yield Problem((*here, *additional[default]), default, message)
+        if default in _KEPT_NAMES:
+            raw_path = ("values", *path) if "groupName" in groups.get(("worker",), {}) else path
+            yield Problem((*here, *raw_path), default, "is kept for the head pod; choose another name")
+    for name in sorted(_KEPT_NAMES & additional.keys()):
+        yield Problem((*here, *additional[name]), name, "is kept for the head pod; choose another name")
 
 
 def _group_checks(settings: StackSettings, cluster: RayClusterSettings, here: tuple[str, ...], group: GroupSettings) -> Iterator[Problem]:
@@ -283,31 +304,3 @@ def _image_checks(
         if (split_reference(image)[1] or "").endswith("-aarch64"):
             named.add(at)
             yield Problem((*at, "image"), image, f"is an aarch64 image, but {'.'.join((*here, *path))} runs on x86 nodes")
-
-
-def _raw_value_checks(here: tuple[str, ...], values: dict[str, Any]) -> Iterator[Problem]:
-    """Raw values that the chart takes and Kubernetes or KubeRay would not."""
-    groups = {("head",): values.get("head"), ("worker",): values.get("worker")}
-    groups |= {("additionalWorkerGroups", name): group for name, group in values.get("additionalWorkerGroups", {}).items()}
-    yield from _raw_image_checks(here, values)
-    for path, group in groups.items():
-        at = (*here, *path)
-        if group is None:
-            continue
-        yield from _raw_image_checks(at, group)
-        for key in ("replicas", "minReplicas", "maxReplicas", "numOfHosts"):
-            number = group.get(key)
-            if key in group and (not isinstance(number, int) or isinstance(number, bool) or number < 0):
-                yield Problem((*at, key), number, "must be a whole number, 0 or more")
-        for kind in ("limits", "requests"):
-            for resource in ("cpu", "memory"):
-                amount = ((group.get("resources") or {}).get(kind) or {}).get(resource, "1")
-                try:
-                    parse_quantity(amount)
-                except ValueError as error:
-                    yield Problem((*at, "resources", kind, resource), amount, str(error))
-
-
-def _raw_image_checks(here: tuple[str, ...], values: dict[str, Any]) -> Iterator[Problem]:
-    if any(not part for part in values.get("image", {}).values()):
-        yield Problem((*here, "image"), values["image"], "lacks a part: the chart needs repository, tag and pullPolicy")

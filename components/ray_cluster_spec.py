@@ -61,7 +61,7 @@ def _pod_template(values: Values, group: Values, container: str) -> Values:
         "name": container,
         "image": f"{image['repository']}:{image['tag']}",
         "imagePullPolicy": image["pullPolicy"],
-        **_written(env=[*values["common"]["containerEnv"], *(group.get("containerEnv") or [])]),
+        **_written(env=[*(values["common"].get("containerEnv") or []), *(group.get("containerEnv") or [])]),
         **_written(**{key: group.get(key) for key in _CONTAINER_KEYS}, resources=_resources(group.get("resources") or {})),
     }
     pod = _written(imagePullSecrets=values.get("imagePullSecrets"), securityContext=group.get("podSecurityContext"))
@@ -72,8 +72,9 @@ def _pod_template(values: Values, group: Values, container: str) -> Values:
 
 def _resources(resources: Mapping[str, Any]) -> Values:
     # As the operator writes them when it adds its finalizer to a RayJob: else each refresh would find a difference.
-    amounts = {kind: {name: canonical_quantity(amount) for name, amount in (resources.get(kind) or {}).items()} for kind in resources}
-    return _written(**{kind: amount if kind in ("limits", "requests") else resources[kind] for kind, amount in amounts.items()})
+    amounts = {kind: resources.get(kind) or {} for kind in ("limits", "requests")}
+    canonical = {kind: {name: canonical_quantity(amount) for name, amount in each.items()} for kind, each in amounts.items()}
+    return _written(**{**resources, **canonical})
 
 
 def ray_start_params(group: Values) -> dict[str, str]:

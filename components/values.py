@@ -112,7 +112,8 @@ class ClusterPlan:
 
     @property
     def head_service(self) -> str:
-        return self.values["head"].get("headService", {}).get("metadata", {}).get("name", f"{self.name}-head-svc")
+        service = self.values["head"].get("headService") or {}
+        return (service.get("metadata") or {}).get("name") or f"{self.name}-head-svc"
 
 
 def operator_values(settings: StackSettings) -> Values:
@@ -259,7 +260,7 @@ def _add_token(values: Values, secret: str) -> None:
     token = token_environment(secret)
     values["common"]["containerEnv"] = [*(values["common"].get("containerEnv") or []), *token]
     if values["head"].get("enableInTreeAutoscaling"):
-        options = values["head"].setdefault("autoscalerOptions", {})
+        options = values["head"]["autoscalerOptions"] = values["head"].get("autoscalerOptions") or {}
         options["env"] = [*(options.get("env") or []), *token]
 
 
@@ -378,7 +379,7 @@ def _pod_group(values: Values, name: str, group: Values, fingerprint: str) -> Po
         at_most=at_most * hosts,
         cpu=str(limits.get("cpu", 0)),
         memory=str(limits.get("memory", 0)),
-        gpus=sum(int(count) for resource, count in limits.items() if _is_gpu(resource)),
+        gpus=sum(int(count) for resource, count in limits.items() if is_gpu(resource)),
         image=f"{image['repository']}:{image['tag']}",
         fingerprint=fingerprint,
     )
@@ -392,6 +393,6 @@ def _replica_range(group: Values, autoscaling: bool) -> tuple[int, int, int]:
     return (at_first, least, most) if autoscaling else (at_first, at_first, at_first)
 
 
-def _is_gpu(resource: str) -> bool:
+def is_gpu(resource: str) -> bool:
     """KubeRay counts what ends in `gpu` as GPUs (`sumGPUs`); slices of a GPU are counted by name too."""
     return resource.endswith("gpu") or "/mig-" in resource

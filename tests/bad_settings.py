@@ -124,7 +124,16 @@ BAD_SETTINGS = [
     ),
     Bad("cluster named like the operator", {"clusters": {"kuberay-operator": {}}}, ("operator's own Helm release",)),
     Bad("group named like the default one", cluster(additionalWorkerGroups={"workergroup": {}}), ("name of the default worker group too",)),
-    Bad("group named head", cluster(additionalWorkerGroups={"head": {}}), ("is kept for the head pod",)),
+    Bad("group named head", cluster(additionalWorkerGroups={"head": {}}), ("additionalWorkerGroups.head", "is kept for the head pod")),
+    Bad("group named as KubeRay names the head's", cluster(additionalWorkerGroups={"headgroup": {}}), ("is kept for the head pod",)),
+    Bad("default group named head", worker(groupName="head"), (f"{WORKER}.groupName", '"head"', "is kept for the head pod")),
+    Bad("job's group named head", job(rayCluster={"worker": {"groupName": "headgroup"}}), ("jobs.train.rayCluster.worker.groupName",)),
+    Bad("raw group named head", cluster(values={"worker": {"groupName": "head"}}), ("values.worker.groupName", "is kept for the head pod")),
+    Bad(
+        "raw group named like the default one",
+        cluster(values={"additionalWorkerGroups": {"workergroup": {"replicas": 1}}}),
+        ("values.additionalWorkerGroups.workergroup", "name of the default worker group too"),
+    ),
     # What does not go together
     Bad("more replicas than the maximum", worker(replicas=5, maxReplicas=3), (f"{WORKER}.replicas", "more than maxReplicas (3)")),
     Bad("fewer replicas than the minimum", worker(replicas=1, minReplicas=2), (f"{WORKER}.replicas", "less than minReplicas (2)")),
@@ -218,6 +227,39 @@ BAD_SETTINGS = [
         "raw memory is no quantity",
         cluster(values={"head": {"resources": {"limits": {"memory": "2GB"}}}}),
         ("resources.limits.memory", "Gi"),
+    ),
+    Bad("raw resources are text", cluster(values={"head": {"resources": "2G"}}), ("values.head.resources", '"2G"', "limits, requests")),
+    Bad(
+        "raw limits are a list",
+        cluster(values={"worker": {"resources": {"limits": ["2G"]}}}),
+        ("values.worker.resources.limits", "must be a map of amounts"),
+    ),
+    Bad(
+        "raw half of a GPU",
+        cluster(values={"worker": {"resources": {"limits": {"nvidia.com/gpu": "0.5"}}}}),
+        ("values.worker.resources.limits.nvidia.com/gpu", '"0.5"', "must be a whole number"),
+    ),
+    Bad(
+        "raw storage is no quantity",
+        cluster(values={"head": {"resources": {"limits": {"ephemeral-storage": "10GB"}}}}) | {"quota": {"cpu": 9}},
+        ("values.head.resources.limits.ephemeral-storage", '"10GB"', "Gi"),
+    ),
+    Bad(
+        "raw memory of a sidecar is no quantity",
+        cluster(values={"head": {"sidecarContainers": [{"name": "logs", "resources": {"limits": {"memory": "1GB"}}}]}}),
+        ("values.head.sidecarContainers.0.resources.limits.memory", "Gi"),
+    ),
+    Bad(
+        "raw memory of the operator is no quantity",
+        {"operator": {"values": {"resources": {"limits": {"memory": "512MB"}}}}, "quota": {"cpu": 9}},
+        ("operator.values.resources.limits.memory", '"512MB"', "Gi"),
+    ),
+    Bad("raw environment is a map", cluster(values={"head": {"containerEnv": {"A": "b"}}}), ("values.head.containerEnv", "list of maps")),
+    Bad("raw annotations are a list", cluster(values={"head": {"annotations": ["a"]}}), ("values.head.annotations", "must be a map")),
+    Bad(
+        "raw image of a raw group half given",
+        cluster(values={"additionalWorkerGroups": {"big": {"image": {"tag": "2.46.0"}}}}),
+        ("values.additionalWorkerGroups.big.image", "repository, tag and pullPolicy"),
     ),
     Bad(
         "raw image half given", cluster(values={"head": {"image": {"tag": None}}}), ("values.head.image", "repository, tag and pullPolicy")

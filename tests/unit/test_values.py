@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from components.config import load_settings
+from components.ray_cluster_spec import ray_cluster_spec
 from components.values import TEMPLATE_ANNOTATION, ClusterPlan, operator_values, plan_cluster
 
 AUTOSCALED: dict[str, Any] = {"autoscaling": {}, "worker": {"maxReplicas": 5}}
@@ -158,3 +159,18 @@ def test_autoscaler_v2_is_turned_on_the_way_every_kuberay_takes() -> None:
     assert {"name": "RAY_enable_autoscaler_v2", "value": "1"} in made.values["head"]["containerEnv"]
     assert [made.values[group]["restartPolicy"] for group in ("head", "worker")] == ["Never", "Never"]
     assert made.values["worker"]["containerEnv"] == []
+
+
+def test_a_service_that_says_nothing_of_its_name_leaves_it_to_kuberay() -> None:
+    for service in (None, {"metadata": None}, {"metadata": {"annotations": {"a": "b"}}}):
+        assert plan({"values": {"head": {"headService": service}}}).head_service == "raycluster-kuberay-head-svc"
+
+
+def test_claims_of_devices_go_through_as_they_are() -> None:
+    resources = {"limits": {"memory": "2048Mi"}, "claims": [{"name": "gpu"}]}
+    (group,) = ray_cluster_spec(plan({"values": {"worker": {"resources": resources}}}).values)["workerGroupSpecs"]
+    assert group["template"]["spec"]["containers"][0]["resources"] == {
+        "limits": {"cpu": "1", "memory": "2Gi"},
+        "requests": {"cpu": "1", "memory": "2G"},
+        "claims": [{"name": "gpu"}],
+    }
