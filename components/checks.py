@@ -42,6 +42,9 @@ class Problem:
 #: Names that no worker group may have: the plan's and KubeRay's of the head's pods.
 _KEPT_NAMES = {"head", HEAD_GROUP}
 
+#: Every chart writes `maxReplicas | default 2147483647`, and to a template 0 is nothing.
+_NO_MAXIMUM = "is no maximum for an autoscaler: the chart makes 2147483647 of it; leave the group out instead"
+
 #: Environment variables that other settings set, and which.
 _SET_BY_SETTINGS = {
     "RAY_AUTH_MODE": "protection.tokenAuthentication",
@@ -212,10 +215,14 @@ def _cluster_checks(
     ):
         yield Problem((*here, "gcsFaultTolerance", "redisUsername"), redis.redis_username, lack)
 
+    scales = bool((raw.get("head") or {}).get("enableInTreeAutoscaling", cluster.autoscaling is not None))
     groups: dict[tuple[str, ...], GroupSettings] = {("head",): cluster.head, ("worker",): cluster.worker}
     groups |= {("additionalWorkerGroups", name): group for name, group in cluster.additional_worker_groups.items()}
     for path, group in groups.items():
-        yield from _group_checks(settings, cluster, (*here, *path), group)
+        yield from _group_checks(settings, cluster, (*here, *path), group, scales=scales)
+    for path, group in raw_groups(raw).items():
+        if scales and group.get("maxReplicas") == 0 and group.get("disabled") is not True:
+            yield Problem((*here, "values", *path, "maxReplicas"), 0, _NO_MAXIMUM)
     yield from _image_checks(settings, cluster, here, groups)
 
     yield from _group_name_checks(here, cluster, raw)
@@ -240,7 +247,9 @@ def _group_name_checks(here: tuple[str, ...], cluster: RayClusterSettings, raw: 
         yield Problem((*here, *additional[name]), name, "is kept for the head pod; choose another name")
 
 
-def _group_checks(settings: StackSettings, cluster: RayClusterSettings, here: tuple[str, ...], group: GroupSettings) -> Iterator[Problem]:
+def _group_checks(
+    settings: StackSettings, cluster: RayClusterSettings, here: tuple[str, ...], group: GroupSettings, *, scales: bool
+) -> Iterator[Problem]:
     for key, request, limit in (
         ("cpuRequest", group.cpu_request, group.cpu),
         ("memoryRequest", group.memory_request, group.memory),
@@ -275,7 +284,10 @@ def _group_checks(settings: StackSettings, cluster: RayClusterSettings, here: tu
         seen.add(volume.name)
 
     if isinstance(group, WorkerGroupSettings):
-        if group.max_replicas is not None and group.replicas > group.max_replicas:
+        enabled = not isinstance(group, DefaultWorkerGroupSettings) or group.enabled
+        if scales and enabled and group.max_replicas == 0:
+            yield Problem((*here, "maxReplicas"), 0, _NO_MAXIMUM)
+        elif group.max_replicas is not None and group.replicas > group.max_replicas:
             yield Problem(
                 (*here, "replicas"), group.replicas, f"is more than maxReplicas ({group.max_replicas}), the most KubeRay would run"
             )
@@ -283,7 +295,6 @@ def _group_checks(settings: StackSettings, cluster: RayClusterSettings, here: tu
             yield Problem(
                 (*here, "replicas"), group.replicas, f"is less than minReplicas ({group.min_replicas}), the fewest KubeRay would run"
             )
-        enabled = not isinstance(group, DefaultWorkerGroupSettings) or group.enabled
         if cluster.autoscaling is not None and enabled and group.max_replicas is None:
             yield Problem((*here, "maxReplicas"), None, "is required with autoscaling: the most workers of this group there may be")
     if isinstance(group, DefaultWorkerGroupSettings) and not group.enabled and group.model_fields_set - {"enabled"}:

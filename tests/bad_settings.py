@@ -148,6 +148,21 @@ BAD_SETTINGS = [
     Bad("nothing to deploy", {"operator": {"install": False}, "clusters": {}}, ("nothing would be deployed",)),
     # Autoscaling and devices
     Bad("autoscaling without a maximum", cluster(autoscaling={}), (f"{WORKER}.maxReplicas", "is required with autoscaling")),
+    Bad(
+        "autoscaling up to nothing",
+        cluster(autoscaling={}, worker={"replicas": 0, "maxReplicas": 0}),
+        (f"{WORKER}.maxReplicas", ": 0 is no maximum", "leave the group out instead"),
+    ),
+    Bad(
+        "autoscaling of one worker up to nothing",
+        cluster(autoscaling={}, worker={"maxReplicas": 3}, additionalWorkerGroups={"gpu": {"maxReplicas": 0}}),
+        ("additionalWorkerGroups.gpu.maxReplicas", "leave the group out instead"),
+    ),
+    Bad(
+        "raw autoscaling up to nothing",
+        cluster(values={"head": {"enableInTreeAutoscaling": True}, "worker": {"maxReplicas": 0, "replicas": 0}}),
+        ("values.worker.maxReplicas", "leave the group out instead"),
+    ),
     Bad("autoscaler version unknown", cluster(autoscaling={"version": "v3"}), ("autoscaling.version", "v1, v2")),
     Bad("upscaling mode misspelt", cluster(autoscaling={"upscalingMode": "Agressive"}), ("did you mean 'Aggressive'?",)),
     Bad("autoscaling key misspelt", cluster(autoscaling={"idleTimeout": 5}), ("did you mean 'idleTimeoutSeconds'?",)),

@@ -60,6 +60,10 @@ def test_zero_is_a_number_of_replicas() -> None:
     assert load({"clusters": {"a": {"worker": {"replicas": 0}}}}).clusters["a"].worker.replicas == 0
 
 
+def test_without_an_autoscaler_a_group_may_have_no_replica_at_most() -> None:
+    assert load({"clusters": {"a": {"worker": {"replicas": 0, "maxReplicas": 0}}}}).clusters["a"].worker.max_replicas == 0
+
+
 def test_a_stack_without_clusters_installs_the_operator_alone() -> None:
     assert load({"clusters": {}}).clusters == {}
 
