@@ -73,7 +73,8 @@ def _decode(key: str, text: str) -> Any:
 
 def _unencrypted(value: Any, path: tuple[str, ...]) -> Iterator[Problem]:
     """Secrets that stand in the stack file for everyone to read."""
-    if path[-1] in SECRET_KEYS and isinstance(value, str):
+    # A password may be written as text, or as the `value` of a map.
+    if isinstance(value, str) and (path[-1] in SECRET_KEYS or (path[-1] == "value" and not set(path).isdisjoint(SECRET_KEYS))):
         command = "pulumi config set --secret" + (" --path" if len(path) > 1 else "")
         yield Problem(path, "[secret]", f"must not be readable in the stack file: {command} '{PROJECT}:{'.'.join(path)}'")
     if isinstance(value, dict):
@@ -126,14 +127,24 @@ def _pattern_message(key: str, pattern: str) -> str:
 
 
 def _line(problem: Problem, hidden: set[str]) -> str:
-    secret = problem.path and (problem.path[0] in hidden or problem.path[-1] in SECRET_KEYS)
-    value = "[secret]" if secret else _shown(problem.value)
+    value = "[secret]" if _is_secret(problem.path, hidden) else _shown(problem.value)
     return f"{PROJECT}:{'.'.join(problem.path)}: {value} {problem.message}"
 
 
+def _is_secret(path: tuple[str, ...], hidden: set[str]) -> bool:
+    """Whether what stands there must not be printed; the name of a Secret may be."""
+    return bool(path) and (path[0] in hidden or ("secretKeyRef" not in path and not set(path).isdisjoint(SECRET_KEYS)))
+
+
 def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
+    text = json.dumps(_without_secrets(value), default=str, ensure_ascii=False)
     return text if len(text) <= 80 else text[:77] + "…"
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: "[secret]" if key in SECRET_KEYS else _without_secrets(below) for key, below in value.items()}
+    return value
 
 
 # --- Which keys there are at a path of the settings ---------------------------------------------------------------------

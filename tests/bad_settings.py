@@ -368,6 +368,19 @@ BAD_SETTINGS = [
         ("redisPassword", "[secret]", "pulumi config set --secret --path 'kuberay:clusters.raycluster.gcsFaultTolerance.redisPassword'"),
     ),
     Bad(
+        "Redis password for everyone to read, as a map",
+        cluster(gcsFaultTolerance={"redisAddress": "r:6379", "redisPassword": {"value": "hunter2"}}),
+        ("redisPassword.value", "[secret]", "pulumi config set --secret --path", "gcsFaultTolerance.redisPassword.value'"),
+    ),
+    Bad(
+        "raw Redis password for everyone to read",
+        {"kuberayVersion": "1.6.2"}
+        | cluster(
+            values={"gcsFaultTolerance": {"enabled": True, "redisAddress": "r:6379", "redisPassword": {"value": "hunter2"}}},
+        ),
+        ("values.gcsFaultTolerance.redisPassword.value", "[secret]", "pulumi config set --secret --path"),
+    ),
+    Bad(
         "Redis user of an operator that takes none",
         cluster(gcsFaultTolerance={"redisAddress": "r:6379", "redisUsername": "ray"}),
         ("redisUsername", "needs KubeRay 1.5.0 or later; kuberayVersion is 1.3.0"),

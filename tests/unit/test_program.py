@@ -173,10 +173,12 @@ def test_the_outputs_say_where_a_service_answers(monkeypatch: pytest.MonkeyPatch
 def test_the_redis_password_of_a_services_cluster_is_there_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     redis = {"redisAddress": "redis:6379", "redisPassword": {"value": "opensesame-opensesame"}}
     applications = {"applications": [{"import_path": "chat:app"}]}
+    monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["kuberay:services"]))
     recorder, _ = run(
         monkeypatch, clusters={}, services={"chat": {"serveConfig": applications, "rayCluster": {"gcsFaultTolerance": redis}}}
     )
-    spec = recorder.resources["RayService chat"].inputs["spec"]["rayClusterConfig"]
+    # Wrapped on its way to the engine.
+    spec = recorder.resources["RayService chat"].inputs["spec"]["value"]["rayClusterConfig"]
     secret = spec["gcsFaultToleranceOptions"]["redisPassword"]["valueFrom"]["secretKeyRef"]["name"]
     assert f"Secret {secret}" in recorder.resources
 

@@ -47,6 +47,24 @@ def test_a_secret_is_not_shown_in_an_error() -> None:
     assert "[secret]" in str(error.value)
 
 
+@pytest.mark.parametrize("password", [12345, {"value": 12345}, {"valeu": "hunter2"}, {"value": "hunter2", "secretKeyRef": {"name": "a"}}])
+def test_a_password_is_not_shown_in_an_error_even_where_it_is_written_wrong(password: Any) -> None:
+    lines = refused({"clusters": {"a": {"gcsFaultTolerance": {"redisAddress": "r:6379", "redisPassword": password}}}})
+    assert not any("hunter2" in line or "12345" in line for line in lines)
+
+
+def test_a_password_is_not_shown_in_an_error_about_what_it_stands_in() -> None:
+    lines = refused({"clusters": {"a": {"gcsFaultTolerance": {"redisPassword": "hunter2"}}}})
+    assert any("redisAddress" in line and "is required" in line for line in lines)
+    assert not any("hunter2" in line for line in lines)
+
+
+def test_a_reference_to_a_secret_is_shown_in_an_error() -> None:
+    reference = {"secretKeyRef": {"name": "Redis Secret", "key": "password"}}
+    (line,) = refused({"clusters": {"a": {"gcsFaultTolerance": {"redisAddress": "r:6379", "redisPassword": reference}}}})
+    assert "Redis Secret" in line
+
+
 def test_config_of_other_projects_is_left_alone() -> None:
     assert load_settings({"kubernetes:context": "kind", "other:architcture": "x"}).architecture == "x86"
 
