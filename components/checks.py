@@ -13,6 +13,7 @@ from components.pod_security import is_restricted
 from components.quantities import parse_quantity
 from components.quota import quota_problems
 from components.raw_values import raw_cluster_problems, raw_groups, raw_operator_problems
+from components.refusals import refusals
 from components.settings.cluster import DefaultWorkerGroupSettings, GroupSettings, RayClusterSettings, WorkerGroupSettings
 from components.settings.job import JobSettings
 from components.settings.stack import StackSettings
@@ -58,8 +59,8 @@ _SET_BY_SETTINGS = {
 def cross_checks(settings: StackSettings) -> list[Problem]:
     """Every problem that lies between settings."""
     problems = [*_stack_checks(settings), *_protection_checks(settings)]
-    # What pods need can only be told of settings that are right.
-    return problems or [Problem(*problem) for problem in (*memory_problems(settings), *quota_problems(settings))]
+    # What pods are and need can only be told of settings that are right.
+    return problems or [Problem(*problem) for problem in (*refusals(settings), *memory_problems(settings), *quota_problems(settings))]
 
 
 def _stack_checks(settings: StackSettings) -> Iterator[Problem]:

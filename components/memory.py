@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from components.own_clusters import own_clusters
+from components.own_clusters import placed_plans
 from components.quantities import parse_quantity
 from components.ray_cluster_spec import ray_start_params
-from components.settings.cluster import RayClusterSettings
 from components.settings.stack import StackSettings
-from components.values import ClusterPlan, Values, plan_cluster, rendered_groups
+from components.values import ClusterPlan, Values, rendered_groups
 
 #: Ray ends with exit code 1 where its object store would be smaller (`OBJECT_STORE_MINIMUM_MEMORY_BYTES`).
 SMALLEST_OBJECT_STORE = 78_643_200
@@ -93,37 +92,20 @@ def cluster_memory(plan: ClusterPlan) -> dict[str, PodMemory]:
 
 def memory_problems(settings: StackSettings) -> Iterator[tuple[tuple[str, ...], Any, str]]:
     """Sizes that Ray refuses whatever else is so: where, the value, and why."""
-    for here, cluster, plan in _plans(settings):
-        for name, group in rendered_groups(plan.values).items():
-            path = _path(plan, name)
-            raw: Any = cluster.values
-            for key in path:
-                raw = raw.get(key) or {}
-            at = (*here, *(["values"] if "rayStartParams" in raw else []), *path, "rayStartParams")
+    for placed in placed_plans(settings):
+        for name, group in rendered_groups(placed.plan.values).items():
+            at = placed.place(name, "rayStartParams")
             yield from _problems(at, _limits(group).get("memory"), ray_start_params(group))
 
 
 def memory_advice(settings: StackSettings) -> Iterator[str]:
     """Sizes with which Ray is known to fail, or to be of little use: a line each."""
-    for here, _, plan in _plans(settings):
-        groups = rendered_groups(plan.values)
-        for name, memory in cluster_memory(plan).items():
+    for placed in placed_plans(settings):
+        groups = rendered_groups(placed.plan.values)
+        for name, memory in cluster_memory(placed.plan).items():
             line = _advice(memory, _limits(groups[name])["memory"], ray_start_params(groups[name]), is_head=name == "head")
             if line:
-                yield f"{'.'.join((*here, *_path(plan, name)))}: {line}"
-
-
-def _plans(settings: StackSettings) -> Iterator[tuple[tuple[str, ...], RayClusterSettings, ClusterPlan]]:
-    for name, cluster in settings.clusters.items():
-        yield ("clusters", name), cluster, plan_cluster(settings, name)
-    for own in own_clusters(settings):
-        yield (*own.what.split("."), "rayCluster"), own.settings, own.plan
-
-
-def _path(plan: ClusterPlan, group: str) -> tuple[str, ...]:
-    if group == "head":
-        return ("head",)
-    return ("worker",) if group == plan.values["worker"].get("groupName") else ("additionalWorkerGroups", group)
+                yield f"{'.'.join((*placed.here, *placed.path(name)))}: {line}"
 
 
 def _problems(here: tuple[str, ...], limit: Any, params: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], Any, str]]:

@@ -1,4 +1,4 @@
-"""The clusters that KubeRay makes for jobs and services, which no chart renders and whose names KubeRay chooses."""
+"""The clusters that KubeRay makes for jobs and services, which no chart renders and whose names KubeRay chooses; and all of a stack."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from components.ray_cluster_spec import ray_cluster_spec
 from components.settings.cluster import RayClusterSettings
 from components.settings.stack import StackSettings
 from components.token_auth import auth_options, uses_token
-from components.values import ClusterPlan, plan_ray_cluster
+from components.values import ClusterPlan, plan_cluster, plan_ray_cluster
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,37 @@ class OwnCluster:
     def spec(self) -> dict[str, Any]:
         """The RayCluster's spec."""
         return ray_cluster_spec(self.plan.values) | self.token_options
+
+
+@dataclass(frozen=True)
+class PlacedPlan:
+    """Any cluster of a stack, and where its settings are."""
+
+    here: tuple[str, ...]
+    settings: RayClusterSettings
+    plan: ClusterPlan
+
+    def path(self, group: str) -> tuple[str, ...]:
+        """Where the settings of a group are, within the cluster's."""
+        if group == "head":
+            return ("head",)
+        return ("worker",) if group == self.plan.values["worker"].get("groupName") else ("additionalWorkerGroups", group)
+
+    def place(self, group: str, key: str) -> tuple[str, ...]:
+        """Where a value of a group was set: among the settings, or the raw values that are laid over them."""
+        path = self.path(group)
+        raw: Any = self.settings.values
+        for part in path:
+            raw = raw.get(part) or {}
+        return (*self.here, *(["values"] if key in raw else []), *path, key)
+
+
+def placed_plans(settings: StackSettings) -> Iterator[PlacedPlan]:
+    """All clusters of a stack, its own first."""
+    for name, cluster in settings.clusters.items():
+        yield PlacedPlan(("clusters", name), cluster, plan_cluster(settings, name))
+    for own in own_clusters(settings):
+        yield PlacedPlan((*own.what.split("."), "rayCluster"), own.settings, own.plan)
 
 
 def own_cluster_settings(settings: StackSettings) -> dict[str, RayClusterSettings]:

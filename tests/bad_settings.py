@@ -385,6 +385,60 @@ BAD_SETTINGS = [
         cluster(gcsFaultTolerance={"redisAddress": "r:6379", "redisUsername": "ray"}),
         ("redisUsername", "needs KubeRay 1.5.0 or later; kuberayVersion is 1.3.0"),
     ),
+    # What the operator refuses
+    Bad(
+        "labels by a flag",
+        {"kuberayVersion": "1.5.0"} | worker(rayStartParams={"labels": "zone=a"}),
+        (f"{WORKER}.rayStartParams.labels", '"zone=a"', "refused by KubeRay from 1.5.0 on", "labels-file"),
+    ),
+    Bad(
+        "Redis user by a flag",
+        head(rayStartParams={"redis-username": "ray"}),
+        (f"{HEAD}.rayStartParams.redis-username", "refused by KubeRay", "gcsFaultTolerance.redisUsername"),
+    ),
+    Bad(
+        "Redis password by a flag beside fault tolerance",
+        {"kuberayVersion": "1.6.2"}
+        | cluster(gcsFaultTolerance={"redisAddress": "r:6379"}, head={"rayStartParams": {"redis-password": "x"}}),
+        (f"{HEAD}.rayStartParams.redis-password", "together with gcsFaultTolerance", "redisPassword"),
+    ),
+    Bad(
+        "Redis user by a raw variable",
+        cluster(values={"common": {"containerEnv": [{"name": "REDIS_USERNAME", "value": "ray"}]}}),
+        ("values.common.containerEnv.REDIS_USERNAME", "gcsFaultTolerance.redisUsername"),
+    ),
+    Bad(
+        "Redis by a raw variable alone",
+        cluster(values={"head": {"containerEnv": [{"name": "RAY_REDIS_ADDRESS", "value": "r:6379"}]}}),
+        ("values.head.containerEnv.RAY_REDIS_ADDRESS", "refused by KubeRay without gcsFaultTolerance"),
+    ),
+    Bad(
+        "fault tolerance by options and by annotation",
+        {"kuberayVersion": "1.6.2"}
+        | cluster(gcsFaultTolerance={"redisAddress": "r:6379"}, values={"annotations": {"ray.io/ft-enabled": "true"}}),
+        ("values.annotations.ray.io/ft-enabled", "together with gcsFaultTolerance", "leave it out"),
+    ),
+    Bad(
+        "autoscaler v2 without an autoscaler",
+        {"kuberayVersion": "1.5.0"} | head(env={"RAY_enable_autoscaler_v2": 1}),
+        (f"{HEAD}.env.RAY_enable_autoscaler_v2", '"1"', "from 1.5.0 on", "autoscaling.version: v2"),
+    ),
+    Bad(
+        "autoscaler v2 twice",
+        {"kuberayVersion": "1.4.0"}
+        | cluster(autoscaling={"version": "v2"}, worker={"maxReplicas": 3}, values={"head": {"autoscalerOptions": {"version": "v2"}}}),
+        ("values.head.autoscalerOptions.version", "from 1.4.0 on", "leave it out"),
+    ),
+    Bad(
+        "raw minimum over the maximum",
+        {"kuberayVersion": "1.6.0"} | cluster(values={"worker": {"minReplicas": 3}}),
+        ("values.worker.minReplicas", "3 is more than maxReplicas (1)", "from 1.6.0 on"),
+    ),
+    Bad(
+        "labels by a flag, in a service's cluster",
+        {"kuberayVersion": "1.7.0"} | service({"import_path": "a:b"}, rayCluster={"head": {"rayStartParams": {"labels": "zone=a"}}}),
+        ("services.chat.rayCluster.head.rayStartParams.labels", "from 1.5.0 on"),
+    ),
     # Metrics
     Bad("metrics that are off", {"metrics": {"labels": {"release": "p"}}}, ("metrics.enabled", "without effect")),
 ]
