@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import pulumi
 from lightkube import ApiError, AsyncClient
 from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedResource, create_api_info
 from lightkube.resources.apps_v1 import Deployment
@@ -39,6 +40,7 @@ async def take_over_install(release: Mapping[str, Any], stack: str) -> None:
     Raises:
         RecoveryError: there is one that is not this stack's to take over.
     """
+    release = await without_outputs(release)
     name, namespace = _name_of(release)
     values = release.get("values") or {}
     async with _Cluster(namespace) as cluster:
@@ -50,13 +52,14 @@ async def take_over_install(release: Mapping[str, Any], stack: str) -> None:
 
 async def take_over_upgrade(release: Mapping[str, Any]) -> None:
     """Clears the way for a Helm release that the state has; as above."""
-    name, namespace = _name_of(release)
+    name, namespace = _name_of(await without_outputs(release))
     async with _Cluster(namespace) as cluster:
         await cluster.remove(before_upgrade(name, await cluster.records(name)))
 
 
 async def take_over_object(wanted: Mapping[str, Any], stack: str) -> None:
     """Clears the way for an object that the state does not have; as above."""
+    wanted = await without_outputs(wanted)
     name, namespace = _name_of(wanted["metadata"])
     async with _Cluster(namespace or name) as cluster:
         existing = await cluster.get(wanted)
@@ -75,6 +78,17 @@ async def mark_complete(kind: Literal["Deployment", "RayCluster"], name: str, na
     async with connect(namespace) as client:
         mark = {"metadata": {"annotations": {COMPLETE_MARK: "complete"}}}
         await _unless_gone(client.patch(resource, name, mark, patch_type=PatchType.MERGE))
+
+
+async def without_outputs(inputs: Any) -> Any:
+    """Inputs as they are: the SDK hands a hook an Output of whatever has a secret anywhere below it."""
+    if isinstance(inputs, pulumi.Output):
+        return await without_outputs(await inputs.future())
+    if isinstance(inputs, Mapping):
+        return {key: await without_outputs(below) for key, below in inputs.items()}
+    if isinstance(inputs, list):
+        return [await without_outputs(below) for below in inputs]
+    return inputs
 
 
 def _name_of(inputs: Mapping[str, Any]) -> tuple[str, str]:
