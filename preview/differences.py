@@ -37,7 +37,10 @@ class Difference:
 
 def differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[Difference]:
     """Every value that is in one tree only, or differs. Empty maps and lists count as nothing there."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
+    if new == SECRET and old not in (_MISSING, SECRET):
+        # What is kept encrypted from now on may well be what stood there before.
+        yield Difference(path, SECRET, SECRET)
+    elif isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in dict.fromkeys([*old, *new]):
             yield from differences(old.get(key, _MISSING), new.get(key, _MISSING), (*path, str(key)))
     elif isinstance(old, list) and isinstance(new, list):
@@ -50,7 +53,9 @@ def differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[Diff
 
 
 def shown_differences(old: Any, new: Any) -> list[Difference]:
-    """The same without what stands there for the program itself."""
+    """The same without what stands there for the program itself; nothing where all of the new tree is a secret."""
+    if new == SECRET:
+        return []
     found = differences(old if isinstance(old, Mapping) else {}, new if isinstance(new, Mapping) else {})
     return [one for one in found if TEMPLATE_ANNOTATION not in one.path and one.path[-1] != STACK_MARK]
 

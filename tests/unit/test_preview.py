@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from preview.changes import stack_report
-from preview.differences import differences, lines
+from preview.differences import differences, lines, shown_differences
+from preview.manifests import hidden_alike
 from preview.pods import python_of
 from preview.report import EXIT_CODES, RayChange, StackReport, Totals, worst
 from preview.steps import parse_preview, read_preview
@@ -207,6 +208,25 @@ def test_entries_with_names_are_compared_by_name() -> None:
 def test_a_secret_is_a_line_without_a_value() -> None:
     assert lines(list(differences({"a": "[secret]"}, {"a": "x"}))) == ["- a: [secret]", "+ a: x"]
     assert lines(list(differences({"a": "[secret]"}, {"a": "[secret]"}))) == []
+
+
+def test_what_becomes_a_secret_is_not_shown_as_it_was() -> None:
+    assert lines(list(differences({"a": "hunter2"}, {"a": "[secret]"}))) == ["~ a: a secret changes"]
+    assert lines(list(differences({"a": {"b": "hunter2"}}, {"a": "[secret]"}))) == ["~ a: a secret changes"]
+    assert lines(list(differences({}, {"a": "[secret]"}))) == ["+ a: [secret]"]
+    assert shown_differences({"a": "hunter2"}, "[secret]") == []
+
+
+def test_manifests_of_old_values_hide_what_the_new_ones_do() -> None:
+    old = {
+        "env": [{"name": "A", "value": "hunter2"}],
+        "volumes": [{"name": "log", "emptyDir": {}}, {"name": "data", "nfs": {"path": "/x"}}],
+    }
+    new = {"env": "[secret]", "volumes": [{"name": "data", "nfs": "[secret]"}]}
+    hidden = hidden_alike(old, new)
+    assert hidden == {"env": "[secret]", "volumes": [{"name": "log", "emptyDir": {}}, {"name": "data", "nfs": "[secret]"}]}
+    assert hidden_alike(old, old) == old
+    assert hidden_alike(old, None) == old
 
 
 def test_the_python_version_is_read_from_tags_of_rays_images_alone() -> None:
