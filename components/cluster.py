@@ -11,6 +11,7 @@ from components.operator import Operator
 from components.pod_secrets import pod_secrets
 from components.ready import Ready
 from components.release import chart_release
+from components.settings.cluster import GroupSettings, RayClusterSettings
 from components.settings.stack import StackSettings
 from components.stack import is_encrypted, secret_spec
 from components.token_auth import auth_options, token_command
@@ -48,7 +49,7 @@ class RayCluster(pulumi.ComponentResource):
             "ray-cluster",
             settings,
             namespace,
-            concealed(self._plan.values, raw=bool(self._cluster.values)) if is_encrypted("clusters") else self._plan.values,
+            concealed(self._plan.values, self._cluster) if is_encrypted("clusters") else self._plan.values,
             # Helm finds a RayCluster ready at once, and waits until it is gone when it uninstalls: with fault tolerance only a living
             # operator, with the password at hand, runs the job that clears Redis and takes the finalizer off.
             skip_await=False,
@@ -134,19 +135,41 @@ class RayCluster(pulumi.ComponentResource):
             pulumi.log.warn(f"{self._plan.name}: {count} running the old spec (upgradeStrategy: None)", resource=self)
 
 
-def concealed(values: Values, *, raw: bool) -> pulumi.Input[Values]:
-    """The values with what may come from an encrypted setting kept as a secret: environment variables, or all where raw values are given.
+def concealed(values: Values, cluster: RayClusterSettings) -> pulumi.Input[Values]:
+    """The values with what may come from an encrypted setting kept as a secret: whatever holds text of any kind, or all of raw values.
 
-    Not always all of them: a reviewer has to see which size and image a preview changes.
+    Not always all of them: a reviewer has to see which size and image a preview changes, and on which nodes pods run.
     """
-    if raw:
+    if cluster.values:
         return pulumi.Output.secret(values)
+    additional: Values = values["additionalWorkerGroups"]
+    groups = {name: _concealed_group(additional[name], group) for name, group in cluster.additional_worker_groups.items()}
+    hidden = {
+        "head": _concealed_group(values["head"], cluster.head),
+        "worker": _concealed_group(values["worker"], cluster.worker),
+        "additionalWorkerGroups": additional | groups,
+    }
+    if user := (values.get("gcsFaultTolerance") or {}).get("redisUsername"):
+        hidden["gcsFaultTolerance"] = values["gcsFaultTolerance"] | {"redisUsername": pulumi.Output.secret(user)}
+    return values | hidden
 
-    def conceal(group: Values) -> Values:
-        return group | ({"containerEnv": pulumi.Output.secret(group["containerEnv"])} if group.get("containerEnv") else {})
 
-    additional = {name: conceal(group) for name, group in values["additionalWorkerGroups"].items()}
-    return values | {key: conceal(values[key]) for key in ("head", "worker")} | {"additionalWorkerGroups": additional}
+def _concealed_group(values: Values, group: GroupSettings) -> Values:
+    """Value by value where the chart goes through the names of a map, and where a preview reads what stands beside the owner's."""
+    own: Values = {}
+    for key, given in (("rayStartParams", group.ray_start_params), ("annotations", group.annotations), ("labels", group.labels)):
+        if given:
+            own[key] = values[key] | {name: pulumi.Output.secret(values[key][name]) for name in given}
+    if group.volumes:
+        names = {volume.name for volume in group.volumes}
+        own["volumes"] = [_concealed_source(volume) if volume["name"] in names else volume for volume in values["volumes"]]
+    if values.get("containerEnv"):
+        own["containerEnv"] = pulumi.Output.secret(values["containerEnv"])
+    return values | own
+
+
+def _concealed_source(volume: Values) -> Values:
+    return {key: value if key == "name" else pulumi.Output.secret(value) for key, value in volume.items()}
 
 
 def summary(plan: ClusterPlan, settings: StackSettings) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from components.own_clusters import own_cluster
 from components.pod_secrets import pod_secrets
 from components.ready import Ready
 from components.settings.stack import StackSettings
-from components.stack import is_encrypted
+from components.stack import concealed_texts, is_encrypted
 from components.waits import Report, WorkloadWait
 
 
@@ -53,7 +53,7 @@ class RayJob(pulumi.ComponentResource):
             metadata={
                 "name": name,
                 "namespace": namespace.name,
-                "annotations": {**self._plan.annotations, "pulumi.com/patchForce": "true"},
+                "annotations": {**concealed_texts(self._plan.annotations, "jobs"), "pulumi.com/patchForce": "true"},
             },
             spec=pulumi.Output.secret(self._plan.spec) if is_encrypted("jobs") else self._plan.spec,
             opts=pulumi.ResourceOptions(
@@ -77,9 +77,11 @@ class RayJob(pulumi.ComponentResource):
 
             await wait_for_job(wait, report)
 
+        # It names the entrypoint.
+        looks = pulumi.Output.secret(self._plan.summary) if is_encrypted("jobs") else self._plan.summary
         return Ready(
             f"{self._plan.name}.succeeded",
-            {"job": self._plan.summary, "spec": self._plan.fingerprint},
+            {"job": looks, "spec": self._plan.fingerprint},
             until_succeeded,
             self.resource,
             self,

@@ -8,6 +8,7 @@ from components.namespace import Namespace
 from components.ready import Ready
 from components.release import chart_release, source_of
 from components.settings.stack import StackSettings
+from components.stack import is_encrypted
 from components.values import operator_fingerprint, operator_values
 from components.waits import DeploymentWait, Report
 
@@ -34,7 +35,8 @@ class Operator(pulumi.ComponentResource):
             "kuberay-operator",
             settings,
             namespace,
-            values,
+            # Raw values may hold anything.
+            pulumi.Output.secret(values) if settings.operator.values and is_encrypted("operator") else values,
             # Waited for below instead: Helm looks only every two seconds, and names no cause when the time is over.
             skip_await=True,
             opts=pulumi.ResourceOptions(parent=self, hooks=pulumi.ResourceHookBinding(before_create=[crds], before_update=[crds])),

@@ -12,7 +12,7 @@ from components.pod_secrets import pod_secrets
 from components.ready import Ready
 from components.service_plan import ServicePlan, plan_service
 from components.settings.stack import StackSettings
-from components.stack import is_encrypted
+from components.stack import concealed_texts, is_encrypted
 from components.waits import HEAD_GROUP, Report, WorkloadWait
 
 
@@ -46,7 +46,7 @@ class RayService(pulumi.ComponentResource):
             metadata={
                 "name": name,
                 "namespace": namespace.name,
-                "annotations": {**self._plan.annotations, "pulumi.com/patchForce": "true"},
+                "annotations": {**concealed_texts(self._plan.annotations, "services"), "pulumi.com/patchForce": "true"},
             },
             spec=pulumi.Output.secret(self._plan.spec) if is_encrypted("services") else self._plan.spec,
             # Of the resource itself: `destroy` has to delete the service before the operator.

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 import pulumi
@@ -26,6 +27,11 @@ def is_encrypted(key: str) -> bool:
 def secret_spec(key: str) -> list[str] | None:
     """For `additional_secret_outputs` of a patch: what the state keeps of a patched object is all of it, with its pods' environment."""
     return ["spec"] if is_encrypted(key) else None
+
+
+def concealed_texts(texts: Mapping[str, str], key: str) -> dict[str, pulumi.Input[str]]:
+    """The texts of a map, kept as secrets where something below this key of the config is encrypted."""
+    return {name: pulumi.Output.secret(text) if is_encrypted(key) else text for name, text in texts.items()}
 
 
 def stack_settings() -> StackSettings:
