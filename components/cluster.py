@@ -155,21 +155,19 @@ def concealed(values: Values, cluster: RayClusterSettings) -> pulumi.Input[Value
 
 
 def _concealed_group(values: Values, group: GroupSettings) -> Values:
-    """Value by value where the chart goes through the names of a map, and where a preview reads what stands beside the owner's."""
+    """Maps value by value, for the chart goes through their names, and a preview reads what stands beside the owner's values.
+
+    Lists as a whole: the provider makes that of a list with any secret in it (`annotateSecrets`).
+    """
     own: Values = {}
     for key, given in (("rayStartParams", group.ray_start_params), ("annotations", group.annotations), ("labels", group.labels)):
         if given:
             own[key] = values[key] | {name: pulumi.Output.secret(values[key][name]) for name in given}
     if group.volumes:
-        names = {volume.name for volume in group.volumes}
-        own["volumes"] = [_concealed_source(volume) if volume["name"] in names else volume for volume in values["volumes"]]
+        own["volumes"] = pulumi.Output.secret(values["volumes"])
     if values.get("containerEnv"):
         own["containerEnv"] = pulumi.Output.secret(values["containerEnv"])
     return values | own
-
-
-def _concealed_source(volume: Values) -> Values:
-    return {key: value if key == "name" else pulumi.Output.secret(value) for key, value in volume.items()}
 
 
 def summary(plan: ClusterPlan, settings: StackSettings) -> dict[str, Any]:

@@ -57,10 +57,10 @@ def test_a_preview_of_an_encrypted_stack_tells_the_pods_and_none_of_the_texts(ve
     assert "hunter2" in json.dumps(values)
     assert "hunter2" not in json.dumps(shown)
     for group in (shown["head"], shown["worker"], shown["additionalWorkerGroups"]["big"]):
-        assert group["containerEnv"] == group["rayStartParams"]["system-config"] == group["labels"]["key"] == "[secret]"
+        assert group["containerEnv"] == group["volumes"] == "[secret]"
+        assert group["rayStartParams"]["system-config"] == group["labels"]["key"] == "[secret]"
         assert group["annotations"].keys() == {"note", TEMPLATE_ANNOTATION}
         assert group["annotations"][TEMPLATE_ANNOTATION] != "[secret]"
-        assert group["volumes"] == [{"name": "log-volume", "emptyDir": {}}, {"name": "data", "csi": "[secret]"}]
     pods = pods_of_values(shown)
     assert pods
     assert pods == pods_of_values(values)
