@@ -13,7 +13,7 @@ from components.ready import Ready
 from components.release import chart_release
 from components.settings.cluster import GroupSettings, RayClusterSettings
 from components.settings.stack import StackSettings
-from components.stack import is_encrypted, secret_spec
+from components.stack import is_encrypted, secret_outputs
 from components.token_auth import auth_options, token_command
 from components.values import ClusterPlan, PodGroup, Values, plan_cluster
 from components.waits import HEAD_GROUP, Report, group_wait
@@ -90,7 +90,7 @@ class RayCluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[self.release],
-                additional_secret_outputs=secret_spec("clusters"),
+                additional_secret_outputs=secret_outputs("clusters"),
                 replace_with=[self.release],
                 delete_before_replace=True,
             ),

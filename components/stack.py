@@ -24,9 +24,9 @@ def is_encrypted(key: str) -> bool:
     return f"{PROJECT}:{key}" in get_config_secret_keys_env()
 
 
-def secret_spec(key: str) -> list[str] | None:
-    """For `additional_secret_outputs` of a patch: what the state keeps of a patched object is all of it, with its pods' environment."""
-    return ["spec"] if is_encrypted(key) else None
+def secret_outputs(key: str) -> list[str] | None:
+    """For `additional_secret_outputs` of a patch: the state keeps all of a patched object, its annotations and pods' environment too."""
+    return ["metadata", "spec"] if is_encrypted(key) else None
 
 
 def concealed_texts(texts: Mapping[str, str], key: str) -> dict[str, pulumi.Input[str]]:
