@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Iterable
 
+from httpx2 import HTTPError
 from lightkube import ApiError
 
 from components.config import SettingsError, load_settings
@@ -59,7 +60,7 @@ class Destruction:
                 say(f"stack {self._pulumi.stack} has nothing to destroy")
                 return
             say(f"stack {self._pulumi.stack}: {state.size} resources, namespace {', '.join(sorted(state.namespaces.union(left))) or '–'}")
-            if ask and input("Destroy it? Type the stack's name: ") != self._pulumi.stack:
+            if ask and _answer() != self._pulumi.stack:
                 raise StackError("not destroyed")
             if not state.is_empty:
                 self._destroy(state, cluster)
@@ -67,6 +68,9 @@ class Destruction:
                 self._namespace(state, cluster, name)
         except ApiError as error:
             raise StackError(f"the Kubernetes API server refuses: {error.status.message}") from None
+        except HTTPError as error:
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise StackError(f"the cluster stopped answering ({why}); the same command goes on from here") from None
         except ClusterSilentError as error:
             if state.is_empty:
                 say(f"stack {self._pulumi.stack} has nothing to destroy; whether its namespace is left is not known: {error}")
@@ -149,6 +153,13 @@ class Destruction:
             raise StackError(
                 f"Namespace {name} is being deleted and does not go; `kubectl describe namespace {name}` says what it waits for"
             )
+
+
+def _answer() -> str:
+    try:
+        return input("Destroy it? Type the stack's name: ")
+    except EOFError:
+        raise StackError("not destroyed: nobody can be asked here; --yes destroys without asking") from None
 
 
 class ClusterSilentError(Exception):

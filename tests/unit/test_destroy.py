@@ -1,7 +1,14 @@
 """What a stack has made is read from its state, and told from what others have put beside it."""
 
-from typing import Any
+import io
+from typing import Any, cast
 
+import httpx2
+import pytest
+
+from destroy import __main__ as command
+from destroy.__main__ import Destruction
+from stacks.cli import Pulumi, StackConfig, StackError
 from stacks.cluster import is_put_there, of_stack
 from stacks.state import read_state
 
@@ -76,3 +83,42 @@ def test_what_comes_with_each_namespace_or_goes_by_itself_was_not_put_there() ->
     assert not is_put_there(thing("ServiceAccount", "default"))
     assert not is_put_there(thing("Pod", "ray-head", ownerReferences=[{"uid": "1"}]))
     assert not is_put_there(thing("Pod", "going", deletionTimestamp="2026-01-01T00:00:00Z"))
+
+
+class OneRelease:
+    """The CLI, for a stack with one release."""
+
+    stack, mark = "dev", "kuberay/dev"
+
+    def ask(self, *_: str) -> Any:
+        return {"deployment": {"resources": [RELEASE]}}
+
+    def config(self) -> StackConfig:
+        return StackConfig({}, frozenset())
+
+
+class Silent:
+    """A cluster that answers once."""
+
+    def has_mark(self, *_: str) -> bool:
+        return True
+
+    def ray_objects(self, _: str) -> Any:
+        raise httpx2.ReadTimeout("timed out")
+
+
+@pytest.fixture
+def destruction(monkeypatch: pytest.MonkeyPatch) -> Destruction:
+    monkeypatch.setattr(command, "_connect", lambda *_: Silent())
+    return Destruction(cast("Pulumi", OneRelease()))
+
+
+def test_without_anyone_to_ask_nothing_is_destroyed(destruction: Destruction, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    with pytest.raises(StackError, match="not destroyed: nobody can be asked here; --yes destroys without asking"):
+        destruction.run(ask=True)
+
+
+def test_a_cluster_that_stops_answering_is_one_line(destruction: Destruction) -> None:
+    with pytest.raises(StackError, match=r"^the cluster stopped answering \(timed out\); the same command goes on from here$"):
+        destruction.run(ask=False)
