@@ -6,7 +6,7 @@ from components.own_clusters import own_clusters
 from components.pod_security import is_restricted
 from components.settings.stack import StackSettings
 from components.token_auth import FIRST_RAY, uses_token
-from components.values import operator_values, own_image, plan_cluster
+from components.values import head_service_type, operator_values, own_image, plan_cluster
 from components.versions import NEEDS
 
 
@@ -31,7 +31,7 @@ def open_things(settings: StackSettings) -> Iterator[str]:
     if not protection.network_policy.enabled:
         yield "every pod of the Kubernetes cluster reaches Ray's ports: protection.networkPolicy.enabled is false"
     plans |= {own.what: own.plan for own in owned}
-    exposed = [f"{name} ({kind})" for name, plan in plans.items() if (kind := (plan.values["service"]).get("type")) != "ClusterIP"]
+    exposed = [f"{name} ({kind})" for name, plan in plans.items() if (kind := head_service_type(plan.values)) != "ClusterIP"]
     if exposed:
         yield f"the head's Service is reached from outside the Kubernetes cluster: {_list(exposed)}"
 

@@ -345,6 +345,12 @@ def rendered_groups(values: Values) -> dict[str, Values]:
     return groups
 
 
+def head_service_type(values: Values) -> str:
+    """Of the head's Service: its own counts, then the chart's `service.type` (`BuildServiceForHeadPod`)."""
+    own = (values["head"].get("headService") or {}).get("spec") or {}
+    return str(own.get("type") or values["service"].get("type") or "ClusterIP")
+
+
 def pod_groups(values: Values) -> tuple[PodGroup, ...]:
     """The pods of merged values that `plan_cluster` has made, as a release has them; the head first."""
     return tuple(

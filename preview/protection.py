@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components.values import rendered_groups
+from components.values import head_service_type, rendered_groups
 from preview.report import Protection, ProtectionChange
 from preview.steps import Preview, Properties, Step
 
@@ -56,7 +56,7 @@ def _release_facts(values: Any) -> dict[str, bool]:
     try:
         variables = values["common"]["containerEnv"]
         found = {
-            "the head's Service is reached from within the Kubernetes cluster only": values["service"]["type"] == "ClusterIP",
+            "the head's Service is reached from within the Kubernetes cluster only": head_service_type(dict(values)) == "ClusterIP",
             "pods run with the restricted security context": all(map(_is_restricted, rendered_groups(dict(values)).values())),
         }
     except (AttributeError, KeyError, TypeError):

@@ -13,6 +13,9 @@ from components.quota import demands, limit_range, resource_quota
 from components.secret_digest import secret_digest
 from components.settings.stack import StackSettings
 from components.values import operator_values, plan_cluster, plan_ray_cluster
+from preview.protection import protection_of
+from preview.steps import COMPONENT, Preview, Step
+from stacks.state import RELEASE
 
 TOKEN = "a-token-of-the-owner-that-is-long-enough"
 
@@ -190,3 +193,26 @@ def test_many_open_clusters_are_one_line() -> None:
     assert "team-0, team-1, team-2 and 17 more" in tokens
     assert "rayVersion 2.52.0" in tokens
     assert "operator.singleNamespaceInstall" in operator
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        ({"service": {"type": "NodePort"}}, "NodePort"),
+        ({"head": {"headService": {"spec": {"type": "LoadBalancer"}}}}, "LoadBalancer"),
+        ({"service": {"type": "NodePort"}, "head": {"headService": {"spec": {"type": "ClusterIP"}}}}, None),
+        ({"service": {"type": ""}, "head": {"headService": {"metadata": {"annotations": {"a": "b"}}}}}, None),
+    ],
+)
+def test_the_heads_service_is_open_by_the_type_that_counts(raw: dict[str, Any], kind: str | None) -> None:
+    said = [line for line in open_things(load(clusters={"ray": {"values": raw}})) if "head's Service" in line]
+    assert said == ([f"the head's Service is reached from outside the Kubernetes cluster: ray ({kind})"] if kind else [])
+
+
+def test_a_preview_tells_that_the_heads_own_service_opens() -> None:
+    old, new = (
+        values(clusters={"raycluster": {"values": raw}}) for raw in ({}, {"head": {"headService": {"spec": {"type": "LoadBalancer"}}}})
+    )
+    step = Step("update", RELEASE, "ray", f"{COMPONENT}RayCluster", {"values": old}, {"values": new})
+    (lost,) = protection_of(Preview((step,), {}, {}, (), (), (), {})).lost
+    assert (lost.what, lost.of) == ("the head's Service is reached from within the Kubernetes cluster only", ["ray"])
