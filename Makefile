@@ -9,8 +9,9 @@ NODES ?= auto
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-# In the order given, and tests that share a cluster on one worker (tests/conftest.py).
-PYTEST_SIDE_BY_SIDE := $(RUN) -m pytest --dist loadscope --no-loadscope-reorder
+# In the order given, and tests that share a cluster on one worker (tests/conftest.py). What is written in Go collects its garbage less
+# often: the tests lack processors and no memory.
+PYTEST_SIDE_BY_SIDE := GOGC=300 $(RUN) -m pytest --dist loadscope --no-loadscope-reorder
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

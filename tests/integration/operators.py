@@ -6,3 +6,6 @@ OLDEST, NEWEST = "1.3.0", "1.6.2"
 
 #: Marks a file whose tests hold on both: `pytestmark = BOTH_OPERATORS`.
 BOTH_OPERATORS = pytest.mark.parametrize("cluster", [OLDEST, NEWEST], indirect=True)
+
+#: For a test in such a file that has nothing to do with the operator.
+ONE_OPERATOR = pytest.mark.parametrize("cluster", [OLDEST], indirect=True)

@@ -5,10 +5,8 @@ import json
 import pytest
 
 from tests.integration.kubernetes import Kubernetes
-from tests.integration.operators import BOTH_OPERATORS
+from tests.integration.operators import BOTH_OPERATORS, NEWEST, OLDEST, ONE_OPERATOR
 from tests.integration.stack import Run, Stack
-
-pytestmark = BOTH_OPERATORS
 
 FINALIZER = "ray.io/gcs-ft-redis-cleanup-finalizer"
 
@@ -30,6 +28,7 @@ def destroyed(stack: Stack, kubernetes: Kubernetes, *, namespace_stays: bool = F
     return run
 
 
+@BOTH_OPERATORS
 def test_destroying_a_stack_leaves_nothing_and_doing_it_again_is_no_error(stack: Stack, kubernetes: Kubernetes) -> None:
     destroyed(stack, kubernetes)
     again = stack.make_destroy()
@@ -37,23 +36,27 @@ def test_destroying_a_stack_leaves_nothing_and_doing_it_again_is_no_error(stack:
     assert "has nothing to destroy" in again.text
 
 
+@ONE_OPERATOR
 def test_a_release_that_was_removed_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("delete", "secret", "sh.helm.release.v1.raycluster.v1", "-n", "kuberay")
     kubernetes.kubectl("delete", "raycluster", "raycluster-kuberay", "-n", "kuberay")
     destroyed(stack, kubernetes)
 
 
+@BOTH_OPERATORS
 def test_what_is_there_of_an_operator_whose_record_was_removed_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("delete", "secrets", "-n", "kuberay", "-l", "owner=helm,name=kuberay-operator")
     run = destroyed(stack, kubernetes)
     assert "Helm release kuberay-operator was removed by hand; deleting what is there of it" in run.text
 
 
+@ONE_OPERATOR
 def test_a_namespace_that_was_removed_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("delete", "namespace", "kuberay")
     destroyed(stack, kubernetes)
 
 
+@BOTH_OPERATORS
 def test_finalizers_that_a_dead_operator_does_not_take_off(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("scale", "deployment", "kuberay-operator", "-n", "kuberay", "--replicas=0")
     finalize(kubernetes)
@@ -61,6 +64,7 @@ def test_finalizers_that_a_dead_operator_does_not_take_off(stack: Stack, kuberne
     assert f"deleting RayCluster raycluster-kuberay; no operator runs that could do its clean-up ({FINALIZER})" in run.text
 
 
+@BOTH_OPERATORS
 def test_finalizers_that_the_living_operator_takes_off(stack: Stack, kubernetes: Kubernetes) -> None:
     # KubeRay's own finalizer: of a cluster with fault tolerance the operator empties Redis before it lets the cluster go.
     tolerance = {"redisAddress": "redis.example:6379"}
@@ -74,6 +78,7 @@ def test_finalizers_that_the_living_operator_takes_off(stack: Stack, kubernetes:
     assert kubernetes.kubectl("get", "rayclusters", "-n", "kuberay", "-o", "name") == ""
 
 
+@BOTH_OPERATORS
 def test_pulumi_destroy_leaves_the_namespace_with_what_others_have_put_there_and_says_so(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("create", "configmap", "notes", "-n", "kuberay", "--from-literal=a=b")
     run = stack.destroy()
@@ -88,12 +93,14 @@ def test_pulumi_destroy_leaves_the_namespace_with_what_others_have_put_there_and
     kubernetes.kubectl("delete", "configmap", "notes", "-n", "kuberay")
 
 
+@ONE_OPERATOR
 def test_what_pulumi_destroy_has_left_is_taken_away(stack: Stack, kubernetes: Kubernetes) -> None:
     assert stack.destroy().ok
     run = destroyed(stack, kubernetes)
     assert "deleting Namespace kuberay" in run.text
 
 
+@ONE_OPERATOR
 def test_a_namespace_that_is_handed_over_stays_with_all_in_it(stack: Stack, kubernetes: Kubernetes) -> None:
     before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
     stack.configure({"architecture": "aarch64", "createNamespace": False})
@@ -105,6 +112,7 @@ def test_a_namespace_that_is_handed_over_stays_with_all_in_it(stack: Stack, kube
     kubernetes.kubectl("delete", "namespace", "kuberay")
 
 
+@BOTH_OPERATORS
 def test_a_namespace_that_holds_other_things_is_left_alone(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("create", "configmap", "notes", "-n", "kuberay", "--from-literal=a=b")
     try:
@@ -118,6 +126,7 @@ def test_a_namespace_that_holds_other_things_is_left_alone(stack: Stack, kuberne
         kubernetes.kubectl("delete", "namespace", "kuberay")
 
 
+@BOTH_OPERATORS
 def test_ray_clusters_of_others_are_left_alone_where_no_operator_runs(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("scale", "deployment", "kuberay-operator", "-n", "kuberay", "--replicas=0")
     finalize(kubernetes)
@@ -133,7 +142,7 @@ def test_ray_clusters_of_others_are_left_alone_where_no_operator_runs(stack: Sta
         kubernetes.kubectl("delete", "namespace", "kuberay")
 
 
-@pytest.mark.parametrize("moment", [0.4, 0.55, 0.7])
+@pytest.mark.parametrize(("cluster", "moment"), [(OLDEST, 0.4), (NEWEST, 0.55), (OLDEST, 0.7)], indirect=["cluster"], scope="module")
 def test_what_a_killed_run_was_making_goes_too(stack: Stack, kubernetes: Kubernetes, moment: float) -> None:
     stack.clear()
     seconds = stack.up_or_fail().seconds
@@ -147,6 +156,7 @@ def test_what_a_killed_run_was_making_goes_too(stack: Stack, kubernetes: Kuberne
     assert "kuberay-operator" not in kubernetes.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
 
 
+@ONE_OPERATOR
 def test_a_locked_stack_is_named_with_the_way_to_free_it(stack: Stack, kubernetes: Kubernetes) -> None:
     nothing_to_do = stack.up_or_fail().seconds
     stack.configure({"architecture": "aarch64", "operator": {"memory": "600Mi"}})

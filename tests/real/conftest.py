@@ -11,9 +11,9 @@ from tests.integration.kubernetes import Kubernetes
 from tests.real.real_stack import RealStack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
-    """It is stopped while Ray runs in it, and must leave nothing behind all the same."""
+    """It is stopped while Ray runs in it, and must leave nothing behind all the same; at once, as Ray takes its part of a processor."""
     if reason := machine.why_not():
         pytest.skip(f"this machine cannot run real nodes: {reason}")
     before = traces()
@@ -25,12 +25,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
     assert not mine, f"a stopped cluster has left: {', '.join(sorted(mine))}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kubernetes(cluster: RealCluster) -> Kubernetes:
     return Kubernetes(cluster)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(cluster: RealCluster, kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> RealStack:
     """Up, with the guide's cluster."""
     stack = RealStack(cluster, kubernetes, tmp_path_factory.mktemp("stack"))
