@@ -8,7 +8,7 @@ from typing import Any, Final
 from components.charts import feature_gates, in_this_version, unknown_keys
 from components.images import split_reference
 from components.memory import memory_problems
-from components.own_clusters import own_cluster_settings
+from components.own_clusters import own_cluster_settings, placed_plans
 from components.pod_security import is_restricted
 from components.quantities import parse_quantity
 from components.quota import quota_problems
@@ -59,8 +59,12 @@ _SET_BY_SETTINGS = {
 def cross_checks(settings: StackSettings) -> list[Problem]:
     """Every problem that lies between settings."""
     problems = [*_stack_checks(settings), *_protection_checks(settings)]
+    if problems:
+        return problems
     # What pods are and need can only be told of settings that are right.
-    return problems or [Problem(*problem) for problem in (*refusals(settings), *memory_problems(settings), *quota_problems(settings))]
+    plans = list(placed_plans(settings))
+    found = (*refusals(plans, settings.kuberay_version), *memory_problems(plans), *quota_problems(settings))
+    return [Problem(*problem) for problem in found]
 
 
 def _stack_checks(settings: StackSettings) -> Iterator[Problem]:

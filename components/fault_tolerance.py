@@ -11,6 +11,8 @@ from typing import Any
 from components.settings.fault_tolerance import GcsFaultToleranceSettings
 
 PASSWORD_KEY = "password"
+#: KubeRay's annotations of a RayCluster.
+FAULT_TOLERANT, STORAGE_NAMESPACE = "ray.io/ft-enabled", "ray.io/external-storage-namespace"
 
 
 def password_secret(cluster: str) -> str:
@@ -40,9 +42,9 @@ def for_charts_before_1_5(values: dict[str, Any]) -> dict[str, Any]:
     options = values.pop("gcsFaultTolerance", {})
     if not options.get("enabled"):
         return values
-    annotations = {"ray.io/ft-enabled": "true"}
+    annotations = {FAULT_TOLERANT: "true"}
     if namespace := options.get("externalStorageNamespace"):
-        annotations["ray.io/external-storage-namespace"] = namespace
+        annotations[STORAGE_NAMESPACE] = namespace
     values["annotations"] = annotations | (values.get("annotations") or {})
     head = values["head"]
     environment = [{"name": "RAY_REDIS_ADDRESS", "value": options["redisAddress"]}]

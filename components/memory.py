@@ -7,13 +7,13 @@ then: 710 to 875 MB were seen.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from components.own_clusters import placed_plans
+from components.own_clusters import PlacedPlan, placed_plans
 from components.quantities import parse_quantity
 from components.ray_cluster_spec import ray_start_params
 from components.settings.stack import StackSettings
@@ -90,9 +90,9 @@ def cluster_memory(plan: ClusterPlan) -> dict[str, PodMemory]:
     }
 
 
-def memory_problems(settings: StackSettings) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+def memory_problems(plans: Iterable[PlacedPlan]) -> Iterator[tuple[tuple[str, ...], Any, str]]:
     """Sizes that Ray refuses whatever else is so: where, the value, and why."""
-    for placed in placed_plans(settings):
+    for placed in plans:
         for name, group in rendered_groups(placed.plan.values).items():
             at = placed.place(name, "rayStartParams")
             yield from _problems(at, _limits(group).get("memory"), ray_start_params(group))

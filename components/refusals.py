@@ -5,29 +5,27 @@ time is over. The rules are those of `ValidateRayClusterSpec` (KubeRay 1.3.0 to 
 settings or raw values can break them; a rule without a version is in all of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from components.own_clusters import PlacedPlan, placed_plans
+from components.fault_tolerance import FAULT_TOLERANT, STORAGE_NAMESPACE
+from components.own_clusters import PlacedPlan
 from components.ray_cluster_spec import ray_start_params
-from components.settings.stack import StackSettings
-from components.values import Values, rendered_groups
+from components.values import AUTOSCALER_V2, Values, rendered_groups
 from components.versions import at_least
 
 Refusal = tuple[tuple[str, ...], Any, str]
 
-_FAULT_TOLERANT, _STORAGE_NAMESPACE = "ray.io/ft-enabled", "ray.io/external-storage-namespace"
-_AUTOSCALER_V2 = "RAY_enable_autoscaler_v2"
 #: Variables of the head that `gcsFaultTolerance` stands for.
 _BY_OPTIONS = {"RAY_REDIS_ADDRESS": "redisAddress", "REDIS_PASSWORD": "redisPassword"}
 
 
-def refusals(settings: StackSettings) -> Iterator[Refusal]:
-    """Where, the value, and why, of all clusters of a stack."""
-    for placed in placed_plans(settings):
-        yield from _group_refusals(placed, settings.kuberay_version)
+def refusals(plans: Iterable[PlacedPlan], version: str) -> Iterator[Refusal]:
+    """Where, the value, and why, of all clusters of a stack; ``version`` is KubeRay's."""
+    for placed in plans:
+        yield from _group_refusals(placed, version)
         yield from _redis_refusals(placed)
-        yield from _autoscaler_refusals(placed, settings.kuberay_version)
+        yield from _autoscaler_refusals(placed, version)
 
 
 def _group_refusals(placed: PlacedPlan, version: str) -> Iterator[Refusal]:
@@ -58,25 +56,25 @@ def _redis_refusals(placed: PlacedPlan) -> Iterator[Refusal]:
         for variable, setting in _BY_OPTIONS.items():
             if variable in environment:
                 yield _place_of(placed, variable), "…", f"is refused by KubeRay together with gcsFaultTolerance; set its {setting}"
-        for annotation in (_FAULT_TOLERANT, _STORAGE_NAMESPACE):
+        for annotation in (FAULT_TOLERANT, STORAGE_NAMESPACE):
             if annotations.get(annotation):
                 why = "is refused by KubeRay together with gcsFaultTolerance; leave it out"
                 yield (*placed.here, "values", "annotations", annotation), annotations[annotation], why
-    elif str(annotations.get(_FAULT_TOLERANT)).lower() != "true" and "RAY_REDIS_ADDRESS" in environment:
+    elif str(annotations.get(FAULT_TOLERANT)).lower() != "true" and "RAY_REDIS_ADDRESS" in environment:
         yield _place_of(placed, "RAY_REDIS_ADDRESS"), "…", "is refused by KubeRay without gcsFaultTolerance; set its redisAddress"
 
 
 def _autoscaler_refusals(placed: PlacedPlan, version: str) -> Iterator[Refusal]:
     values = placed.plan.values
     environment, head = _environment(values), values["head"]
-    if _AUTOSCALER_V2 not in environment:
+    if AUTOSCALER_V2 not in environment:
         return
     if not head.get("enableInTreeAutoscaling"):
-        if environment[_AUTOSCALER_V2] in ("1", "true") and at_least(version, "1.5.0"):
+        if environment[AUTOSCALER_V2] in ("1", "true") and at_least(version, "1.5.0"):
             why = "is refused by KubeRay from 1.5.0 on without an autoscaler; set autoscaling.version: v2 instead"
-            yield _place_of(placed, _AUTOSCALER_V2), environment[_AUTOSCALER_V2], why
+            yield _place_of(placed, AUTOSCALER_V2), environment[AUTOSCALER_V2], why
     elif (chosen := (head.get("autoscalerOptions") or {}).get("version")) and at_least(version, "1.4.0"):
-        why = f"is refused by KubeRay from 1.4.0 on beside {_AUTOSCALER_V2}, which autoscaling.version: v2 sets; leave it out"
+        why = f"is refused by KubeRay from 1.4.0 on beside {AUTOSCALER_V2}, which autoscaling.version: v2 sets; leave it out"
         yield (*placed.place("head", "autoscalerOptions"), "version"), chosen, why
 
 

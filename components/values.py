@@ -29,6 +29,8 @@ Values = dict[str, Any]
 #: On every Ray pod: the fingerprint of the template it was made from. A pod with another one runs an old spec.
 TEMPLATE_ANNOTATION = "kuberay.pulumi/template"
 
+#: Ray's variable that chooses the second autoscaler.
+AUTOSCALER_V2 = "RAY_enable_autoscaler_v2"
 #: Ray writes its logs below /tmp/ray, not to stdout; the chart mounts this by default.
 _LOG_VOLUME: Values = {"name": "log-volume", "emptyDir": {}}
 _LOG_MOUNT: Values = {"name": "log-volume", "mountPath": "/tmp/ray"}
@@ -300,7 +302,7 @@ def _pod_values(settings: StackSettings, cluster: RayClusterSettings, group: Gro
     # With v2 the autoscaler replaces pods, so none is restarted in place (KubeRay's sample for v2). Before KubeRay 1.4 an environment
     # variable is the only way to turn v2 on; later versions still take it, so that an upgrade changes no pod.
     v2 = cluster.autoscaling is not None and cluster.autoscaling.version == "v2"
-    chooses = {"RAY_enable_autoscaler_v2": EnvVar(value="1")} if v2 and group is cluster.head else {}
+    chooses = {AUTOSCALER_V2: EnvVar(value="1")} if v2 and group is cluster.head else {}
     return {
         # Whole, never a tag alone: the chart would render an image without a repository.
         "image": _image_values(image, settings.image_pull_policy),

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from components.config import load_settings
-from components.refusals import refusals
+from components.own_clusters import placed_plans
+from components.refusals import Refusal, refusals
 from components.settings.stack import StackSettings
 from components.versions import KubeRayVersion
 
@@ -16,9 +17,9 @@ SCALED: dict[str, Any] = {"autoscaling": {"version": "v2"}, "worker": {"maxRepli
 REDIS: dict[str, Any] = {"redisAddress": "redis:6379"}
 
 
-def stack(version: str, **settings: Any) -> StackSettings:
-    """Without the checks, of which the refusals are one."""
-    return StackSettings.model_validate({"kuberayVersion": version, **settings})
+def refused(version: str, **settings: Any) -> list[Refusal]:
+    """Without the other checks."""
+    return list(refusals(placed_plans(StackSettings.model_validate({"kuberayVersion": version, **settings})), version))
 
 
 @pytest.mark.parametrize(
@@ -34,14 +35,14 @@ def stack(version: str, **settings: Any) -> StackSettings:
     ],
 )
 def test_a_setting_is_refused_from_the_version_whose_operator_does(cluster: dict[str, Any], first: str) -> None:
-    refusing = [version for version in VERSIONS if list(refusals(stack(version, clusters={"a": cluster})))]
+    refusing = [version for version in VERSIONS if refused(version, clusters={"a": cluster})]
     assert refusing == list(VERSIONS[VERSIONS.index(first) :])
 
 
 def test_the_cluster_of_a_job_is_given_the_options_at_every_version() -> None:
     jobs = {"train": {"entrypoint": "x", "rayCluster": {"gcsFaultTolerance": REDIS, "head": {"rayStartParams": {"redis-password": "x"}}}}}
     for version in VERSIONS:
-        ((path, value, _),) = refusals(stack(version, clusters={}, jobs=jobs))
+        ((path, value, _),) = refused(version, clusters={}, jobs=jobs)
         assert (path[-1], value) == ("redis-password", "…")
 
 
