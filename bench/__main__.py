@@ -128,10 +128,7 @@ class Bench:
         self.stack.up_or_fail()
 
     def undo_up(self) -> None:
-        destroyed = self.stack.destroy()
-        if not destroyed.ok:
-            raise SystemExit(destroyed.text)
-        self._run("kubectl", "delete", "namespace", NAMESPACE)
+        self.stack.clear()
         self._delete_crds()
 
     def preview(self) -> None:

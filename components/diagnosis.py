@@ -212,6 +212,11 @@ def _containers(pod: Object) -> list[Object]:
     return [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
 
 
+def flat_error(error: Exception) -> str:
+    """What an error says, in one line, or at least what it is: a request's timeout says nothing."""
+    return flat(error) or type(error).__name__
+
+
 def flat(message: object) -> str:
     """One line of it."""
     return " ".join(str(message or "").split())

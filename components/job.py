@@ -13,7 +13,7 @@ from components.own_clusters import own_cluster
 from components.pod_secrets import pod_secrets
 from components.ready import Ready
 from components.settings.stack import StackSettings
-from components.stack import concealed_texts, is_encrypted
+from components.stack import concealed_texts, secret_where_encrypted
 from components.waits import Report, WorkloadWait
 
 
@@ -55,7 +55,7 @@ class RayJob(pulumi.ComponentResource):
                 "namespace": namespace.name,
                 "annotations": {**concealed_texts(self._plan.annotations, "jobs"), "pulumi.com/patchForce": "true"},
             },
-            spec=pulumi.Output.secret(self._plan.spec) if is_encrypted("jobs") else self._plan.spec,
+            spec=secret_where_encrypted(self._plan.spec, "jobs"),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # Of the resource itself: `destroy` needs the operator, and the cluster, for the job's finalizer.
@@ -78,7 +78,7 @@ class RayJob(pulumi.ComponentResource):
             await wait_for_job(wait, report)
 
         # It names the entrypoint.
-        looks = pulumi.Output.secret(self._plan.summary) if is_encrypted("jobs") else self._plan.summary
+        looks = secret_where_encrypted(self._plan.summary, "jobs")
         return Ready(
             f"{self._plan.name}.succeeded",
             {"job": looks, "spec": self._plan.fingerprint},

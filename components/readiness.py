@@ -24,7 +24,7 @@ from components.diagnosis import (
     Trouble,
     cluster_trouble,
     failed_pods_trouble,
-    flat,
+    flat_error,
     is_going,
     is_over,
     is_ready,
@@ -66,7 +66,7 @@ def no_answer(error: HTTPError) -> str:
     """What to say of a request that the API server has not answered, and that a wait makes again; any other error is raised."""
     if not _is_unanswered(error):
         raise error
-    return f"the Kubernetes API server does not answer: {flat(error) or type(error).__name__}"
+    return f"the Kubernetes API server does not answer: {flat_error(error)}"
 
 
 def _is_unanswered(error: HTTPError) -> bool:

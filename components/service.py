@@ -12,7 +12,7 @@ from components.pod_secrets import pod_secrets
 from components.ready import Ready
 from components.service_plan import ServicePlan, plan_service
 from components.settings.stack import StackSettings
-from components.stack import concealed_texts, is_encrypted
+from components.stack import concealed_texts, secret_where_encrypted
 from components.waits import HEAD_GROUP, Report, WorkloadWait
 
 
@@ -48,7 +48,7 @@ class RayService(pulumi.ComponentResource):
                 "namespace": namespace.name,
                 "annotations": {**concealed_texts(self._plan.annotations, "services"), "pulumi.com/patchForce": "true"},
             },
-            spec=pulumi.Output.secret(self._plan.spec) if is_encrypted("services") else self._plan.spec,
+            spec=secret_where_encrypted(self._plan.spec, "services"),
             # Of the resource itself: `destroy` has to delete the service before the operator.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[operator, *secrets]),
         )

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
@@ -14,6 +15,8 @@ from components.config import PROJECT, SettingsError, load_settings
 from components.memory import memory_advice
 from components.protection import open_things
 from components.settings.stack import StackSettings
+
+T = TypeVar("T")
 
 #: The folder of Pulumi.yaml: values files and local charts are relative to it.
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
@@ -29,9 +32,14 @@ def secret_outputs(key: str) -> list[str] | None:
     return ["metadata", "spec"] if is_encrypted(key) else None
 
 
+def secret_where_encrypted(value: T, key: str) -> T | pulumi.Output[T]:
+    """A value that comes from below this key of the config, kept as a secret where something there is encrypted."""
+    return pulumi.Output.secret(value) if is_encrypted(key) else value
+
+
 def concealed_texts(texts: Mapping[str, str], key: str) -> dict[str, pulumi.Input[str]]:
     """The texts of a map, kept as secrets where something below this key of the config is encrypted."""
-    return {name: pulumi.Output.secret(text) if is_encrypted(key) else text for name, text in texts.items()}
+    return {name: secret_where_encrypted(text, key) for name, text in texts.items()}
 
 
 def stack_settings() -> StackSettings:

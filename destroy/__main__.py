@@ -15,6 +15,7 @@ from httpx2 import HTTPError
 from lightkube import ApiError
 
 from components.config import SettingsError, load_settings
+from components.diagnosis import flat_error
 from components.leftovers import Object, is_custom
 from stacks.cli import PROGRAM, Pulumi, StackConfig, StackError
 from stacks.cluster import Cluster, of_stack, until
@@ -69,8 +70,7 @@ class Destruction:
         except ApiError as error:
             raise StackError(f"the Kubernetes API server refuses: {error.status.message}") from None
         except HTTPError as error:
-            why = " ".join(str(error).split()) or type(error).__name__
-            raise StackError(f"the cluster stopped answering ({why}); the same command goes on from here") from None
+            raise StackError(f"the cluster stopped answering ({flat_error(error)}); the same command goes on from here") from None
         except ClusterSilentError as error:
             if state.is_empty:
                 say(f"stack {self._pulumi.stack} has nothing to destroy; whether its namespace is left is not known: {error}")

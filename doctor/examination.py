@@ -10,7 +10,7 @@ from lightkube import ApiError, AsyncClient
 from components.config import SettingsError, load_settings
 from components.connection import connect
 from components.crds import NAMES, VERSION_ANNOTATION
-from components.diagnosis import Object, flat
+from components.diagnosis import Object, flat, flat_error
 from components.memory import cluster_memory, memory_advice
 from components.metrics import NO_POD_MONITORS
 from components.namespace_view import NamespaceView, namespace_view
@@ -81,7 +81,7 @@ class Examination:
             self._cluster = Cluster(config.connection())
             _answers(self._cluster)
         except Exception as error:
-            text = f"does not answer: {flat(error) or type(error).__name__}"
+            text = f"does not answer: {flat_error(error)}"
             advice = "check kubernetes:context and kubernetes:kubeconfig of the stack, and whether the cluster runs"
             yield Finding("wrong", "cluster", text, advice)
             yield Finding("unknown", "operator, releases, pods", "the cluster cannot be asked")

@@ -7,6 +7,7 @@ from typing import Any
 from httpx2 import HTTPError
 from lightkube import ApiError
 
+from components.diagnosis import flat_error
 from components.kubeconfig import kube_config
 from components.leftovers import Object
 from preview.drift import drift_of, is_namespaced
@@ -32,7 +33,7 @@ def reach(kubeconfig: str | None, context: str | None) -> Cluster:
         with suppress(ApiError):  # A refusal is an answer too.
             cluster.has_namespace("default")
     except Exception as error:
-        raise ClusterError(" ".join(str(error).split()) or type(error).__name__) from None
+        raise ClusterError(flat_error(error)) from None
     return cluster
 
 
