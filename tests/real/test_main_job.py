@@ -58,9 +58,10 @@ def test_ray_gets_what_the_preview_tells_of_the_settings(stack: RealStack) -> No
         figures = by_kind[group]["figures"]
         assert figures["memory"] == memory.schedulable
         assert figures["CPU"] == memory.cpus
-        # What is free when Ray starts differs a little each time.
-        assert abs(figures["object_store_memory"] - memory.object_store) < 20_000_000
-        assert figures["object_store_memory"] <= memory.most_object_store
+        # What is free when Ray starts differs a little each time, and with how far the head's dashboard is by then.
+        assert memory.object_store - 20_000_000 < figures["object_store_memory"] <= memory.most_object_store
+        if group != "head":
+            assert figures["object_store_memory"] < memory.object_store + 20_000_000
         assert by_kind[group]["sharedMemory"] == -(-memory.limit // 4096) * 4096  # in whole pages, rounded up
 
 
