@@ -7,9 +7,11 @@ import argparse
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
+from httpx2 import HTTPError
 from lightkube import ApiError, Client, KubeConfig
 from lightkube.resources.core_v1 import Pod
 
@@ -42,20 +44,28 @@ def main() -> None:
             return runner.pods[pod["metadata"]["uid"]].log.read_text(errors="replace")
         return pod_logs.printed(pod, container)
 
+    def follow() -> None:
+        while True:
+            told(runner.follow)
+            time.sleep(STEP_SECONDS)
+
     logs = pod_logs.server(("127.0.0.1", given.port), given.certificates, text_of)
-    Thread(target=logs.serve_forever, daemon=True).start()
+    for endless in (logs.serve_forever, follow):
+        Thread(target=endless, daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
     while True:
-        try:
-            runner.step()
-        except (ApiError, OSError) as error:
-            print(f"{type(error).__name__}: {error}", flush=True)
-        except Exception as error:  # the API server is starting, or was ended before this process
-            if type(error).__module__.partition(".")[0] not in ("httpx", "httpx2"):
-                raise
-            print(f"{type(error).__name__}: {error}", flush=True)
-        time.sleep(STEP_SECONDS)
+        runner.changed.wait(STEP_SECONDS)
+        runner.changed.clear()
+        told(runner.step)
+
+
+def told(action: Callable[[], None]) -> None:
+    """Does it, and says what kept it from being done: an API server that is starting, or was ended before this process."""
+    try:
+        action()
+    except (ApiError, OSError, HTTPError) as error:
+        print(f"{type(error).__name__}: {error}", flush=True)
 
 
 if __name__ == "__main__":

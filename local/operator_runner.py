@@ -12,6 +12,7 @@ import time
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import psutil
@@ -27,6 +28,8 @@ from local.ports import free_ports
 OPERATOR_LABEL = ("app.kubernetes.io/component", "kuberay-operator")
 TOKEN_SECONDS = 24 * 3600
 LONGEST_BACK_OFF = 10.0
+#: How often an operator that is ready is probed, as by a kubelet.
+PROBE_SECONDS = 5.0
 
 Manifest = dict[str, Any]
 """A pod as it travels over the API."""
@@ -41,6 +44,8 @@ class OperatorPod:
         self.folder = folder
         self.process: subprocess.Popen[bytes] | None = None
         self.probe = ""
+        self.ready = False
+        self.probe_after = 0.0
         self.token_written = 0.0
         self.restarts = 0
         self.started = now()
@@ -51,6 +56,13 @@ class OperatorPod:
     def log(self) -> Path:
         """What the process prints."""
         return self.folder / "log"
+
+    def is_ready(self) -> bool:
+        """Whether it answers its probe: asked again and again until it does, then now and then."""
+        if not self.ready or time.monotonic() >= self.probe_after:
+            self.ready = answers(self.probe)
+            self.probe_after = time.monotonic() + PROBE_SECONDS
+        return self.ready
 
     def stop(self) -> None:
         """Ends the process and forgets what it needed."""
@@ -72,6 +84,9 @@ class OperatorRunner:
         self._programs = programs
         self.folder = folder
         self.pods: dict[str, OperatorPod] = {}
+        self._present: dict[str, Manifest] = {}
+        self.changed = Event()
+        """Set when there is something new about an operator pod."""
 
     @property
     def programs(self) -> dict[str, Path]:
@@ -89,12 +104,22 @@ class OperatorRunner:
                 continue
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def follow(self) -> None:
+        """Keeps an eye on the operator pods until the API server ends the watch; for a thread of its own."""
+        labels: dict[str, Any] = dict([OPERATOR_LABEL])
+        listing = self.client.list(Pod, namespace="*", labels=labels)
+        self._present = {pod["metadata"]["uid"]: pod for pod in (found.to_dict() for found in listing)}
+        self.changed.set()
+        for event, found in self.client.watch(Pod, namespace="*", labels=labels, resource_version=listing.resourceVersion):
+            pod = found.to_dict()
+            others = {uid: other for uid, other in self._present.items() if uid != pod["metadata"]["uid"]}
+            # Anew, as `step` may be going through the one before.
+            self._present = others if event == "DELETED" else others | {pod["metadata"]["uid"]: pod}
+            self.changed.set()
+
     def step(self) -> None:
         """Brings processes in line with the operator pods there are now."""
-        present: dict[str, Manifest] = {}
-        for found in self.client.list(Pod, namespace="*", labels=dict([OPERATOR_LABEL])):
-            pod = found.to_dict()
-            present[pod["metadata"]["uid"]] = pod
+        present = self._present
         for uid in self.pods.keys() - present.keys():
             self.pods.pop(uid).stop()
         for uid, pod in present.items():
@@ -132,12 +157,12 @@ class OperatorRunner:
             return
         if time.monotonic() - mine.token_written > TOKEN_SECONDS / 2:
             self._write_token(mine, pod)
-        self._report(mine, pod, {"running": {"startedAt": mine.started}}, ready=answers(mine.probe))
+        self._report(mine, pod, {"running": {"startedAt": mine.started}}, ready=mine.is_ready())
 
     def _start(self, mine: OperatorPod, pod: Manifest, program: Path) -> None:
         ports = free_ports()
         metrics, health = next(ports), next(ports)
-        mine.probe = f"http://127.0.0.1:{metrics}/metrics"
+        mine.probe, mine.ready = f"http://127.0.0.1:{metrics}/metrics", False
         self._write_token(mine, pod)
         (mine.folder / "kubeconfig").write_text(self._kubeconfig(mine))
         container = pod["spec"]["containers"][0]
