@@ -340,8 +340,10 @@ def _home_of(process: psutil.Process) -> str | None:
 
 
 def _is_ready(node: Node) -> bool:
+    """Whether pods can go there: the taint of a new node outlasts its becoming ready."""
     conditions = (node.status.conditions if node.status else None) or []
-    return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
+    tainted = bool(node.spec and node.spec.taints)
+    return not tainted and any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
 
 
 def _exists(client: Client, kind: type[ServiceAccount], name: str, namespace: str) -> bool:
