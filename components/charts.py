@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from components.problem import Problem
 from components.spelling import did_you_mean
 from components.versions import KubeRayVersion, at_least
 
@@ -193,14 +194,12 @@ def in_this_version(chart: Chart, version: str, values: Mapping[str, Any]) -> di
     return renamed
 
 
-def unknown_keys(values: Mapping[str, Any], chart: Chart, version: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every key in ``values`` that this version of the chart does not read: its path, and what is wrong with it."""
+def unknown_keys(values: Mapping[str, Any], chart: Chart, version: str) -> Iterator[Problem]:
+    """Every key in ``values`` that this version of the chart does not read, with the key as the value."""
     return _unknown_keys(values, chart, version, chart_keys(chart, version), ())
 
 
-def _unknown_keys(
-    values: Mapping[str, Any], chart: Chart, version: str, known: Keys, path: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], str]]:
+def _unknown_keys(values: Mapping[str, Any], chart: Chart, version: str, known: Keys, path: tuple[str, ...]) -> Iterator[Problem]:
     for key, value in values.items():
         here = (*path, str(key))
         if EACH in known:
@@ -208,18 +207,18 @@ def _unknown_keys(
         elif key in known:
             below = known[key]
         elif others := _versions_that_know(chart, here):
-            yield here, f"is not a value that the chart knows at {version}; KubeRay {others} does"
+            yield Problem(here, key, f"is not a value that the chart knows at {version}; KubeRay {others} does")
             continue
         else:
             allowed = ", ".join(sorted(known))
-            yield here, f"is not a value that the chart knows{did_you_mean(str(key), known)}; it knows: {allowed}"
+            yield Problem(here, key, f"is not a value that the chart knows{did_you_mean(str(key), known)}; it knows: {allowed}")
             continue
         if below is None:  # ANY
             continue
         if isinstance(value, Mapping):
             yield from _unknown_keys(value, chart, version, below, here)  # pyright: ignore[reportUnknownArgumentType]
         else:
-            yield here, f"must be a map with keys of: {', '.join(sorted(below))}"
+            yield Problem(here, key, f"must be a map with keys of: {', '.join(sorted(below))}")
 
 
 def _versions_that_know(chart: Chart, path: tuple[str, ...]) -> str:

@@ -2,7 +2,6 @@
 
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from components.charts import feature_gates, in_this_version, unknown_keys
@@ -10,6 +9,7 @@ from components.images import split_reference
 from components.memory import memory_problems
 from components.own_clusters import own_cluster_settings, placed_plans
 from components.pod_security import is_restricted
+from components.problem import Problem
 from components.quantities import parse_quantity
 from components.quota import quota_problems
 from components.raw_values import raw_cluster_problems, raw_groups, raw_operator_problems
@@ -29,15 +29,6 @@ LONGEST_JOB_NAME = 63 - len("-raycluster-") - 5
 LONGEST_SERVICE_NAME = 50 - len("-serve-svc")
 #: A cluster of a job or a service is rendered by no chart (ray_cluster_spec.py): what any chart knows is rendered at every version.
 _ANY_CHART: Final = typing.get_args(KubeRayVersion)[-1]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong: where, with which value, and what is allowed."""
-
-    path: tuple[str, ...]
-    value: Any
-    message: str
 
 
 #: Names that no worker group may have: the plan's and KubeRay's of the head's pods.
@@ -63,8 +54,7 @@ def cross_checks(settings: StackSettings) -> list[Problem]:
         return problems
     # What pods are and need can only be told of settings that are right.
     plans = list(placed_plans(settings))
-    found = (*refusals(plans, settings.kuberay_version), *memory_problems(plans), *quota_problems(settings))
-    return [Problem(*problem) for problem in found]
+    return [*refusals(plans, settings.kuberay_version), *memory_problems(plans), *quota_problems(settings)]
 
 
 def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
@@ -154,9 +144,8 @@ def longest_cluster_name(kuberay_version: str) -> int:
 def _operator_value_checks(settings: StackSettings) -> Iterator[Problem]:
     here = ("operator", "values")
     values = in_this_version("kuberay-operator", settings.kuberay_version, settings.operator.values)
-    problems = [(path, path[-1], message) for path, message in unknown_keys(values, "kuberay-operator", settings.kuberay_version)]
-    for path, value, message in problems or raw_operator_problems(values):
-        yield Problem((*here, *path), value, message)
+    unknown = list(unknown_keys(values, "kuberay-operator", settings.kuberay_version))
+    yield from (problem.below(*here) for problem in unknown or raw_operator_problems(values))
     gates = values.get("featureGates") or []
     known = feature_gates(settings.kuberay_version)
     for index, gate in enumerate(gates if isinstance(gates, list) else []):
@@ -206,10 +195,9 @@ def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
 def _cluster_checks(
     settings: StackSettings, here: tuple[str, ...], cluster: RayClusterSettings, *, chart_version: str
 ) -> Iterator[Problem]:
-    problems = [(path, path[-1], message) for path, message in unknown_keys(cluster.values, "ray-cluster", chart_version)]
+    problems = list(unknown_keys(cluster.values, "ray-cluster", chart_version))
     problems = problems or list(raw_cluster_problems(cluster.values, cluster.additional_worker_groups))
-    for path, value, message in problems:
-        yield Problem((*here, "values", *path), value, message)
+    yield from (problem.below(*here, "values") for problem in problems)
     raw = {} if problems else cluster.values
 
     redis = cluster.gcs_fault_tolerance

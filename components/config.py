@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from components.checks import Problem, cross_checks
+from components.checks import cross_checks
+from components.problem import Problem
 from components.settings.secrets import SECRET_KEYS
 from components.settings.stack import StackSettings
 from components.spelling import did_you_mean

@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from components.own_clusters import PlacedPlan, placed_plans
+from components.problem import Problem
 from components.quantities import parse_quantity
 from components.ray_cluster_spec import ray_start_params
 from components.settings.stack import StackSettings
@@ -90,7 +91,7 @@ def cluster_memory(plan: ClusterPlan) -> dict[str, PodMemory]:
     }
 
 
-def memory_problems(plans: Iterable[PlacedPlan]) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+def memory_problems(plans: Iterable[PlacedPlan]) -> Iterator[Problem]:
     """Sizes that Ray refuses whatever else is so: where, the value, and why."""
     for placed in plans:
         for name, group in rendered_groups(placed.plan.values).items():
@@ -108,20 +109,20 @@ def memory_advice(settings: StackSettings) -> Iterator[str]:
                 yield f"{'.'.join((*placed.here, *placed.path(name)))}: {line}"
 
 
-def _problems(here: tuple[str, ...], limit: Any, params: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+def _problems(here: tuple[str, ...], limit: Any, params: Mapping[str, str]) -> Iterator[Problem]:
     for flag in ("memory", "object-store-memory", "num-cpus", "num-gpus"):
         if flag in params and not params[flag].isdecimal():
             unit = "a whole number of bytes, without a unit" if "memory" in flag else "a whole number"
-            yield (*here, flag), params[flag], f"is refused by `ray start`: it must be {unit}"
+            yield Problem((*here, flag), params[flag], f"is refused by `ray start`: it must be {unit}")
             return
     store = params.get("object-store-memory")
     if store is None:
         return
     at = (*here, "object-store-memory")
     if int(store) < SMALLEST_OBJECT_STORE:
-        yield at, store, f"is less than Ray's smallest object store, {SMALLEST_OBJECT_STORE} bytes"
+        yield Problem(at, store, f"is less than Ray's smallest object store, {SMALLEST_OBJECT_STORE} bytes")
     elif "plasma-directory" not in params and limit and int(store) > parse_quantity(limit) > 0:
-        yield at, store, f"is more than the pod's memory ({limit}): Ray refuses to start"
+        yield Problem(at, store, f"is more than the pod's memory ({limit}): Ray refuses to start")
 
 
 def _advice(memory: PodMemory, limit: str, params: Mapping[str, str], *, is_head: bool) -> str | None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from components.own_clusters import own_clusters
+from components.problem import Problem
 from components.quantities import add_quantities, parse_quantity
 from components.settings.protection import ContainerLimits
 from components.settings.stack import StackSettings
@@ -71,7 +72,7 @@ def demands(settings: StackSettings) -> Iterator[Demand]:
             yield Demand(f"jobs.{name}, submitter", 1, (_SUBMITTER,))
 
 
-def quota_problems(settings: StackSettings) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+def quota_problems(settings: StackSettings) -> Iterator[Problem]:
     """Where the stack does not fit into its own quota and limits: the setting, its value, and by how much."""
     if settings.quota == type(settings.quota)() and settings.limit_range == type(settings.limit_range)():
         return
@@ -86,25 +87,21 @@ def quota_problems(settings: StackSettings) -> Iterator[tuple[tuple[str, ...], A
     for key, most in _named(settings.limit_range.max).items():
         default = _named(settings.limit_range.default).get(key)
         if default and parse_quantity(default) > parse_quantity(most):
-            yield (
-                ("limitRange", "default", key),
-                default,
-                f"is more than limitRange.max.{key} ({most}): Kubernetes refuses that",
-            )
+            yield Problem(("limitRange", "default", key), default, f"is more than limitRange.max.{key} ({most}): Kubernetes refuses that")
         for demand in wanted:
             largest = max(container.get(key, Decimal(0)) for container in (*demand.containers, *demand.init_containers))
             if largest > parse_quantity(most):
                 over = f"is less than the {_plain(largest)} of a container of {demand.what}"
-                yield ("limitRange", "max", key), most, over
+                yield Problem(("limitRange", "max", key), most, over)
                 break
 
 
-def _over(setting: str, key: str, limit: str | int, amounts: dict[str, Decimal]) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+def _over(setting: str, key: str, limit: str | int, amounts: dict[str, Decimal]) -> Iterator[Problem]:
     total = sum(amounts.values(), Decimal(0))
     if total > parse_quantity(limit):
         parts = ", ".join(f"{what} {_plain(amount)}" for what, amount in amounts.items())
         short = _plain(total - parse_quantity(limit))
-        yield (setting, key), limit, f"is {short} less than the {_plain(total)} that the stack's own pods need ({parts})"
+        yield Problem((setting, key), limit, f"is {short} less than the {_plain(total)} that the stack's own pods need ({parts})")
 
 
 def _cluster_demands(what: str, plan: ClusterPlan) -> Iterator[Demand]:

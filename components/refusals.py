@@ -10,6 +10,7 @@ from typing import Any
 
 from components.fault_tolerance import FAULT_TOLERANT, STORAGE_NAMESPACE
 from components.own_clusters import PlacedPlan
+from components.problem import Problem
 from components.ray_cluster_spec import ray_start_params
 from components.values import AUTOSCALER_V2, Values, rendered_groups
 from components.versions import at_least
@@ -20,51 +21,52 @@ Refusal = tuple[tuple[str, ...], Any, str]
 _BY_OPTIONS = {"RAY_REDIS_ADDRESS": "redisAddress", "REDIS_PASSWORD": "redisPassword"}
 
 
-def refusals(plans: Iterable[PlacedPlan], version: str) -> Iterator[Refusal]:
-    """Where, the value, and why, of all clusters of a stack; ``version`` is KubeRay's."""
+def refusals(plans: Iterable[PlacedPlan], version: str) -> Iterator[Problem]:
+    """Of all clusters of a stack; ``version`` is KubeRay's."""
     for placed in plans:
         yield from _group_refusals(placed, version)
         yield from _redis_refusals(placed)
         yield from _autoscaler_refusals(placed, version)
 
 
-def _group_refusals(placed: PlacedPlan, version: str) -> Iterator[Refusal]:
+def _group_refusals(placed: PlacedPlan, version: str) -> Iterator[Problem]:
     for name, group in rendered_groups(placed.plan.values).items():
         labels = ray_start_params(group).get("labels")
         if labels is not None and at_least(version, "1.5.0"):
             why = "is refused by KubeRay from 1.5.0 on, and no chart writes its own field for them; name a file of them by labels-file"
-            yield (*placed.place(name, "rayStartParams"), "labels"), labels, why
+            yield Problem((*placed.place(name, "rayStartParams"), "labels"), labels, why)
         least, most = group.get("minReplicas") or 0, group.get("maxReplicas") or 0
         if name != "head" and 0 < most < least and at_least(version, "1.6.0"):
-            yield placed.place(name, "minReplicas"), least, f"is more than maxReplicas ({most}): KubeRay refuses that from 1.6.0 on"
+            why = f"is more than maxReplicas ({most}): KubeRay refuses that from 1.6.0 on"
+            yield Problem(placed.place(name, "minReplicas"), least, why)
 
 
-def _redis_refusals(placed: PlacedPlan) -> Iterator[Refusal]:
+def _redis_refusals(placed: PlacedPlan) -> Iterator[Problem]:
     values, params = placed.plan.values, ray_start_params(placed.plan.values["head"])
     environment = _environment(values)
+    why = "is refused by KubeRay; it takes a user from gcsFaultTolerance.redisUsername alone"
     if params.get("redis-username"):
-        why = "is refused by KubeRay; it takes a user from gcsFaultTolerance.redisUsername alone"
-        yield (*placed.place("head", "rayStartParams"), "redis-username"), params["redis-username"], why
+        yield Problem((*placed.place("head", "rayStartParams"), "redis-username"), params["redis-username"], why)
     if "REDIS_USERNAME" in environment:
-        yield _place_of(placed, "REDIS_USERNAME"), "…", "is refused by KubeRay; it takes a user from gcsFaultTolerance.redisUsername alone"
+        yield Problem(_place_of(placed, "REDIS_USERNAME"), "…", why)
 
     annotations: Values = values.get("annotations") or {}
     if (values.get("gcsFaultTolerance") or {}).get("enabled"):
         if params.get("redis-password"):
             why = "is refused by KubeRay together with gcsFaultTolerance; set its redisPassword"
-            yield (*placed.place("head", "rayStartParams"), "redis-password"), "…", why
+            yield Problem((*placed.place("head", "rayStartParams"), "redis-password"), "…", why)
         for variable, setting in _BY_OPTIONS.items():
             if variable in environment:
-                yield _place_of(placed, variable), "…", f"is refused by KubeRay together with gcsFaultTolerance; set its {setting}"
+                yield Problem(_place_of(placed, variable), "…", f"is refused by KubeRay together with gcsFaultTolerance; set its {setting}")
         for annotation in (FAULT_TOLERANT, STORAGE_NAMESPACE):
             if annotations.get(annotation):
                 why = "is refused by KubeRay together with gcsFaultTolerance; leave it out"
-                yield (*placed.here, "values", "annotations", annotation), annotations[annotation], why
+                yield Problem((*placed.here, "values", "annotations", annotation), annotations[annotation], why)
     elif str(annotations.get(FAULT_TOLERANT)).lower() != "true" and "RAY_REDIS_ADDRESS" in environment:
-        yield _place_of(placed, "RAY_REDIS_ADDRESS"), "…", "is refused by KubeRay without gcsFaultTolerance; set its redisAddress"
+        yield Problem(_place_of(placed, "RAY_REDIS_ADDRESS"), "…", "is refused by KubeRay without gcsFaultTolerance; set its redisAddress")
 
 
-def _autoscaler_refusals(placed: PlacedPlan, version: str) -> Iterator[Refusal]:
+def _autoscaler_refusals(placed: PlacedPlan, version: str) -> Iterator[Problem]:
     values = placed.plan.values
     environment, head = _environment(values), values["head"]
     if AUTOSCALER_V2 not in environment:
@@ -72,10 +74,10 @@ def _autoscaler_refusals(placed: PlacedPlan, version: str) -> Iterator[Refusal]:
     if not head.get("enableInTreeAutoscaling"):
         if environment[AUTOSCALER_V2] in ("1", "true") and at_least(version, "1.5.0"):
             why = "is refused by KubeRay from 1.5.0 on without an autoscaler; set autoscaling.version: v2 instead"
-            yield _place_of(placed, AUTOSCALER_V2), environment[AUTOSCALER_V2], why
+            yield Problem(_place_of(placed, AUTOSCALER_V2), environment[AUTOSCALER_V2], why)
     elif (chosen := (head.get("autoscalerOptions") or {}).get("version")) and at_least(version, "1.4.0"):
         why = f"is refused by KubeRay from 1.4.0 on beside {AUTOSCALER_V2}, which autoscaling.version: v2 sets; leave it out"
-        yield (*placed.place("head", "autoscalerOptions"), "version"), chosen, why
+        yield Problem((*placed.place("head", "autoscalerOptions"), "version"), chosen, why)
 
 
 def _environment(values: Values) -> dict[str, Any]:

@@ -49,8 +49,6 @@ class StackState:
     """Kubernetes objects and Helm releases; no patches, which make nothing."""
     interrupted: tuple[Made, ...] = ()
     """What a killed run was making, and no later run has made."""
-    has_pending: bool = False
-    """Whether there are operations of killed runs, those that were made good included."""
     namespaces: frozenset[str] = field(default_factory=frozenset)
 
     @property
@@ -80,7 +78,6 @@ def read_state(deployment: Mapping[str, Any]) -> StackState:
         size=len(resources),
         made=tuple(made.values()),
         interrupted=tuple(interrupted.values()),
-        has_pending=bool(pending),
         namespaces=frozenset(thing.name if thing.is_namespace else thing.namespace for thing in everything) - {""},
     )
 

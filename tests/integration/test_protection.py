@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -123,36 +124,91 @@ def test_each_protection_can_be_turned_off_and_the_preview_says_so(stack: Stack,
     assert kubernetes.kubectl("get", "secret", "raycluster-kuberay", "-n", "kuberay", "--ignore-not-found", "-o", "name") == ""
 
 
-def test_named_namespaces_reach_ray_and_prometheus_its_metrics_alone(stack: Stack, kubernetes: Kubernetes) -> None:
-    policy = {"networkPolicy": {"allowedNamespaces": ["notebooks"]}}
-    stack.configure(BASE | {"protection": policy, "metrics": {"enabled": True, "allowedNamespaces": ["monitoring"]}})
-    stack.up_or_fail()
+@dataclass(frozen=True)
+class Printed:
+    """What a preview and the `up` after it have printed."""
+
+    preview: str
+    up: str
+
+
+def brought_up(stack: Stack) -> Printed:
+    return Printed(stack.preview_text().text, stack.up_or_fail().text)
+
+
+@pytest.fixture(scope="module")
+def team(stack: Stack) -> Printed:
+    """A stack for a team: its quota, limits, registry and neighbours, and a password."""
+    stack.configure(
+        BASE
+        | {
+            "protection": {"networkPolicy": {"allowedNamespaces": ["notebooks"]}},
+            "metrics": {"enabled": True, "allowedNamespaces": ["monitoring"]},
+            "quota": {"cpu": 4, "memory": "8G", "pods": 5, "gpus": 0},
+            "limitRange": {"default": {"cpu": "500m", "memory": "1G"}},
+            "imagePullSecrets": ["registry"],
+            "clusters": {"raycluster": {"worker": {"memory": "3G"}}},
+        }
+    )
+    set_secret(stack, "clusters.raycluster.worker.env.PASSWORD", "hunter2hunter2")
+    return brought_up(stack)
+
+
+@pytest.mark.usefixtures("team")
+def test_named_namespaces_reach_ray_and_prometheus_its_metrics_alone(kubernetes: Kubernetes) -> None:
     ingress = json.loads(kubernetes.kubectl("get", "networkpolicy", "ray-protection", "-n", "kuberay", "-o", "json"))["spec"]["ingress"]
     named = [rule["from"][-1]["namespaceSelector"]["matchExpressions"][0]["values"] for rule in ingress]
     assert named == [["notebooks"], ["monitoring"]]
     assert ingress[1]["ports"] == [{"port": "metrics", "protocol": "TCP"}]
 
 
-def test_an_operator_can_be_kept_to_its_own_namespace(stack: Stack, kubernetes: Kubernetes) -> None:
-    stack.configure(BASE | {"operator": {"singleNamespaceInstall": True}})
-    assert "rights in every namespace" not in stack.preview_text().text
-    stack.up_or_fail()
-    deployment = json.loads(kubernetes.kubectl("get", "deployment", "kuberay-operator", "-n", "kuberay", "-o", "json"))
-    arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
-    assert ("--watch-namespace", "kuberay") in itertools.pairwise(arguments)
-    account = "system:serviceaccount:kuberay:kuberay-operator"
-    assert kubernetes.may(account, "create", "pods", "kuberay")
-    assert not kubernetes.may(account, "create", "pods", "elsewhere")
-    assert not kubernetes.may(account, "get", "secrets", "elsewhere")
-    # It works with these rights: a new template reaches the pods.
-    stack.configure(BASE | {"operator": {"singleNamespaceInstall": True}, "clusters": {"raycluster": {"worker": {"memory": "3G"}}}})
-    stack.up_or_fail()
+@pytest.mark.usefixtures("team")
+def test_quota_and_limits_are_in_place_before_any_pod(stack: Stack, kubernetes: Kubernetes) -> None:
+    hard = json.loads(kubernetes.kubectl("get", "resourcequota", "ray-protection", "-n", "kuberay", "-o", "json"))
+    assert hard["spec"]["hard"] == {"limits.cpu": "4", "limits.memory": "8G", "pods": "5", "requests.nvidia.com/gpu": "0"}
+    limits = json.loads(kubernetes.kubectl("get", "limitrange", "ray-protection", "-n", "kuberay", "-o", "json"))["spec"]["limits"][0]
+    assert limits["default"] == {"cpu": "500m", "memory": "1G"}
+    needs = {_short(r["urn"]): {_short(urn) for urn in r.get("dependencies", [])} for r in stack.resources()}
+    assert {"ResourceQuota kuberay.ResourceQuota", "LimitRange kuberay.LimitRange"} <= needs["Release kuberay-operator"]
+    assert stack.preview().changes == {}
 
 
-def test_pods_pass_the_restricted_standard_of_their_namespace(stack: Stack, kubernetes: Kubernetes) -> None:
-    restricted = BASE | {"protection": {"namespacePodSecurity": "restricted"}, "clusters": {"raycluster": {"head": {"env": {"A": "b"}}}}}
-    stack.configure(restricted)
-    stack.up_or_fail()
+def _short(urn: str) -> str:
+    *_, kind, name = urn.split("::")
+    return f"{kind.rsplit(':', 1)[-1]} {name}"
+
+
+@pytest.mark.usefixtures("team")
+def test_image_pull_secrets_reach_every_pod(kubernetes: Kubernetes) -> None:
+    everything = json.loads(kubernetes.kubectl("get", "pods", "-n", "kuberay", "-o", "json"))["items"]
+    alive = [pod for pod in everything if "deletionTimestamp" not in pod["metadata"]]
+    assert len(alive) == 3
+    assert all(pod["spec"]["imagePullSecrets"] == [{"name": "registry"}] for pod in alive)
+
+
+def test_an_encrypted_environment_variable_stays_encrypted_and_sizes_stay_readable(
+    team: Printed, stack: Stack, kubernetes: Kubernetes
+) -> None:
+    state = json.dumps(stack.resources())
+    for text in (team.preview, team.up, state):
+        assert "hunter2hunter2" not in text
+    assert '"memory": "3G"' in state
+    (worker,) = (pod for pod in kubernetes.ray_pods("raycluster-kuberay") if pod.kind == "worker")
+    path = "jsonpath={.spec.containers[0].env[?(@.name=='PASSWORD')].value}"
+    assert kubernetes.kubectl("get", "pod", worker.name, "-n", "kuberay", "-o", path) == "hunter2hunter2"
+
+
+CLOSED = BASE | {"operator": {"singleNamespaceInstall": True}, "protection": {"namespacePodSecurity": "restricted"}}
+
+
+@pytest.fixture(scope="module")
+def closed(stack: Stack) -> Printed:
+    """A stack that has as few rights as it can do with."""
+    stack.configure(CLOSED | {"clusters": {"raycluster": {"head": {"env": {"A": "b"}}}}})
+    return brought_up(stack)
+
+
+def test_pods_pass_the_restricted_standard_of_their_namespace(closed: Printed, kubernetes: Kubernetes) -> None:
     labels = json.loads(kubernetes.kubectl("get", "namespace", "kuberay", "-o", "json"))["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     # The operator's pod, the head, and a worker with KubeRay's own init container are made anew under it.
@@ -164,41 +220,15 @@ def test_pods_pass_the_restricted_standard_of_their_namespace(stack: Stack, kube
         kubernetes.kubectl("run", "plain", "--image=plain:1", "-n", "kuberay")
 
 
-def test_quota_and_limits_are_in_place_before_any_pod(stack: Stack, kubernetes: Kubernetes) -> None:
-    team = {"quota": {"cpu": 4, "memory": "8G", "pods": 5, "gpus": 0}, "limitRange": {"default": {"cpu": "500m", "memory": "1G"}}}
-    stack.configure(BASE | team)
+def test_an_operator_can_be_kept_to_its_own_namespace(closed: Printed, stack: Stack, kubernetes: Kubernetes) -> None:
+    assert "rights in every namespace" not in closed.preview
+    deployment = json.loads(kubernetes.kubectl("get", "deployment", "kuberay-operator", "-n", "kuberay", "-o", "json"))
+    arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert ("--watch-namespace", "kuberay") in itertools.pairwise(arguments)
+    account = "system:serviceaccount:kuberay:kuberay-operator"
+    assert kubernetes.may(account, "create", "pods", "kuberay")
+    assert not kubernetes.may(account, "create", "pods", "elsewhere")
+    assert not kubernetes.may(account, "get", "secrets", "elsewhere")
+    # It works with these rights: a new template reaches the pods.
+    stack.configure(CLOSED | {"clusters": {"raycluster": {"worker": {"memory": "3G"}}}})
     stack.up_or_fail()
-    hard = json.loads(kubernetes.kubectl("get", "resourcequota", "ray-protection", "-n", "kuberay", "-o", "json"))
-    assert hard["spec"]["hard"] == {"limits.cpu": "4", "limits.memory": "8G", "pods": "5", "requests.nvidia.com/gpu": "0"}
-    limits = json.loads(kubernetes.kubectl("get", "limitrange", "ray-protection", "-n", "kuberay", "-o", "json"))["spec"]["limits"][0]
-    assert limits["default"] == {"cpu": "500m", "memory": "1G"}
-    needs = {_short(r["urn"]): {_short(urn) for urn in r.get("dependencies", [])} for r in stack.resources()}
-    assert {"ResourceQuota kuberay.ResourceQuota", "LimitRange kuberay.LimitRange"} <= needs["Release kuberay-operator"]
-    assert stack.preview().changes == {}
-
-
-def test_image_pull_secrets_reach_every_pod(stack: Stack, kubernetes: Kubernetes) -> None:
-    stack.configure(BASE | {"imagePullSecrets": ["registry"]})
-    stack.up_or_fail()
-    everything = json.loads(kubernetes.kubectl("get", "pods", "-n", "kuberay", "-o", "json"))["items"]
-    alive = [pod for pod in everything if "deletionTimestamp" not in pod["metadata"]]
-    assert len(alive) == 3
-    assert all(pod["spec"]["imagePullSecrets"] == [{"name": "registry"}] for pod in alive)
-
-
-def _short(urn: str) -> str:
-    *_, kind, name = urn.split("::")
-    return f"{kind.rsplit(':', 1)[-1]} {name}"
-
-
-def test_an_encrypted_environment_variable_stays_encrypted_and_sizes_stay_readable(stack: Stack, kubernetes: Kubernetes) -> None:
-    stack.configure({"architecture": "aarch64", "clusters": {"raycluster": {"worker": {"memory": "3G"}}}})
-    set_secret(stack, "clusters.raycluster.worker.env.PASSWORD", "hunter2hunter2")
-    preview, up = stack.preview_text(), stack.up_or_fail()
-    state = json.dumps(stack.resources())
-    for text in (preview.text, up.text, state):
-        assert "hunter2hunter2" not in text
-    assert '"memory": "3G"' in state
-    (worker,) = (pod for pod in kubernetes.ray_pods("raycluster-kuberay") if pod.kind == "worker")
-    path = "jsonpath={.spec.containers[0].env[?(@.name=='PASSWORD')].value}"
-    assert kubernetes.kubectl("get", "pod", worker.name, "-n", "kuberay", "-o", path) == "hunter2hunter2"

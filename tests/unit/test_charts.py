@@ -59,10 +59,8 @@ def test_a_renamed_value_below_others_is_found() -> None:
 
 def test_a_key_that_left_the_chart_is_named_with_the_versions_that_know_it() -> None:
     (problem,) = unknown_keys({"metrics": {"serviceMonitor": {"selector": {}}}}, "kuberay-operator", "1.7.0")
-    assert problem == (
-        ("metrics", "serviceMonitor", "selector"),
-        "is not a value that the chart knows at 1.7.0; KubeRay 1.4.0 to 1.6.2 does",
-    )
+    assert problem.path == ("metrics", "serviceMonitor", "selector")
+    assert problem.message == "is not a value that the chart knows at 1.7.0; KubeRay 1.4.0 to 1.6.2 does"
 
 
 def test_a_patch_release_knows_what_its_minor_version_knows() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from components.config import load_settings
 from components.own_clusters import placed_plans
-from components.refusals import Refusal, refusals
+from components.problem import Problem
+from components.refusals import refusals
 from components.settings.stack import StackSettings
 from components.versions import KubeRayVersion
 
@@ -17,7 +18,7 @@ SCALED: dict[str, Any] = {"autoscaling": {"version": "v2"}, "worker": {"maxRepli
 REDIS: dict[str, Any] = {"redisAddress": "redis:6379"}
 
 
-def refused(version: str, **settings: Any) -> list[Refusal]:
+def refused(version: str, **settings: Any) -> list[Problem]:
     """Without the other checks."""
     return list(refusals(placed_plans(StackSettings.model_validate({"kuberayVersion": version, **settings})), version))
 
@@ -42,8 +43,8 @@ def test_a_setting_is_refused_from_the_version_whose_operator_does(cluster: dict
 def test_the_cluster_of_a_job_is_given_the_options_at_every_version() -> None:
     jobs = {"train": {"entrypoint": "x", "rayCluster": {"gcsFaultTolerance": REDIS, "head": {"rayStartParams": {"redis-password": "x"}}}}}
     for version in VERSIONS:
-        ((path, value, _),) = refused(version, clusters={}, jobs=jobs)
-        assert (path[-1], value) == ("redis-password", "…")
+        (problem,) = refused(version, clusters={}, jobs=jobs)
+        assert (problem.path[-1], problem.value) == ("redis-password", "…")
 
 
 @pytest.mark.parametrize(
