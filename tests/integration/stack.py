@@ -57,6 +57,8 @@ class Stack:
         self.cluster = cluster
         self.name = name
         self.program = program
+        self.environment: dict[str, str] = {}
+        """Beside the cluster's own."""
         self.config_file = folder / f"Pulumi.{name}.yaml"
         # `stack init` writes the stack's salt beside Pulumi.yaml: beside a copy here.
         shutil.copy(program / "Pulumi.yaml", folder)
@@ -86,7 +88,7 @@ class Stack:
         """Kills `up` and all that it has started, without a warning; False where it had ended by then."""
         command = [*self.command("up", "--yes", "--skip-preview"), "--config-file", str(self.config_file)]
         quiet = subprocess.DEVNULL
-        with subprocess.Popen(command, cwd=ROOT, env=self.cluster.pulumi_env(), stdin=quiet, stdout=quiet, stderr=quiet) as pulumi:
+        with subprocess.Popen(command, cwd=ROOT, env=self._environment(), stdin=quiet, stdout=quiet, stderr=quiet) as pulumi:
             try:
                 pulumi.wait(seconds)
             except subprocess.TimeoutExpired:
@@ -162,6 +164,9 @@ class Stack:
         file.write_text(json.dumps({"version": 3, "deployment": deployment}))
         self._pulumi("stack", "import", "--file", str(file))
 
+    def _environment(self) -> dict[str, str]:
+        return self.cluster.pulumi_env() | self.environment
+
     def command(self, *arguments: str) -> list[str]:
         return ["pulumi", *arguments, "--stack", self.name, "--non-interactive", "--color", "never"]
 
@@ -172,11 +177,15 @@ class Stack:
 
     def _run(self, command: list[str], folder: Path, *, check: bool = True) -> Run:
         started = time.monotonic()
-        done = subprocess.run(command, cwd=folder, env=self.cluster.pulumi_env(), capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(command, cwd=folder, env=self._environment(), capture_output=True, text=True, check=False, timeout=300)
         run = Run(done.returncode == 0, done.stdout + done.stderr, time.monotonic() - started)
         assert run.ok or not check, f"{' '.join(command)}\n{run.text}"
         return run
 
+
+#: Pulumi writes the state at the end of a run alone, and not twice for each resource, which of a hundred clusters takes most of the time.
+#: Not for a stack of a user's: what a killed run has completed is taken for another stack's then.
+STATE_AT_THE_END = {"PULUMI_SKIP_CHECKPOINTS": "true"}
 
 #: One entry a resource: of a replacement the CLI also lists its halves.
 _WHOLE_OPERATIONS = ("same", "create", "update", "delete", "replace", "read")

@@ -8,8 +8,8 @@ from local.cluster import LocalCluster
 from tests.bad_settings import BAD_SETTINGS, Bad
 from tests.integration.stack import Run, Stack
 
-#: The unit tests try all of them; a third is enough to see what the CLI makes of it.
-TRIED = BAD_SETTINGS[::3]
+#: The unit tests try all of them; a quarter is enough to see what the CLI makes of it.
+TRIED = BAD_SETTINGS[::4]
 #: Stacks that are tried side by side.
 WORKERS = 3
 
