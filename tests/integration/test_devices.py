@@ -1,6 +1,7 @@
 """Pods with GPUs, and replicas that span hosts, get the nodes they need."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,11 +17,17 @@ GPU = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def gpu_node(kubernetes: Kubernetes) -> None:
-    """The x86 node has four GPUs, and the taint that such nodes have."""
-    devices = {"status": {"capacity": {"nvidia.com/gpu": "4"}, "allocatable": {"nvidia.com/gpu": "4"}}}
-    kubernetes.kubectl("patch", "node", "node-amd64", "--subresource=status", "--type=merge", "-p", json.dumps(devices))
-    kubernetes.kubectl("patch", "node", "node-amd64", "--type=merge", "-p", json.dumps({"spec": {"taints": [GPU]}}))
+def gpu_node(kubernetes: Kubernetes) -> Iterator[None]:
+    """The x86 node has four GPUs, and the taint that such nodes have; after these tests it is again as the others know it."""
+
+    def make(gpus: str | None, taints: list[dict[str, str]] | None) -> None:
+        devices = {"status": {"capacity": {"nvidia.com/gpu": gpus}, "allocatable": {"nvidia.com/gpu": gpus}}}
+        kubernetes.kubectl("patch", "node", "node-amd64", "--subresource=status", "--type=merge", "-p", json.dumps(devices))
+        kubernetes.kubectl("patch", "node", "node-amd64", "--type=merge", "-p", json.dumps({"spec": {"taints": taints}}))
+
+    make("4", [GPU])
+    yield
+    make(None, None)
 
 
 def settings(version: str, **groups: Any) -> dict[str, Any]:
