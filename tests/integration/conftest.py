@@ -12,6 +12,9 @@ from tests.integration.kubernetes import Kubernetes
 from tests.integration.operators import OLDEST
 from tests.integration.stack import Stack
 
+#: Files that start before the others: one of them would else run alone at the end.
+LONG = ("test_upgrade.py", "test_services.py")
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,6 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return str(item.callspec.params.get("cluster", "")) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ""
 
     files = list(dict.fromkeys(item.path for item in items))
+    files.sort(key=lambda file: file.name not in LONG and file.parent.name != "real")
     items.sort(key=lambda item: (files.index(item.path), operator(item)))
 
 
