@@ -15,8 +15,6 @@ from components.ray_cluster_spec import ray_start_params
 from components.values import AUTOSCALER_V2, Values, rendered_groups
 from components.versions import at_least
 
-Refusal = tuple[tuple[str, ...], Any, str]
-
 #: Variables of the head that `gcsFaultTolerance` stands for.
 _BY_OPTIONS = {"RAY_REDIS_ADDRESS": "redisAddress", "REDIS_PASSWORD": "redisPassword"}
 

@@ -18,7 +18,7 @@ LONG = ("test_upgrade.py", "test_services.py")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In each file one operator after the other, as a stack and what is measured on it are made anew for each."""
+    """Long files first, and in each one operator after the other, as a stack and what is measured on it are made anew for each."""
 
     def operator(item: pytest.Item) -> str:
         return str(item.callspec.params.get("cluster", "")) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ""

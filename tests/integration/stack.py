@@ -156,6 +156,10 @@ class Stack:
     def resources(self) -> list[dict[str, Any]]:
         return self.state().get("resources", [])
 
+    def needs(self) -> dict[str, set[str]]:
+        """What each resource depends on: ``{"Release raycluster": {"Namespace kuberay", …}, …}``."""
+        return {_resource(found["urn"]): {_resource(urn) for urn in found.get("dependencies", [])} for found in self.resources()}
+
     def state(self) -> dict[str, Any]:
         return json.loads(self._pulumi("stack", "export").text)["deployment"]
 

@@ -38,7 +38,7 @@ def test_the_outputs_can_be_used_as_they_are(stack: Stack, kubernetes: Kubernete
 
 
 def test_the_cluster_waits_on_the_operator_and_the_operator_on_the_namespace(stack: Stack) -> None:
-    needs = {_short(r["urn"]): {_short(urn) for urn in r.get("dependencies", [])} for r in stack.resources()}
+    needs = stack.needs()
     assert {"Release kuberay-operator", "Stash kuberay-operator.deployment"} <= needs["Release raycluster"]
     assert "Namespace kuberay" in needs["Release kuberay-operator"]
     assert "Release raycluster" in needs[HEAD]
@@ -131,8 +131,3 @@ def test_a_service_of_another_type_takes_a_new_cluster(stack: Stack, kubernetes:
     stack.up_or_fail()
     service = ("get", "service", "raycluster-kuberay-head-svc", "-n", "kuberay", "-o", "jsonpath={.spec.type}")
     assert kubernetes.kubectl(*service) == "NodePort"
-
-
-def _short(urn: str) -> str:
-    *_, kind, name = urn.split("::")
-    return f"{kind.rsplit(':', 1)[-1]} {name}"

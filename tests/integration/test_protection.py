@@ -168,14 +168,9 @@ def test_quota_and_limits_are_in_place_before_any_pod(stack: Stack, kubernetes: 
     assert hard["spec"]["hard"] == {"limits.cpu": "4", "limits.memory": "8G", "pods": "5", "requests.nvidia.com/gpu": "0"}
     limits = json.loads(kubernetes.kubectl("get", "limitrange", "ray-protection", "-n", "kuberay", "-o", "json"))["spec"]["limits"][0]
     assert limits["default"] == {"cpu": "500m", "memory": "1G"}
-    needs = {_short(r["urn"]): {_short(urn) for urn in r.get("dependencies", [])} for r in stack.resources()}
+    needs = stack.needs()
     assert {"ResourceQuota kuberay.ResourceQuota", "LimitRange kuberay.LimitRange"} <= needs["Release kuberay-operator"]
     assert stack.preview().changes == {}
-
-
-def _short(urn: str) -> str:
-    *_, kind, name = urn.split("::")
-    return f"{kind.rsplit(':', 1)[-1]} {name}"
 
 
 @pytest.mark.usefixtures("team")
