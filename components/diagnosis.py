@@ -117,6 +117,23 @@ def _container_trouble(pod_name: str, pod: Object, container: Object) -> Trouble
     return Trouble(pod_name, text, certain=looping, crashed_container=name)
 
 
+def starting_trouble(pod_name: str, events: Iterable[Object]) -> Trouble | None:
+    """What the last event of a pod tells whose status tells nothing: a volume that is not there, a probe that fails, an image on its way.
+
+    Never certain: whoever looks at events alone sees tries, which may still succeed.
+    """
+    last = max(events, key=_happened, default=None)
+    if last is None or (last.get("type") != "Warning" and last.get("reason") != "Pulling"):
+        return None
+    return Trouble(pod_name, f"{last.get('reason')}: {flat(last.get('message')).rstrip(': ')}")
+
+
+def _happened(event: Object) -> str:
+    """When it last did; the scheduler notes it elsewhere than the kubelet."""
+    times = (event.get("lastTimestamp"), (event.get("series") or {}).get("lastObservedTime"), event.get("eventTime"))
+    return max(str(time or "") for time in (*times, event["metadata"].get("creationTimestamp")))
+
+
 def failed_pods_trouble(failed: Sequence[Object]) -> Trouble | None:
     """What the pods of a group that have failed so far tell, the last one of them last; KubeRay makes new ones, which may fare alike."""
     trouble = pod_trouble(failed[-1]) if failed else None

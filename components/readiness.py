@@ -15,7 +15,7 @@ from httpx2 import HTTPError, HTTPStatusError
 from lightkube import ApiError, AsyncClient
 from lightkube.generic_resource import create_global_resource
 from lightkube.resources.apps_v1 import Deployment
-from lightkube.resources.core_v1 import ConfigMap, Node, Pod
+from lightkube.resources.core_v1 import ConfigMap, Event, Node, Pod
 from lightkube.types import PatchType
 
 from components.connection import connect, connect_blocking
@@ -31,6 +31,7 @@ from components.diagnosis import (
     no_node_will_do,
     pod_trouble,
     refused_for_good,
+    starting_trouble,
     with_logs,
 )
 from components.namespace_view import NamespaceView, RayClusterResource, namespace_view
@@ -42,6 +43,10 @@ NodePool = create_global_resource("karpenter.sh", "v1", "NodePool", "nodepools")
 
 #: A pod that no node can take is given this long, in seconds: nodes may just be registering.
 _SCHEDULING_GRACE = 5.0
+#: A pod may say nothing for this long, in seconds, before its events are read: Ray's own start is no trouble.
+_QUIET_START = 15.0
+#: And how often they are read then.
+_EVENTS_AGAIN = 5.0
 #: How often a wait looks again without news from the API server, in seconds.
 _LOOK_AGAIN = 2.0
 _BUSY = 429
@@ -259,30 +264,48 @@ def _nothing_known(view: NamespaceView, wait: GroupWait) -> str:
 
 
 class Diagnoser:
-    """Looks at pods, and further where their status alone does not say enough: logs, nodes, autoscalers."""
+    """Looks at pods, and further where their status alone does not say enough: logs, events, nodes, autoscalers."""
 
-    def __init__(self, client: AsyncClient, namespace: str, scheduling_grace: float = _SCHEDULING_GRACE) -> None:
+    def __init__(self, client: AsyncClient, namespace: str, *, at_once: bool = False) -> None:
+        """``at_once``: with no time for what may pass by itself, for a single look."""
         self._client = client
         self._namespace = namespace
-        self._scheduling_grace = scheduling_grace
+        self._at_once = at_once
+        self._events: dict[str, tuple[float, Trouble | None]] = {}
         self._since: dict[str, float] = {}
         self._logs: dict[tuple[str, int], list[str]] = {}
 
     def lasts(self, key: str, seconds: float) -> bool:
         """Whether something has been so for this long."""
         now = time.monotonic()
-        return now - self._since.setdefault(key, now) >= seconds
+        return self._at_once or now - self._since.setdefault(key, now) >= seconds
 
     async def look_at(self, pod: Object, *, room_may_come: bool) -> Trouble | None:
         trouble = pod_trouble(pod)
         if trouble is None:
-            return None
+            return await self._starting(pod)
         if trouble.crashed_container is not None:
             return with_logs(trouble, pod, await self._last_lines(pod, trouble.crashed_container))
-        if trouble.unschedulable and not room_may_come and self.lasts(trouble.pod, self._scheduling_grace):
+        if trouble.unschedulable and not room_may_come and self.lasts(trouble.pod, _SCHEDULING_GRACE):
             never = await self._never_scheduled(pod)
             if never:
                 return Trouble(trouble.pod, f"{trouble.text} ({never})", certain=True)
+        return trouble
+
+    async def _starting(self, pod: Object) -> Trouble | None:
+        """What its events tell, where a pod takes long to start."""
+        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+        if not self.lasts(f"starting {uid}", _QUIET_START):
+            return None
+        read, known = self._events.get(uid, (-_EVENTS_AGAIN, None))
+        if time.monotonic() - read < _EVENTS_AGAIN:
+            return known
+        found: list[Object] = []
+        with suppress(HTTPStatusError):  # An account that may not read them goes without.
+            fields = {"involvedObject.uid": uid}
+            found = [event.to_dict() async for event in self._client.list(Event, namespace=self._namespace, fields=fields)]
+        trouble = starting_trouble(name, found)
+        self._events[uid] = time.monotonic(), trouble
         return trouble
 
     async def _last_lines(self, pod: Object, container: str) -> list[str]:

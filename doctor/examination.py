@@ -95,7 +95,7 @@ class Examination:
 
     async def _in_namespace(self, namespace: str) -> AsyncIterator[Finding]:
         client = connect(namespace, timeout=_PATIENCE)
-        diagnoser = Diagnoser(client, namespace, scheduling_grace=0)
+        diagnoser = Diagnoser(client, namespace, at_once=True)
         try:
             more_may_come = await diagnoser.nodes_may_come()
             gone = False

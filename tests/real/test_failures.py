@@ -29,6 +29,15 @@ def test_a_pod_that_no_node_can_take(stack: RealStack) -> None:
     stack.fails("asks for 512G of memory, the largest such node has")
 
 
+def test_a_volume_that_is_not_there(stack: RealStack) -> None:
+    volumes = {
+        "volumes": [{"name": "licence", "secret": {"secretName": "team"}}],
+        "volumeMounts": [{"name": "licence", "mountPath": "/opt"}],
+    }
+    stack.with_cluster(timeout=30, worker=volumes)
+    stack.fails('FailedMount: MountVolume.SetUp failed for volume "licence" : secret "team" not found')
+
+
 def test_a_wrong_architecture(stack: RealStack) -> None:
     image = dataclasses.replace(of_another_architecture(), reference="kuberay.local/team/ray:1")
     stack.cluster.load(image)

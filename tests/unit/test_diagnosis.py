@@ -12,6 +12,7 @@ from components.diagnosis import (
     no_node_will_do,
     pod_trouble,
     refused_for_good,
+    starting_trouble,
     with_logs,
 )
 
@@ -188,3 +189,35 @@ def test_of_a_traceback_only_what_was_raised_is_told() -> None:
 def test_what_every_pod_says_at_its_start_is_no_cause() -> None:
     told = with_logs(trouble(crashed()), pod(), ["/bin/bash: line 1: ulimit: open files: cannot modify limit: Operation not permitted"])
     assert told.text == "container ray-worker crashed with exit code 1"
+
+
+def event(reason: str, message: str, at: str, kind: str = "Warning", field: str = "lastTimestamp") -> dict[str, Any]:
+    return {"type": kind, "reason": reason, "message": message, "metadata": {"creationTimestamp": "2026-01-01T10:00:00Z"}, field: at}
+
+
+MISSING = event("FailedMount", 'MountVolume.SetUp failed for volume "licence" : secret "team" not found', "2026-01-01T10:00:09Z")
+
+
+def test_a_volume_that_is_not_there_is_named_by_the_events_of_the_pod() -> None:
+    scheduled = event("Scheduled", "Successfully assigned", "2026-01-01T10:00:01.000000Z", "Normal", "eventTime")
+    found = starting_trouble("worker", [MISSING, scheduled])
+    assert found is not None
+    assert found.line == 'pod worker: FailedMount: MountVolume.SetUp failed for volume "licence" : secret "team" not found'
+    assert not found.certain
+
+
+def test_a_probe_that_says_nothing_is_named_all_the_same() -> None:
+    found = starting_trouble("worker", [event("Unhealthy", "Readiness probe failed: ", "2026-01-01T10:02:00Z")])
+    assert found is not None
+    assert found.text == "Unhealthy: Readiness probe failed"
+
+
+def test_a_large_image_on_its_way_is_told() -> None:
+    found = starting_trouble("worker", [event("Pulling", 'Pulling image "rayproject/ray:2.46.0"', "2026-01-01T10:00:02Z", "Normal")])
+    assert found is not None
+    assert found.text == 'Pulling: Pulling image "rayproject/ray:2.46.0"'
+
+
+@pytest.mark.parametrize("after", [[], [MISSING, event("Started", "Started container", "2026-01-01T10:01:00Z", "Normal")]])
+def test_a_pod_whose_last_event_is_good_is_just_starting(after: list[dict[str, Any]]) -> None:
+    assert starting_trouble("worker", after) is None
