@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -13,30 +13,35 @@ from tests.integration.operators import OLDEST
 from tests.integration.stack import Stack
 
 #: Files that start before the others: one of them would else run alone at the end.
-LONG = ("test_upgrade.py", "test_services.py")
+LONG = ("test_killed_runs.py", "test_destroy.py", "test_doctor.py", "test_upgrade.py", "test_services.py")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, and in each one operator after the other, as a stack and what is measured on it are made anew for each."""
+    """Real pods first, then one operator after the other, so that each process changes its cluster once, the long files of each first;
+    last what has no cluster or one of its own.
+    """
 
-    def operator(item: pytest.Item) -> str:
-        return str(item.callspec.params.get("cluster", "")) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ""
+    def order(item: pytest.Item) -> tuple[bool, bool, str, bool]:
+        folder = item.path.parent.name
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        operator = str(parameters.get("cluster", OLDEST)) if folder == "integration" else ""
+        return folder != "real", folder != "integration", operator, item.path.name not in LONG
 
     files = list(dict.fromkeys(item.path for item in items))
-    files.sort(key=lambda file: file.name not in LONG and file.parent.name != "real")
-    items.sort(key=lambda item: (files.index(item.path), operator(item)))
+    items.sort(key=lambda item: (*order(item), files.index(item.path)))
 
 
 @pytest.fixture(scope="session")
 def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], LocalCluster]]:
-    """A cluster for each version of the operator: CRDs outlive the stacks that brought them. They run to the end, as starting one takes
-    longer than most tests.
+    """A cluster for each version of the operator, as CRDs outlive the stacks that brought them; one at a time, as an idle API server takes
+    its part of a processor. It runs until another one is asked for: starting one takes longer than most tests.
     """
     with ExitStack() as running:
 
-        @cache
+        @lru_cache(maxsize=1)
         def cluster_of(version: str) -> LocalCluster:
+            running.close()
             return running.enter_context(LocalCluster(tmp_path_factory.mktemp("cluster"), kuberay_versions=(version,)))
 
         yield cluster_of

@@ -9,3 +9,6 @@ BOTH_OPERATORS = pytest.mark.parametrize("cluster", [OLDEST, NEWEST], indirect=T
 
 #: For a test in such a file that has nothing to do with the operator.
 ONE_OPERATOR = pytest.mark.parametrize("cluster", [OLDEST], indirect=True)
+
+#: The like, for one that would tell a fault of the newest first.
+NEWEST_OPERATOR = pytest.mark.parametrize("cluster", [NEWEST], indirect=True)

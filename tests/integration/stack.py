@@ -59,6 +59,8 @@ class Stack:
         self.program = program
         self.environment: dict[str, str] = {}
         """Beside the cluster's own."""
+        self.is_up = False
+        """Whether the last `up` has ended well, and nothing was destroyed since."""
         self.config_file = folder / f"Pulumi.{name}.yaml"
         # `stack init` writes the stack's salt beside Pulumi.yaml: beside a copy here.
         shutil.copy(program / "Pulumi.yaml", folder)
@@ -77,7 +79,9 @@ class Stack:
         self.config_file.write_text(yaml.safe_dump({"config": config, **kept}))
 
     def up(self, *arguments: str) -> Run:
-        return self._pulumi("up", "--yes", "--skip-preview", *arguments, check=False)
+        run = self._pulumi("up", "--yes", "--skip-preview", *arguments, check=False)
+        self.is_up = run.ok
+        return run
 
     def up_or_fail(self) -> Run:
         run = self.up()
@@ -86,6 +90,7 @@ class Stack:
 
     def up_killed_after(self, seconds: float) -> bool:
         """Kills `up` and all that it has started, without a warning; False where it had ended by then."""
+        self.is_up = False
         command = [*self.command("up", "--yes", "--skip-preview"), "--config-file", str(self.config_file)]
         quiet = subprocess.DEVNULL
         with subprocess.Popen(command, cwd=ROOT, env=self._environment(), stdin=quiet, stdout=quiet, stderr=quiet) as pulumi:
@@ -119,6 +124,7 @@ class Stack:
         return self._pulumi("preview", "--diff", check=False)
 
     def destroy(self) -> Run:
+        self.is_up = False
         return self._pulumi("destroy", "--yes", "--skip-preview", check=False)
 
     def clear(self) -> None:
@@ -129,6 +135,7 @@ class Stack:
 
     def make_destroy(self) -> Run:
         """What `make destroy` runs."""
+        self.is_up = False
         return self._command("destroy", "--yes")
 
     def make_doctor(self) -> Run:

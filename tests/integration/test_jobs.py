@@ -33,10 +33,11 @@ class Jobs:
 
 @pytest.fixture
 def jobs(stack: Stack, kubernetes: Kubernetes, version: str) -> Jobs:
-    """Every test starts from the cluster alone."""
+    """With the cluster up, and whatever jobs the test before has left: `up` takes them away with the first of the next."""
     jobs = Jobs(stack, kubernetes, version)
-    jobs.configure()
-    stack.up_or_fail()
+    if not stack.is_up:
+        jobs.configure()
+        stack.up_or_fail()
     return jobs
 
 
@@ -44,23 +45,20 @@ def on_the_stacks_cluster(entrypoint: str = "python main.py", **settings: Any) -
     return {"entrypoint": entrypoint, "cluster": "raycluster"} | settings
 
 
-@pytest.mark.parametrize("mode", ["K8sJobMode", "HTTPMode"])
-def test_up_waits_until_the_job_has_succeeded(jobs: Jobs, stack: Stack, mode: str) -> None:
-    jobs.configure(train=on_the_stacks_cluster(submissionMode=mode))
-    assert stack.preview().changes == {"RayJob train": "create", "Stash train.succeeded": "create"}
+def test_up_waits_until_jobs_have_succeeded_and_the_outputs_say_where_their_logs_are(jobs: Jobs, stack: Stack) -> None:
+    modes = {"pod": "K8sJobMode", "http": "HTTPMode"}
+    jobs.configure(**{name: on_the_stacks_cluster(submissionMode=mode) for name, mode in modes.items()})
+    changes = {what: "create" for name in modes for what in (f"RayJob {name}", f"Stash {name}.succeeded")}
+    assert stack.preview().changes == changes
     stack.up_or_fail()
-    status = jobs.status("train")
-    assert (status["jobStatus"], status["jobDeploymentStatus"]) == ("SUCCEEDED", "Complete")
-    assert status["rayClusterName"] == "raycluster-kuberay"
-    assert stack.outputs()["jobs"]["train"]["status"] == "SUCCEEDED"
+    outputs = stack.outputs()["jobs"]
+    for name in modes:
+        status = jobs.status(name)
+        assert (status["jobStatus"], status["jobDeploymentStatus"]) == ("SUCCEEDED", "Complete")
+        assert status["rayClusterName"] == "raycluster-kuberay"
+        assert outputs[name]["status"] == "SUCCEEDED"
+    assert "succeeded" in jobs.kubernetes.kubectl(*outputs["pod"]["logs"].split()[1:])
     assert stack.preview().changes == {}
-
-
-def test_the_outputs_say_where_the_log_is(jobs: Jobs, stack: Stack) -> None:
-    jobs.configure(train=on_the_stacks_cluster())
-    stack.up_or_fail()
-    command = stack.outputs()["jobs"]["train"]["logs"].split()
-    assert "succeeded" in jobs.kubernetes.kubectl(*command[1:])
 
 
 def test_a_changed_job_is_replaced_and_the_others_and_the_cluster_are_left_alone(jobs: Jobs, stack: Stack) -> None:

@@ -48,10 +48,11 @@ class Service:
 
 @pytest.fixture
 def service(stack: Stack, kubernetes: Kubernetes, version: str) -> Service:
-    """Every test starts from one application that serves."""
+    """Serves: what the test before has left where `up` has ended well there, else one application anew."""
     service = Service(stack, kubernetes, version)
-    service.configure("echo:app")
-    stack.up_or_fail()
+    if not stack.is_up:
+        service.configure("echo:app")
+        stack.up_or_fail()
     return service
 
 
@@ -74,12 +75,13 @@ def test_a_new_serve_config_reaches_the_running_cluster(service: Service, stack:
     assert stack.preview().changes == {}
 
 
-def test_a_changed_application_is_waited_for_until_it_runs_anew(service: Service, stack: Stack) -> None:
-    # The same name: what KubeRay says of it right after the change is still about the old one.
-    service.configure("echo:broken")
-    run = stack.up()
-    assert not run.ok
-    assert "application echo is DEPLOY_FAILED" in run.text
+def test_more_workers_join_the_running_cluster(service: Service, stack: Stack, kubernetes: Kubernetes) -> None:
+    before = service.cluster
+    workers = {"worker": {"replicas": 2}}
+    service.configure("echo:app", "search:app", rayCluster=workers)
+    assert stack.preview().changes == UPDATED
+    stack.up_or_fail()
+    assert service.cluster == before
 
 
 def test_a_changed_cluster_is_a_second_one_that_takes_over(service: Service, stack: Stack, kubernetes: Kubernetes) -> None:
@@ -102,13 +104,12 @@ def test_an_owner_can_keep_the_running_cluster_and_is_told_that_it_runs_the_old_
     assert service.applications == {"echo": "RUNNING", "search": "RUNNING"}
 
 
-def test_more_workers_join_the_running_cluster(service: Service, stack: Stack, kubernetes: Kubernetes) -> None:
-    before = service.cluster
-    workers = {"worker": {"replicas": 2}}
-    service.configure("echo:app", rayCluster=workers)
-    assert stack.preview().changes == UPDATED
-    stack.up_or_fail()
-    assert service.cluster == before
+def test_a_changed_application_is_waited_for_until_it_runs_anew(service: Service, stack: Stack) -> None:
+    # The same name: what KubeRay says of it right after the change is still about the old one.
+    service.configure("echo:broken")
+    run = stack.up()
+    assert not run.ok
+    assert "application echo is DEPLOY_FAILED" in run.text
 
 
 def test_a_broken_application_fails_up_with_its_message_and_a_repaired_one_converges(service: Service, stack: Stack) -> None:
