@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,19 +90,27 @@ class Stack:
 
     def up_killed_after(self, seconds: float) -> bool:
         """Kills `up` and all that it has started, without a warning; False where it had ended by then."""
+        ends = time.monotonic() + seconds
+        return self._up_killed(lambda: time.monotonic() > ends)
+
+    def up_killed_when(self, there: Callable[[], object]) -> None:
+        """The same, as soon as something is there."""
+        assert self._up_killed(there), "`up` has ended before"
+
+    def _up_killed(self, now: Callable[[], object]) -> bool:
         self.is_up = False
         command = [*self.command("up", "--yes", "--skip-preview"), "--config-file", str(self.config_file)]
         quiet = subprocess.DEVNULL
         with subprocess.Popen(command, cwd=ROOT, env=self._environment(), stdin=quiet, stdout=quiet, stderr=quiet) as pulumi:
-            try:
-                pulumi.wait(seconds)
-            except subprocess.TimeoutExpired:
-                # Plugins have process groups of their own.
-                parent = psutil.Process(pulumi.pid)
-                for process in [parent, *parent.children(recursive=True)]:
-                    with contextlib.suppress(psutil.NoSuchProcess):
-                        process.kill()
-                return True
+            while pulumi.poll() is None:
+                if now():
+                    # Plugins have process groups of their own.
+                    parent = psutil.Process(pulumi.pid)
+                    for process in [parent, *parent.children(recursive=True)]:
+                        with contextlib.suppress(psutil.NoSuchProcess):
+                            process.kill()
+                    return True
+                time.sleep(0.02)
         return False
 
     def preview(self) -> Preview:
@@ -195,7 +203,6 @@ class Stack:
 
 
 #: Pulumi writes the state at the end of a run alone, and not twice for each resource, which of a hundred clusters takes most of the time.
-#: Not for a stack of a user's: what a killed run has completed is taken for another stack's then.
 STATE_AT_THE_END = {"PULUMI_SKIP_CHECKPOINTS": "true"}
 
 #: One entry a resource: of a replacement the CLI also lists its halves.
