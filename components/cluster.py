@@ -107,15 +107,11 @@ class RayCluster(pulumi.ComponentResource):
 
         async def mark() -> None:
             from components.takeover import mark_complete
-
-            await mark_complete("RayCluster", self._plan.name, self._settings.namespace)
-
-        async def take_off_token() -> None:
             from components.token_removal import ask_for_no_token
 
-            await ask_for_no_token(self._plan.name, self._settings.namespace)
-
-        asks_for_no_token = not self._plan.token_secret and auth_options(self._settings.kuberay_version)
+            await mark_complete("RayCluster", self._plan.name, self._settings.namespace)
+            if not self._plan.token_secret and auth_options(self._settings.kuberay_version):
+                await ask_for_no_token(self._plan.name, self._settings.namespace)
 
         looks = {"pods": f"{group.count} x {group.summary}", "template": group.fingerprint}
         return Ready(
@@ -125,7 +121,6 @@ class RayCluster(pulumi.ComponentResource):
             until_ready,
             self.release,
             self,
-            prepare=take_off_token if group.is_head and asks_for_no_token else None,
             mark=mark if group.is_head else None,
             replacement_trigger=group.fingerprint if wait.replace_old else None,
         )

@@ -167,17 +167,6 @@ def before_creating(kind: str, existing: Object | None, stack: str, in_use: Iter
         )
 
 
-def main_objects(record: Record, namespace: str) -> list[Object]:
-    """Of a release: what carries the mark of a release that some state has."""
-    main = (thing for thing in record.objects if thing["kind"] in ("Deployment", "RayCluster"))
-    return [{**thing, "metadata": {"namespace": namespace, **thing["metadata"]}} for thing in main]
-
-
-def is_complete(main: Object | None) -> bool:
-    """Whether a release's main object, if it is there, says that some state has the release."""
-    return main is not None and COMPLETE_MARK in (main["metadata"].get("annotations") or {})
-
-
 def is_custom(thing: Object) -> bool:
     """Whether an object is Ray's."""
     return str(thing.get("apiVersion", "")).startswith("ray.io/")

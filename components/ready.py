@@ -1,6 +1,5 @@
 """A resource that stands for "it is up": of the operator, a group of pods, a job, a service."""
 
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -34,7 +33,6 @@ class Ready(pulumi.Stash):
         target: pulumi.CustomResource,
         parent: pulumi.Resource,
         *,
-        prepare: Callable[[], Awaitable[None]] | None = None,
         mark: Callable[[], Awaitable[None]] | None = None,
         replacement_trigger: str | None = None,
         look_again: bool = True,
@@ -47,8 +45,7 @@ class Ready(pulumi.Stash):
             wait: ends when the target is up, or raises with the cause. Its argument takes progress.
             target: what brings up what is waited for.
             parent: the component that both are part of.
-            prepare: what the wait needs done to the target before it; only where this resource is made or changes.
-            mark: says on the target that it is in the state, where it does not say so already.
+            mark: says on the target, before the wait, that it is in the state; only where this resource is made or changes.
             replacement_trigger: replaces this resource when it changes.
             look_again: whether to wait too where nothing has changed.
         """
@@ -59,9 +56,7 @@ class Ready(pulumi.Stash):
             self._waited = True
 
         async def made_or_changed(_: object) -> None:
-            if prepare:
-                await prepare()
-            if mark and not _state_is_written_at_the_end():
+            if mark:
                 await mark()
             await until_up()
 
@@ -69,8 +64,6 @@ class Ready(pulumi.Stash):
             if look_again and not self._waited and not pulumi.runtime.is_dry_run():
                 try:
                     await until_up()
-                    if mark:
-                        await mark()
                 except Exception as error:
                     raise pulumi.RunError(error_text(error)) from None
 
@@ -85,8 +78,3 @@ class Ready(pulumi.Stash):
         )
         super().__init__(name, input=looks, opts=options)
         self.up = self.urn.apply(still_up)
-
-
-def _state_is_written_at_the_end() -> bool:
-    """Whether Pulumi was told so: what this run makes is in no state before it has ended, and lost to it where it is killed."""
-    return os.environ.get("PULUMI_SKIP_CHECKPOINTS", "").lower() in ("1", "true")

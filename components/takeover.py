@@ -21,12 +21,10 @@ from components.leftovers import (
     before_creating,
     before_install,
     before_upgrade,
-    is_complete,
-    main_objects,
     plural,
     read_record,
 )
-from components.namespace_view import RayClusterResource, namespace_view
+from components.namespace_view import RayClusterResource
 
 #: How long something that is being deleted is waited for, in seconds.
 _GONE_SECONDS = 600.0
@@ -70,22 +68,16 @@ async def take_over_object(wanted: Mapping[str, Any], stack: str) -> None:
             existing = None
         in_use = []
         if existing and wanted["kind"] == "Namespace":
-            ours = [record for record in await cluster.records() if record.stack == stack]
-            in_use = [record.release for record in ours if await cluster.complete(record)]
+            in_use = [record.release for record in await cluster.records() if record.stack == stack]
         before_creating(wanted["kind"], existing, stack, in_use)
 
 
 async def mark_complete(kind: Literal["Deployment", "RayCluster"], name: str, namespace: str) -> None:
-    """Says on the main object of a release that some state has that release, where it does not say so already."""
-    # Of a hundred clusters, one request less for each at each `up`.
-    if kind == "RayCluster" and is_complete(namespace_view(namespace).ray_cluster(name)):
-        return
-    resource: Any = Deployment if kind == "Deployment" else RayClusterResource
+    """Says on the main object of a release that some state has that release."""
+    resource = Deployment if kind == "Deployment" else RayClusterResource
     async with connect(namespace) as client:
-        found = await _unless_gone(client.get(resource, name))
-        if found and not is_complete(found.to_dict()):
-            mark = {"metadata": {"annotations": {COMPLETE_MARK: "complete"}}}
-            await _unless_gone(client.patch(resource, name, mark, patch_type=PatchType.MERGE))
+        mark = {"metadata": {"annotations": {COMPLETE_MARK: "complete"}}}
+        await _unless_gone(client.patch(resource, name, mark, patch_type=PatchType.MERGE))
 
 
 async def without_outputs(inputs: Any) -> Any:
@@ -122,8 +114,13 @@ class _Cluster:
 
     async def complete(self, record: Record) -> list[str]:
         """Objects of a release that a stack has in its state."""
-        main = [await self.get(thing) for thing in main_objects(record, self._namespace)]
-        return [f"{live['kind']} {live['metadata']['name']}" for live in main if live and is_complete(live)]
+        found: list[str] = []
+        for thing in record.objects:
+            if thing["kind"] in ("Deployment", "RayCluster"):
+                live = await self.get({**thing, "metadata": {"namespace": self._namespace, **thing["metadata"]}})
+                if live and COMPLETE_MARK in (live["metadata"].get("annotations") or {}):
+                    found.append(f"{thing['kind']} {live['metadata']['name']}")
+        return found
 
     async def remove(self, leftover: Leftover) -> None:
         # Records last: if this run is killed too, the next one has to find them.

@@ -16,8 +16,7 @@ from lightkube import ApiError
 
 from components.config import SettingsError, load_settings
 from components.diagnosis import flat_error
-from components.leftovers import Object, Record, is_custom
-from components.settings.stack import StackSettings
+from components.leftovers import Object, is_custom
 from stacks.cli import PROGRAM, Pulumi, StackConfig, StackError
 from stacks.cluster import Cluster, of_stack, until
 from stacks.interrupts import take_interrupts
@@ -25,7 +24,6 @@ from stacks.state import OPERATOR, Made, StackState, read_state
 
 #: A restarting operator is given this long, in seconds, before it counts as dead.
 _OPERATOR_SECONDS = 20
-_ELSEWHERE = "a stack that is called {mark} too and has its state elsewhere; log in to that state with `pulumi login` to destroy it"
 #: How long Ray's pods and finalizers may take, in seconds.
 _GONE_SECONDS = 300
 
@@ -55,15 +53,11 @@ class Destruction:
     def run(self, *, ask: bool) -> None:
         state = read_state(self._pulumi.ask("stack", "export")["deployment"])
         config = self._pulumi.config()
-        settings = _settings(config)
-        # `pulumi destroy` takes the namespace that the stack has made out of the state, and leaves it there.
-        own = {made.name for made in state.namespace_objects} | ({settings.namespace} if settings and settings.create_namespace else set())
-        namespaces = state.namespaces | own | ({settings.namespace} if settings else set())
+        namespaces = {made.name for made in state.namespace_objects} | _made_by(config)
         try:
-            cluster = _connect(config, namespaces)
-            left = sorted(name for name in own if cluster.has_mark(name, self._pulumi.mark))
-            unwritten = {name: self._unwritten(state, cluster, name) for name in sorted(namespaces)}
-            if state.is_empty and not left and not any(unwritten.values()):
+            cluster = _connect(config, state.namespaces | namespaces)
+            left = sorted(name for name in namespaces if cluster.has_mark(name, self._pulumi.mark))
+            if state.is_empty and not left:
                 say(f"stack {self._pulumi.stack} has nothing to destroy")
                 return
             say(f"stack {self._pulumi.stack}: {state.size} resources, namespace {', '.join(sorted(state.namespaces.union(left))) or '–'}")
@@ -71,14 +65,8 @@ class Destruction:
                 raise StackError("not destroyed")
             if not state.is_empty:
                 self._destroy(state, cluster)
-            for name, records in unwritten.items():
-                if records is not None:
-                    self._remove_unwritten(cluster, name, records)
             for name in left:
-                if unwritten[name] is None:
-                    say(f"Namespace {name} is left alone: its Helm releases are of {_ELSEWHERE.format(mark=self._pulumi.mark)}")
-                else:
-                    self._namespace(state, cluster, name)
+                self._namespace(state, cluster, name)
         except ApiError as error:
             raise StackError(f"the Kubernetes API server refuses: {error.status.message}") from None
         except HTTPError as error:
@@ -94,7 +82,7 @@ class Destruction:
 
     def _destroy(self, state: StackState, cluster: Cluster) -> None:
         for namespace in sorted(state.namespaces):
-            self._without_operator(cluster, namespace, state.releases)
+            self._without_operator(state, cluster, namespace)
         for made in state.interrupted:
             self._remove(cluster, made)
         removed = [made for made in state.made if made.is_release and not cluster.records(made.namespace, made.name)]
@@ -105,45 +93,16 @@ class Destruction:
         self._pulumi.change("destroy")
         for made in removed:
             say(f"Helm release {made.name} was removed by hand; deleting what is there of it")
-            self._remove_rendered(cluster, made.namespace, made.name, made.rendered)
+            self._remove_rendered(cluster, made, made.rendered)
 
-    def _unwritten(self, state: StackState, cluster: Cluster, namespace: str) -> list[Record] | None:
-        """Releases that a killed run has installed and the state has not, for it was to be written at the end (PULUMI_SKIP_CHECKPOINTS).
-
-        None where some state has them: of a stack that is called the same nothing is taken away.
-        """
-        records = [found for found in cluster.records(namespace) if found.stack == self._pulumi.mark]
-        records = [found for found in records if (namespace, found.release) not in state.releases]
-        return None if cluster.has_complete(namespace, records) else records
-
-    def _remove_unwritten(self, cluster: Cluster, namespace: str, records: list[Record]) -> None:
-        """With all else that carries the stack's mark."""
-        releases = {(namespace, record.release) for record in records}
-
-        def ray_objects() -> list[Object]:
-            return of_stack(cluster.ray_objects(namespace), self._pulumi.mark, releases)
-
-        if not records and ray_objects():
-            return  # Nothing here says that no other state has them.
-        self._without_operator(cluster, namespace, releases)
-        for thing in ray_objects():
-            say(f"deleting {_name(thing)}, which a killed run has made")
-            cluster.delete(thing)
-        until(lambda: not ray_objects(), _GONE_SECONDS)
-        for record in records:
-            say(f"deleting Helm release {record.release}, which a killed run has installed")
-            self._remove_rendered(cluster, namespace, record.release, record.objects)
-            cluster.delete_record(namespace, record)
-        for thing in of_stack(cluster.contents(namespace), self._pulumi.mark, releases):
-            cluster.delete(thing)
-
-    def _without_operator(self, cluster: Cluster, namespace: str, releases: set[tuple[str, str]]) -> None:
+    def _without_operator(self, state: StackState, cluster: Cluster, namespace: str) -> None:
         """Only a living operator takes the finalizers off RayJobs, RayServices and fault-tolerant RayClusters."""
-        ours = of_stack(cluster.ray_objects(namespace), self._pulumi.mark, releases)
+        ours = of_stack(cluster.ray_objects(namespace), self._pulumi.mark, state.releases)
         held = [thing for thing in ours if thing["metadata"].get("finalizers")]
         if not held:
             return
-        where = namespace if (namespace, OPERATOR) in releases else None
+        own_operator = any(made.is_release and made.name == OPERATOR for made in state.made)
+        where = namespace if own_operator else None
         if until(lambda: cluster.operator_runs(where), _OPERATOR_SECONDS):
             return
         for thing in ours:
@@ -165,16 +124,16 @@ class Destruction:
         records = [record for record in cluster.records(made.namespace, made.name) if record.stack == self._pulumi.mark]
         for record in records:
             say(f"deleting Helm release {made.name}, which a killed run was installing")
-            self._remove_rendered(cluster, made.namespace, made.name, record.objects)
+            self._remove_rendered(cluster, made, record.objects)
             cluster.delete_record(made.namespace, record)
 
-    def _remove_rendered(self, cluster: Cluster, namespace: str, release: str, rendered: Iterable[Object]) -> None:
+    def _remove_rendered(self, cluster: Cluster, release: Made, rendered: Iterable[Object]) -> None:
         """Without Helm, for it knows nothing of the release any more, or not yet."""
         for thing in sorted(rendered, key=lambda thing: not is_custom(thing)):
-            place = {} if thing["kind"].startswith("Cluster") else {"namespace": namespace}
+            place = {} if thing["kind"].startswith("Cluster") else {"namespace": release.namespace}
             there = {**thing, "metadata": {"name": thing["metadata"]["name"], **place}}
             found = cluster.get(there)
-            if found and of_stack([found], self._pulumi.mark, {(namespace, release)}):
+            if found and of_stack([found], self._pulumi.mark, {(release.namespace, release.name)}):
                 cluster.delete(there)
                 if is_custom(there):
                     until(lambda there=there: cluster.get(there) is None, _GONE_SECONDS)
@@ -219,12 +178,13 @@ def _connect(config: StackConfig, namespaces: Iterable[str]) -> Cluster:
     return cluster
 
 
-def _settings(config: StackConfig) -> StackSettings | None:
-    """Those of the stack; none where they do not hold: they may have been emptied before the stack is destroyed."""
+def _made_by(config: StackConfig) -> set[str]:
+    """The namespace that the settings let the stack make; `pulumi destroy` takes it out of the state and leaves it there."""
     try:
-        return load_settings(config.values, secret_keys=config.secret_keys, project_folder=PROGRAM)
+        settings = load_settings(config.values, secret_keys=config.secret_keys, project_folder=PROGRAM)
     except SettingsError:
-        return None
+        return set()  # They may have been emptied before the stack is destroyed.
+    return {settings.namespace} if settings.create_namespace else set()
 
 
 def say(line: str) -> None:

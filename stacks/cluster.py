@@ -14,7 +14,7 @@ from lightkube.resources.core_v1 import Namespace, Secret
 from lightkube.types import PatchType
 
 from components.connection import BUSY_SECONDS
-from components.leftovers import STACK_MARK, Object, Record, is_complete, main_objects, plural, read_record, stack_of
+from components.leftovers import STACK_MARK, Object, Record, plural, read_record, stack_of
 
 HELM_RELEASE, HELM_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
 
@@ -49,15 +49,9 @@ class Cluster:
         """The namespace is nobody's from here on: a later `up` does not take it for its own, and a later destroy does not delete it."""
         self._client.patch(Namespace, namespace, {"metadata": {"annotations": {STACK_MARK: None}}}, patch_type=PatchType.MERGE)
 
-    def records(self, namespace: str, release: str | None = None) -> list[Record]:
-        """Of one release, or of all in the namespace."""
-        labels: dict[str, Any] = {"owner": "helm"} | ({"name": release} if release else {})
-        secrets = self._client.list(Secret, namespace=namespace, labels=labels)
+    def records(self, namespace: str, release: str) -> list[Record]:
+        secrets = self._client.list(Secret, namespace=namespace, labels={"owner": "helm", "name": release})
         return [read_record(secret.to_dict()) for secret in secrets]
-
-    def has_complete(self, namespace: str, records: Iterable[Record]) -> bool:
-        """Whether some state has one of these releases."""
-        return any(is_complete(self.get(main)) for record in records for main in main_objects(record, namespace))
 
     def operator_runs(self, namespace: str | None) -> bool:
         """Whether an operator pod is there that can take finalizers off; in any namespace where none is given."""

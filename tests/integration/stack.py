@@ -202,7 +202,7 @@ class Stack:
         return run
 
 
-#: Pulumi writes the state at the end of a run alone, and not twice for each resource, which of a hundred clusters takes most of the time.
+#: Pulumi writes the state at the end of a run alone, and not twice for each resource, which of a hundred clusters takes half of the time.
 STATE_AT_THE_END = {"PULUMI_SKIP_CHECKPOINTS": "true"}
 
 #: One entry a resource: of a replacement the CLI also lists its halves.

@@ -6,8 +6,7 @@ import pytest
 
 from tests.integration.kubernetes import Kubernetes
 from tests.integration.operators import BOTH_OPERATORS, NEWEST, OLDEST, ONE_OPERATOR
-from tests.integration.stack import STATE_AT_THE_END, Run, Stack
-from tests.integration.test_killed_runs import STAGES
+from tests.integration.stack import Run, Stack
 
 FINALIZER = "ray.io/gcs-ft-redis-cleanup-finalizer"
 
@@ -155,33 +154,6 @@ def test_what_a_killed_run_was_making_goes_too(stack: Stack, kubernetes: Kuberne
     assert stack.resources() == []
     assert "namespace/kuberay" not in kubernetes.kubectl("get", "namespaces", "-o", "name")
     assert "kuberay-operator" not in kubernetes.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
-
-
-@pytest.mark.parametrize(
-    ("cluster", "stage"), [(OLDEST, "the operator is made"), (NEWEST, "pods are made")], indirect=["cluster"], scope="module"
-)
-def test_what_a_run_has_made_that_was_killed_before_it_wrote_its_state_goes_too(stack: Stack, kubernetes: Kubernetes, stage: str) -> None:
-    stack.clear()
-    stack.environment = STATE_AT_THE_END
-    try:
-        stack.up_killed_when(lambda: kubernetes.kubectl("get", *STAGES[stage], "-n", "kuberay", "-o", "name"))
-    finally:
-        stack.environment = {}
-    stack.cancel()
-    assert stack.resources() == []
-    destroyed(stack, kubernetes)
-
-
-@ONE_OPERATOR
-def test_what_another_state_has_of_a_stack_of_the_same_name_stays(stack: Stack, kubernetes: Kubernetes) -> None:
-    complete = stack.state()
-    stack.replace_state({key: value for key, value in complete.items() if key != "resources"})
-    before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
-    run = stack.make_destroy()
-    assert run.ok, run.text
-    assert f"of a stack that is called kuberay/{stack.name} too and has its state elsewhere" in run.text
-    assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
-    stack.replace_state(complete)
 
 
 @ONE_OPERATOR

@@ -3,7 +3,7 @@
 import base64
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from tempfile import NamedTemporaryFile
 from typing import Any
 
@@ -25,14 +25,6 @@ def at(*moments: float) -> pytest.MarkDecorator:
 #: 20 moments. The program itself needs the first fifth.
 IN_FIRST_UP = at(0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9)
 IN_UPDATE = at(0.4, 0.55, 0.7, 0.85)
-
-
-#: Stages of a first `up`, and what `kubectl get` shows from then on.
-STAGES = {
-    "the operator is made": ["deployments"],
-    "Helm installs the cluster": ["secrets", "-l", "owner=helm,name=raycluster"],
-    "pods are made": ["pods", "-l", "ray.io/node-type=worker"],
-}
 
 
 def settings(*, worker_memory: str = "2G", operator_memory: str = "512Mi") -> dict[str, Any]:
@@ -129,58 +121,26 @@ def test_a_change_of_the_operator_that_was_killed(
     assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
 
 
-# --- Where Pulumi writes the state at the end, a killed run has written none ----------------------------------------------------
-
-
-@pytest.fixture
-def state_at_the_end(stack: Stack) -> Iterator[None]:
+@NEWEST_OPERATOR
+def test_a_first_up_that_was_killed_before_it_wrote_its_state_starts_over_as_the_readme_says(
+    stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None]
+) -> None:
+    stack.clear()
+    stack.configure(settings())
+    helm_installs = ("secrets", "-n", "kuberay", "-l", "owner=helm,name=raycluster", "-o", "name")
     stack.environment = STATE_AT_THE_END
-    yield
-    stack.environment = {}
-
-
-@pytest.mark.parametrize(
-    ("cluster", "stage"), list(zip((OLDEST, NEWEST, OLDEST), STAGES, strict=True)), indirect=["cluster"], scope="module"
-)
-def test_a_first_up_that_was_killed_before_it_wrote_its_state(
-    stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], state_at_the_end: None, stage: str
-) -> None:
-    stack.clear()
-    stack.configure(settings())
-    stack.up_killed_when(lambda: kubernetes.kubectl("get", *STAGES[stage], "-n", "kuberay", "-o", "name"))
+    try:
+        stack.up_killed_when(lambda: kubernetes.kubectl("get", *helm_installs))
+    finally:
+        stack.environment = {}
     assert stack.resources() == []
+    stack.cancel()
+    refused = stack.up()
+    assert not refused.ok
+    assert "Namespace kuberay is in use (Helm release kuberay-operator) by a stack that is called" in refused.text
+    kubernetes.kubectl("delete", "rayjobs,rayservices,rayclusters", "--all", "-n", "kuberay")
+    kubernetes.kubectl("delete", "namespace", "kuberay")
     converges(settings())
-
-
-@NEWEST_OPERATOR
-def test_a_change_of_pods_that_was_killed_before_it_wrote_its_state(
-    stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], state_at_the_end: None
-) -> None:
-    stack.configure(settings())
-    stack.up_or_fail()
-    wanted = settings(worker_memory="3G")
-    stack.configure(wanted)
-    stack.up_killed_when(lambda: any(pod.memory == "3G" for pod in kubernetes.ray_pods("raycluster-kuberay")))
-    converges(wanted)
-
-
-@NEWEST_OPERATOR
-def test_what_is_complete_and_was_not_marked_is_marked_by_the_next_run(
-    stack: Stack, kubernetes: Kubernetes, state_at_the_end: None
-) -> None:
-    stack.clear()
-    stack.configure(settings())
-    stack.up_or_fail()
-    assert marks(kubernetes) == {}
-    stack.up_or_fail()
-    assert marks(kubernetes) == {"kuberay-operator": "complete", "raycluster-kuberay": "complete"}
-
-
-def marks(kubernetes: Kubernetes) -> dict[str, str]:
-    """Of the main objects of releases that some state has."""
-    found = items(kubernetes, "deployments,rayclusters")
-    annotations = {thing["metadata"]["name"]: thing["metadata"].get("annotations") or {} for thing in found}
-    return {name: its["kuberay.pulumi/release"] for name, its in annotations.items() if "kuberay.pulumi/release" in its}
 
 
 # --- What a kill leaves, made by hand: a moment of a few milliseconds is not hit by chance ------------------------------------

@@ -103,12 +103,6 @@ class Silent:
     def has_mark(self, *_: str) -> bool:
         return True
 
-    def records(self, *_: str) -> list[Any]:
-        return []
-
-    def has_complete(self, *_: object) -> bool:
-        return False
-
     def ray_objects(self, _: str) -> Any:
         raise httpx2.ReadTimeout("timed out")
 
