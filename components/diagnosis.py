@@ -45,6 +45,13 @@ class Trouble:
     """The container whose last log lines say more."""
     unschedulable: bool = False
     waits_for_head: bool = False
+    from_event: bool = False
+    """Only an event tells it; whatever else is known says more."""
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """What is to be told first is the least."""
+        return not self.certain, self.from_event
 
     @property
     def line(self) -> str:
@@ -122,10 +129,11 @@ def starting_trouble(pod_name: str, events: Iterable[Object]) -> Trouble | None:
 
     Never certain: whoever looks at events alone sees tries, which may still succeed.
     """
-    last = max(events, key=_happened, default=None)
+    # Times are in whole seconds, and the API server lists the oldest first.
+    last = max(reversed(list(events)), key=_happened, default=None)
     if last is None or (last.get("type") != "Warning" and last.get("reason") != "Pulling"):
         return None
-    return Trouble(pod_name, f"{last.get('reason')}: {flat(last.get('message')).rstrip(': ')}")
+    return Trouble(pod_name, f"{last.get('reason')}: {flat(last.get('message')).rstrip(': ')}", from_event=True)
 
 
 def _happened(event: Object) -> str:

@@ -231,11 +231,11 @@ async def _trouble(view: NamespaceView, wait: GroupWait, pods: list[Object], ali
     # What old pods still hold may be all that new ones lack: nothing about room is certain until they are gone.
     room_may_come = len(pods) != len(view.pods(wait.cluster)) or any(pod not in alive for pod in pods if _group(pod) == wait.group)
     troubles = [t for pod in alive if not is_ready(pod) and (t := await diagnoser.look_at(pod, room_may_come=room_may_come))]
-    troubles.sort(key=lambda trouble: not trouble.certain)
-    if troubles and troubles[0].waits_for_head:
-        return await _head_trouble(pods, diagnoser, room_may_come=room_may_come) or troubles[0]
-    if troubles:
-        return troubles[0]
+    first = min(troubles, key=lambda trouble: trouble.rank, default=None)
+    if first and first.waits_for_head:
+        return await _head_trouble(pods, diagnoser, room_may_come=room_may_come) or first
+    if first and not first.from_event:
+        return first
     ended = [pod for pod in view.failed_pods(wait.cluster) if _group(pod) == wait.group and _fingerprint(pod) == wait.fingerprint]
     if trouble := failed_pods_trouble(ended):
         return trouble
@@ -244,7 +244,7 @@ async def _trouble(view: NamespaceView, wait: GroupWait, pods: list[Object], ali
     if message and len(alive) < wait.at_least:
         certain = refused_for_good(message) and not room_may_come and diagnoser.lasts("refused", _SCHEDULING_GRACE)
         return Trouble(f"of {wait.group}", f"refused by the API server: {message}", certain)
-    return None
+    return first
 
 
 async def _head_trouble(pods: list[Object], diagnoser: "Diagnoser", *, room_may_come: bool) -> Trouble | None:
@@ -419,8 +419,9 @@ async def look_at_deployment(client: AsyncClient, wait: DeploymentWait, diagnose
     going = any(is_going(pod) for pod in pods)
     alive = [pod for pod in pods if not is_going(pod) and not is_ready(pod)]
     troubles = [t for pod in alive if (t := await diagnoser.look_at(pod, room_may_come=going))]
-    trouble = min(troubles, key=lambda t: not t.certain, default=None)
-    cause = trouble.line if trouble else _replica_failure(deployment) or "its pods are still starting"
+    trouble = min(troubles, key=lambda t: t.rank, default=None)
+    refused = _replica_failure(deployment) if trouble is None or trouble.from_event else None
+    cause = refused or (trouble.line if trouble else "its pods are still starting")
     return DeploymentState(False, trouble, cause, wanted, images)
 
 

@@ -115,12 +115,13 @@ async def _trouble(view: NamespaceView, wait: WorkloadWait, verdict: Verdict, di
     alive = [pod for pod in pods if not is_going(pod) and not is_over(pod) and not is_ready(pod)]
     room_may_come = any(is_going(pod) for pod in pods)
     troubles = [t for pod in alive if (t := await diagnoser.look_at(pod, room_may_come=room_may_come))]
-    if troubles:
-        return min(troubles, key=lambda trouble: not trouble.certain)
+    first = min(troubles, key=lambda trouble: trouble.rank, default=None)
+    if first and not first.from_event:
+        return first
     cluster = view.ray_cluster(verdict.cluster) if verdict.cluster else None
     message = cluster_trouble(cluster) if cluster else None
     if not message:
-        return None
+        return first
     certain = refused_for_good(message) and diagnoser.lasts("refused", 5)
     return Trouble(f"of {verdict.cluster}", f"refused by the API server: {message}", certain)
 

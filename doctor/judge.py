@@ -26,7 +26,7 @@ _REMEDIES = {
     "OOMKilled": "then `pulumi up`",
     "refused by the API server": "make room or change the settings, then `pulumi up`",
     "FailedMount": "make the Secret, ConfigMap or claim that it names, or leave out the volume, then `pulumi up`",
-    "Unhealthy": "wait while Ray starts; else its log says more: `kubectl logs` of the pod",
+    "Unhealthy": "wait while it starts; else its log says more: `kubectl logs` of the pod",
     "waits for the head": "see to the head first",
     "container": "repair what its message names, then `pulumi up`",
 }

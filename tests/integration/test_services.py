@@ -105,6 +105,8 @@ def test_an_owner_can_keep_the_running_cluster_and_is_told_that_it_runs_the_old_
 
 
 def test_a_changed_application_is_waited_for_until_it_runs_anew(service: Service, stack: Stack) -> None:
+    service.configure("echo:app")
+    stack.up_or_fail()
     # The same name: what KubeRay says of it right after the change is still about the old one.
     service.configure("echo:broken")
     run = stack.up()

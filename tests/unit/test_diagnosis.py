@@ -218,6 +218,20 @@ def test_a_large_image_on_its_way_is_told() -> None:
     assert found.text == 'Pulling: Pulling image "rayproject/ray:2.46.0"'
 
 
-@pytest.mark.parametrize("after", [[], [MISSING, event("Started", "Started container", "2026-01-01T10:01:00Z", "Normal")]])
+PULLING = event("Pulling", "Pulling image", "2026-01-01T10:00:02Z", "Normal")
+STARTED = event("Started", "Started container", "2026-01-01T10:00:02Z", "Normal")
+
+
+@pytest.mark.parametrize(
+    "after", [[], [MISSING, event("Started", "Started container", "2026-01-01T10:01:00Z", "Normal")], [PULLING, STARTED]]
+)
 def test_a_pod_whose_last_event_is_good_is_just_starting(after: list[dict[str, Any]]) -> None:
     assert starting_trouble("worker", after) is None
+
+
+def test_what_only_an_event_tells_is_told_after_all_else_that_is_known() -> None:
+    told = starting_trouble("worker", [MISSING])
+    assert told is not None
+    crashed_once = Trouble("other", "container ray-worker crashed with exit code 1")
+    wrong_image = Trouble("other", "image cannot be pulled", certain=True)
+    assert sorted([told, crashed_once, wrong_image], key=lambda one: one.rank) == [wrong_image, crashed_once, told]

@@ -1,9 +1,15 @@
-"""A request that the API server leaves without an answer does not end a wait."""
+"""What a wait makes of the API server's answers, and of none."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx2
 import pytest
+from lightkube import AsyncClient
 
-from components.readiness import no_answer
+from components.readiness import Diagnoser, no_answer
 
 REQUEST = httpx2.Request("GET", "https://cluster.example")
 
@@ -21,3 +27,44 @@ def test_a_server_that_is_busy_or_out_of_reach_is_asked_again(error: httpx2.HTTP
 def test_an_answer_is_taken_as_it_is(code: int) -> None:
     with pytest.raises(httpx2.HTTPStatusError):
         no_answer(refused(code))
+
+
+STARTING = {"metadata": {"name": "worker", "uid": "1"}, "status": {"phase": "Running"}}
+
+
+class Events:
+    """A client that lists one event, or refuses to."""
+
+    def __init__(self, *, forbidden: bool = False) -> None:
+        self.forbidden = forbidden
+        self.asked = 0
+
+    async def list(self, *_: object, **__: object) -> AsyncIterator[Any]:
+        self.asked += 1
+        if self.forbidden:
+            raise refused(403)
+        event = {"type": "Warning", "reason": "Unhealthy", "message": "Readiness probe failed", "metadata": {}}
+        yield SimpleNamespace(to_dict=lambda: event)
+
+
+def looked(events: Events, *, times: int, at_once: bool = True) -> str | None:
+    diagnoser = Diagnoser(cast("AsyncClient", events), "kuberay", at_once=at_once)
+    troubles = [asyncio.run(diagnoser.look_at(STARTING, room_may_come=False)) for _ in range(times)]
+    last = troubles[-1]
+    return last.text if last else None
+
+
+def test_the_events_of_a_pod_are_read_now_and_then() -> None:
+    events = Events()
+    assert looked(events, times=5) == "Unhealthy: Readiness probe failed"
+    assert events.asked == 1
+
+
+def test_the_events_of_a_pod_that_has_just_come_are_not_read() -> None:
+    events = Events()
+    assert looked(events, times=5, at_once=False) is None
+    assert events.asked == 0
+
+
+def test_an_account_that_may_not_read_events_goes_without() -> None:
+    assert looked(Events(forbidden=True), times=2) is None
