@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import pulumi
-from lightkube import ApiError, AsyncClient
+from httpx2 import HTTPStatusError
+from lightkube import AsyncClient
 from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedResource, create_api_info
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Secret
@@ -156,7 +157,7 @@ def _kind_of(thing: Object) -> tuple[Any, str, str | None]:
 async def _unless_gone(answer: Any) -> Any:
     try:
         return await answer
-    except ApiError as error:
-        if error.status.code != 404:
+    except HTTPStatusError as error:  # An unknown API group is answered with plain text, which makes no ApiError.
+        if error.response.status_code != 404:
             raise
         return None

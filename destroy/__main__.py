@@ -2,6 +2,7 @@
 
 Beyond what `pulumi destroy` does, it
   - goes on where a release or an object was deleted by hand, or a run was killed (it removes what that run was making);
+  - goes on where KubeRay's custom resource definitions are gone, which Helm alone does not;
   - deletes Ray's resources without their clean-up where no operator runs that could do it, and says so;
   - deletes the namespace too, or says what it holds that the stack has not made, and leaves it alone.
 KubeRay's custom resource definitions stay: deleting them would delete the Ray clusters of everyone else.
@@ -85,6 +86,7 @@ class Destruction:
             self._without_operator(state, cluster, namespace)
         for made in state.interrupted:
             self._remove(cluster, made)
+        self._without_kinds(state, cluster)
         removed = [made for made in state.made if made.is_release and not cluster.records(made.namespace, made.name)]
         # What was deleted by hand is noticed here, and the operations of killed runs are dropped.
         say("reading what is there (pulumi refresh)")
@@ -110,6 +112,17 @@ class Destruction:
             skipped = f"; no operator runs that could do its clean-up ({finalizers})" if finalizers else ""
             say(f"deleting {_name(thing)}{skipped}")
             cluster.delete(thing, finalizers=False)
+
+    def _without_kinds(self, state: StackState, cluster: Cluster) -> None:
+        """Helm uninstalls no release with an object of a kind that is gone: such a release is then one that was removed by hand."""
+        known = cluster.ray_kinds()
+        for made in state.made:
+            gone = {thing["kind"] for thing in made.rendered if is_custom(thing)} - known
+            if made.is_release and gone:
+                kinds = ", ".join(sorted(gone))
+                say(f"Helm release {made.name} holds a {kinds}, a kind that was deleted by hand; deleting Helm's record of it")
+                for record in cluster.records(made.namespace, made.name):
+                    cluster.delete_record(made.namespace, record)
 
     def _remove(self, cluster: Cluster, made: Made) -> None:
         """Something that a killed run was making, and that Pulumi therefore does not know."""

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from httpx2 import Timeout
-from lightkube import ApiError, Client
+from httpx2 import HTTPStatusError, Timeout
+from lightkube import Client
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedResource, create_api_info
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
@@ -58,6 +58,10 @@ class Cluster:
         labels: dict[str, Any] = {"app.kubernetes.io/name": "kuberay-operator"}
         found = [deployment.to_dict() for deployment in self._client.list(Deployment, namespace=namespace or "*", labels=labels)]
         return any((deployment.get("status") or {}).get("availableReplicas") for deployment in found)
+
+    def ray_kinds(self) -> set[str]:
+        """Those of KubeRay that the cluster knows."""
+        return {kind.__name__ for kind in self._custom_kinds("ray.io")}
 
     def ray_objects(self, namespace: str) -> list[Object]:
         kinds = {kind.__name__: kind for kind in self._custom_kinds("ray.io")}
@@ -165,9 +169,9 @@ def _unless_gone(ask: Callable[[], Any]) -> Any:
     while True:
         try:
             return ask()
-        except ApiError as error:
-            if error.status.code == 404:
+        except HTTPStatusError as error:  # An unknown API group is answered with plain text, which makes no ApiError.
+            if error.response.status_code == 404:
                 return None
-            if error.status.code != 429 or time.monotonic() > deadline:
+            if error.response.status_code != 429 or time.monotonic() > deadline:
                 raise
             time.sleep(0.5)

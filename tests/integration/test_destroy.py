@@ -57,6 +57,16 @@ def test_a_namespace_that_was_removed_by_hand(stack: Stack, kubernetes: Kubernet
     destroyed(stack, kubernetes)
 
 
+@ONE_OPERATOR
+def test_kinds_that_were_deleted_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
+    train = {"entrypoint": "python main.py", "cluster": "raycluster"}
+    stack.configure({"architecture": "aarch64", "timeoutSeconds": 60, "jobs": {"train": train}})
+    stack.up_or_fail()
+    kubernetes.kubectl("delete", "crds", *(f"{kind}.ray.io" for kind in ("rayclusters", "rayjobs", "rayservices")))
+    run = destroyed(stack, kubernetes)
+    assert "Helm release raycluster holds a RayCluster, a kind that was deleted by hand" in run.text
+
+
 @BOTH_OPERATORS
 def test_finalizers_that_a_dead_operator_does_not_take_off(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("scale", "deployment", "kuberay-operator", "-n", "kuberay", "--replicas=0")
