@@ -29,7 +29,7 @@ from local.errors import LocalError
 from local.real import images
 from local.real.cluster import CPU_REQUEST, RealCluster
 from stacks.interrupts import take_interrupts
-from tests.integration.stack import ROOT, STATE_AT_THE_END, Stack
+from tests.integration.stack import ROOT, Stack
 
 NAMESPACE = "kuberay"
 RAISED = "2500M"
@@ -221,9 +221,8 @@ def measure(bench: Bench, sizes: list[int], rounds: int) -> list[Ratio]:
         preview = statistics.median(seconds(bench.preview) for _ in range(3))
         ratios.append(bench.report(size))
         bench.undo_up()
-        bench.stack.environment = STATE_AT_THE_END
-        at_the_end = seconds(bench.up)
-        bench.stack.environment = {}
+        with bench.stack.state_at_the_end():
+            at_the_end = seconds(bench.up)
         bench.undo_up()
         print(f"{size} clusters: first up {up:.1f} s, its state written at the end {at_the_end:.1f} s, no-op preview {preview:.2f} s")
         ratios += [

@@ -7,7 +7,7 @@ it is, not at what this run did, so a killed run converges when it is run again.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -230,8 +230,7 @@ async def _delete(client: AsyncClient, pod: Object, namespace: str, deleted: set
 async def _trouble(view: NamespaceView, wait: GroupWait, pods: list[Object], alive: list[Object], diagnoser: "Diagnoser") -> Trouble | None:
     # What old pods still hold may be all that new ones lack: nothing about room is certain until they are gone.
     room_may_come = len(pods) != len(view.pods(wait.cluster)) or any(pod not in alive for pod in pods if _group(pod) == wait.group)
-    troubles = [t for pod in alive if not is_ready(pod) and (t := await diagnoser.look_at(pod, room_may_come=room_may_come))]
-    first = min(troubles, key=lambda trouble: trouble.rank, default=None)
+    first = await diagnoser.look_at_all(alive, room_may_come=room_may_come)
     if first and first.waits_for_head:
         return await _head_trouble(pods, diagnoser, room_may_come=room_may_come) or first
     if first and not first.from_event:
@@ -279,6 +278,11 @@ class Diagnoser:
         """Whether something has been so for this long."""
         now = time.monotonic()
         return self._at_once or now - self._since.setdefault(key, now) >= seconds
+
+    async def look_at_all(self, pods: Iterable[Object], *, room_may_come: bool) -> Trouble | None:
+        """What is to be told first of what keeps these pods from being ready."""
+        troubles = [t for pod in pods if not is_ready(pod) and (t := await self.look_at(pod, room_may_come=room_may_come))]
+        return min(troubles, key=lambda trouble: trouble.rank, default=None)
 
     async def look_at(self, pod: Object, *, room_may_come: bool) -> Trouble | None:
         trouble = pod_trouble(pod)
@@ -417,9 +421,7 @@ async def look_at_deployment(client: AsyncClient, wait: DeploymentWait, diagnose
     labels = deployment["spec"]["selector"]["matchLabels"]
     pods = [pod.to_dict() async for pod in client.list(Pod, namespace=wait.namespace, labels=labels)]
     going = any(is_going(pod) for pod in pods)
-    alive = [pod for pod in pods if not is_going(pod) and not is_ready(pod)]
-    troubles = [t for pod in alive if (t := await diagnoser.look_at(pod, room_may_come=going))]
-    trouble = min(troubles, key=lambda t: t.rank, default=None)
+    trouble = await diagnoser.look_at_all([pod for pod in pods if not is_going(pod)], room_may_come=going)
     refused = _replica_failure(deployment) if trouble is None or trouble.from_event else None
     cause = refused or (trouble.line if trouble else "its pods are still starting")
     return DeploymentState(False, trouble, cause, wanted, images)

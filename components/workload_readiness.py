@@ -14,7 +14,7 @@ from lightkube import ApiError, AsyncClient
 from lightkube.generic_resource import create_namespaced_resource
 from lightkube.resources.core_v1 import Pod
 
-from components.diagnosis import Object, Trouble, cluster_trouble, is_going, is_over, is_ready, refused_for_good
+from components.diagnosis import Object, Trouble, cluster_trouble, is_going, is_over, refused_for_good
 from components.namespace_view import NamespaceView, namespace_view
 from components.readiness import Diagnoser, NotReadyError, listed, no_answer
 from components.verdicts import Verdict, job_verdict, operator_has_seen, service_verdict, with_last_lines
@@ -112,10 +112,8 @@ async def _trouble(view: NamespaceView, wait: WorkloadWait, verdict: Verdict, di
     pods = view.pods(verdict.cluster) if verdict.cluster else []
     if submitter and not pods:
         pods = await _submitters(view.client, wait)
-    alive = [pod for pod in pods if not is_going(pod) and not is_over(pod) and not is_ready(pod)]
-    room_may_come = any(is_going(pod) for pod in pods)
-    troubles = [t for pod in alive if (t := await diagnoser.look_at(pod, room_may_come=room_may_come))]
-    first = min(troubles, key=lambda trouble: trouble.rank, default=None)
+    alive = [pod for pod in pods if not is_going(pod) and not is_over(pod)]
+    first = await diagnoser.look_at_all(alive, room_may_come=any(is_going(pod) for pod in pods))
     if first and not first.from_event:
         return first
     cluster = view.ray_cluster(verdict.cluster) if verdict.cluster else None

@@ -1,7 +1,8 @@
 """The cluster that a stack lies in: what is there, whose it is, and the few things that have to be deleted here."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 from httpx2 import HTTPStatusError, Timeout
@@ -61,16 +62,16 @@ class Cluster:
 
     def ray_kinds(self) -> set[str]:
         """Those of KubeRay that the cluster knows."""
-        return {kind.__name__ for kind in self._custom_kinds("ray.io")}
+        return {kind.__name__ for kind in self._ray_kinds}
 
     def ray_objects(self, namespace: str) -> list[Object]:
-        kinds = {kind.__name__: kind for kind in self._custom_kinds("ray.io")}
+        kinds = {kind.__name__: kind for kind in self._ray_kinds}
         return [found for name in RAY_KINDS if name in kinds for found in self._list(kinds[name], namespace)]
 
     def contents(self, namespace: str) -> list[Object]:
         """Everything in the namespace that someone has put there and that is not on its way out."""
         builtin = [_kind(*line.split(), namespaced=True) for line in _KINDS.replace("\n", " ").split(",")]
-        everything = (found for kind in (*builtin, *self._custom_kinds()) for found in self._list(kind, namespace))
+        everything = (found for kind in (*builtin, *self._custom_kinds) for found in self._list(kind, namespace))
         return [found for found in everything if is_put_there(found)]
 
     def delete(self, thing: Object, *, finalizers: bool = True) -> None:
@@ -119,12 +120,15 @@ class Cluster:
             # Items of a list do not say of which kind they are.
             yield {**found.to_dict(), "apiVersion": about.api_version, "kind": about.kind}
 
-    def _custom_kinds(self, group: str | None = None) -> Iterator[Any]:
-        for found in self._client.list(CustomResourceDefinition):
-            spec: Object = found.to_dict()["spec"]
-            if spec["scope"] == "Namespaced" and group in (None, spec["group"]):
-                version = next(version["name"] for version in spec["versions"] if version["storage"])
-                yield _kind(f"{spec['group']}/{version}", spec["names"]["kind"], namespaced=True, path=spec["names"]["plural"])
+    @cached_property
+    def _custom_kinds(self) -> Sequence[Any]:
+        """Asked for once: they are megabytes, and what is looked for again and again are their objects."""
+        specs: list[Object] = [found.to_dict()["spec"] for found in self._client.list(CustomResourceDefinition)]
+        return [_custom_kind(spec) for spec in specs if spec["scope"] == "Namespaced"]
+
+    @property
+    def _ray_kinds(self) -> Sequence[Any]:
+        return [kind for kind in self._custom_kinds if kind._api_info.resource.group == "ray.io"]
 
 
 def is_put_there(found: Object) -> bool:
@@ -162,6 +166,12 @@ def _kind(api_version: str, kind: str, *, namespaced: bool, path: str | None = N
     group, _, version = api_version.rpartition("/")
     base = GenericNamespacedResource if namespaced else GenericGlobalResource
     return type(kind, (base,), {"_api_info": create_api_info(group, version, kind, path or plural(kind))})
+
+
+def _custom_kind(spec: Object) -> Any:
+    """The kind that a CRD defines, in the version that is stored."""
+    version = next(version["name"] for version in spec["versions"] if version["storage"])
+    return _kind(f"{spec['group']}/{version}", spec["names"]["kind"], namespaced=True, path=spec["names"]["plural"])
 
 
 def _unless_gone(ask: Callable[[], Any]) -> Any:

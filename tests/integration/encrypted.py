@@ -7,5 +7,5 @@ from tests.integration.stack import ROOT, Stack
 
 def set_secret(stack: Stack, path: str, text: str) -> None:
     """Adds an encrypted value to the config of a stack."""
-    command = stack.command("config", "set", "--secret", "--path", f"kuberay:{path}", text, "--config-file", str(stack.config_file))
+    command = stack.command("config", "set", "--secret", "--path", f"kuberay:{path}", text)
     subprocess.run(command, cwd=ROOT, env=stack.cluster.pulumi_env(), capture_output=True, check=True)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,7 @@ class Stack:
         self.cluster = cluster
         self.name = name
         self.program = program
-        self.environment: dict[str, str] = {}
-        """Beside the cluster's own."""
+        self._environment_more: dict[str, str] = {}
         self.is_up = False
         """Whether the last `up` has ended well, and nothing was destroyed since."""
         self.config_file = folder / f"Pulumi.{name}.yaml"
@@ -99,7 +98,7 @@ class Stack:
 
     def _up_killed(self, now: Callable[[], object]) -> bool:
         self.is_up = False
-        command = [*self.command("up", "--yes", "--skip-preview"), "--config-file", str(self.config_file)]
+        command = self.command("up", "--yes", "--skip-preview")
         quiet = subprocess.DEVNULL
         with subprocess.Popen(command, cwd=ROOT, env=self._environment(), stdin=quiet, stdout=quiet, stderr=quiet) as pulumi:
             while pulumi.poll() is None:
@@ -184,15 +183,24 @@ class Stack:
         self._pulumi("stack", "import", "--file", str(file))
 
     def _environment(self) -> dict[str, str]:
-        return self.cluster.pulumi_env() | self.environment
+        return self.cluster.pulumi_env() | self._environment_more
+
+    @contextlib.contextmanager
+    def state_at_the_end(self) -> Generator[None]:
+        """Pulumi writes the state when a run ends, and not twice for each resource, which of a hundred clusters takes half of the time."""
+        self._environment_more = {"PULUMI_SKIP_CHECKPOINTS": "true"}
+        try:
+            yield
+        finally:
+            self._environment_more = {}
 
     def command(self, *arguments: str) -> list[str]:
-        return ["pulumi", *arguments, "--stack", self.name, "--non-interactive", "--color", "never"]
+        # `stack …` and `cancel` read no settings and take no config file.
+        config = ["--config-file", str(self.config_file)] if arguments[0] in ("up", "preview", "destroy", "refresh", "config") else []
+        return ["pulumi", *arguments, *config, "--stack", self.name, "--non-interactive", "--color", "never"]
 
     def _pulumi(self, *arguments: str, check: bool = True) -> Run:
-        # `stack …` and `cancel` read no settings and take no config file.
-        config = ["--config-file", str(self.config_file)] if arguments[0] in ("up", "preview", "destroy", "refresh") else []
-        return self._run(self.command(*arguments, *config), self.program, check=check)
+        return self._run(self.command(*arguments), self.program, check=check)
 
     def _run(self, command: list[str], folder: Path, *, check: bool = True) -> Run:
         started = time.monotonic()
@@ -201,9 +209,6 @@ class Stack:
         assert run.ok or not check, f"{' '.join(command)}\n{run.text}"
         return run
 
-
-#: Pulumi writes the state at the end of a run alone, and not twice for each resource, which of a hundred clusters takes half of the time.
-STATE_AT_THE_END = {"PULUMI_SKIP_CHECKPOINTS": "true"}
 
 #: One entry a resource: of a replacement the CLI also lists its halves.
 _WHOLE_OPERATIONS = ("same", "create", "update", "delete", "replace", "read")

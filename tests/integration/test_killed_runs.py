@@ -12,7 +12,7 @@ import pytest
 from tests.integration.encrypted import set_secret
 from tests.integration.kubernetes import Kubernetes
 from tests.integration.operators import BOTH_OPERATORS, NEWEST, NEWEST_OPERATOR, OLDEST, ONE_OPERATOR
-from tests.integration.stack import STATE_AT_THE_END, Stack
+from tests.integration.stack import Stack
 
 
 def at(*moments: float) -> pytest.MarkDecorator:
@@ -128,11 +128,8 @@ def test_a_first_up_that_was_killed_before_it_wrote_its_state_starts_over_as_the
     stack.clear()
     stack.configure(settings())
     helm_installs = ("secrets", "-n", "kuberay", "-l", "owner=helm,name=raycluster", "-o", "name")
-    stack.environment = STATE_AT_THE_END
-    try:
+    with stack.state_at_the_end():
         stack.up_killed_when(lambda: kubernetes.kubectl("get", *helm_installs))
-    finally:
-        stack.environment = {}
     assert stack.resources() == []
     stack.cancel()
     refused = stack.up()

@@ -13,7 +13,7 @@ import yaml
 from local.cluster import LocalCluster
 from tests.integration.encrypted import set_secret
 from tests.integration.kubernetes import Kubernetes
-from tests.integration.stack import GUIDE, ROOT, STATE_AT_THE_END, Stack, guide
+from tests.integration.stack import GUIDE, ROOT, Stack, guide
 
 SECRET = "opensesame-opensesame-opensesame"
 
@@ -220,9 +220,9 @@ def test_a_hundred_changed_clusters_fit_in_a_comment_in_little_time(large_stack:
     def hundred(memory: str) -> dict[str, Any]:
         return GUIDE | {"clusters": {f"ray{number}": {"worker": {"memory": memory}} for number in range(100)}}
 
-    large_stack.environment = STATE_AT_THE_END
     large_stack.configure(hundred("2G"))
-    large_stack.up_or_fail()
+    with large_stack.state_at_the_end():
+        large_stack.up_or_fail()
     large_stack.configure(hundred("3G"))
     found, comment = report_of(large_stack)
     assert len(found["ray"]) == 100

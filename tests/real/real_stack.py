@@ -81,6 +81,6 @@ class RealStack(Stack):
 
     def up_meanwhile(self) -> "subprocess.Popen[str]":
         """Starts `up` and goes on; its output is read from the process."""
-        command = [*self.command("up", "--yes", "--skip-preview"), "--config-file", str(self.config_file)]
+        command = self.command("up", "--yes", "--skip-preview")
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=self.program, env=self.cluster.pulumi_env(), stdout=pipe, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(command, cwd=self.program, env=self._environment(), stdout=pipe, stderr=subprocess.STDOUT, text=True)
