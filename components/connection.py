@@ -10,7 +10,7 @@ from httpx2 import Timeout
 from lightkube import ApiError, AsyncClient, Client
 from lightkube.config.kubeconfig import SingleConfig
 
-from components.kubeconfig import kube_config
+from components.kubeconfig import CONNECTION_KEYS, kube_config
 
 T = TypeVar("T")
 
@@ -48,4 +48,4 @@ async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
 
 def _config() -> SingleConfig | None:
     config = pulumi.Config("kubernetes")
-    return kube_config(config.get("kubeconfig"), config.get("context"))
+    return kube_config({key: config.get(key.removeprefix("kubernetes:")) for key in CONNECTION_KEYS})

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,32 @@ from lightkube.config.models import NameValue, UserExec
 #: How a plugin that gives credentials is asked, and answers.
 _V1, _V1BETA1 = "client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"
 
+KUBECONFIG, _CONTEXT, _CLUSTER = "kubernetes:kubeconfig", "kubernetes:context", "kubernetes:cluster"
+#: Keys of a stack's config by which the provider finds its cluster.
+CONNECTION_KEYS = (KUBECONFIG, _CONTEXT, _CLUSTER)
 
-def kube_config(kubeconfig: str | None, context: str | None) -> SingleConfig | None:
+
+def kube_config(config: Mapping[str, str | None]) -> SingleConfig | None:
     """What a stack's config says of the cluster, completed as the provider completes it.
+
+    Args:
+        config: the stack's; those of `CONNECTION_KEYS` count.
 
     Raises:
         ConfigError: no cluster is named, or one that is not there.
     """
+    kubeconfig, context, cluster = (config.get(key) or None for key in CONNECTION_KEYS)
     loaded = _given(kubeconfig) if kubeconfig else _found(context)
     try:
-        return loaded.get(context_name=context or None)
+        found = loaded.get(context_name=context)
     except KeyError as missing:
         raise ConfigError(f"context '{context or loaded.current_context}' of the kubeconfig names {missing}, which is not there") from None
+    if not cluster or not found:
+        return found
+    if cluster not in loaded.clusters:
+        known = ", ".join(sorted(loaded.clusters)) or "none"
+        raise ConfigError(f"{_CLUSTER} is '{cluster}', which is not in the kubeconfig; there are: {known}")
+    return found._replace(cluster=loaded.clusters[cluster])
 
 
 def _given(kubeconfig: str) -> KubeConfig:

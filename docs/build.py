@@ -134,6 +134,7 @@ def stack_schema() -> str:
                 "properties": properties
                 | {
                     "kubernetes:context": {"type": "string", "description": "Context of the kubeconfig that this stack deploys to."},
+                    "kubernetes:cluster": {"type": "string", "description": "Cluster of the kubeconfig, where it is not the context's."},
                     "kubernetes:kubeconfig": {"type": "string", "description": "Path or content of the kubeconfig."},
                 },
                 # Keys of other projects (kubernetes:…, pulumi:…) are theirs to check.

@@ -14,6 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from components.kubeconfig import KUBECONFIG
 from preview.changes import stack_report
 from preview.cluster import ClusterError, drift_of_releases, reach
 from preview.drift import add_drift, seen_by_refresh
@@ -87,9 +88,11 @@ def ask_the_cluster(report: StackReport, preview: Preview, engine: Engine, *, dr
     """Fills in what only the cluster knows, or that it cannot be asked."""
     if report.level == "failed" or report.is_new:
         return
-    kubeconfig, context = preview.connection
+    connection = dict(preview.connection)
     try:
-        cluster = reach(engine.kubeconfig(report.stack) if kubeconfig == SECRET else kubeconfig, context)
+        if connection.get(KUBECONFIG) == SECRET:
+            connection[KUBECONFIG] = engine.kubeconfig(report.stack)
+        cluster = reach(connection)
         if drift:
             releases = [inputs for (type_, _), inputs in preview.refreshed.items() if type_ == RELEASE]
             add_drift(report, [*seen_by_refresh(preview), *drift_of_releases(cluster, releases)])

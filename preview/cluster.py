@@ -22,14 +22,14 @@ class ClusterError(Exception):
     """The cluster cannot be asked; the message says why, in one line."""
 
 
-def reach(kubeconfig: str | None, context: str | None) -> Cluster:
+def reach(config: Mapping[str, str]) -> Cluster:
     """The cluster that the stack's provider uses.
 
     Raises:
         ClusterError: there is none in the kubeconfig, or it does not answer.
     """
     try:
-        cluster = Cluster(kube_config(kubeconfig, context), timeout=_SECONDS)
+        cluster = Cluster(kube_config(config), timeout=_SECONDS)
         with suppress(ApiError):  # A refusal is an answer too.
             cluster.has_namespace("default")
     except Exception as error:

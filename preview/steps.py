@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Properties = Mapping[str, Any]
@@ -54,8 +54,8 @@ class Preview:
     """What the program says of the stack, a line each."""
     refreshed: Mapping[tuple[str, str], Properties]
     """With `--refresh`: the inputs that the state had of everything, by type and name."""
-    connection: tuple[str | None, str | None] = (None, None)
-    """Kubeconfig, which may be encrypted, and context, as the stack's config has them."""
+    connection: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Where the cluster is, by the provider's keys in the stack's config; a kubeconfig may be encrypted."""
 
 
 def read_preview(digest: Mapping[str, Any]) -> Preview:
@@ -73,7 +73,7 @@ def read_preview(digest: Mapping[str, Any]) -> Preview:
         warnings=tuple(_text(one).removeprefix("warning: ") for one in said if one.get("severity") == "warning"),
         notes=tuple(_text(one) for one in said if one.get("severity") == "info"),
         refreshed={_identity(step)[1:]: _inputs(step, "oldState") for step in steps if step["op"] == "refresh"},
-        connection=(config.get("kubernetes:kubeconfig") or None, config.get("kubernetes:context") or None),
+        connection={key: value for key, value in config.items() if key.startswith("kubernetes:")},
     )
 
 

@@ -29,7 +29,7 @@ class StackConfig:
 
     def connection(self) -> SingleConfig | None:
         """The cluster that the stack's provider uses."""
-        return kube_config(self.values.get("kubernetes:kubeconfig"), self.values.get("kubernetes:context"))
+        return kube_config(self.values)
 
 
 def run_pulumi(

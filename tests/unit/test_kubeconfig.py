@@ -10,6 +10,7 @@ import pytest
 from httpx2 import Request
 from lightkube import ConfigError, KubeConfig
 from lightkube.config.client_adapter import user_auth
+from lightkube.config.kubeconfig import SingleConfig
 
 from components.kubeconfig import kube_config
 
@@ -55,9 +56,13 @@ def write(file: Path, content: dict[str, Any]) -> Path:
 
 
 def server(kubeconfig: str | None = None, context: str | None = None) -> str:
-    found = kube_config(kubeconfig, context)
+    return found_by(kubeconfig, context).cluster.server
+
+
+def found_by(kubeconfig: str | None = None, context: str | None = None, cluster: str | None = None) -> SingleConfig:
+    found = kube_config({"kubernetes:kubeconfig": kubeconfig, "kubernetes:context": context, "kubernetes:cluster": cluster})
     assert found
-    return found.cluster.server
+    return found
 
 
 def test_the_stacks_config_goes_before_everything_else(home: Path, monkeypatch: pytest.MonkeyPatch, in_a_pod: None) -> None:
@@ -112,8 +117,7 @@ def test_of_several_files_the_first_that_has_a_name_decides_and_missing_ones_are
     third = config("third")
     files = [write(home / str(number), content) for number, content in enumerate((first, second, third))]
     monkeypatch.setenv("KUBECONFIG", os.pathsep.join(["", str(home / "missing"), *map(str, files)]))
-    found = kube_config(None, None)
-    assert found
+    found = found_by()
     assert found.user
     assert (found.context_name, found.cluster.server, found.user.username) == ("shared", "https://shared", "first")
     assert server(context="third") == "https://third"
@@ -126,13 +130,22 @@ def test_parts_of_a_context_may_be_in_files_of_their_own_with_paths_relative_to_
     parts = {"contexts": contexts, "clusters": clusters, "users": {"users": named("user", me=me), "contexts": None}}
     files = [write(home / part / "config", content) for part, content in parts.items()]
     monkeypatch.setenv("KUBECONFIG", os.pathsep.join(map(str, files)))
-    found = kube_config(None, None)
-    assert found
+    found = found_by()
     assert found.user
     assert found.user.exec
     assert found.cluster.certificate_auth == str(home / "clusters/ca.crt")
     assert (found.user.client_cert, found.user.client_key) == (str(home / "users/me.crt"), "/keys/me")
     assert found.user.exec.command == str(home / "users/bin/login")
+
+
+def test_a_cluster_of_the_stack_takes_the_place_of_its_contexts(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [write(home / name, config(name)) for name in ("one", "other")]
+    monkeypatch.setenv("KUBECONFIG", os.pathsep.join(map(str, files)))
+    found = found_by(cluster="other")
+    assert found.user
+    assert (found.context_name, found.cluster.server, found.user.token) == ("one", "https://other", "one")
+    with pytest.raises(ConfigError, match="kubernetes:cluster is 'third', which is not in the kubeconfig; there are: one, other"):
+        found_by(cluster="third")
 
 
 def test_a_context_whose_cluster_is_in_no_file_is_named(home: Path) -> None:
@@ -153,8 +166,7 @@ print(json.dumps({"apiVersion": asked["apiVersion"], "kind": asked["kind"], "sta
     api_version = f"client.authentication.k8s.io/{version}"
     variables = [{"name": "PROFILE", "value": "prod"}]
     plugin = {"apiVersion": api_version, "command": sys.executable, "args": ["-c", answer], "env": variables, "interactiveMode": "Never"}
-    found = kube_config(json.dumps(config("cloud", exec=plugin)), None)
-    assert found
+    found = found_by(json.dumps(config("cloud", exec=plugin)))
     auth = user_auth(found.user)
     assert auth
     asking = next(auth.sync_auth_flow(Request("GET", "https://cloud")))
