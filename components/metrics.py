@@ -36,10 +36,12 @@ def pod_monitors(settings: StackSettings, stack: str) -> list[dict[str, Any]]:
 
 
 def _pod_monitor(settings: StackSettings, name: str, selector: dict[str, Any], endpoint: dict[str, Any]) -> dict[str, Any]:
+    # No empty ones: the API server keeps none, and each preview would add them anew.
+    labels = {"labels": settings.metrics.labels} if settings.metrics.labels else {}
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PodMonitor",
-        "metadata": {"name": name, "namespace": settings.namespace, "labels": settings.metrics.labels},
+        "metadata": {"name": name, "namespace": settings.namespace, **labels},
         "spec": {"selector": selector, "podMetricsEndpoints": [endpoint | {"interval": settings.metrics.interval}]},
     }
 

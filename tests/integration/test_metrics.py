@@ -67,6 +67,9 @@ def test_pod_monitors_are_made_for_ray_and_for_the_operator(stack: Stack, kubern
         assert monitor["spec"]["podMetricsEndpoints"][0]["port"] == port
         assert monitor["spec"]["podMetricsEndpoints"][0]["interval"] == "15s"
     assert stack.preview().changes == {}
+    stack.configure({"architecture": "aarch64", "metrics": {"enabled": True}})
+    stack.up_or_fail()
+    assert stack.preview().changes == {}
     stack.configure({"architecture": "aarch64"})
     stack.up_or_fail()
     assert kubernetes.kubectl("get", "podmonitors", "-n", "kuberay", "-o", "name") == ""
