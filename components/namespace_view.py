@@ -1,6 +1,7 @@
 """The Ray pods and RayClusters of a namespace as they are now, for all waits of a run."""
 
 import asyncio
+import contextvars
 import threading
 import time
 from collections import defaultdict
@@ -8,11 +9,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from httpx2 import HTTPStatusError
+from lightkube import Client
 from lightkube.generic_resource import create_namespaced_resource
 from lightkube.operators import exists
 
 from components.connection import connect, connect_blocking
-from components.diagnosis import Object, has_failed
+from components.diagnosis import Object, flat_error, has_failed
 from components.waits import CLUSTER_LABEL
 
 # As plain dicts: the typed Pod takes ten times as long to read.
@@ -20,6 +23,11 @@ RayClusterResource = create_namespaced_resource("ray.io", "v1", "RayCluster", "r
 _Pod = create_namespaced_resource("", "v1", "Pod", "pods")
 
 _Kind = type[Any]
+
+#: The API server ends a watch after so many seconds, and it is begun again where it was.
+_WATCH_SECONDS = 60
+#: A watch that nobody has ended by then, in seconds, has lost its connection: a load balancer drops idle ones without a word.
+_LOST_SECONDS = 75
 
 
 class NamespaceView:
@@ -40,11 +48,15 @@ class NamespaceView:
         self._listed = {kind: asyncio.Event() for kind in self._objects}
         self.unreachable: str | None = None
         """Why the API server does not answer just now."""
+        self.refused: str | None = None
+        """Why it gives no list to this account."""
         for kind in self._objects:
-            threading.Thread(target=self._follow, args=(kind,), daemon=True, name=f"watch {kind.__name__}").start()
+            # The stack's config, which says where the cluster is, lies in the context.
+            run = contextvars.copy_context().run
+            threading.Thread(target=run, args=(self._follow, kind), daemon=True, name=f"watch {kind.__name__}").start()
 
     async def listed(self) -> None:
-        """Waits until both kinds were listed once."""
+        """Waits until both kinds were listed once, or one was refused."""
         await asyncio.gather(*(event.wait() for event in self._listed.values()))
 
     def pods(self, cluster: str) -> list[Object]:
@@ -68,16 +80,25 @@ class NamespaceView:
 
     def _follow(self, kind: _Kind) -> None:
         labels: dict[str, Any] | None = {CLUSTER_LABEL: exists()} if kind is _Pod else None
-        client = connect_blocking(self._namespace)
+        client: Client | None = None
         while not self.loop.is_closed():
             try:
+                client = client or _watching(self._namespace)
                 listing = client.list(kind, namespace=self._namespace, labels=labels)
                 self._tell(self._replace, kind, list(listing))
-                for event, item in client.watch(kind, namespace=self._namespace, labels=labels, resource_version=listing.resourceVersion):
+                for event, item in client.watch(
+                    kind,
+                    namespace=self._namespace,
+                    labels=labels,
+                    resource_version=listing.resourceVersion,
+                    server_timeout=_WATCH_SECONDS,
+                ):
                     self._tell(self._set, kind, item, event == "DELETED")
             except Exception as error:
                 # An API server that restarts is followed again, whatever it says meanwhile.
                 self.unreachable = f"{type(error).__name__}: {error}"
+                if isinstance(error, HTTPStatusError) and error.response.status_code in (401, 403):
+                    self._tell(self._refuse, flat_error(error))
                 time.sleep(1)
 
     def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
@@ -86,13 +107,20 @@ class NamespaceView:
     # --- In the loop ---
 
     def _replace(self, kind: _Kind, items: Sequence[Any]) -> None:
-        self.unreachable = None
+        self.unreachable = self.refused = None
         for cluster in self._objects[kind]:
             self._changed[cluster].set()
         self._objects[kind].clear()
         for item in items:
             self._set(kind, item, False)
         self._listed[kind].set()
+
+    def _refuse(self, why: str) -> None:
+        """Only at first does it end the waits: a token that has run out is renewed."""
+        if not all(event.is_set() for event in self._listed.values()):
+            self.refused = why
+            for event in self._listed.values():
+                event.set()
 
     def _set(self, kind: _Kind, item: Any, gone: bool) -> None:
         name = item.metadata.name
@@ -105,6 +133,13 @@ class NamespaceView:
         if kind is _Pod and has_failed(found):
             self._failed[cluster].setdefault(name, found)
         self._changed[cluster].set()
+
+
+def _watching(namespace: str) -> Client:
+    client = connect_blocking(namespace)
+    # lightkube waits for ever for what a watch brings, and has no setting for it.
+    client._client._watch_timeout.read = _LOST_SECONDS  # pyright: ignore[reportPrivateUsage]
+    return client
 
 
 _views: dict[str, NamespaceView] = {}

@@ -65,6 +65,8 @@ async def listed(view: NamespaceView, timeout: float) -> None:
     except TimeoutError:
         why = view.unreachable or "no error given"
         raise NotReadyError(f"the Kubernetes API server did not answer in {timeout:.0f} s: {why}") from None
+    if view.refused:
+        raise NotReadyError(f"the Kubernetes API server does not show Ray's pods to this account: {view.refused}")
 
 
 def no_answer(error: HTTPError) -> str:
@@ -127,7 +129,7 @@ async def wait_for_group(wait: GroupWait, report: Report) -> None:
         try:
             if cluster is None:
                 cluster = await _ray_cluster(view.client, wait)
-            state = await look_at_group(view, wait, cluster["metadata"]["uid"], diagnoser)
+            state = await look_at_group(view, wait, cluster, diagnoser)
             for pod in state.unwanted:
                 await _delete(view.client, pod, wait.namespace, deleted)
         except HTTPError as error:
@@ -154,11 +156,26 @@ def no_ray_cluster(wait: GroupWait) -> str:
     return f"there is no such RayCluster, though its Helm release is there; `{anew}` makes it anew"
 
 
-async def look_at_group(view: NamespaceView, wait: GroupWait, uid: str, diagnoser: "Diagnoser") -> GroupState:
-    """How the pods of a group are now, and what keeps them from being up. ``uid`` is of the RayCluster."""
-    wait = as_asked(wait, view.ray_cluster(wait.cluster))
-    pods = [pod for pod in view.pods(wait.cluster) if not is_going(pod) and _belongs_to(pod, uid)]
+def changed_by_others(wait: GroupWait, ray_cluster: Object) -> str | None:
+    """What to say where the RayCluster no longer has the pod template that the stack gave it: the operator makes no pods of that one."""
+    asked = _template_fingerprint(ray_cluster, wait.group)
+    if asked in (None, wait.fingerprint):
+        return None
+    anew = f"pulumi up --replace '**Release::{wait.release}'"
+    return f"the RayCluster has another pod template than this stack gave it, by `helm rollback` for one; `{anew}` makes it anew"
+
+
+async def look_at_group(view: NamespaceView, wait: GroupWait, ray_cluster: Object, diagnoser: "Diagnoser") -> GroupState:
+    """How the pods of a group are now, and what keeps them from being up. ``ray_cluster``: as it was read last."""
+    seen = view.ray_cluster(wait.cluster)
+    wait = as_asked(wait, seen)
+    pods = [pod for pod in view.pods(wait.cluster) if not is_going(pod) and _belongs_to(pod, ray_cluster["metadata"]["uid"])]
     group = [pod for pod in pods if _group(pod) == wait.group]
+    if changed := changed_by_others(wait, seen if seen and _shows(view, ray_cluster) else ray_cluster):
+        # Those that run are of that template, and to delete them would bring no others.
+        old = sum(_fingerprint(pod) != wait.fingerprint for pod in group)
+        text = f"{sum(map(is_ready, group))} of {wait.wanted} pods ready"
+        return GroupState(text, up=False, old=old, unwanted=(), trouble=Trouble(f"of {wait.group}", changed, certain=True), cause=changed)
     unwanted = _unwanted(wait, pods, group)
     # What is wrong with a pod that is being replaced does not matter any more.
     alive = [pod for pod in group if not is_over(pod) and pod not in unwanted]
@@ -209,7 +226,15 @@ def _unwanted(wait: GroupWait, pods: list[Object], group: list[Object]) -> list[
 
 
 def _fingerprint(pod: Object) -> str | None:
-    return (pod["metadata"].get("annotations") or {}).get(TEMPLATE_ANNOTATION)
+    return ((pod.get("metadata") or {}).get("annotations") or {}).get(TEMPLATE_ANNOTATION)
+
+
+def _template_fingerprint(ray_cluster: Object, group: str) -> str | None:
+    """Of the template that the operator makes a group's pods from; None where there is none, as of a group that it has yet to see."""
+    spec = ray_cluster["spec"]
+    workers = {worker["groupName"]: worker for worker in spec.get("workerGroupSpecs") or []}
+    template = (spec.get("headGroupSpec") if group == HEAD_GROUP else workers.get(group)) or {}
+    return _fingerprint(template.get("template") or {})
 
 
 async def _delete(client: AsyncClient, pod: Object, namespace: str, deleted: set[str]) -> None:

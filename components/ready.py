@@ -60,12 +60,17 @@ class Ready(pulumi.Stash):
                 await mark()
             await until_up()
 
-        async def still_up(_: object) -> None:
-            if look_again and not self._waited and not pulumi.runtime.is_dry_run():
-                try:
-                    await until_up()
-                except Exception as error:
-                    raise pulumi.RunError(error_text(error)) from None
+        async def still_up(kept: list[Any]) -> None:
+            if not look_again or self._waited:
+                return
+            if kept[0] != kept[1]:
+                # What there is cannot be what the settings ask for, and to bring it there is not what this run is for.
+                pulumi.log.warn(f"{name}: not looked at, as this run leaves it as it was (--target or --exclude)", resource=parent)
+                return
+            try:
+                await until_up()
+            except Exception as error:
+                raise pulumi.RunError(error_text(error)) from None
 
         hook = resource_hook(f"{name}: wait", made_or_changed)
         options = pulumi.ResourceOptions(
@@ -77,4 +82,7 @@ class Ready(pulumi.Stash):
             delete_before_replace=True,
         )
         super().__init__(name, input=looks, opts=options)
-        self.up = self.urn.apply(still_up)
+        if pulumi.runtime.is_dry_run():
+            self.up = self.urn.apply(lambda _: None)
+        else:
+            self.up = pulumi.Output.unsecret(pulumi.Output.all(self.input, looks, self.id)).apply(still_up)

@@ -217,15 +217,15 @@ class Examination:
                 if _has(self._state, release):
                     yield Finding("wrong", f"RayCluster {plan.name}", no_ray_cluster(group_wait(settings, plan, plan.head)))
                 continue
-            async for line in self._groups(view, diagnoser, plan, found["metadata"]["uid"]):
+            async for line in self._groups(view, diagnoser, plan, found):
                 yield line
 
-    async def _groups(self, view: NamespaceView, diagnoser: Diagnoser, plan: ClusterPlan, uid: str) -> AsyncIterator[Finding]:
+    async def _groups(self, view: NamespaceView, diagnoser: Diagnoser, plan: ClusterPlan, found: Object) -> AsyncIterator[Finding]:
         memory = cluster_memory(plan)
         for group in plan.groups:
             what = f"{plan.name}, {group.name}"
             wait = group_wait(self._of_settings, plan, group)
-            state = await look_at_group(view, wait, uid, diagnoser)
+            state = await look_at_group(view, wait, found, diagnoser)
             if state.unwanted:
                 yield Finding("wrong", what, state.text, "`pulumi up` replaces them")
             elif not state.up:

@@ -14,9 +14,9 @@ pytestmark = BOTH_OPERATORS
 CLUSTER = "raycluster-kuberay"
 
 
-def autoscaled(version: str, **worker: Any) -> dict[str, Any]:
-    group = {"replicas": 1, "maxReplicas": 5, **worker}
-    return {"architecture": "aarch64", "kuberayVersion": version, "clusters": {"raycluster": {"autoscaling": {}, "worker": group}}}
+def autoscaled(version: str, autoscaling: dict[str, Any] | None = None, **worker: Any) -> dict[str, Any]:
+    cluster = {"autoscaling": autoscaling or {}, "worker": {"replicas": 1, "maxReplicas": 5, **worker}}
+    return {"architecture": "aarch64", "kuberayVersion": version, "clusters": {"raycluster": cluster}}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -29,9 +29,12 @@ def workers(kubernetes: Kubernetes) -> int:
     return sum(pod.kind == "worker" for pod in kubernetes.ray_pods(CLUSTER))
 
 
+def spec(kubernetes: Kubernetes) -> dict[str, Any]:
+    return json.loads(kubernetes.kubectl("get", "raycluster", CLUSTER, "-n", "kuberay", "-o", "json"))["spec"]
+
+
 def replicas(kubernetes: Kubernetes) -> int:
-    spec = json.loads(kubernetes.kubectl("get", "raycluster", CLUSTER, "-n", "kuberay", "-o", "json"))["spec"]
-    return spec["workerGroupSpecs"][0]["replicas"]
+    return spec(kubernetes)["workerGroupSpecs"][0]["replicas"]
 
 
 def scale(kubernetes: Kubernetes, to: int) -> None:
@@ -79,3 +82,16 @@ def test_a_lower_maximum_holds(stack: Stack, kubernetes: Kubernetes, version: st
     stack.configure(autoscaled(version, maxReplicas=2))
     stack.up_or_fail()
     assert replicas(kubernetes) == 2
+
+
+def test_the_second_autoscaler_runs_with_the_pace_that_was_asked_for(stack: Stack, kubernetes: Kubernetes, version: str) -> None:
+    stack.configure(autoscaled(version, {"version": "v2", "idleTimeoutSeconds": 300, "upscalingMode": "Conservative"}))
+    stack.up_or_fail()
+    options = spec(kubernetes)["autoscalerOptions"]
+    assert (options["idleTimeoutSeconds"], options["upscalingMode"]) == (300, "Conservative")
+    selector = f"ray.io/cluster={CLUSTER},ray.io/node-type=head"
+    (head,) = json.loads(kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", selector, "-o", "json"))["items"]
+    assert head["spec"]["restartPolicy"] == "Never"
+    # As in KubeRay's sample: on Ray's container, which tells the other.
+    assert {"name": "RAY_enable_autoscaler_v2", "value": "1"} in head["spec"]["containers"][0]["env"]
+    assert stack.preview().changes == {}

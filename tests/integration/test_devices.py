@@ -17,12 +17,12 @@ GPU = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def gpu_node(kubernetes: Kubernetes) -> Iterator[None]:
-    """The x86 node has four GPUs, and the taint that such nodes have; after these tests it is again as the others know it."""
+def device_node(kubernetes: Kubernetes) -> Iterator[None]:
+    """The x86 node has four GPUs and four TPUs, and the taint that such nodes have; afterwards it is again as the others know it."""
 
-    def make(gpus: str | None, taints: list[dict[str, str]] | None) -> None:
-        devices = {"status": {"capacity": {"nvidia.com/gpu": gpus}, "allocatable": {"nvidia.com/gpu": gpus}}}
-        kubernetes.kubectl("patch", "node", "node-amd64", "--subresource=status", "--type=merge", "-p", json.dumps(devices))
+    def make(count: str | None, taints: list[dict[str, str]] | None) -> None:
+        devices = {field: {"nvidia.com/gpu": count, "google.com/tpu": count} for field in ("capacity", "allocatable")}
+        kubernetes.kubectl("patch", "node", "node-amd64", "--subresource=status", "--type=merge", "-p", json.dumps({"status": devices}))
         kubernetes.kubectl("patch", "node", "node-amd64", "--type=merge", "-p", json.dumps({"spec": {"taints": taints}}))
 
     make("4", [GPU])
@@ -51,6 +51,16 @@ def test_more_gpus_than_any_node_has_are_told_at_once(stack: Stack, version: str
     assert "Insufficient nvidia.com/gpu" in run.text
     assert "asks for 8 of nvidia.com/gpu, the largest such node has 4" in run.text
     assert run.seconds < 60
+
+
+def test_tpu_workers_run_where_the_tpus_are(stack: Stack, kubernetes: Kubernetes, version: str) -> None:
+    stack.configure(settings(version, tpu={"tpus": 4, "tolerations": [{**GPU, "operator": "Equal"}]}))
+    stack.up_or_fail()
+    selector = f"ray.io/cluster={CLUSTER},ray.io/group=tpu"
+    (worker,) = json.loads(kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", selector, "-o", "json"))["items"]
+    assert worker["spec"]["nodeName"] == "node-amd64"
+    assert worker["spec"]["containers"][0]["resources"]["limits"]["google.com/tpu"] == "4"
+    assert stack.preview().changes == {}
 
 
 def test_a_replica_of_several_hosts_is_as_many_pods(stack: Stack, kubernetes: Kubernetes, version: str) -> None:

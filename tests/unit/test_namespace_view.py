@@ -1,0 +1,123 @@
+"""The view of a namespace: of the cluster that the stack names, through lost connections, and not for ever for who may not look."""
+
+import asyncio
+import contextvars
+import json
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pulumi
+import pytest
+
+from components import namespace_view as module
+from components.namespace_view import NamespaceView
+from components.readiness import NotReadyError, listed
+
+
+class ApiServer(ThreadingHTTPServer):
+    """Lists nothing, or refuses to; of watches it says nothing, nor that they have ended."""
+
+    daemon_threads = True
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.refuses = refuses
+        self.lists = 0
+        self.ended = threading.Event()
+
+    def kubeconfig(self) -> str:
+        return json.dumps(
+            {
+                "current-context": "it",
+                "contexts": [{"name": "it", "context": {"cluster": "it", "user": "me"}}],
+                "clusters": [{"name": "it", "cluster": {"server": f"http://127.0.0.1:{self.server_port}"}}],
+                "users": [{"name": "me", "user": {"token": "t"}}],
+            }
+        )
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ApiServer  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def do_GET(self) -> None:
+        if "watch=" in self.path:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.flush()
+            self.server.ended.wait(30)
+            return
+        self.server.lists += 1
+        answer = {"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}
+        if self.server.refuses:
+            answer = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403, "message": "me cannot list pods"}
+        body = json.dumps(answer).encode()
+        self.send_response(403 if self.server.refuses else 200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def serve() -> Iterator[list[ApiServer]]:
+    servers: list[ApiServer] = []
+    yield servers
+    for server in servers:
+        server.ended.set()
+        server.shutdown()
+
+
+def started(servers: list[ApiServer], *, refuses: bool = False) -> ApiServer:
+    server = ApiServer(refuses=refuses)
+    servers.append(server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def look(server: ApiServer, *, until_lists: int) -> None:
+    """Makes a view, as a program does whose stack names this server, and waits for so many lists."""
+
+    async def looking() -> None:
+        view = NamespaceView("kuberay")
+        await listed(view, 10)
+        ends = time.monotonic() + 10
+        while server.lists < until_lists and time.monotonic() < ends:
+            await asyncio.sleep(0.05)
+
+    def with_config() -> None:
+        pulumi.runtime.set_all_config({"kubernetes:kubeconfig": server.kubeconfig()})
+        asyncio.run(looking())
+
+    # Not in the thread of the other tests: it would be left without its event loop.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(contextvars.copy_context().run, with_config).result()
+
+
+def test_the_threads_ask_the_cluster_that_the_stack_names(serve: list[ApiServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, decoy = started(serve), started(serve)
+    (tmp_path / "config").write_text(decoy.kubeconfig())
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    look(server, until_lists=2)
+    assert (server.lists, decoy.lists) == (2, 0)
+
+
+def test_a_watch_whose_connection_got_lost_is_begun_again(serve: list[ApiServer], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOST_SECONDS", 0.2)
+    server = started(serve)
+    look(server, until_lists=4)
+    assert server.lists >= 4
+
+
+def test_who_may_not_look_is_told_at_once(serve: list[ApiServer]) -> None:
+    server = started(serve, refuses=True)
+    begun = time.monotonic()
+    with pytest.raises(NotReadyError, match=r"does not show Ray's pods to this account: .*me cannot list pods"):
+        look(server, until_lists=2)
+    assert time.monotonic() - begun < 5
