@@ -102,7 +102,8 @@ class NamespaceView:
                 time.sleep(1)
 
     def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
-        self.loop.call_soon_threadsafe(what, *arguments)
+        with suppress(RuntimeError):  # The loop may just have been closed: nobody waits any more.
+            self.loop.call_soon_threadsafe(what, *arguments)
 
     # --- In the loop ---
 

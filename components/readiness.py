@@ -400,6 +400,10 @@ class DeploymentState:
     """Of its containers."""
 
 
+#: Where the Helm release is in the state: a helm that removes it, or a destroy that is killed, tells Pulumi nothing.
+NO_DEPLOYMENT = "there is no such Deployment, though the state has its Helm release; `pulumi up --refresh` makes it anew"
+
+
 async def wait_for_deployment(wait: DeploymentWait, report: Report) -> None:
     """Ends when every pod of the Deployment's newest template is available.
 
@@ -415,6 +419,8 @@ async def wait_for_deployment(wait: DeploymentWait, report: Report) -> None:
             try:
                 state = await look_at_deployment(client, wait, diagnoser)
             except HTTPError as error:
+                if isinstance(error, ApiError) and error.status.code == 404:
+                    raise NotReadyError(f"{wait.name}: {NO_DEPLOYMENT}") from None
                 state = DeploymentState(False, None, no_answer(error), wanted=0, images=())
             if state.up:
                 return

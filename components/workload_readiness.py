@@ -63,6 +63,9 @@ async def _wait(wait: WorkloadWait, kind: type[Any], judge: Callable[[Object], V
             thing, verdict, trouble = await look_at_workload(view, kind, judge, wait, diagnoser)
         except HTTPError as error:
             thing, verdict, trouble = None, Verdict(no_answer(error)), None
+        else:
+            if thing is None:
+                raise NotReadyError(f"{what} {wait.name}: {verdict.text}, though the state has it; `pulumi up --refresh` makes it anew")
         # A status from before the last change says nothing, neither good nor bad.
         about_this = thing is not None and (not settled or (operator_has_seen(thing) and diagnoser.lasts("seen", settled)))
         if about_this and verdict.good:

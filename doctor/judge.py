@@ -17,6 +17,7 @@ from components.values import group_architecture
 from doctor.finding import Finding
 
 _GO_ON = "if it was killed, `pulumi cancel`, then `pulumi up` goes on from there"
+_DESTROY_GOES_ON = "if it was killed, `pulumi cancel`, then `make destroy` goes on from there"
 
 #: What to do about a pod's trouble, by how its line begins (components/diagnosis.py).
 _REMEDIES = {
@@ -48,7 +49,12 @@ def pending_operations(deployment: Mapping[str, Any]) -> Iterator[Finding]:
         if doing == "creating" and urn in there:
             good.append(named)
         else:
-            yield Finding("wrong", "pending operation", f"a run goes on, or was killed, while {doing} {named}", _GO_ON)
+            yield Finding(
+                "wrong",
+                "pending operation",
+                f"a run goes on, or was killed, while {doing} {named}",
+                _DESTROY_GOES_ON if doing == "deleting" else _GO_ON,
+            )
     if good:
         text = f"a killed run was creating {', '.join(good)}, which a later one has made"
         yield Finding("warning", "pending operation", text, "`pulumi refresh --clear-pending-creates` makes Pulumi forget it")
@@ -83,7 +89,8 @@ def helm_release(name: str, records: Sequence[Record], stack: str, *, in_state: 
         owner = f"stack {newest.stack}" if newest.stack else "no stack"
         return Finding("wrong", what, f"was replaced by one of {owner}", "choose another name for one of them")
     if newest.status.startswith("pending-") or newest.status == "uninstalling":
-        return Finding("wrong", what, f"{told}: a run goes on, or was killed", _GO_ON)
+        advice = _DESTROY_GOES_ON if newest.status == "uninstalling" else _GO_ON
+        return Finding("wrong", what, f"{told}: a run goes on, or was killed", advice)
     if newest.status != "deployed":
         return Finding("wrong", what, told, "`pulumi up` tries again")
     if not wanted:

@@ -140,6 +140,15 @@ def test_a_new_cluster_that_does_not_come_up_fails_up_while_the_old_one_serves(s
     assert service.applications == {"echo": "RUNNING"}
 
 
+def test_a_service_that_someone_deleted_is_named_at_once_with_the_way_to_make_it_anew(service: Service, stack: Stack) -> None:
+    service.kubernetes.kubectl("delete", "rayservice", "chat", "-n", "kuberay")
+    run = stack.up()
+    assert "service chat: there is no such RayService, though the state has it; `pulumi up --refresh` makes it anew" in run.text
+    run = stack.up("--refresh")
+    assert run.ok, run.text
+    assert service.applications
+
+
 def test_destroy_leaves_nothing(service: Service, stack: Stack, kubernetes: Kubernetes) -> None:
     destroyed = stack.destroy()
     assert destroyed.ok, destroyed.text

@@ -13,6 +13,10 @@ def settings(memory: str) -> dict[str, object]:
     return {"architecture": "aarch64", "clusters": clusters}
 
 
+def helm(stack: Stack, *arguments: str) -> None:
+    subprocess.run(["helm", *arguments, "--namespace", "kuberay"], env=stack.cluster.pulumi_env(), capture_output=True, check=True)
+
+
 @pytest.fixture(autouse=True)
 def two_clusters(stack: Stack) -> None:
     if not stack.is_up:
@@ -36,11 +40,22 @@ def test_pods_of_a_cluster_that_the_run_is_not_for_stay(stack: Stack, kubernetes
     assert set(memory_of_workers(kubernetes, "other").values()) == {"3G"}
 
 
+def test_an_operator_that_someone_uninstalled_is_named_with_the_way_to_make_it_anew(stack: Stack, kubernetes: Kubernetes) -> None:
+    before = {pod.uid for pod in kubernetes.ray_pods("other-kuberay")}
+    helm(stack, "uninstall", "kuberay-operator")
+    run = stack.up()
+    assert not run.ok
+    gone = "kuberay-operator: there is no such Deployment, though the state has its Helm release; "
+    assert f"{gone}`pulumi up --refresh` makes it anew" in run.text
+    run = stack.up("--refresh")
+    assert run.ok, run.text
+    assert {pod.uid for pod in kubernetes.ray_pods("other-kuberay")} == before
+
+
 def test_a_ray_cluster_that_someone_changed_is_named_at_once(stack: Stack, kubernetes: Kubernetes) -> None:
     stack.configure(settings("4G"))
     stack.up_or_fail()
-    helm = ["helm", "rollback", "other", "--namespace", "kuberay"]
-    subprocess.run(helm, env=stack.cluster.pulumi_env(), capture_output=True, check=True)
+    helm(stack, "rollback", "other")
     before = memory_of_workers(kubernetes, "other")
     run = stack.up()
     assert not run.ok
