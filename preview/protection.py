@@ -10,6 +10,8 @@ from preview.steps import Preview, Properties, Step
 _OPEN = "open: "
 _OWN_NAMESPACE = "the operator has rights in its own namespace alone"
 _ENFORCED = "pod-security.kubernetes.io/enforce"
+#: From the loosest; each asks for all that the one before it does.
+_STANDARDS = ("privileged", "baseline", "restricted")
 
 
 def protection_of(preview: Preview) -> Protection:
@@ -34,8 +36,15 @@ def _facts(step: Step) -> Iterator[tuple[str, list[str], bool, bool]]:
         yield "a NetworkPolicy limits who reaches Ray's ports", [], step.operation == "delete", step.operation == "create"
     if step.operation not in ("update", "replace"):
         return
+    if step.type.endswith(":NetworkPolicy"):
+        before, after = _reached_from(step.old), _reached_from(step.new)
+        for what, namespace in sorted(before ^ after):
+            let_in = (what, namespace) in after
+            yield f"{what} closed to namespace {namespace}", [], let_in, not let_in
     if step.type.endswith(":Namespace"):
-        yield "the namespace enforces a pod security standard", [], _enforces(step.old), _enforces(step.new)
+        before, after = _enforced(step.old), _enforced(step.new)
+        for number, standard in enumerate(_STANDARDS[1:], 1):
+            yield f"the namespace enforces the pod security standard {standard}", [], before >= number, after >= number
     if step.type.endswith(":Release"):
         old, new = (_release_facts(side.get("values")) for side in (step.old, step.new))
         for protection in old:
@@ -43,8 +52,21 @@ def _facts(step: Step) -> Iterator[tuple[str, list[str], bool, bool]]:
                 yield protection, [] if protection == _OWN_NAMESPACE else [step.name], old[protection], new[protection]
 
 
-def _enforces(namespace: Properties) -> bool:
-    return _ENFORCED in ((namespace.get("metadata") or {}).get("labels") or {})
+def _enforced(namespace: Properties) -> int:
+    standard = ((namespace.get("metadata") or {}).get("labels") or {}).get(_ENFORCED)
+    return _STANDARDS.index(standard) if standard in _STANDARDS else 0
+
+
+def _reached_from(policy: Properties) -> set[tuple[str, str]]:
+    """What a NetworkPolicy opens, and to which namespace."""
+    opened: set[tuple[str, str]] = set()
+    spec = policy.get("spec")
+    for rule in (spec.get("ingress") or []) if isinstance(spec, Mapping) else []:  # An encrypted one is text.
+        what = "the metrics port is" if rule.get("ports") else "Ray's ports are"
+        for source in rule.get("from") or []:
+            for names in (source.get("namespaceSelector") or {}).get("matchExpressions") or []:
+                opened.update((what, name) for name in names.get("values") or [])
+    return opened
 
 
 def _release_facts(values: Any) -> dict[str, bool]:
