@@ -107,6 +107,8 @@ class Destruction:
         where = namespace if own_operator else None
         if until(lambda: cluster.operator_runs(where), _OPERATOR_SECONDS):
             return
+        # A run that goes on, and has its operator yet to come, holds the lock: refreshing nothing is how Pulumi tells.
+        self._pulumi.change("refresh", "--target", "**pulumi:pulumi:Stack::**")
         for thing in ours:
             finalizers = ", ".join(thing["metadata"].get("finalizers") or [])
             skipped = f"; no operator runs that could do its clean-up ({finalizers})" if finalizers else ""
