@@ -94,6 +94,13 @@ def test_a_pending_operation_is_wrong_until_a_later_run_has_made_the_thing() -> 
         ([record(stack=None)], False, True, "wrong    Helm release ray: exists already and is of no stack"),
         ([record(stack="kuberay/prod")], True, True, "wrong    Helm release ray: was replaced by one of stack kuberay/prod"),
         ([record(), record("pending-upgrade", 2)], True, True, "wrong    Helm release ray: pending-upgrade, revision 2: a run goes on, or"),
+        (
+            [record("uninstalling")],
+            True,
+            True,
+            "wrong    Helm release ray: uninstalling, revision 1: a run goes on, or was killed; "
+            "if it was killed, `pulumi cancel`, then `make destroy` goes on from there",
+        ),
         ([record(), record("failed", 2)], True, True, "wrong    Helm release ray: failed, revision 2; `pulumi up` tries again"),
     ],
 )
