@@ -6,7 +6,7 @@ Data flows one way: stack config -> settings (typed, validated) -> values (pure)
 import atexit
 import gc
 
-# A preview lives for half a second, of which Python's collector took a fifth: it went through all that is imported, again and again, and
-# once more at the end, and found nothing to free.
+# In a preview the program lives for half a second, of which Python's collector took a fifth: it went through all that is imported, again
+# and again, and once more at the end, and found nothing to free.
 gc.set_threshold(100_000)
 atexit.register(gc.freeze)

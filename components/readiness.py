@@ -152,17 +152,19 @@ async def wait_for_group(wait: GroupWait, report: Report) -> None:
 
 def no_ray_cluster(wait: GroupWait) -> str:
     """What to say where the RayCluster of a release is gone: Helm never looks for what is missing of one."""
-    anew = f"pulumi up --replace '**Release::{wait.release}'"
-    return f"there is no such RayCluster, though its Helm release is there; `{anew}` makes it anew"
+    return f"there is no such RayCluster, though its Helm release is there; {_made_anew(wait)}"
 
 
-def changed_by_others(wait: GroupWait, ray_cluster: Object) -> str | None:
+def _made_anew(wait: GroupWait) -> str:
+    return f"`pulumi up --replace '**Release::{wait.release}'` makes it anew"
+
+
+def _changed_by_others(wait: GroupWait, ray_cluster: Object) -> str | None:
     """What to say where the RayCluster no longer has the pod template that the stack gave it: the operator makes no pods of that one."""
     asked = _template_fingerprint(ray_cluster, wait.group)
     if asked in (None, wait.fingerprint):
         return None
-    anew = f"pulumi up --replace '**Release::{wait.release}'"
-    return f"the RayCluster has another pod template than this stack gave it, by `helm rollback` for one; `{anew}` makes it anew"
+    return f"the RayCluster has another pod template than this stack gave it, by `helm rollback` for one; {_made_anew(wait)}"
 
 
 async def look_at_group(view: NamespaceView, wait: GroupWait, ray_cluster: Object, diagnoser: "Diagnoser") -> GroupState:
@@ -171,7 +173,7 @@ async def look_at_group(view: NamespaceView, wait: GroupWait, ray_cluster: Objec
     wait = as_asked(wait, seen)
     pods = [pod for pod in view.pods(wait.cluster) if not is_going(pod) and _belongs_to(pod, ray_cluster["metadata"]["uid"])]
     group = [pod for pod in pods if _group(pod) == wait.group]
-    if changed := changed_by_others(wait, seen if seen and _shows(view, ray_cluster) else ray_cluster):
+    if changed := _changed_by_others(wait, seen if seen and _shows(view, ray_cluster) else ray_cluster):
         # Those that run are of that template, and to delete them would bring no others.
         old = sum(_fingerprint(pod) != wait.fingerprint for pod in group)
         text = f"{sum(map(is_ready, group))} of {wait.wanted} pods ready"
@@ -401,7 +403,7 @@ class DeploymentState:
 
 
 #: Where the Helm release is in the state: a helm that removes it, or a destroy that is killed, tells Pulumi nothing.
-NO_DEPLOYMENT = "there is no such Deployment, though the state has its Helm release; `pulumi up --refresh` makes it anew"
+_NO_DEPLOYMENT = "there is no such Deployment, though the state has its Helm release; `pulumi up --refresh` makes it anew"
 
 
 async def wait_for_deployment(wait: DeploymentWait, report: Report) -> None:
@@ -420,7 +422,7 @@ async def wait_for_deployment(wait: DeploymentWait, report: Report) -> None:
                 state = await look_at_deployment(client, wait, diagnoser)
             except HTTPError as error:
                 if isinstance(error, ApiError) and error.status.code == 404:
-                    raise NotReadyError(f"{wait.name}: {NO_DEPLOYMENT}") from None
+                    raise NotReadyError(f"{wait.name}: {_NO_DEPLOYMENT}") from None
                 state = DeploymentState(False, None, no_answer(error), wanted=0, images=())
             if state.up:
                 return
