@@ -62,6 +62,8 @@ class RayJob(pulumi.ComponentResource):
                 depends_on=needed,
                 replacement_trigger=self._plan.fingerprint,
                 delete_before_replace=True,
+                # Only a living operator takes the finalizer off.
+                custom_timeouts=pulumi.CustomTimeouts(delete=f"{settings.timeout_seconds}s"),
             ),
         )
         ended = self._succeeded() if self._job.wait else self.resource

@@ -49,8 +49,13 @@ class RayService(pulumi.ComponentResource):
                 "annotations": {**concealed_texts(self._plan.annotations, "services"), "pulumi.com/patchForce": "true"},
             },
             spec=secret_where_encrypted(self._plan.spec, "services"),
-            # Of the resource itself: `destroy` has to delete the service before the operator.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[operator, *secrets]),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # Of the resource itself: `destroy` has to delete the service before the operator.
+                depends_on=[operator, *secrets],
+                # Only a living operator takes its finalizer off.
+                custom_timeouts=pulumi.CustomTimeouts(delete=f"{settings.timeout_seconds}s"),
+            ),
         )
         self.summary = self._ready().up.apply(lambda _: summary(self._plan, settings))
         self.register_outputs({})

@@ -104,8 +104,7 @@ class Destruction:
         if not held:
             return
         own_operator = any(made.is_release and made.name == OPERATOR for made in state.made)
-        where = namespace if own_operator else None
-        if until(lambda: cluster.operator_runs(where), _OPERATOR_SECONDS):
+        if until(lambda: cluster.operator_runs(namespace, own=own_operator), _OPERATOR_SECONDS):
             return
         # A run that goes on, and has its operator yet to come, holds the lock: refreshing nothing is how Pulumi tells.
         self._pulumi.change("refresh", "--target", "**pulumi:pulumi:Stack::**")

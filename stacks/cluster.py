@@ -10,11 +10,11 @@ from lightkube import Client
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedResource, create_api_info
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
-from lightkube.resources.apps_v1 import Deployment
-from lightkube.resources.core_v1 import Namespace, Secret
+from lightkube.resources.core_v1 import Namespace, Pod, Secret
 from lightkube.types import PatchType
 
 from components.connection import BUSY_SECONDS
+from components.diagnosis import is_going, is_ready
 from components.leftovers import STACK_MARK, Object, Record, plural, read_record, stack_of
 
 HELM_RELEASE, HELM_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
@@ -54,11 +54,12 @@ class Cluster:
         secrets = self._client.list(Secret, namespace=namespace, labels={"owner": "helm", "name": release})
         return [read_record(secret.to_dict()) for secret in secrets]
 
-    def operator_runs(self, namespace: str | None) -> bool:
-        """Whether an operator pod is there that can take finalizers off; in any namespace where none is given."""
-        labels: dict[str, Any] = {"app.kubernetes.io/name": "kuberay-operator"}
-        found = [deployment.to_dict() for deployment in self._client.list(Deployment, namespace=namespace or "*", labels=labels)]
-        return any((deployment.get("status") or {}).get("availableReplicas") for deployment in found)
+    def operator_runs(self, watched: str, *, own: bool) -> bool:
+        """Whether an operator is ready that can take finalizers off in a namespace. ``own``: the stack's, which lies in that namespace."""
+        # Of pods that KubeRay's chart makes, and of those of its Kustomize base.
+        labels: dict[str, Any] = {"app.kubernetes.io/component": "kuberay-operator"}
+        pods = [pod.to_dict() for pod in self._client.list(Pod, namespace=watched if own else "*", labels=labels)]
+        return any(is_ready(pod) and not is_going(pod) and watches(pod, watched) for pod in pods)
 
     def ray_kinds(self) -> set[str]:
         """Those of KubeRay that the cluster knows."""
@@ -136,6 +137,16 @@ def is_put_there(found: Object) -> bool:
     metadata: Object = found["metadata"]
     ends = metadata.get("deletionTimestamp") or metadata.get("ownerReferences")
     return not ends and (found["kind"], metadata["name"]) not in _OF_EVERY_NAMESPACE
+
+
+def watches(operator: Object, namespace: str) -> bool:
+    """Whether an operator's pod is for a namespace: for each, unless told otherwise."""
+    words = [word for container in operator["spec"]["containers"] for word in (*container.get("command", ()), *container.get("args", ()))]
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        flag, given, value = word.partition("=")
+        if flag.lstrip("-") == "watch-namespace":
+            return namespace in (value if given else after).split(",")
+    return True
 
 
 def of_stack(things: Iterable[Object], stack: str, releases: set[tuple[str, str]]) -> list[Object]:

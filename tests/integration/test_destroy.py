@@ -89,6 +89,30 @@ def test_finalizers_that_the_living_operator_takes_off(stack: Stack, kubernetes:
     assert kubernetes.kubectl("get", "rayclusters", "-n", "kuberay", "-o", "name") == ""
 
 
+@BOTH_OPERATORS
+def test_jobs_and_services_that_a_dead_operator_has_finalizers_on(stack: Stack, kubernetes: Kubernetes, version: str) -> None:
+    stack.configure(
+        {
+            "architecture": "aarch64",
+            "timeoutSeconds": 30,
+            "clusters": {},
+            "jobs": {"train": {"entrypoint": "python main.py"}},
+            "services": {"chat": {"serveConfig": {"applications": [{"name": "chat", "import_path": "chat:app"}]}}},
+        }
+    )
+    stack.up_or_fail()
+    kubernetes.kubectl("scale", "deployment", "kuberay-operator", "-n", "kuberay", "--replicas=0")
+    finalize(kubernetes, "rayservice", "chat")
+    # Plain Pulumi waits no longer than `up` would have.
+    plain = stack.destroy()
+    assert not plain.ok
+    assert "finalizers might be preventing deletion" in plain.text
+    assert plain.seconds < 60
+    run = destroyed(stack, kubernetes)
+    for thing in ("RayJob train", "RayService chat"):
+        assert f"deleting {thing}; no operator runs that could do its clean-up (" in run.text
+
+
 @ONE_OPERATOR
 def test_pulumi_destroy_leaves_the_namespace_with_what_others_have_put_there_and_says_so(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("create", "configmap", "notes", "-n", "kuberay", "--from-literal=a=b")
@@ -182,6 +206,6 @@ def test_a_locked_stack_is_named_with_the_way_to_free_it(stack: Stack, kubernete
     destroyed(stack, kubernetes)
 
 
-def finalize(kubernetes: Kubernetes) -> None:
+def finalize(kubernetes: Kubernetes, kind: str = "raycluster", name: str = "raycluster-kuberay") -> None:
     patch = f'{{"metadata": {{"finalizers": ["{FINALIZER}"]}}}}'
-    kubernetes.kubectl("patch", "raycluster", "raycluster-kuberay", "-n", "kuberay", "--type=merge", "-p", patch)
+    kubernetes.kubectl("patch", kind, name, "-n", "kuberay", "--type=merge", "-p", patch)

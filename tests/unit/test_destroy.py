@@ -9,7 +9,7 @@ import pytest
 from destroy import __main__ as command
 from destroy.__main__ import Destruction
 from stacks.cli import Pulumi, StackConfig, StackError
-from stacks.cluster import is_put_there, of_stack
+from stacks.cluster import is_put_there, of_stack, watches
 from stacks.state import read_state
 
 PREFIX = "urn:pulumi:dev::kuberay::kuberay:components:Operator$"
@@ -83,6 +83,22 @@ def test_what_comes_with_each_namespace_or_goes_by_itself_was_not_put_there() ->
     assert not is_put_there(thing("ServiceAccount", "default"))
     assert not is_put_there(thing("Pod", "ray-head", ownerReferences=[{"uid": "1"}]))
     assert not is_put_there(thing("Pod", "going", deletionTimestamp="2026-01-01T00:00:00Z"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_for_it"),
+    [
+        ([], True),
+        (["--enable-leader-election=true"], True),
+        (["--watch-namespace", "team"], True),
+        (["--watch-namespace=other,team"], True),
+        (["-watch-namespace=other"], False),
+        (["--watch-namespace", "other,teams"], False),
+    ],
+)
+def test_an_operator_takes_care_of_the_namespaces_that_it_watches(arguments: list[str], is_for_it: bool) -> None:
+    pod = {"spec": {"containers": [{"name": "sidecar"}, {"name": "kuberay-operator", "command": ["/manager"], "args": arguments}]}}
+    assert watches(pod, "team") == is_for_it
 
 
 class OneRelease:
