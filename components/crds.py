@@ -31,6 +31,8 @@ CustomResourceDefinition = create_global_resource("apiextensions.k8s.io", "v1", 
 VERSION_ANNOTATION = "kuberay.pulumi/version"
 
 NAMES = ("rayclusters.ray.io", "rayjobs.ray.io", "rayservices.ray.io", "raycronjobs.ray.io")
+#: RayCronJobs came with 1.6.
+OF_EACH_VERSION = NAMES[:3]
 #: A CRD is a megabyte, and the API server takes a second or more for each.
 _TIMEOUT = 60.0
 _PREVIEW_TIMEOUT = 3.0
@@ -75,8 +77,9 @@ async def bring_to_version(
                 raise
             report(f"the CRDs are left as they are, for you may not read them; KubeRay {version} needs its own: ask who may")
             return
-        # On a cluster without any, Helm installs them.
-        if not any(is_stale(_annotations(crd).get(VERSION_ANNOTATION), version, was) for crd in present.values()):
+        # Helm makes what is not there with a first install only.
+        deleted = was is not None and any(name not in present for name in OF_EACH_VERSION)
+        if not deleted and not any(is_stale(_annotations(crd).get(VERSION_ANNOTATION), version, was) for crd in present.values()):
             return
         crds = {crd["metadata"]["name"]: crd for crd in await asyncio.to_thread(chart_crds, source)}
         new = [name for name in crds if name not in present]

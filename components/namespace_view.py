@@ -26,8 +26,17 @@ _Kind = type[Any]
 
 #: The API server ends a watch after so many seconds, and it is begun again where it was.
 _WATCH_SECONDS = 60
+#: The API server knows a new kind this much later, in seconds.
+_KIND_COMES = 10
 #: A watch that nobody has ended by then, in seconds, has lost its connection: a load balancer drops idle ones without a word.
 _LOST_SECONDS = 75
+
+
+#: The CRDs' deletion deletes all that they define. Destroying the stack frees it of Helm's record of these, with which Helm does nothing.
+NO_KIND = (
+    "the cluster knows no RayClusters: KubeRay's CRDs were deleted by hand, and with them every Ray object; "
+    "`make destroy`, then `pulumi up`, brings them back"
+)
 
 
 class NamespaceView:
@@ -49,7 +58,7 @@ class NamespaceView:
         self.unreachable: str | None = None
         """Why the API server does not answer just now."""
         self.refused: str | None = None
-        """Why it gives no list to this account."""
+        """Why it will give no list."""
         for kind in self._objects:
             # The stack's config, which says where the cluster is, lies in the context.
             run = contextvars.copy_context().run
@@ -81,6 +90,7 @@ class NamespaceView:
     def _follow(self, kind: _Kind) -> None:
         labels: dict[str, Any] | None = {CLUSTER_LABEL: exists()} if kind is _Pod else None
         client: Client | None = None
+        begun = time.monotonic()
         while not self.loop.is_closed():
             try:
                 client = client or _watching(self._namespace)
@@ -97,8 +107,11 @@ class NamespaceView:
             except Exception as error:
                 # An API server that restarts is followed again, whatever it says meanwhile.
                 self.unreachable = f"{type(error).__name__}: {error}"
-                if isinstance(error, HTTPStatusError) and error.response.status_code in (401, 403):
-                    self._tell(self._refuse, flat_error(error))
+                code = error.response.status_code if isinstance(error, HTTPStatusError) else None
+                if code in (401, 403):
+                    self._tell(self._refuse, f"the Kubernetes API server does not show Ray's pods to this account: {flat_error(error)}")
+                elif code == 404 and time.monotonic() - begun > _KIND_COMES:
+                    self._tell(self._refuse, NO_KIND)
                 time.sleep(1)
 
     def _tell(self, what: Callable[..., None], *arguments: Any) -> None:

@@ -139,6 +139,18 @@ def test_a_run_that_was_killed_between_two_crds_is_finished_by_the_next(at_old: 
     assert knows_auth_options(kubernetes)
 
 
+def test_crds_that_someone_deleted_come_back_with_an_upgrade(at_old: None, stack: Stack, kubernetes: Kubernetes) -> None:
+    kubernetes.kubectl("delete", "crd", *(f"{plural}.ray.io" for plural in crd_versions(kubernetes)))
+    unchanged = stack.up()
+    assert not unchanged.ok
+    assert "the cluster knows no RayClusters: KubeRay's CRDs were deleted by hand" in unchanged.text
+    stack.configure(at(NEW))
+    stack.up_or_fail()
+    assert set(crd_versions(kubernetes).values()) == {NEW}
+    assert len(kubernetes.ray_pods("raycluster-kuberay")) == 2
+    assert stack.preview().changes == {}
+
+
 def test_crds_of_an_older_install_are_brought_to_a_new_ones_version(at_old: None, stack: Stack, kubernetes: Kubernetes) -> None:
     assert stack.destroy().ok
     assert "rayclusters" in crd_versions(kubernetes), "destroy leaves the CRDs"

@@ -126,5 +126,16 @@ def test_newer_crds_that_a_stack_brought_to_their_version_are_left_alone(monkeyp
     assert bring(monkeypatch, Cluster(crd("1.6.2", brought_to="1.6.2")), "1.3.0") == ({}, [])
 
 
+@pytest.mark.parametrize(
+    "present", [[], [crd("1.6.2", "rayclusters.ray.io", "1.6.2"), crd("1.6.2", "rayservices.ray.io", "1.6.2")]], ids=["all", "one"]
+)
+@pytest.mark.parametrize("was", ["1.3.0", "1.6.2"])
+def test_crds_that_someone_deleted_come_back_when_the_operator_changes(
+    monkeypatch: pytest.MonkeyPatch, present: list[dict[str, Any]], was: str
+) -> None:
+    applied, _ = bring(monkeypatch, Cluster(*present), "1.6.2", was)
+    assert applied["rayjobs.ray.io"] == "1.6.2"
+
+
 def test_a_first_install_leaves_the_crds_to_helm(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bring(monkeypatch, Cluster(), "1.3.0") == ({}, [])

@@ -23,9 +23,9 @@ class ApiServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, *, refuses: bool = False) -> None:
+    def __init__(self, *, answers: int = 200) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.refuses = refuses
+        self.answers = answers
         self.lists = 0
         self.ended = threading.Event()
 
@@ -52,11 +52,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.server.lists += 1
         answer = {"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}
-        if self.server.refuses:
+        if self.server.answers == 403:
             answer = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403, "message": "me cannot list pods"}
-        body = json.dumps(answer).encode()
-        self.send_response(403 if self.server.refuses else 200)
-        self.send_header("Content-Type", "application/json")
+        # Of a kind that it does not know, an API server says so in plain text.
+        body = b"404 page not found" if self.server.answers == 404 else json.dumps(answer).encode()
+        self.send_response(self.server.answers)
+        self.send_header("Content-Type", "text/plain" if self.server.answers == 404 else "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -74,8 +75,8 @@ def serve() -> Iterator[list[ApiServer]]:
         server.shutdown()
 
 
-def started(servers: list[ApiServer], *, refuses: bool = False) -> ApiServer:
-    server = ApiServer(refuses=refuses)
+def started(servers: list[ApiServer], *, answers: int = 200) -> ApiServer:
+    server = ApiServer(answers=answers)
     servers.append(server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
@@ -116,8 +117,16 @@ def test_a_watch_whose_connection_got_lost_is_begun_again(serve: list[ApiServer]
 
 
 def test_who_may_not_look_is_told_at_once(serve: list[ApiServer]) -> None:
-    server = started(serve, refuses=True)
+    server = started(serve, answers=403)
     begun = time.monotonic()
     with pytest.raises(NotReadyError, match=r"does not show Ray's pods to this account: .*me cannot list pods"):
         look(server, until_lists=2)
     assert time.monotonic() - begun < 5
+
+
+def test_that_the_kinds_were_deleted_is_told_once_they_could_have_come(serve: list[ApiServer], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_KIND_COMES", 1)
+    server = started(serve, answers=404)
+    with pytest.raises(NotReadyError, match=r"^the cluster knows no RayClusters: .*; `make destroy`, then `pulumi up`, brings them back$"):
+        look(server, until_lists=2)
+    assert server.lists > 2
