@@ -130,13 +130,28 @@ def before_upgrade(name: str, records: Sequence[Record]) -> Leftover:
     """What has to go before a release is upgraded that the state has: the record of an upgrade that was killed.
 
     Raises:
-        RecoveryError: someone has removed the release.
+        RecoveryError: the release was removed, or half removed.
     """
     if not records:
         raise RecoveryError(f"Helm release {name} was removed by hand; `pulumi up --refresh` notices and installs it again")
+    if max(records, key=lambda record: record.revision).status == "uninstalling":
+        raise RecoveryError(half_removed(name))
     pending = [record for record in records if record.status.startswith("pending-")]
     # Without any other record Helm would know of no release at all.
     return Leftover(tuple(pending) if len(pending) < len(records) else ())
+
+
+def made_anew(release: str) -> str:
+    """What to say where something of a release is gone: Helm never looks for it.
+
+    With a refresh, for of the release itself there may be nothing left that could be replaced.
+    """
+    return f"`pulumi up --refresh --replace '**Release::{release}'` makes it anew"
+
+
+def half_removed(release: str) -> str:
+    """What to say where Helm's record of a release says `uninstalling`: any part of it may be gone, and Helm upgrades it no more."""
+    return f"Helm release {release} was being removed by a run that was killed; {made_anew(release)}"
 
 
 def before_creating(kind: str, existing: Object | None, stack: str, in_use: Iterable[str] = ()) -> None:

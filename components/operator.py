@@ -39,10 +39,15 @@ class Operator(pulumi.ComponentResource):
             pulumi.Output.secret(values) if settings.operator.values and is_encrypted("operator") else values,
             # Waited for below instead: Helm looks only every two seconds, and names no cause when the time is over.
             skip_await=True,
-            opts=pulumi.ResourceOptions(parent=self, hooks=pulumi.ResourceHookBinding(before_create=[crds], before_update=[crds])),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                hooks=pulumi.ResourceHookBinding(before_create=[crds], before_update=[crds]),
+                # Both would be called the same.
+                delete_before_replace=True,
+            ),
         )
         deployment = str(values["fullnameOverride"])
-        wait = DeploymentWait(settings.namespace, deployment, settings.timeout_seconds)
+        wait = DeploymentWait(settings.namespace, RELEASE_NAME, deployment, settings.timeout_seconds)
 
         async def until_rolled_out(report: Report) -> None:
             from components.readiness import wait_for_deployment

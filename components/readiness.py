@@ -10,12 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from httpx2 import HTTPError, HTTPStatusError
 from lightkube import ApiError, AsyncClient
 from lightkube.generic_resource import create_global_resource
 from lightkube.resources.apps_v1 import Deployment
-from lightkube.resources.core_v1 import ConfigMap, Event, Node, Pod
+from lightkube.resources.core_v1 import ConfigMap, Event, Node, Pod, Secret
 from lightkube.types import PatchType
 
 from components.connection import connect, connect_blocking
@@ -34,6 +35,7 @@ from components.diagnosis import (
     starting_trouble,
     with_logs,
 )
+from components.leftovers import half_removed, made_anew
 from components.namespace_view import NamespaceView, RayClusterResource, namespace_view
 from components.values import TEMPLATE_ANNOTATION
 from components.waits import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP, DeploymentWait, GroupWait, Report, as_asked
@@ -66,7 +68,7 @@ async def listed(view: NamespaceView, timeout: float) -> None:
         why = view.unreachable or "no error given"
         raise NotReadyError(f"the Kubernetes API server did not answer in {timeout:.0f} s: {why}") from None
     if view.refused:
-        raise NotReadyError(f"the Kubernetes API server does not show Ray's pods to this account: {view.refused}")
+        raise NotReadyError(view.refused)
 
 
 def no_answer(error: HTTPError) -> str:
@@ -151,12 +153,13 @@ async def wait_for_group(wait: GroupWait, report: Report) -> None:
 
 
 def no_ray_cluster(wait: GroupWait) -> str:
-    """What to say where the RayCluster of a release is gone: Helm never looks for what is missing of one."""
-    return f"there is no such RayCluster, though its Helm release is there; {_made_anew(wait)}"
+    """What to say where the RayCluster of a release is gone: by hand, or by a `destroy` that was killed, which tells Pulumi nothing."""
+    return f"there is no such RayCluster, though the state has its Helm release; {made_anew(wait.release)}"
 
 
-def _made_anew(wait: GroupWait) -> str:
-    return f"`pulumi up --replace '**Release::{wait.release}'` makes it anew"
+def no_deployment(wait: DeploymentWait) -> str:
+    """The same of a Deployment."""
+    return f"there is no such Deployment, though the state has its Helm release; {made_anew(wait.release)}"
 
 
 def _changed_by_others(wait: GroupWait, ray_cluster: Object) -> str | None:
@@ -164,14 +167,15 @@ def _changed_by_others(wait: GroupWait, ray_cluster: Object) -> str | None:
     asked = _template_fingerprint(ray_cluster, wait.group)
     if asked in (None, wait.fingerprint):
         return None
-    return f"the RayCluster has another pod template than this stack gave it, by `helm rollback` for one; {_made_anew(wait)}"
+    return f"the RayCluster has another pod template than this stack gave it, by `helm rollback` for one; {made_anew(wait.release)}"
 
 
 async def look_at_group(view: NamespaceView, wait: GroupWait, ray_cluster: Object, diagnoser: "Diagnoser") -> GroupState:
     """How the pods of a group are now, and what keeps them from being up. ``ray_cluster``: as it was read last."""
     seen = view.ray_cluster(wait.cluster)
     wait = as_asked(wait, seen)
-    pods = [pod for pod in view.pods(wait.cluster) if not is_going(pod) and _belongs_to(pod, ray_cluster["metadata"]["uid"])]
+    staying = [pod for pod in view.pods(wait.cluster) if not is_going(pod)]
+    pods = [pod for pod in staying if _owner(pod) == ray_cluster["metadata"]["uid"]]
     group = [pod for pod in pods if _group(pod) == wait.group]
     if changed := _changed_by_others(wait, seen if seen and _shows(view, ray_cluster) else ray_cluster):
         # Those that run are of that template, and to delete them would bring no others.
@@ -179,6 +183,8 @@ async def look_at_group(view: NamespaceView, wait: GroupWait, ray_cluster: Objec
         text = f"{sum(map(is_ready, group))} of {wait.wanted} pods ready"
         return GroupState(text, up=False, old=old, unwanted=(), trouble=Trouble(f"of {wait.group}", changed, certain=True), cause=changed)
     unwanted = _unwanted(wait, pods, group)
+    if wait.all_groups is not None and _shows(view, ray_cluster):
+        unwanted += [pod for pod in staying if _owner(pod) not in (None, ray_cluster["metadata"]["uid"])]
     # What is wrong with a pod that is being replaced does not matter any more.
     alive = [pod for pod in group if not is_over(pod) and pod not in unwanted]
     ready = [pod for pod in alive if is_ready(pod)]
@@ -192,6 +198,8 @@ async def look_at_group(view: NamespaceView, wait: GroupWait, ray_cluster: Objec
 
 async def _ray_cluster(client: AsyncClient, wait: GroupWait) -> Object:
     """As it is now. Pods of one before it, of the same name, may be there for a while after it."""
+    if wait.all_groups is not None:
+        await _refuse_half_removed(client, wait.namespace, wait.release)
     try:
         found = (await client.get(RayClusterResource, wait.cluster, namespace=wait.namespace)).to_dict()
     except ApiError as error:
@@ -205,14 +213,27 @@ async def _ray_cluster(client: AsyncClient, wait: GroupWait) -> Object:
     return found
 
 
+async def _refuse_half_removed(client: AsyncClient, namespace: str, release: str) -> None:
+    labels: dict[str, Any] = {"owner": "helm", "name": release, "status": "uninstalling"}
+    with suppress(HTTPError):  # Who may not read secrets can still look at the rest.
+        async for _ in client.list(Secret, namespace=namespace, labels=labels):
+            raise NotReadyError(half_removed(release))
+
+
 def _shows(view: NamespaceView, cluster: Object | None) -> bool:
     """Whether the view has come to a RayCluster as it was read."""
     seen = view.ray_cluster(cluster["metadata"]["name"]) if cluster else None
     return cluster is not None and seen is not None and seen["metadata"]["generation"] >= cluster["metadata"]["generation"]
 
 
-def _belongs_to(pod: Object, uid: str) -> bool:
-    return any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences") or [])
+def _owner(pod: Object) -> str | None:
+    """UID of the RayCluster that a pod was made for.
+
+    Another one than the cluster's own is that of a cluster before it, of the same name. Kubernetes deletes such pods, but where CRDs are
+    new it may take minutes; and as long as they are there the operator takes them for the cluster's own and makes no others.
+    """
+    owners = pod["metadata"].get("ownerReferences") or []
+    return next((str(owner["uid"]) for owner in owners if owner["kind"] == "RayCluster"), None)
 
 
 def _group(pod: Object) -> str:
@@ -366,22 +387,25 @@ class Diagnoser:
 
     async def nodes_may_come(self) -> bool:
         """Whether a node autoscaler is seen, or could not be looked for."""
-        for autoscaler in (self._cluster_autoscaler, self._karpenter):
-            try:
-                await autoscaler()
-            except HTTPStatusError as error:  # An unknown API group is answered with plain text, which makes no ApiError.
-                if error.response.status_code != 404:
-                    return True
-            else:
-                return True
-        return False
+        try:
+            return await self._has_cluster_autoscaler() or await self._knows_karpenter()
+        except HTTPStatusError:
+            return True
 
-    async def _cluster_autoscaler(self) -> None:
-        await self._client.get(ConfigMap, "cluster-autoscaler-status", namespace="kube-system")
+    async def _has_cluster_autoscaler(self) -> bool:
+        # Beside the autoscaler, which can be in any namespace.
+        fields: dict[str, Any] = {"metadata.name": "cluster-autoscaler-status"}
+        return bool([found async for found in self._client.list(ConfigMap, namespace="*", fields=fields)])
 
-    async def _karpenter(self) -> None:
-        async for _ in self._client.list(NodePool):
-            return
+    async def _knows_karpenter(self) -> bool:
+        try:
+            async for _ in self._client.list(NodePool):
+                break
+        except HTTPStatusError as error:  # An unknown API group is answered with plain text, which makes no ApiError.
+            if error.response.status_code == 404:
+                return False
+            raise
+        return True
 
 
 # --- The operator -------------------------------------------------------------------------------------------------------------
@@ -402,10 +426,6 @@ class DeploymentState:
     """Of its containers."""
 
 
-#: Where the Helm release is in the state: a helm that removes it, or a destroy that is killed, tells Pulumi nothing.
-_NO_DEPLOYMENT = "there is no such Deployment, though the state has its Helm release; `pulumi up --refresh` makes it anew"
-
-
 async def wait_for_deployment(wait: DeploymentWait, report: Report) -> None:
     """Ends when every pod of the Deployment's newest template is available.
 
@@ -415,6 +435,7 @@ async def wait_for_deployment(wait: DeploymentWait, report: Report) -> None:
     deadline = time.monotonic() + wait.timeout
     client = connect(wait.namespace)
     try:
+        await _refuse_half_removed(client, wait.namespace, wait.release)
         diagnoser = Diagnoser(client, wait.namespace)
         said, pause = "", 0.1
         while True:
@@ -422,7 +443,7 @@ async def wait_for_deployment(wait: DeploymentWait, report: Report) -> None:
                 state = await look_at_deployment(client, wait, diagnoser)
             except HTTPError as error:
                 if isinstance(error, ApiError) and error.status.code == 404:
-                    raise NotReadyError(f"{wait.name}: {_NO_DEPLOYMENT}") from None
+                    raise NotReadyError(f"{wait.name}: {no_deployment(wait)}") from None
                 state = DeploymentState(False, None, no_answer(error), wanted=0, images=())
             if state.up:
                 return

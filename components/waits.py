@@ -22,6 +22,7 @@ class DeploymentWait:
     """A Deployment that is to be rolled out."""
 
     namespace: str
+    release: str
     name: str
     timeout: float
     """In seconds."""

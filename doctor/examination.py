@@ -9,12 +9,12 @@ from lightkube import ApiError, AsyncClient
 
 from components.config import SettingsError, load_settings
 from components.connection import connect
-from components.crds import NAMES, VERSION_ANNOTATION
+from components.crds import NAMES, OF_EACH_VERSION, VERSION_ANNOTATION
 from components.diagnosis import Object, flat, flat_error
 from components.memory import cluster_memory, memory_advice
 from components.metrics import NO_POD_MONITORS
 from components.namespace_view import NamespaceView, namespace_view
-from components.readiness import Diagnoser, NotReadyError, listed, look_at_deployment, look_at_group, no_ray_cluster
+from components.readiness import Diagnoser, NotReadyError, listed, look_at_deployment, look_at_group, no_deployment, no_ray_cluster
 from components.service_plan import plan_service
 from components.settings.stack import StackSettings
 from components.values import ClusterPlan, operator_values, plan_cluster
@@ -150,8 +150,7 @@ class Examination:
             return
         installed = [str(made.inputs.get("version")) for made in self._state.made if made.is_release and made.name == OPERATOR]
         there = {name: found for name in NAMES if (found := self._crd(name))}
-        # RayCronJobs came later: a version without them is in order.
-        missing = [name for name in NAMES[:3] if name not in there]
+        missing = [name for name in OF_EACH_VERSION if name not in there]
         if missing and installed:
             lost = "was deleted by hand, and every such object with it"
             yield Finding("wrong", f"CRD {', '.join(missing)}", lost, "`make destroy`, then `pulumi up`")
@@ -172,7 +171,7 @@ class Examination:
         ours = of_stack(self._cluster.ray_objects(namespace), self._pulumi.mark, self._state.releases)
         own = any(made.is_release and made.name == OPERATOR for made in self._state.made)
         if any(thing["metadata"].get("deletionTimestamp") for thing in ours):
-            yield from judge.held_objects(ours, operator_runs=self._cluster.operator_runs(namespace if own else None))
+            yield from judge.held_objects(ours, operator_runs=self._cluster.operator_runs(namespace, own=own))
 
     # --- What `up` waits for, looked at once ------------------------------------------------------------------------------
 
@@ -183,13 +182,14 @@ class Examination:
                 yield found
             return
         name = str(operator_values(settings)["fullnameOverride"])
+        wait = DeploymentWait(settings.namespace, OPERATOR, name, _PATIENCE)
         try:
-            state = await look_at_deployment(client, DeploymentWait(settings.namespace, name, _PATIENCE), diagnoser)
+            state = await look_at_deployment(client, wait, diagnoser)
         except ApiError as error:
             if error.status.code != 404:
                 raise
             if _has(self._state, OPERATOR):
-                yield Finding("wrong", "operator", f"Deployment {name} was deleted by hand", _anew(settings, OPERATOR))
+                yield Finding("wrong", "operator", no_deployment(wait))
             return
         tag, wanted = next(iter(state.images), "").rpartition(":")[2], str(operator_values(settings)["image"]["tag"])
         if state.wanted == 0:
@@ -203,10 +203,10 @@ class Examination:
             yield Finding("ok", "operator", f"runs, {tag}")
 
     def _operator_of_others(self) -> Iterator[Finding]:
-        if self._cluster.operator_runs(None):
+        if self._cluster.operator_runs(self._of_settings.namespace, own=False):
             yield Finding("ok", "operator", "one runs that this stack has not installed")
         else:
-            yield Finding("wrong", "operator", "none runs", "install one, or set `operator.install: true`")
+            yield Finding("wrong", "operator", "none runs that watches this namespace", "install one, or set `operator.install: true`")
 
     async def _pods(self, view: NamespaceView, diagnoser: Diagnoser) -> AsyncIterator[Finding]:
         settings = self._of_settings
@@ -267,15 +267,6 @@ class Examination:
     def _of_settings(self) -> StackSettings:
         assert self._settings is not None
         return self._settings
-
-
-def _anew(settings: StackSettings, release: str) -> str:
-    """Helm never looks for what is missing of a release; one that it knows nothing of is installed again, around what is there.
-
-    Not by `--replace`: the operator's release is taken away after its replacement has come, and all of it with it.
-    """
-    forget = f"kubectl delete secrets --namespace {settings.namespace} --selector owner=helm,name={release}"
-    return f"`{forget}`, then `pulumi up --refresh` installs it again"
 
 
 def _answers(cluster: Cluster) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from components.crds import is_stale
 from components.diagnosis import flat, is_going
 from components.images import NODE_ARCHITECTURE
-from components.leftovers import Object, Record, RecoveryError, before_install, before_upgrade
+from components.leftovers import Object, Record, RecoveryError, before_install, before_upgrade, made_anew
 from components.own_clusters import own_cluster_settings
 from components.quantities import parse_quantity
 from components.settings.stack import StackSettings
@@ -72,6 +72,9 @@ def helm_release(name: str, records: Sequence[Record], stack: str, *, in_state: 
     """
     what = f"Helm release {name}"
     newest = max(records, key=lambda record: record.revision, default=None)
+    told = f"{newest.status}, revision {newest.revision}" if newest else ""
+    if in_state and newest and newest.status == "uninstalling":
+        return Finding("wrong", what, f"{told}: a run goes on, or was killed", f"{_DESTROY_GOES_ON}, or {made_anew(name)}")
     try:
         if in_state:
             before_upgrade(name, records)
@@ -84,13 +87,11 @@ def helm_release(name: str, records: Sequence[Record], stack: str, *, in_state: 
         text = str(error).removeprefix(f"{what} ")
         return Finding("wrong", what, text)
     assert newest is not None
-    told = f"{newest.status}, revision {newest.revision}"
     if newest.stack != stack:
         owner = f"stack {newest.stack}" if newest.stack else "no stack"
         return Finding("wrong", what, f"was replaced by one of {owner}", "choose another name for one of them")
-    if newest.status.startswith("pending-") or newest.status == "uninstalling":
-        advice = _DESTROY_GOES_ON if newest.status == "uninstalling" else _GO_ON
-        return Finding("wrong", what, f"{told}: a run goes on, or was killed", advice)
+    if newest.status.startswith("pending-"):
+        return Finding("wrong", what, f"{told}: a run goes on, or was killed", _GO_ON)
     if newest.status != "deployed":
         return Finding("wrong", what, told, "`pulumi up` tries again")
     if not wanted:

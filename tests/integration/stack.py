@@ -90,15 +90,20 @@ class Stack:
     def up_killed_after(self, seconds: float) -> bool:
         """Kills `up` and all that it has started, without a warning; False where it had ended by then."""
         ends = time.monotonic() + seconds
-        return self._up_killed(lambda: time.monotonic() > ends)
+        return self._killed("up", lambda: time.monotonic() > ends)
+
+    def destroy_killed_after(self, seconds: float) -> bool:
+        """The same of `destroy`."""
+        ends = time.monotonic() + seconds
+        return self._killed("destroy", lambda: time.monotonic() > ends)
 
     def up_killed_when(self, there: Callable[[], object]) -> None:
         """The same, as soon as something is there."""
-        assert self._up_killed(there), "`up` has ended before"
+        assert self._killed("up", there), "`up` has ended before"
 
-    def _up_killed(self, now: Callable[[], object]) -> bool:
+    def _killed(self, command_name: str, now: Callable[[], object]) -> bool:
         self.is_up = False
-        command = self.command("up", "--yes", "--skip-preview")
+        command = self.command(command_name, "--yes", "--skip-preview")
         quiet = subprocess.DEVNULL
         with subprocess.Popen(command, cwd=ROOT, env=self._environment(), stdin=quiet, stdout=quiet, stderr=quiet) as pulumi:
             while pulumi.poll() is None:

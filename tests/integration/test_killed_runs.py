@@ -3,6 +3,8 @@
 import base64
 import gzip
 import json
+import re
+import shlex
 from collections.abc import Callable
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -140,6 +142,33 @@ def test_a_first_up_that_was_killed_before_it_wrote_its_state_starts_over_as_the
     converges(settings())
 
 
+@pytest.fixture(scope="module")
+def destroy_takes(stack: Stack) -> float:
+    stack.configure(settings())
+    stack.up_or_fail()
+    return stack.destroy().seconds
+
+
+@at(0.45, 0.55, 0.65, 0.75, 0.85, 0.95)
+def test_a_destroy_that_was_killed(
+    stack: Stack, converges: Callable[[Any], None], destroy_takes: float, up: dict[str, Any], moment: float
+) -> None:
+    stack.destroy_killed_after(destroy_takes * moment)
+    stack.cancel()
+    follow_up(stack)
+    converges(up)
+
+
+def follow_up(stack: Stack) -> None:
+    """Runs `up`, and what it says is to be done where it finds things gone that the state has."""
+    run = stack.up()
+    for _ in range(2):
+        if not run.ok:
+            (options,) = set(re.findall(r"`pulumi up ([^`]+)`", run.text))
+            run = stack.up(*shlex.split(options))
+    assert run.ok, run.text
+
+
 # --- What a kill leaves, made by hand: a moment of a few milliseconds is not hit by chance ------------------------------------
 
 
@@ -211,6 +240,25 @@ def test_an_operator_that_helm_has_and_the_state_has_not(
         set_status(kubernetes, "kuberay-operator", int(secret["metadata"]["labels"]["version"]), "pending-install")
     converges(up)
     assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
+
+
+@pytest.mark.parametrize(
+    ("release", "main"), [("raycluster", "raycluster/raycluster-kuberay"), ("kuberay-operator", "deployment/kuberay-operator")]
+)
+@pytest.mark.parametrize("has_record", [True, False])
+@BOTH_OPERATORS
+def test_a_release_that_a_killed_destroy_has_removed_or_half_removed(
+    stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], up: dict[str, Any], release: str, main: str, has_record: bool
+) -> None:
+    kubernetes.kubectl("delete", main, "-n", "kuberay")
+    for secret in items(kubernetes, "secrets", f"owner=helm,name={release}"):
+        if has_record:
+            set_status(kubernetes, release, int(secret["metadata"]["labels"]["version"]), "uninstalling")
+        else:
+            kubernetes.kubectl("delete", "secret", secret["metadata"]["name"], "-n", "kuberay")
+    assert not stack.up().ok
+    follow_up(stack)
+    converges(up)
 
 
 @ONE_OPERATOR

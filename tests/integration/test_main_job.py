@@ -117,11 +117,11 @@ def test_up_looks_whether_ray_is_up_even_where_nothing_changes(stack: Stack, kub
     kubernetes.kubectl("delete", "raycluster", "raycluster-kuberay", "-n", "kuberay")
     run = stack.up()
     assert not run.ok
-    remedy = "`pulumi up --replace '**Release::raycluster'` makes it anew"
-    line = f"error: raycluster-kuberay: there is no such RayCluster, though its Helm release is there; {remedy}"
+    remedy = "`pulumi up --refresh --replace '**Release::raycluster'` makes it anew"
+    line = f"error: raycluster-kuberay: there is no such RayCluster, though the state has its Helm release; {remedy}"
     assert line in [found.strip() for found in run.error_lines], run.text
     assert "Traceback" not in run.text
-    assert stack.up("--replace", "**Release::raycluster").ok
+    assert stack.up("--refresh", "--replace", "**Release::raycluster").ok
     assert {pod.group for pod in kubernetes.ray_pods("raycluster-kuberay")} == {"headgroup", "workergroup"}
 
 

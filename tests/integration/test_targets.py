@@ -46,8 +46,8 @@ def test_an_operator_that_someone_uninstalled_is_named_with_the_way_to_make_it_a
     run = stack.up()
     assert not run.ok
     gone = "kuberay-operator: there is no such Deployment, though the state has its Helm release; "
-    assert f"{gone}`pulumi up --refresh` makes it anew" in run.text
-    run = stack.up("--refresh")
+    assert f"{gone}`pulumi up --refresh --replace '**Release::kuberay-operator'` makes it anew" in run.text
+    run = stack.up("--refresh", "--replace", "**Release::kuberay-operator")
     assert run.ok, run.text
     assert {pod.uid for pod in kubernetes.ray_pods("other-kuberay")} == before
 
@@ -60,8 +60,8 @@ def test_a_ray_cluster_that_someone_changed_is_named_at_once(stack: Stack, kuber
     run = stack.up()
     assert not run.ok
     line = "workergroup: the RayCluster has another pod template than this stack gave it, by `helm rollback` for one; "
-    assert f"{line}`pulumi up --replace '**Release::other'` makes it anew" in run.text
+    assert f"{line}`pulumi up --refresh --replace '**Release::other'` makes it anew" in run.text
     assert memory_of_workers(kubernetes, "other") == before
-    run = stack.up("--replace", "**Release::other")
+    run = stack.up("--refresh", "--replace", "**Release::other")
     assert run.ok, run.text
     assert set(memory_of_workers(kubernetes, "other").values()) == {"4G"}

@@ -99,7 +99,8 @@ def test_a_pending_operation_is_wrong_until_a_later_run_has_made_the_thing() -> 
             True,
             True,
             "wrong    Helm release ray: uninstalling, revision 1: a run goes on, or was killed; "
-            "if it was killed, `pulumi cancel`, then `make destroy` goes on from there",
+            "if it was killed, `pulumi cancel`, then `make destroy` goes on from there, "
+            "or `pulumi up --refresh --replace '**Release::ray'` makes it anew",
         ),
         ([record(), record("failed", 2)], True, True, "wrong    Helm release ray: failed, revision 2; `pulumi up` tries again"),
     ],

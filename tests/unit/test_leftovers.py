@@ -123,6 +123,11 @@ def test_an_upgrade_of_a_release_that_was_removed_by_hand_says_so() -> None:
         before_upgrade("ray", [])
 
 
+def test_an_upgrade_of_a_release_that_was_being_removed_says_how_it_is_made_anew() -> None:
+    with pytest.raises(RecoveryError, match=r"was being removed .*; `pulumi up --refresh --replace '\*\*Release::ray'` makes it anew"):
+        before_upgrade("ray", [record("superseded", 1), record("uninstalling", 2)])
+
+
 def test_an_object_that_is_not_there_can_be_made() -> None:
     before_creating("Namespace", None, OURS)
 
