@@ -37,9 +37,9 @@ def test_destroying_a_stack_leaves_nothing_and_doing_it_again_is_no_error(stack:
     assert "has nothing to destroy" in again.text
 
 
-@ONE_OPERATOR
+@BOTH_OPERATORS
 def test_a_release_that_was_removed_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
-    kubernetes.kubectl("delete", "secret", "sh.helm.release.v1.raycluster.v1", "-n", "kuberay")
+    kubernetes.kubectl("delete", "secrets", "-n", "kuberay", "-l", "owner=helm,name=raycluster")
     kubernetes.kubectl("delete", "raycluster", "raycluster-kuberay", "-n", "kuberay")
     destroyed(stack, kubernetes)
 
@@ -57,7 +57,7 @@ def test_a_namespace_that_was_removed_by_hand(stack: Stack, kubernetes: Kubernet
     destroyed(stack, kubernetes)
 
 
-@ONE_OPERATOR
+@BOTH_OPERATORS
 def test_kinds_that_were_deleted_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
     train = {"entrypoint": "python main.py", "cluster": "raycluster"}
     stack.configure({"architecture": "aarch64", "timeoutSeconds": 60, "jobs": {"train": train}})
@@ -135,7 +135,7 @@ def test_what_pulumi_destroy_has_left_is_taken_away(stack: Stack, kubernetes: Ku
     assert "deleting Namespace kuberay" in run.text
 
 
-@ONE_OPERATOR
+@BOTH_OPERATORS
 def test_a_namespace_that_is_handed_over_stays_with_all_in_it(stack: Stack, kubernetes: Kubernetes) -> None:
     before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
     stack.configure({"architecture": "aarch64", "createNamespace": False})
@@ -147,7 +147,7 @@ def test_a_namespace_that_is_handed_over_stays_with_all_in_it(stack: Stack, kube
     kubernetes.kubectl("delete", "namespace", "kuberay")
 
 
-@ONE_OPERATOR
+@BOTH_OPERATORS
 def test_a_namespace_that_holds_other_things_is_left_alone(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("create", "configmap", "notes", "-n", "kuberay", "--from-literal=a=b")
     try:
@@ -161,7 +161,7 @@ def test_a_namespace_that_holds_other_things_is_left_alone(stack: Stack, kuberne
         kubernetes.kubectl("delete", "namespace", "kuberay")
 
 
-@ONE_OPERATOR
+@BOTH_OPERATORS
 def test_ray_clusters_of_others_are_left_alone_where_no_operator_runs(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("scale", "deployment", "kuberay-operator", "-n", "kuberay", "--replicas=0")
     finalize(kubernetes)

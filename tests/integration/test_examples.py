@@ -6,7 +6,10 @@ import pytest
 import yaml
 
 from local.cluster import LocalCluster
+from tests.integration.operators import BOTH_OPERATORS
 from tests.integration.stack import ROOT, Stack
+
+pytestmark = BOTH_OPERATORS
 
 FILES = [*sorted(ROOT.glob("Pulumi.*.yaml")), *sorted((ROOT / "examples").glob("Pulumi.*.yaml"))]
 

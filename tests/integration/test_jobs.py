@@ -107,6 +107,16 @@ def test_a_job_with_a_cluster_of_its_own_leaves_none_behind(jobs: Jobs, stack: S
     assert stack.preview().changes == {}
 
 
+def test_a_cluster_of_its_own_stays_for_the_time_that_it_is_given(jobs: Jobs, stack: Stack) -> None:
+    jobs.configure(train={"entrypoint": "python main.py", "rayCluster": {}, "ttlSecondsAfterFinished": 6})
+    stack.up_or_fail()
+    own = jobs.status("train")["rayClusterName"]
+    assert own in jobs.clusters()
+    assert jobs.kubernetes.eventually(lambda: own not in jobs.clusters())
+    assert jobs.status("train")["jobStatus"] == "SUCCEEDED"
+    assert stack.preview().changes == {}
+
+
 def test_a_cluster_of_its_own_that_does_not_come_up_is_told_with_its_cause(jobs: Jobs, stack: Stack) -> None:
     jobs.configure(train={"entrypoint": "python main.py", "rayCluster": {"image": "rayproject/ray:missing"}})
     run = stack.up()

@@ -45,6 +45,20 @@ def first_up_takes(stack: Stack) -> float:
     return seconds
 
 
+WORKLOADS: dict[str, Any] = {
+    "jobs": {"train": {"entrypoint": "python main.py", "cluster": "raycluster"}},
+    "services": {"chat": {"serveConfig": {"applications": [{"name": "echo", "import_path": "echo:app"}]}}},
+}
+
+
+@pytest.fixture(scope="module")
+def workloads_take(stack: Stack) -> float:
+    stack.configure(settings() | WORKLOADS)
+    seconds = stack.up_or_fail().seconds
+    stack.clear()
+    return seconds
+
+
 def update_takes(stack: Stack, before: dict[str, Any], after: dict[str, Any]) -> float:
     stack.configure(before)
     stack.up_or_fail()
@@ -123,6 +137,26 @@ def test_a_change_of_the_operator_that_was_killed(
     assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
 
 
+@at(0.4, 0.55, 0.7, 0.85)
+def test_a_first_up_of_a_job_and_a_service_that_was_killed(
+    stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], workloads_take: float, moment: float
+) -> None:
+    stack.clear()
+    wanted = settings() | WORKLOADS
+    stack.configure(wanted)
+    stack.up_killed_after(workloads_take * moment)
+    stack.cancel()
+    stack.up_or_fail()
+    assert [(job["metadata"]["name"], job["status"]["jobStatus"]) for job in items(kubernetes, "rayjobs")] == [("train", "SUCCEEDED")]
+    (service,) = items(kubernetes, "rayservices")
+    assert service["status"]["activeServiceStatus"]["applicationStatuses"]["echo"]["status"] == "RUNNING"
+    assert stack.preview().changes == {}
+    stack.configure(settings())
+    stack.up_or_fail()
+    assert kubernetes.eventually(lambda: len(items(kubernetes, "rayclusters")) == 1)
+    converges(settings())
+
+
 @NEWEST_OPERATOR
 def test_a_first_up_that_was_killed_before_it_wrote_its_state_starts_over_as_the_readme_says(
     stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None]
@@ -149,7 +183,7 @@ def destroy_takes(stack: Stack) -> float:
     return stack.destroy().seconds
 
 
-@at(0.45, 0.55, 0.65, 0.75, 0.85, 0.95)
+@at(0.5, 0.6, 0.75, 0.85)
 def test_a_destroy_that_was_killed(
     stack: Stack, converges: Callable[[Any], None], destroy_takes: float, up: dict[str, Any], moment: float
 ) -> None:
@@ -179,9 +213,8 @@ def up(stack: Stack) -> dict[str, Any]:
     return settings()
 
 
-@pytest.mark.parametrize(
-    ("cluster", "status"), [(OLDEST, "pending-install"), (NEWEST, "deployed"), (OLDEST, "failed")], indirect=["cluster"], scope="module"
-)
+@pytest.mark.parametrize("status", ["pending-install", "deployed", "failed"])
+@BOTH_OPERATORS
 def test_a_cluster_that_helm_has_and_the_state_has_not(
     stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], up: dict[str, Any], status: str
 ) -> None:
@@ -191,7 +224,7 @@ def test_a_cluster_that_helm_has_and_the_state_has_not(
     assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
 
 
-@NEWEST_OPERATOR
+@BOTH_OPERATORS
 def test_a_cluster_that_was_being_made_from_other_settings(
     stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], up: dict[str, Any]
 ) -> None:
@@ -201,7 +234,7 @@ def test_a_cluster_that_was_being_made_from_other_settings(
     converges(wanted)
 
 
-@NEWEST_OPERATOR
+@BOTH_OPERATORS
 def test_a_cluster_with_encrypted_settings_that_helm_has_and_the_state_has_not(
     stack: Stack, kubernetes: Kubernetes, converges: Callable[[dict[str, Any]], None]
 ) -> None:
@@ -287,7 +320,7 @@ def test_a_namespace_of_someone_else_is_refused_and_left_as_it_is(stack: Stack, 
         kubernetes.kubectl("delete", "namespace", "kuberay")
 
 
-@ONE_OPERATOR
+@BOTH_OPERATORS
 def test_a_release_of_someone_else_is_refused_and_left_as_it_is(stack: Stack, kubernetes: Kubernetes, up: dict[str, Any]) -> None:
     before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
     forget_cluster(stack, kubernetes, "deployed", values={})
@@ -300,7 +333,7 @@ def test_a_release_of_someone_else_is_refused_and_left_as_it_is(stack: Stack, ku
     kubernetes.kubectl("delete", "secret", "sh.helm.release.v1.raycluster.v1", "-n", "kuberay")
 
 
-@ONE_OPERATOR
+@BOTH_OPERATORS
 def test_a_complete_cluster_of_a_stack_of_the_same_name_is_refused(stack: Stack, kubernetes: Kubernetes, up: dict[str, Any]) -> None:
     complete = stack.state()
     forget(stack, "raycluster", "raycluster.head.pods", "raycluster.workergroup.pods")

@@ -95,6 +95,39 @@ def test_an_upgrade_is_a_preview_of_updates_and_keeps_every_pod(at_old: None, st
     assert stack.preview().changes == {}
 
 
+def test_all_of_kuberay_goes_through_an_upgrade_and_back(stack: Stack, kubernetes: Kubernetes) -> None:
+    def everything(version: str) -> dict[str, Any]:
+        applications = [{"name": "echo", "import_path": "echo:app"}]
+        return at(version, autoscaling={}, worker={"replicas": 1, "maxReplicas": 5}) | {
+            "jobs": {"train": {"entrypoint": "python main.py", "cluster": "raycluster"}},
+            "services": {"chat": {"serveConfig": {"applications": applications}}},
+        }
+
+    def seen() -> tuple[set[str], str, str]:
+        pods = json.loads(kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", "ray.io/cluster", "-o", "json"))["items"]
+        job = kubernetes.kubectl("get", "rayjob", "train", "-n", "kuberay", "-o", "jsonpath={.status.jobId} {.status.jobStatus}")
+        service = "jsonpath={.status.activeServiceStatus.rayClusterName}"
+        return (
+            {pod["metadata"]["uid"] for pod in pods},
+            job,
+            kubernetes.kubectl("get", "rayservice", "chat", "-n", "kuberay", "-o", service),
+        )
+
+    stack.configure(everything(OLD))
+    stack.up_or_fail()
+    # As Ray's autoscaler does.
+    patch = '[{"op": "replace", "path": "/spec/workerGroupSpecs/0/replicas", "value": 3}]'
+    kubernetes.kubectl("patch", *CLUSTER, "--type=json", "--patch", patch)
+    assert kubernetes.eventually(lambda: len(uids(kubernetes)) == 4)
+    before = seen()
+    for version in (NEW, OLD):
+        stack.configure(everything(version))
+        stack.up_or_fail()
+        assert operator_image(kubernetes) == f"quay.io/kuberay/operator:v{version}"
+        assert seen() == before
+        assert stack.preview().changes == {}
+
+
 def test_raising_memory_replaces_the_pods_of_a_later_version_too(at_new: None, stack: Stack, kubernetes: Kubernetes) -> None:
     before = uids(kubernetes)
     stack.configure(at(NEW, worker={"memory": "3G"}))
