@@ -30,10 +30,8 @@ _WATCH_SECONDS = 60
 _KIND_COMES = 10
 #: A watch that nobody has ended by then, in seconds, has lost its connection: a load balancer drops idle ones without a word.
 _LOST_SECONDS = 75
-
-
 #: The CRDs' deletion deletes all that they define. Destroying the stack frees it of Helm's record of these, with which Helm does nothing.
-NO_KIND = (
+_NO_KIND = (
     "the cluster knows no RayClusters: KubeRay's CRDs were deleted by hand, and with them every Ray object; "
     "`make destroy`, then `pulumi up`, brings them back"
 )
@@ -111,7 +109,7 @@ class NamespaceView:
                 if code in (401, 403):
                     self._tell(self._refuse, f"the Kubernetes API server does not show Ray's pods to this account: {flat_error(error)}")
                 elif code == 404 and time.monotonic() - begun > _KIND_COMES:
-                    self._tell(self._refuse, NO_KIND)
+                    self._tell(self._refuse, _NO_KIND)
                 time.sleep(1)
 
     def _tell(self, what: Callable[..., None], *arguments: Any) -> None:

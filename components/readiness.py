@@ -183,7 +183,7 @@ async def look_at_group(view: NamespaceView, wait: GroupWait, ray_cluster: Objec
         text = f"{sum(map(is_ready, group))} of {wait.wanted} pods ready"
         return GroupState(text, up=False, old=old, unwanted=(), trouble=Trouble(f"of {wait.group}", changed, certain=True), cause=changed)
     unwanted = _unwanted(wait, pods, group)
-    if wait.all_groups is not None and _shows(view, ray_cluster):
+    if wait.is_head and _shows(view, ray_cluster):
         unwanted += [pod for pod in staying if _owner(pod) not in (None, ray_cluster["metadata"]["uid"])]
     # What is wrong with a pod that is being replaced does not matter any more.
     alive = [pod for pod in group if not is_over(pod) and pod not in unwanted]
@@ -198,7 +198,7 @@ async def look_at_group(view: NamespaceView, wait: GroupWait, ray_cluster: Objec
 
 async def _ray_cluster(client: AsyncClient, wait: GroupWait) -> Object:
     """As it is now. Pods of one before it, of the same name, may be there for a while after it."""
-    if wait.all_groups is not None:
+    if wait.is_head:
         await _refuse_half_removed(client, wait.namespace, wait.release)
     try:
         found = (await client.get(RayClusterResource, wait.cluster, namespace=wait.namespace)).to_dict()

@@ -49,6 +49,11 @@ class GroupWait:
     """In seconds."""
 
     @property
+    def is_head(self) -> bool:
+        """Whether it also speaks for what the groups of a cluster have in common."""
+        return self.all_groups is not None
+
+    @property
     def wanted(self) -> str:
         return f"at least {self.at_least}" if self.at_most is None else str(self.at_least)
 

@@ -25,7 +25,7 @@ from doctor import judge
 from doctor.finding import Finding
 from stacks.cli import PROGRAM, Pulumi, StackConfig, StackError
 from stacks.cluster import Cluster, of_stack
-from stacks.state import OPERATOR, StackState, read_state
+from stacks.state import OPERATOR, read_state
 
 #: An API server that has not answered in this time, in seconds, does not answer.
 _PATIENCE = 10.0
@@ -169,7 +169,7 @@ class Examination:
 
     def _held(self, namespace: str) -> Iterator[Finding]:
         ours = of_stack(self._cluster.ray_objects(namespace), self._pulumi.mark, self._state.releases)
-        own = any(made.is_release and made.name == OPERATOR for made in self._state.made)
+        own = self._state.has_release(OPERATOR)
         if any(thing["metadata"].get("deletionTimestamp") for thing in ours):
             yield from judge.held_objects(ours, operator_runs=self._cluster.operator_runs(namespace, own=own))
 
@@ -188,7 +188,7 @@ class Examination:
         except ApiError as error:
             if error.status.code != 404:
                 raise
-            if _has(self._state, OPERATOR):
+            if self._state.has_release(OPERATOR):
                 yield Finding("wrong", "operator", no_deployment(wait))
             return
         tag, wanted = next(iter(state.images), "").rpartition(":")[2], str(operator_values(settings)["image"]["tag"])
@@ -214,7 +214,7 @@ class Examination:
             plan = plan_cluster(settings, release)
             found = view.ray_cluster(plan.name)
             if found is None:
-                if _has(self._state, release):
+                if self._state.has_release(release):
                     yield Finding("wrong", f"RayCluster {plan.name}", no_ray_cluster(group_wait(settings, plan, plan.head)))
                 continue
             async for line in self._groups(view, diagnoser, plan, found):
@@ -276,10 +276,6 @@ def _answers(cluster: Cluster) -> None:
         # One that lets an account see only its own namespace answers all the same.
         if error.status.code != 403:
             raise
-
-
-def _has(state: StackState, release: str) -> bool:
-    return any(made.is_release and made.name == release for made in state.made)
 
 
 def _as_far_as_known(what: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

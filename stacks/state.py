@@ -59,6 +59,10 @@ class StackState:
     def namespace_objects(self) -> list[Made]:
         return [made for made in (*self.made, *self.interrupted) if made.is_namespace]
 
+    def has_release(self, name: str) -> bool:
+        """Whether the stack has made it; not so one that a killed run was making."""
+        return any(made.is_release and made.name == name for made in self.made)
+
     @property
     def releases(self) -> set[tuple[str, str]]:
         """Namespace and name of each release that the stack has, or was making."""

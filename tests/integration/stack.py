@@ -89,13 +89,15 @@ class Stack:
 
     def up_killed_after(self, seconds: float) -> bool:
         """Kills `up` and all that it has started, without a warning; False where it had ended by then."""
-        ends = time.monotonic() + seconds
-        return self._killed("up", lambda: time.monotonic() > ends)
+        return self._killed_after("up", seconds)
 
     def destroy_killed_after(self, seconds: float) -> bool:
         """The same of `destroy`."""
+        return self._killed_after("destroy", seconds)
+
+    def _killed_after(self, command_name: str, seconds: float) -> bool:
         ends = time.monotonic() + seconds
-        return self._killed("destroy", lambda: time.monotonic() > ends)
+        return self._killed(command_name, lambda: time.monotonic() > ends)
 
     def up_killed_when(self, there: Callable[[], object]) -> None:
         """The same, as soon as something is there."""

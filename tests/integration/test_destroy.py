@@ -90,7 +90,7 @@ def test_finalizers_that_the_living_operator_takes_off(stack: Stack, kubernetes:
 
 
 @BOTH_OPERATORS
-def test_jobs_and_services_that_a_dead_operator_has_finalizers_on(stack: Stack, kubernetes: Kubernetes, version: str) -> None:
+def test_jobs_and_services_that_a_dead_operator_has_finalizers_on(stack: Stack, kubernetes: Kubernetes) -> None:
     stack.configure(
         {
             "architecture": "aarch64",

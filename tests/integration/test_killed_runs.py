@@ -37,9 +37,12 @@ def settings(*, worker_memory: str = "2G", operator_memory: str = "512Mi") -> di
 @pytest.fixture(scope="module")
 def first_up_takes(stack: Stack) -> float:
     """Seconds; the first run of all warms the caches and is not measured."""
-    stack.configure(settings())
-    stack.up_or_fail()
-    stack.clear()
+    up_takes(stack, settings())
+    return up_takes(stack, settings())
+
+
+def up_takes(stack: Stack, wanted: dict[str, Any]) -> float:
+    stack.configure(wanted)
     seconds = stack.up_or_fail().seconds
     stack.clear()
     return seconds
@@ -53,10 +56,7 @@ WORKLOADS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def workloads_take(stack: Stack) -> float:
-    stack.configure(settings() | WORKLOADS)
-    seconds = stack.up_or_fail().seconds
-    stack.clear()
-    return seconds
+    return up_takes(stack, settings() | WORKLOADS)
 
 
 def update_takes(stack: Stack, before: dict[str, Any], after: dict[str, Any]) -> float:
@@ -142,8 +142,7 @@ def test_a_first_up_of_a_job_and_a_service_that_was_killed(
     stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], workloads_take: float, moment: float
 ) -> None:
     stack.clear()
-    wanted = settings() | WORKLOADS
-    stack.configure(wanted)
+    stack.configure(settings() | WORKLOADS)
     stack.up_killed_after(workloads_take * moment)
     stack.cancel()
     stack.up_or_fail()
