@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def wrong_archive(request: BaseHTTPRequestHandler, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def official_repository(folder: Path, answer: Answer, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def official_repository(folder: Path, answer: Answer, monkeypatch: pytest.MonkeyPatch) -> Generator[list[str]]:
     """A server on loopback in the place of the official repository; gives what it was asked for."""
     asked: list[str] = []
 
