@@ -8,15 +8,15 @@ from pulumi_kubernetes.helm.v3 import Release
 
 from components.namespace import Namespace
 from components.operator import Operator
-from components.pod_secrets import pod_secrets
-from components.ready import Ready
-from components.release import chart_release
-from components.settings.cluster import GroupSettings, RayClusterSettings
-from components.settings.stack import StackSettings
+from components.resources.pod_secrets import pod_secrets
+from components.resources.release import chart_release
+from components.resources.wait_for import Ready
 from components.stack import is_encrypted, secret_outputs
-from components.token_auth import auth_options, token_command
-from components.values import ClusterPlan, PodGroup, Values, plan_cluster
-from components.waits import HEAD_GROUP, Report, group_wait
+from kuberay.live.waiting.targets import HEAD_GROUP, Report, group_wait
+from kuberay.plan.token_auth import auth_options, token_command
+from kuberay.plan.values import ClusterPlan, PodGroup, Values, plan_cluster
+from kuberay.settings.cluster import GroupSettings, RayClusterSettings
+from kuberay.settings.stack import StackSettings
 
 
 class RayCluster(pulumi.ComponentResource):
@@ -74,7 +74,7 @@ class RayCluster(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _keep_replicas(self) -> pulumi.ResourceHookBinding:
-        from components.autoscaling import keep_replicas
+        from components.resources.replicas import keep_replicas
 
         return keep_replicas(self._plan.release, self._settings.namespace, self._plan.name)
 
@@ -101,13 +101,13 @@ class RayCluster(pulumi.ComponentResource):
         wait = group_wait(self._settings, self._plan, group)
 
         async def until_ready(report: Report) -> None:
-            from components.readiness import wait_for_group
+            from kuberay.live.waiting.pods import wait_for_group
 
             await wait_for_group(wait, lambda text: report(f"{group.name}: {text}"))
 
         async def mark() -> None:
-            from components.takeover import mark_complete
-            from components.token_removal import ask_for_no_token
+            from kuberay.live.takeover.takeover import mark_complete
+            from kuberay.live.token_removal import ask_for_no_token
 
             await mark_complete("RayCluster", self._plan.name, self._settings.namespace)
             if not self._plan.token_secret and auth_options(self._settings.kuberay_version):
@@ -127,7 +127,7 @@ class RayCluster(pulumi.ComponentResource):
 
     def _warn_of_old_pods(self) -> None:
         """An owner who keeps running pods (upgradeStrategy None) is told, in each preview and `up`, which of them run an old spec."""
-        from components.readiness import old_pods
+        from kuberay.live.waiting.pods import old_pods
 
         wanted = {HEAD_GROUP if group.is_head else group.name: group.fingerprint for group in self._plan.groups}
         for group, pods in old_pods(self._settings.namespace, self._plan.name, wanted).items():

@@ -6,15 +6,15 @@ import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
 
 from components.cluster import RayCluster
-from components.job_plan import JobPlan, plan_job
 from components.namespace import Namespace
 from components.operator import Operator
-from components.own_clusters import own_cluster
-from components.pod_secrets import pod_secrets
-from components.ready import Ready
-from components.settings.stack import StackSettings
+from components.resources.pod_secrets import pod_secrets
+from components.resources.wait_for import Ready
 from components.stack import concealed_texts, secret_where_encrypted
-from components.waits import Report, WorkloadWait
+from kuberay.live.waiting.targets import Report, WorkloadWait
+from kuberay.plan.job_plan import JobPlan, plan_job
+from kuberay.plan.workloads import own_cluster
+from kuberay.settings.stack import StackSettings
 
 
 class RayJob(pulumi.ComponentResource):
@@ -75,7 +75,7 @@ class RayJob(pulumi.ComponentResource):
         wait = WorkloadWait(self._settings.namespace, self._plan.name, self._job.timeout_seconds or self._settings.timeout_seconds)
 
         async def until_succeeded(report: Report) -> None:
-            from components.workload_readiness import wait_for_job
+            from kuberay.live.waiting.workloads import wait_for_job
 
             await wait_for_job(wait, report)
 

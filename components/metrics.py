@@ -4,9 +4,9 @@ from typing import Any
 
 import pulumi
 
-from components.kubernetes_object import KubernetesObject, name_of_stack
 from components.namespace import Namespace
-from components.settings.stack import StackSettings
+from components.resources.kubernetes_object import KubernetesObject, name_of_stack
+from kuberay.settings.stack import StackSettings
 
 NO_POD_MONITORS = "left out, the cluster knows no PodMonitor (monitoring.coreos.com); install the Prometheus operator"
 
@@ -51,7 +51,7 @@ def _pod_monitors_are_known(namespace: str) -> bool:
     from httpx2 import HTTPStatusError
     from lightkube.generic_resource import create_namespaced_resource
 
-    from components.connection import connect_blocking
+    from kuberay.live.client import connect_blocking
 
     pod_monitor = create_namespaced_resource("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
     try:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pulumi
 
-from components.kubernetes_object import KubernetesObject, name_of_stack
-from components.network_policy import network_policy
-from components.quota import limit_range, resource_quota
-from components.settings.stack import StackSettings
+from components.resources.kubernetes_object import KubernetesObject, name_of_stack
+from kuberay.checks.quota import limit_range, resource_quota
+from kuberay.plan.namespace import network_policy
+from kuberay.settings.stack import StackSettings
 
 
 class Namespace(pulumi.ComponentResource):
@@ -24,7 +24,7 @@ class Namespace(pulumi.ComponentResource):
             labels = {} if enforced == "privileged" else {"labels": {"pod-security.kubernetes.io/enforce": enforced}}
             manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": settings.namespace, **labels}}
             # Others may have put things into it, and `pulumi destroy` runs no program that could look: it leaves the namespace, and the
-            # next `up` takes it over by its mark (components/recovery.py). `make destroy` looks, and deletes an empty one.
+            # next `up` takes it over by its mark (components/resources/recovery.py). `make destroy` looks, and deletes an empty one.
             kept = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
             namespace = KubernetesObject(settings.namespace, manifest, kept)
             name = _when_made(settings.namespace, [namespace])

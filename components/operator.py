@@ -3,14 +3,14 @@
 import pulumi
 from pulumi_kubernetes.helm.v3 import Release
 
-from components.hooks import resource_hook
 from components.namespace import Namespace
-from components.ready import Ready
-from components.release import chart_release, source_of
-from components.settings.stack import StackSettings
+from components.resources.hooks import resource_hook
+from components.resources.release import chart_release, source_of
+from components.resources.wait_for import Ready
 from components.stack import is_encrypted
-from components.values import operator_fingerprint, operator_values
-from components.waits import DeploymentWait, Report
+from kuberay.live.waiting.targets import DeploymentWait, Report
+from kuberay.plan.values import operator_fingerprint, operator_values
+from kuberay.settings.stack import StackSettings
 
 RELEASE_NAME = "kuberay-operator"
 
@@ -50,12 +50,12 @@ class Operator(pulumi.ComponentResource):
         wait = DeploymentWait(settings.namespace, RELEASE_NAME, deployment, settings.timeout_seconds)
 
         async def until_rolled_out(report: Report) -> None:
-            from components.readiness import wait_for_deployment
+            from kuberay.live.waiting.pods import wait_for_deployment
 
             await wait_for_deployment(wait, report)
 
         async def mark() -> None:
-            from components.takeover import mark_complete
+            from kuberay.live.takeover.takeover import mark_complete
 
             await mark_complete("Deployment", deployment, settings.namespace)
 
@@ -66,7 +66,7 @@ class Operator(pulumi.ComponentResource):
         source = source_of("kuberay-operator", settings)
 
         async def before_the_operator_changes(args: pulumi.ResourceHookArgs) -> None:
-            from components.crds import follow_operator
+            from kuberay.live.crds.upgrade import follow_operator
 
             was = (args.old_inputs or {}).get("version")
             await follow_operator(settings.kuberay_version, source, was, lambda text: pulumi.log.info(text, resource=self))

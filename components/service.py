@@ -7,13 +7,13 @@ from pulumi_kubernetes.apiextensions import CustomResource
 
 from components.namespace import Namespace
 from components.operator import Operator
-from components.own_clusters import own_cluster
-from components.pod_secrets import pod_secrets
-from components.ready import Ready
-from components.service_plan import ServicePlan, plan_service
-from components.settings.stack import StackSettings
+from components.resources.pod_secrets import pod_secrets
+from components.resources.wait_for import Ready
 from components.stack import concealed_texts, secret_where_encrypted
-from components.waits import HEAD_GROUP, Report, WorkloadWait
+from kuberay.live.waiting.targets import HEAD_GROUP, Report, WorkloadWait
+from kuberay.plan.service_plan import ServicePlan, plan_service
+from kuberay.plan.workloads import own_cluster
+from kuberay.settings.stack import StackSettings
 
 
 class RayService(pulumi.ComponentResource):
@@ -66,7 +66,7 @@ class RayService(pulumi.ComponentResource):
         wait = WorkloadWait(self._settings.namespace, self._plan.name, timeout)
 
         async def until_ready(report: Report) -> None:
-            from components.workload_readiness import wait_for_service
+            from kuberay.live.waiting.workloads import wait_for_service
 
             cluster = await wait_for_service(wait, self._plan.applications, report)
             if self._settings.services[self._plan.name].upgrade_strategy == "None":
@@ -77,7 +77,7 @@ class RayService(pulumi.ComponentResource):
 
     def _warn_of_old_pods(self, cluster: str) -> None:
         """KubeRay leaves a running cluster as it is with upgradeStrategy None; whoever changed `rayCluster` is told."""
-        from components.readiness import old_pods
+        from kuberay.live.waiting.pods import old_pods
 
         wanted = {HEAD_GROUP if group.is_head else group.name: group.fingerprint for group in self._plan.cluster.groups}
         if old_pods(self._settings.namespace, cluster, wanted):

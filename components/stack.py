@@ -11,10 +11,10 @@ from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import get_monitor
 
-from components.config import PROJECT, SettingsError, load_settings
-from components.memory import memory_advice
-from components.protection import open_things
-from components.settings.stack import StackSettings
+from kuberay.checks.exposure import open_things
+from kuberay.checks.loading import PROJECT, SettingsError, load_settings
+from kuberay.plan.memory import memory_advice
+from kuberay.settings.stack import StackSettings
 
 T = TypeVar("T")
 

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 import yaml
 
-from components.charts import ANY, EACH, Keys, chart_keys
-from components.config import SettingsError, load_settings
-from components.settings.stack import StackSettings
-from components.values import operator_values, plan_cluster
-from components.versions import KubeRayVersion, at_least
+from kuberay.checks.loading import SettingsError, load_settings
+from kuberay.facts.charts import ANY, EACH, Keys, chart_keys
+from kuberay.facts.versions import KubeRayVersion, at_least
+from kuberay.plan.values import operator_values, plan_cluster
+from kuberay.settings.stack import StackSettings
 from local import tools
 from local.charts.assemble import CHARTS, HERE, VERSIONS, default_values
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from components.archive import ChartError, chart_crds
-from components.charts import chart_source
+from kuberay.facts.charts import chart_source
+from kuberay.live.crds.chart_archive import ChartError, chart_crds
 
 CRD = "kind: CustomResourceDefinition\nmetadata: {name: rayclusters.ray.io}\n"
 FILES = {"kuberay-operator/Chart.yaml": "name: kuberay-operator\n", "kuberay-operator/crds/ray.io_rayclusters.yaml": CRD}

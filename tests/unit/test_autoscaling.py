@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from components.autoscaling import replicas_to_restore
-from components.waits import GroupWait, as_asked
+from components.resources.replicas import replicas_to_restore
+from kuberay.live.waiting.targets import GroupWait, as_asked
 
 
 def group(name: str, replicas: int, least: int = 0, most: int = 10) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from components.charts import chart_keys, feature_gates, in_this_version, unknown_keys
-from components.config import load_settings
-from components.job_plan import plan_job
-from components.settings.stack import StackSettings
-from components.values import operator_values, plan_cluster
-from components.versions import KubeRayVersion
+from kuberay.checks.loading import load_settings
+from kuberay.facts.charts import chart_keys, feature_gates, in_this_version, unknown_keys
+from kuberay.facts.versions import KubeRayVersion
+from kuberay.plan.job_plan import plan_job
+from kuberay.plan.values import operator_values, plan_cluster
+from kuberay.settings.stack import StackSettings
 
 VERSIONS: tuple[str, ...] = typing.get_args(KubeRayVersion)
 

@@ -8,9 +8,9 @@ import pytest
 from httpx2 import Request, Response
 from lightkube import ApiError
 
-from components import crds
-from components.charts import ChartSource
-from components.crds import CrdError, bring_to_version, is_stale
+from kuberay.facts.charts import ChartSource
+from kuberay.live.crds import upgrade as crds
+from kuberay.live.crds.upgrade import CrdError, bring_to_version, is_stale
 
 #: What each version of KubeRay knows; in truth each takes a few fields away, too.
 FIELDS = {

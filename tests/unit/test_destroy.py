@@ -6,11 +6,11 @@ from typing import Any, cast
 import httpx2
 import pytest
 
-from destroy import __main__ as command
-from destroy.__main__ import Destruction
-from stacks.cli import Pulumi, StackConfig, StackError
-from stacks.cluster import is_put_there, of_stack, watches
-from stacks.state import read_state
+from commands.destroy import __main__ as command
+from commands.destroy.__main__ import Destruction
+from commands.stack.cli import Pulumi, StackConfig, StackError
+from commands.stack.inventory import is_put_there, of_stack, watches
+from commands.stack.state import read_state
 
 PREFIX = "urn:pulumi:dev::kuberay::kuberay:components:Operator$"
 

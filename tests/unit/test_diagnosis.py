@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.diagnosis import (
+from kuberay.live.diagnosis.pods import (
     Trouble,
     cluster_trouble,
     failed_pods_trouble,

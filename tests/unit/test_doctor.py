@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from components.config import load_settings
-from components.leftovers import Record
-from components.settings.stack import StackSettings
-from doctor import judge
-from doctor.finding import Finding, conclusion
+from commands.doctor import judge
+from commands.doctor.finding import Finding, conclusion
+from kuberay.checks.loading import load_settings
+from kuberay.live.takeover.rules import Record
+from kuberay.settings.stack import StackSettings
 
 OURS = "kuberay/dev"
 URN = "urn:pulumi:dev::kuberay::kuberay:components:RayCluster$kubernetes:ray.io/v1:RayClusterPatch::ray.head.pods"

@@ -8,7 +8,7 @@ import httpx2
 import pulumi
 import pytest
 
-from components.hooks import with_a_word
+from components.resources.hooks import with_a_word
 
 
 def run(error: Exception) -> None:

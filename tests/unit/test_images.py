@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.images import Image, ray_image, split_reference
+from kuberay.facts.images import Image, ray_image, split_reference
 
 
 @pytest.mark.parametrize(

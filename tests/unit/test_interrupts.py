@@ -7,7 +7,7 @@ import pytest
 
 PROGRAM = """
 import subprocess, sys
-from stacks.interrupts import take_interrupts
+from commands.stack.interrupts import take_interrupts
 if "take" in sys.argv:
     take_interrupts()
 asked = "import signal; print(signal.getsignal(signal.SIGINT) is not signal.SIG_IGN)"

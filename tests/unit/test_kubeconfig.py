@@ -12,7 +12,7 @@ from lightkube import ConfigError, KubeConfig
 from lightkube.config.client_adapter import user_auth
 from lightkube.config.kubeconfig import SingleConfig
 
-from components.kubeconfig import kube_config
+from kuberay.live.kubeconfig import kube_config
 
 POD = "https://of-the-pod"
 

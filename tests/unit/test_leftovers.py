@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.leftovers import (
+from kuberay.live.takeover.rules import (
     STACK_MARK,
     Record,
     RecoveryError,

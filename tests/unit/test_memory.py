@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from components.config import SettingsError, load_settings
-from components.memory import PodMemory, cluster_memory, memory_advice
-from components.settings.stack import StackSettings
-from components.values import plan_cluster
+from kuberay.checks.loading import SettingsError, load_settings
+from kuberay.plan.memory import PodMemory, cluster_memory, memory_advice
+from kuberay.plan.values import plan_cluster
+from kuberay.settings.stack import StackSettings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MEBIBYTES = 1024 * 1024

@@ -13,9 +13,9 @@ from pathlib import Path
 import pulumi
 import pytest
 
-from components import namespace_view as module
-from components.namespace_view import NamespaceView
-from components.readiness import NotReadyError, listed
+from kuberay.live import watch as module
+from kuberay.live.waiting.pods import NotReadyError, listed
+from kuberay.live.watch import NamespaceView
 
 
 class ApiServer(ThreadingHTTPServer):

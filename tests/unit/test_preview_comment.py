@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from preview.comment import CommentError, comment, on_github, on_gitlab
+from commands.preview.comment import CommentError, comment, on_github, on_gitlab
 
 
 class Server:

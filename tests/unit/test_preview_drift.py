@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from preview.drift import add_drift, drift_of, seen_by_refresh
-from preview.report import StackReport
-from preview.steps import read_preview
+from commands.preview.meaning.drift import add_drift, drift_of, seen_by_refresh
+from commands.preview.meaning.steps import read_preview
+from commands.preview.report import StackReport
 
 PREVIEWS = Path(__file__).parent.parent / "data/previews"
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from components.config import load_settings
-from components.network_policy import network_policy
-from preview.protection import protection_of
-from preview.steps import Preview, Step
+from commands.preview.meaning.protection import protection_of
+from commands.preview.meaning.steps import Preview, Step
+from kuberay.checks.loading import load_settings
+from kuberay.plan.namespace import network_policy
 
 
 def said(kind: str, old: dict[str, Any], new: dict[str, Any]) -> tuple[list[str], list[str]]:

@@ -4,12 +4,12 @@ import copy
 import json
 from pathlib import Path
 
-from preview.changes import stack_report
-from preview.manifests import diff
-from preview.markdown import COMMENT_LIMIT, markdown
-from preview.report import ManifestDiff, Report, StackReport, Totals, worst
-from preview.steps import read_preview
-from preview.terminal import terminal
+from commands.preview.manifests import diff
+from commands.preview.meaning.changes import stack_report
+from commands.preview.meaning.steps import read_preview
+from commands.preview.output.markdown import COMMENT_LIMIT, markdown
+from commands.preview.output.terminal import terminal
+from commands.preview.report import ManifestDiff, Report, StackReport, Totals, worst
 
 PREVIEWS = Path(__file__).parent.parent / "data/previews"
 

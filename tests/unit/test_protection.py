@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from components.config import load_settings
-from components.fault_tolerance import for_charts_before_1_5
-from components.network_policy import network_policy
-from components.protection import open_things
-from components.quota import demands, limit_range, resource_quota
-from components.secret_digest import secret_digest
-from components.settings.stack import StackSettings
-from components.values import operator_values, plan_cluster, plan_ray_cluster
-from preview.protection import protection_of
-from preview.steps import COMPONENT, Preview, Step
-from stacks.state import RELEASE
+from commands.preview.meaning.protection import protection_of
+from commands.preview.meaning.steps import COMPONENT, Preview, Step
+from commands.stack.state import RELEASE
+from kuberay.checks.exposure import open_things
+from kuberay.checks.loading import load_settings
+from kuberay.checks.quota import demands, limit_range, resource_quota
+from kuberay.facts.secret_digest import secret_digest
+from kuberay.plan.fault_tolerance import for_charts_before_1_5
+from kuberay.plan.namespace import network_policy
+from kuberay.plan.values import operator_values, plan_cluster, plan_ray_cluster
+from kuberay.settings.stack import StackSettings
 
 TOKEN = "a-token-of-the-owner-that-is-long-enough"
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from components.quantities import add_quantities, canonical_quantity, parse_quantity
+from kuberay.facts.quantities import add_quantities, canonical_quantity, parse_quantity
 
 
 @pytest.mark.parametrize(

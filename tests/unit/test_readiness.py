@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from lightkube import AsyncClient
 
-from components.readiness import Diagnoser, no_answer
+from kuberay.live.waiting.pods import Diagnoser, no_answer
 
 REQUEST = httpx2.Request("GET", "https://cluster.example")
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from components.config import load_settings
-from components.own_clusters import placed_plans
-from components.problem import Problem
-from components.refusals import refusals
-from components.settings.stack import StackSettings
-from components.versions import KubeRayVersion
+from kuberay.checks.loading import load_settings
+from kuberay.checks.problem import Problem
+from kuberay.checks.refusals import refusals
+from kuberay.facts.versions import KubeRayVersion
+from kuberay.plan.workloads import placed_plans
+from kuberay.settings.stack import StackSettings
 
 VERSIONS: tuple[str, ...] = typing.get_args(KubeRayVersion)
 SCALED: dict[str, Any] = {"autoscaling": {"version": "v2"}, "worker": {"maxReplicas": 3}}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from components.schemas import lost_fields, unknown_fields
+from kuberay.live.crds.schemas import lost_fields, unknown_fields
 
 TEXT = {"type": "string"}
 

@@ -8,10 +8,10 @@ import pulumi
 import pytest
 from pulumi.runtime.rpc import is_rpc_secret
 
+from commands.preview.meaning.pods import pods_of_values
 from components.cluster import concealed
-from components.settings.stack import StackSettings
-from components.values import TEMPLATE_ANNOTATION, plan_cluster
-from preview.pods import pods_of_values
+from kuberay.plan.values import TEMPLATE_ANNOTATION, plan_cluster
+from kuberay.settings.stack import StackSettings
 from tests.unit.test_program import Recorder, run
 
 #: A secret in each place of a group that takes any text.

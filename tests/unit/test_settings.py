@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.config import SettingsError, load_settings
+from kuberay.checks.loading import SettingsError, load_settings
 from tests.bad_settings import BAD_SETTINGS, Bad
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from components.config import load_settings
-from components.ray_cluster_spec import ray_cluster_spec
-from components.values import TEMPLATE_ANNOTATION, ClusterPlan, operator_values, plan_cluster
+from kuberay.checks.loading import load_settings
+from kuberay.plan.ray_cluster_spec import ray_cluster_spec
+from kuberay.plan.values import TEMPLATE_ANNOTATION, ClusterPlan, operator_values, plan_cluster
 
 AUTOSCALED: dict[str, Any] = {"autoscaling": {}, "worker": {"maxReplicas": 5}}
 

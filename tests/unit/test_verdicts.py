@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.verdicts import Verdict, job_verdict, operator_has_seen, service_verdict, shortened, with_last_lines
+from kuberay.live.diagnosis.workloads import Verdict, job_verdict, operator_has_seen, service_verdict, shortened, with_last_lines
 
 
 def job(backoff_limit: int = 0, **status: Any) -> Verdict:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.versions import NEEDS, at_least, lacking, number
+from kuberay.facts.versions import NEEDS, at_least, lacking, number
 
 
 def test_versions_compare_by_number() -> None:

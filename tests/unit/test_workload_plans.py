@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from components.config import load_settings
-from components.job_plan import JobPlan, plan_job
-from components.protection import open_things
-from components.service_plan import ServicePlan, plan_service
+from kuberay.checks.exposure import open_things
+from kuberay.checks.loading import load_settings
+from kuberay.plan.job_plan import JobPlan, plan_job
+from kuberay.plan.service_plan import ServicePlan, plan_service
 
 
 def job(name: str = "train", *, stack: dict[str, str] | None = None, clusters: dict[str, Any] | None = None, **settings: Any) -> JobPlan:

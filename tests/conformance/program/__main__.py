@@ -6,7 +6,7 @@ import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource, CustomResourcePatch
 from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
-from components.kubernetes_object import KubernetesObject
+from components.resources.kubernetes_object import KubernetesObject
 
 
 def with_secrets(value: Any) -> Any:

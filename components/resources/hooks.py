@@ -1,0 +1,33 @@
+"""Pulumi's resource hooks, whose failures are failures."""
+
+from collections.abc import Awaitable, Callable
+
+import pulumi
+
+from kuberay.live.diagnosis.pods import flat
+
+Run = Callable[[pulumi.ResourceHookArgs], Awaitable[None]]
+
+
+def resource_hook(name: str, run: Run, options: pulumi.ResourceHookOptions | None = None) -> pulumi.ResourceHook:
+    """A hook that never fails without a word."""
+    return pulumi.ResourceHook(name, with_a_word(run), options)
+
+
+def with_a_word(run: Run) -> Run:
+    """Pulumi's Python SDK passes the text of an error on, and the engine takes an empty one, which a request's timeout has, for success
+    (pulumi 3.259.0: `_callbacks.py`, `wrapResourceHookCallback`).
+    """
+
+    async def told(args: pulumi.ResourceHookArgs) -> None:
+        try:
+            await run(args)
+        except Exception as error:
+            raise pulumi.RunError(error_text(error)) from None
+
+    return told
+
+
+def error_text(error: Exception) -> str:
+    """What an error says, or at least what it is."""
+    return str(error) if flat(error) else type(error).__name__

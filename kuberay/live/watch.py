@@ -1,0 +1,165 @@
+"""The Ray pods and RayClusters of a namespace as they are now, for all waits of a run."""
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from httpx2 import HTTPStatusError
+from lightkube import Client
+from lightkube.generic_resource import create_namespaced_resource
+from lightkube.operators import exists
+
+from kuberay.live.client import connect, connect_blocking
+from kuberay.live.diagnosis.pods import Object, flat_error, has_failed
+from kuberay.live.waiting.targets import CLUSTER_LABEL
+
+# As plain dicts: the typed Pod takes ten times as long to read.
+RayClusterResource = create_namespaced_resource("ray.io", "v1", "RayCluster", "rayclusters")
+_Pod = create_namespaced_resource("", "v1", "Pod", "pods")
+
+_Kind = type[Any]
+
+#: The API server ends a watch after so many seconds, and it is begun again where it was.
+_WATCH_SECONDS = 60
+#: The API server knows a new kind this much later, in seconds.
+_KIND_COMES = 10
+#: A watch that nobody has ended by then, in seconds, has lost its connection: a load balancer drops idle ones without a word.
+_LOST_SECONDS = 75
+#: The CRDs' deletion deletes all that they define. Destroying the stack frees it of Helm's record of these, with which Helm does nothing.
+_NO_KIND = (
+    "the cluster knows no RayClusters: KubeRay's CRDs were deleted by hand, and with them every Ray object; "
+    "`make destroy`, then `pulumi up`, brings them back"
+)
+
+
+class NamespaceView:
+    """Kept up to date by one watch a kind, for as long as the program runs, however many clusters are waited for.
+
+    The watches are daemon threads: nothing has to end them when the program does, which Pulumi gives no occasion for, and a list anew for
+    each wait would cost a stack of a hundred clusters more than all the rest of its `up`.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        self.client = connect(namespace)
+        """For whatever else a wait has to ask."""
+        self.loop = asyncio.get_running_loop()
+        self._namespace = namespace
+        self._objects: dict[_Kind, dict[str, dict[str, Object]]] = {_Pod: defaultdict(dict), RayClusterResource: defaultdict(dict)}
+        self._failed: dict[str, dict[str, Object]] = defaultdict(dict)
+        self._changed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._listed = {kind: asyncio.Event() for kind in self._objects}
+        self.unreachable: str | None = None
+        """Why the API server does not answer just now."""
+        self.refused: str | None = None
+        """Why it will give no list."""
+        for kind in self._objects:
+            # The stack's config, which says where the cluster is, lies in the context.
+            run = contextvars.copy_context().run
+            threading.Thread(target=run, args=(self._follow, kind), daemon=True, name=f"watch {kind.__name__}").start()
+
+    async def listed(self) -> None:
+        """Waits until both kinds were listed once, or one was refused."""
+        await asyncio.gather(*(event.wait() for event in self._listed.values()))
+
+    def pods(self, cluster: str) -> list[Object]:
+        return list(self._objects[_Pod][cluster].values())
+
+    def failed_pods(self, cluster: str) -> list[Object]:
+        """Those that have failed as far as this view goes back, the last one last. KubeRay deletes them at once."""
+        return list(self._failed[cluster].values())
+
+    def ray_cluster(self, cluster: str) -> Object | None:
+        return self._objects[RayClusterResource][cluster].get(cluster)
+
+    async def change(self, cluster: str, timeout: float) -> None:
+        """Waits until something of the cluster changed, but no longer than ``timeout`` seconds."""
+        event = self._changed[cluster]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), timeout)
+        event.clear()
+
+    # --- In the threads ---
+
+    def _follow(self, kind: _Kind) -> None:
+        labels: dict[str, Any] | None = {CLUSTER_LABEL: exists()} if kind is _Pod else None
+        client: Client | None = None
+        begun = time.monotonic()
+        while not self.loop.is_closed():
+            try:
+                client = client or _watching(self._namespace)
+                listing = client.list(kind, namespace=self._namespace, labels=labels)
+                self._tell(self._replace, kind, list(listing))
+                for event, item in client.watch(
+                    kind,
+                    namespace=self._namespace,
+                    labels=labels,
+                    resource_version=listing.resourceVersion,
+                    server_timeout=_WATCH_SECONDS,
+                ):
+                    self._tell(self._set, kind, item, event == "DELETED")
+            except Exception as error:
+                # An API server that restarts is followed again, whatever it says meanwhile.
+                self.unreachable = f"{type(error).__name__}: {error}"
+                code = error.response.status_code if isinstance(error, HTTPStatusError) else None
+                if code in (401, 403):
+                    self._tell(self._refuse, f"the Kubernetes API server does not show Ray's pods to this account: {flat_error(error)}")
+                elif code == 404 and time.monotonic() - begun > _KIND_COMES:
+                    self._tell(self._refuse, _NO_KIND)
+                time.sleep(1)
+
+    def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
+        with suppress(RuntimeError):  # The loop may just have been closed: nobody waits any more.
+            self.loop.call_soon_threadsafe(what, *arguments)
+
+    # --- In the loop ---
+
+    def _replace(self, kind: _Kind, items: Sequence[Any]) -> None:
+        self.unreachable = self.refused = None
+        for cluster in self._objects[kind]:
+            self._changed[cluster].set()
+        self._objects[kind].clear()
+        for item in items:
+            self._set(kind, item, False)
+        self._listed[kind].set()
+
+    def _refuse(self, why: str) -> None:
+        """Only at first does it end the waits: a token that has run out is renewed."""
+        if not all(event.is_set() for event in self._listed.values()):
+            self.refused = why
+            for event in self._listed.values():
+                event.set()
+
+    def _set(self, kind: _Kind, item: Any, gone: bool) -> None:
+        name = item.metadata.name
+        cluster = item.metadata.labels[CLUSTER_LABEL] if kind is _Pod else name
+        found = item.to_dict()
+        if gone:
+            self._objects[kind][cluster].pop(name, None)
+        else:
+            self._objects[kind][cluster][name] = found
+        if kind is _Pod and has_failed(found):
+            self._failed[cluster].setdefault(name, found)
+        self._changed[cluster].set()
+
+
+def _watching(namespace: str) -> Client:
+    client = connect_blocking(namespace)
+    # lightkube waits for ever for what a watch brings, and has no setting for it.
+    client._client._watch_timeout.read = _LOST_SECONDS  # pyright: ignore[reportPrivateUsage]
+    return client
+
+
+_views: dict[str, NamespaceView] = {}
+
+
+def namespace_view(namespace: str) -> NamespaceView:
+    """The view that all waits in a namespace share."""
+    view = _views.get(namespace)
+    if view is None or view.loop is not asyncio.get_running_loop():
+        view = _views[namespace] = NamespaceView(namespace)
+    return view
