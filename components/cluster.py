@@ -12,9 +12,11 @@ from components.resources.pod_secrets import pod_secrets
 from components.resources.release import chart_release
 from components.resources.wait_for import Ready
 from components.stack import is_encrypted, secret_outputs
-from kuberay.live.waiting.targets import HEAD_GROUP, Report, group_wait
+from kuberay.facts.charts import Values
+from kuberay.facts.labels import HEAD_GROUP
+from kuberay.live.waiting.targets import Report, group_wait
 from kuberay.plan.token_auth import auth_options, token_command
-from kuberay.plan.values import ClusterPlan, PodGroup, Values, plan_cluster
+from kuberay.plan.values import ClusterPlan, PodGroup, plan_cluster
 from kuberay.settings.cluster import GroupSettings, RayClusterSettings
 from kuberay.settings.stack import StackSettings
 

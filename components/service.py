@@ -10,7 +10,8 @@ from components.operator import Operator
 from components.resources.pod_secrets import pod_secrets
 from components.resources.wait_for import Ready
 from components.stack import concealed_texts, secret_where_encrypted
-from kuberay.live.waiting.targets import HEAD_GROUP, Report, WorkloadWait
+from kuberay.facts.labels import HEAD_GROUP
+from kuberay.live.waiting.targets import Report, WorkloadWait
 from kuberay.plan.service_plan import ServicePlan, plan_service
 from kuberay.plan.workloads import own_cluster
 from kuberay.settings.stack import StackSettings

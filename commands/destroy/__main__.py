@@ -20,7 +20,7 @@ from commands.stack.interrupts import take_interrupts
 from commands.stack.inventory import Cluster, of_stack, until
 from commands.stack.state import OPERATOR, Made, StackState, read_state
 from kuberay.checks.loading import SettingsError, load_settings
-from kuberay.live.diagnosis.pods import flat_error
+from kuberay.facts.phrases import error_line, first_few
 from kuberay.live.takeover.rules import Object, is_custom
 
 #: A restarting operator is given this long, in seconds, before it counts as dead.
@@ -73,7 +73,7 @@ class Destruction:
         except ApiError as error:
             raise StackError(f"the Kubernetes API server refuses: {error.status.message}") from None
         except HTTPError as error:
-            raise StackError(f"the cluster stopped answering ({flat_error(error)}); the same command goes on from here") from None
+            raise StackError(f"the cluster stopped answering ({error_line(error)}); the same command goes on from here") from None
         except ClusterSilentError as error:
             if state.is_empty:
                 say(f"stack {self._pulumi.stack} has nothing to destroy; whether its namespace is left is not known: {error}")
@@ -158,8 +158,7 @@ class Destruction:
         """Goes too, unless it holds anything else."""
         until(lambda: not of_stack(cluster.ray_objects(name), self._pulumi.mark, state.releases), _GONE_SECONDS)
         if others := cluster.contents(name):
-            names = [_name(thing) for thing in others]
-            shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+            shown = first_few([_name(thing) for thing in others], 10)
             say(f"Namespace {name} is left alone, for it holds {shown}; a later stack uses it with `createNamespace: false`")
             cluster.forget_mark(name)
             return

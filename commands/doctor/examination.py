@@ -14,9 +14,11 @@ from commands.stack.inventory import Cluster, of_stack
 from commands.stack.state import OPERATOR, read_state
 from components.metrics import NO_POD_MONITORS
 from kuberay.checks.loading import SettingsError, load_settings
+from kuberay.facts.labels import VERSION_ANNOTATION
+from kuberay.facts.phrases import error_line, one_line
 from kuberay.live.client import connect
-from kuberay.live.crds.upgrade import NAMES, OF_EACH_VERSION, VERSION_ANNOTATION
-from kuberay.live.diagnosis.pods import Object, flat, flat_error
+from kuberay.live.crds.upgrade import NAMES, OF_EACH_VERSION
+from kuberay.live.diagnosis.pods import Object
 from kuberay.live.diagnosis.workloads import Verdict, job_verdict, service_verdict
 from kuberay.live.waiting.pods import Diagnoser, NotReadyError, listed, look_at_deployment, look_at_group, no_deployment, no_ray_cluster
 from kuberay.live.waiting.targets import DeploymentWait, WorkloadWait, group_wait
@@ -42,7 +44,7 @@ class Examination:
         try:
             deployment: dict[str, Any] = self._pulumi.ask("stack", "export")["deployment"]
         except StackError as error:
-            yield Finding("wrong", "stack", f"cannot be read: {flat(error)}", "`pulumi stack ls` lists those that there are")
+            yield Finding("wrong", "stack", f"cannot be read: {one_line(error)}", "`pulumi stack ls` lists those that there are")
             return
         self._state = read_state(deployment)
         #: Nothing has to be there yet.
@@ -56,7 +58,7 @@ class Examination:
         try:
             config = self._pulumi.config()
         except StackError as error:
-            yield Finding("wrong", "settings", f"cannot be read: {flat(error)}")
+            yield Finding("wrong", "settings", f"cannot be read: {one_line(error)}")
             yield Finding("unknown", "cluster", "which one it is stands in the settings")
             return
         self._settings: StackSettings | None = None
@@ -81,7 +83,7 @@ class Examination:
             self._cluster = Cluster(config.connection())
             _answers(self._cluster)
         except Exception as error:
-            text = f"does not answer: {flat_error(error)}"
+            text = f"does not answer: {error_line(error)}"
             advice = "check kubernetes:context and kubernetes:kubeconfig of the stack, and whether the cluster runs"
             yield Finding("wrong", "cluster", text, advice)
             yield Finding("unknown", "operator, releases, pods", "the cluster cannot be asked")
@@ -124,7 +126,7 @@ class Examination:
                 async for found in part:
                     yield found
         except (ApiError, HTTPError, NotReadyError) as error:
-            yield Finding("unknown", "the rest", flat(error))
+            yield Finding("unknown", "the rest", one_line(error))
         finally:
             await client.close()
 
@@ -285,4 +287,4 @@ def _as_far_as_known(what: str, check: Callable[[], Iterable[Finding]]) -> Itera
     except ApiError as error:
         yield Finding("unknown", what, f"the API server refuses: {error.status.message}")
     except HTTPError as error:
-        yield Finding("unknown", what, f"the API server does not answer: {flat(error)}")
+        yield Finding("unknown", what, f"the API server does not answer: {one_line(error)}")

@@ -8,9 +8,11 @@ from typing import Any
 
 from commands.doctor.finding import Finding
 from kuberay.facts.images import NODE_ARCHITECTURE
+from kuberay.facts.labels import ARCHITECTURE_LABEL
+from kuberay.facts.phrases import one_line
 from kuberay.facts.quantities import parse_quantity
 from kuberay.live.crds.upgrade import is_stale
-from kuberay.live.diagnosis.pods import flat, is_going
+from kuberay.live.diagnosis.pods import is_going
 from kuberay.live.takeover.rules import Object, Record, RecoveryError, before_install, before_upgrade, made_anew
 from kuberay.plan.values import group_architecture
 from kuberay.plan.workloads import own_cluster_settings
@@ -125,7 +127,7 @@ def namespace(name: str, found: Object | None, *, in_state: bool) -> Finding:
             return Finding("wrong", what, "was deleted by hand, with all that was in it", "`pulumi up --refresh` makes it again")
         return Finding("wrong", what, "is not there yet", "`pulumi up` makes it; with `createNamespace: false`, you have to")
     if is_going(found):
-        waits = [flat(c.get("message")) for c in _conditions(found) if c.get("status") == "True" and "Remaining" in str(c.get("type"))]
+        waits = [one_line(c.get("message")) for c in _conditions(found) if c.get("status") == "True" and "Remaining" in str(c.get("type"))]
         text = "is being deleted" + (f": {'; '.join(waits)}" if waits else "")
         return Finding("wrong", what, text, "wait until it is gone, then `pulumi up --refresh`; finalizers of Ray's wait for an operator")
     return Finding("ok", what, "is there")
@@ -139,10 +141,10 @@ def nodes(found: Sequence[Object], settings: StackSettings | None, *, more_may_c
     mark = "warning" if more_may_come else "wrong"
     if len(troubled) == len(found):
         yield Finding(mark, "nodes", f"none of {len(found)} is ready", "add or repair nodes")
-    there = {(node["metadata"].get("labels") or {}).get("kubernetes.io/arch") for node in found}
+    there = {(node["metadata"].get("labels") or {}).get(ARCHITECTURE_LABEL) for node in found}
     for architecture, group in _architectures(settings).items() if settings else ():
         if architecture not in there:
-            text = f"none is {architecture} (kubernetes.io/arch), which {group} asks for; there are: {', '.join(sorted(map(str, there)))}"
+            text = f"none is {architecture} ({ARCHITECTURE_LABEL}), which {group} asks for; there are: {', '.join(sorted(map(str, there)))}"
             yield Finding(mark, "nodes", text, "set `architecture` to that of the nodes, or add such nodes")
     if not troubled and found:
         yield Finding("ok", "nodes", f"{len(found)} ready")
@@ -166,7 +168,7 @@ def _architectures(settings: StackSettings) -> dict[str, str]:
 def _not_ready(node: Object) -> str | None:
     ready = next((c for c in _conditions(node) if c.get("type") == "Ready"), None)
     if ready is None or ready.get("status") != "True":
-        return f"is not ready: {flat(ready.get('message') or ready.get('reason')) if ready else 'it has not reported yet'}"
+        return f"is not ready: {one_line(ready.get('message') or ready.get('reason')) if ready else 'it has not reported yet'}"
     return None
 
 

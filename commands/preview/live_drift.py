@@ -10,7 +10,7 @@ from lightkube import ApiError
 from commands.preview.meaning.drift import drift_of, is_namespaced
 from commands.preview.report import Drift
 from commands.stack.inventory import Cluster
-from kuberay.live.diagnosis.pods import flat_error
+from kuberay.facts.phrases import error_line
 from kuberay.live.kubeconfig import kube_config
 from kuberay.live.takeover.rules import Object
 
@@ -33,7 +33,7 @@ def reach(config: Mapping[str, str]) -> Cluster:
         with suppress(ApiError):  # A refusal is an answer too.
             cluster.has_namespace("default")
     except Exception as error:
-        raise ClusterError(flat_error(error)) from None
+        raise ClusterError(error_line(error)) from None
     return cluster
 
 

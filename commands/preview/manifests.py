@@ -22,7 +22,7 @@ from commands.preview.meaning.steps import SECRET, Properties, Step
 from commands.preview.report import ManifestDiff, StackReport
 from commands.stack.state import RELEASE
 from kuberay.facts.charts import ChartSource
-from kuberay.plan.values import TEMPLATE_ANNOTATION
+from kuberay.facts.labels import TEMPLATE_ANNOTATION
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

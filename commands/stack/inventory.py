@@ -13,11 +13,10 @@ from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.core_v1 import Namespace, Pod, Secret
 from lightkube.types import PatchType
 
+from kuberay.facts.labels import HELM_NAMESPACE, HELM_RELEASE, STACK_MARK
 from kuberay.live.client import BUSY_SECONDS
 from kuberay.live.diagnosis.pods import is_going, is_ready
-from kuberay.live.takeover.rules import STACK_MARK, Object, Record, plural, read_record, stack_of
-
-HELM_RELEASE, HELM_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
+from kuberay.live.takeover.rules import Object, Record, plural, read_record, stack_of
 
 #: Kinds of Kubernetes itself that can be in a namespace. Not those that it makes by itself: events, endpoints, leases.
 _KINDS = """v1 ConfigMap, v1 PersistentVolumeClaim, v1 Pod, v1 ReplicationController, v1 ResourceQuota, v1 LimitRange, v1 Secret,

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pulumi
 
-from kuberay.live.diagnosis.pods import flat
+from kuberay.facts.phrases import one_line
 
 Run = Callable[[pulumi.ResourceHookArgs], Awaitable[None]]
 
@@ -30,4 +30,4 @@ def with_a_word(run: Run) -> Run:
 
 def error_text(error: Exception) -> str:
     """What an error says, or at least what it is."""
-    return str(error) if flat(error) else type(error).__name__
+    return str(error) if one_line(error) else type(error).__name__

@@ -9,7 +9,8 @@ from typing import Any
 import pulumi
 
 from components.resources.hooks import resource_hook
-from kuberay.live.takeover.rules import STACK_MARK, marked_values
+from kuberay.facts.labels import STACK_MARK
+from kuberay.live.takeover.rules import marked_values
 
 _RELEASE = "kubernetes:helm.sh/v3:Release"
 

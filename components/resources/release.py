@@ -5,8 +5,7 @@ from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
 from components.namespace import Namespace
 from components.stack import PROJECT_FOLDER
-from kuberay.facts.charts import Chart, ChartSource, chart_source
-from kuberay.plan.values import Values
+from kuberay.facts.charts import Chart, ChartSource, Values, chart_source
 from kuberay.settings.stack import StackSettings
 
 

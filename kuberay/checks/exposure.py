@@ -1,7 +1,8 @@
 """What is open: the protections that a stack does without, one line each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from kuberay.facts.phrases import first_few
 from kuberay.facts.versions import NEEDS
 from kuberay.plan.pod_security import is_restricted
 from kuberay.plan.token_auth import FIRST_RAY, uses_token
@@ -22,18 +23,18 @@ def open_things(settings: StackSettings) -> Iterator[str]:
     if open_clusters:
         disabled = protection.token_authentication == "disabled"
         why = "protection.tokenAuthentication is disabled" if disabled else f"Ray asks for a token from rayVersion {FIRST_RAY} on"
-        yield f"jobs and dashboard of {_list(open_clusters)} are open to whoever reaches them: {why}"
+        yield f"jobs and dashboard of {first_few(open_clusters)} are open to whoever reaches them: {why}"
 
     if unknown := [own.what for own in owned if asks[own.what] and not own.token_options]:
         first = NEEDS["token authentication"].kuberay
-        yield f"jobs and dashboard of the clusters of {_list(unknown)} are open: KubeRay makes tokens from kuberayVersion {first} on"
+        yield f"jobs and dashboard of the clusters of {first_few(unknown)} are open: KubeRay makes tokens from kuberayVersion {first} on"
 
     if not protection.network_policy.enabled:
         yield "every pod of the Kubernetes cluster reaches Ray's ports: protection.networkPolicy.enabled is false"
     plans |= {own.what: own.plan for own in owned}
     exposed = [f"{name} ({kind})" for name, plan in plans.items() if (kind := head_service_type(plan.values)) != "ClusterIP"]
     if exposed:
-        yield f"the head's Service is reached from outside the Kubernetes cluster: {_list(exposed)}"
+        yield f"the head's Service is reached from outside the Kubernetes cluster: {first_few(exposed)}"
 
     unrestricted = [
         name
@@ -44,12 +45,7 @@ def open_things(settings: StackSettings) -> Iterator[str]:
     if unrestricted:
         own = "their image is not one of Ray's; protection.podSecurity: restricted asks for it"
         why = "protection.podSecurity is none" if protection.pod_security == "none" else own
-        yield f"pods of {_list(list(dict.fromkeys(unrestricted)))} run without the restricted security context: {why}"
+        yield f"pods of {first_few(list(dict.fromkeys(unrestricted)))} run without the restricted security context: {why}"
 
     if settings.operator.install and not operator_values(settings)["singleNamespaceInstall"]:
         yield "the operator has rights in every namespace; operator.singleNamespaceInstall keeps it to its own"
-
-
-def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

@@ -3,16 +3,66 @@
 A chart copies most of what it is given: what is wrong with it would be said by the API server in the middle of `up`, if at all.
 """
 
+import typing
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from kuberay.checks.problem import Problem
+from kuberay.facts.charts import EACH, Chart, Keys, chart_keys
+from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
+from kuberay.facts.versions import KubeRayVersion
 from kuberay.plan.values import is_gpu
 
 _MAPS = "affinity annotations autoscalerOptions headService initArgs labels nodeSelector rayStartParams".split()
 _LISTS = "containerEnv envFrom ports tolerations topologySpreadConstraints".split()
 _NAMED_LISTS = "initContainers sidecarContainers volumeMounts volumes".split()
+
+
+def unknown_keys(values: Mapping[str, Any], chart: Chart, version: str) -> Iterator[Problem]:
+    """Every key in ``values`` that this version of the chart does not read, with the key as the value."""
+    return _unknown_keys(values, chart, version, chart_keys(chart, version), ())
+
+
+def _unknown_keys(values: Mapping[str, Any], chart: Chart, version: str, known: Keys, path: tuple[str, ...]) -> Iterator[Problem]:
+    for key, value in values.items():
+        here = (*path, str(key))
+        if EACH in known:
+            below: Keys | None = known[EACH]
+        elif key in known:
+            below = known[key]
+        elif others := _versions_that_know(chart, here):
+            yield Problem(here, key, f"is not a value that the chart knows at {version}; KubeRay {others} does")
+            continue
+        else:
+            allowed = ", ".join(sorted(known))
+            yield Problem(here, key, f"is not a value that the chart knows{did_you_mean(str(key), known)}; it knows: {allowed}")
+            continue
+        if below is None:  # ANY
+            continue
+        if isinstance(value, Mapping):
+            yield from _unknown_keys(value, chart, version, below, here)  # pyright: ignore[reportUnknownArgumentType]
+        else:
+            yield Problem(here, key, f"must be a map with keys of: {', '.join(sorted(below))}")
+
+
+def _versions_that_know(chart: Chart, path: tuple[str, ...]) -> str:
+    """``"1.5.0 or later"``, ``"1.4.0 to 1.6.2"``, or nothing where no version knows the key."""
+    versions = typing.get_args(KubeRayVersion)
+    found = [version for version in versions if _knows(chart_keys(chart, version), path)]
+    if not found:
+        return ""
+    return f"{found[0]} or later" if found[-1] == versions[-1] else f"{found[0]} to {found[-1]}"
+
+
+def _knows(known: Keys | None, path: tuple[str, ...]) -> bool:
+    for key in path:
+        if known is None:
+            return True
+        if key not in known and EACH not in known:
+            return False
+        known = known.get(key, known.get(EACH))
+    return True
 
 
 def raw_cluster_problems(values: Mapping[str, Any], groups: Collection[str]) -> Iterator[Problem]:

@@ -6,13 +6,14 @@ from typing import Any, Final
 
 from kuberay.checks.problem import Problem
 from kuberay.checks.quota import quota_problems
-from kuberay.checks.raw_values import raw_cluster_problems, raw_groups, raw_operator_problems
+from kuberay.checks.raw_values import raw_cluster_problems, raw_groups, raw_operator_problems, unknown_keys
 from kuberay.checks.refusals import refusals
-from kuberay.facts.charts import feature_gates, in_this_version, unknown_keys
+from kuberay.facts.charts import feature_gates, in_this_version
 from kuberay.facts.images import split_reference
+from kuberay.facts.labels import ARCHITECTURE_LABEL, HEAD_GROUP
+from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.versions import KubeRayVersion, at_least, lacking
-from kuberay.live.waiting.targets import HEAD_GROUP
 from kuberay.plan.memory import memory_problems
 from kuberay.plan.pod_security import is_restricted
 from kuberay.plan.token_auth import FIRST_RAY, auth_options, uses_token
@@ -20,7 +21,6 @@ from kuberay.plan.values import cluster_resource_name, group_architecture, own_i
 from kuberay.plan.workloads import own_cluster_settings, placed_plans
 from kuberay.settings.cluster import DefaultWorkerGroupSettings, GroupSettings, RayClusterSettings, WorkerGroupSettings
 from kuberay.settings.job import JobSettings
-from kuberay.settings.spelling import did_you_mean
 from kuberay.settings.stack import StackSettings
 
 #: KubeRay 1.3 calls a job's cluster `<name>-raycluster-<5 letters>`, which has to fit a label: 63 characters. From 1.4 on it takes 47.
@@ -251,9 +251,9 @@ def _group_checks(
             yield Problem((*here, key), request, f"is more than the limit {limit}: Kubernetes refuses such a pod")
 
     architecture = group_architecture(settings, cluster, group)
-    pinned = group.node_selector.get("kubernetes.io/arch")
+    pinned = group.node_selector.get(ARCHITECTURE_LABEL)
     if pinned is not None:
-        yield Problem((*here, "nodeSelector", "kubernetes.io/arch"), pinned, f"is set by architecture (here {architecture}); leave it out")
+        yield Problem((*here, "nodeSelector", ARCHITECTURE_LABEL), pinned, f"is set by architecture (here {architecture}); leave it out")
 
     for variable in sorted(_SET_BY_SETTINGS.keys() & group.env.keys()):
         yield Problem((*here, "env", variable), "…", f"is set by {_SET_BY_SETTINGS[variable]}; leave it out")

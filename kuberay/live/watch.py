@@ -14,9 +14,10 @@ from lightkube import Client
 from lightkube.generic_resource import create_namespaced_resource
 from lightkube.operators import exists
 
+from kuberay.facts.labels import CLUSTER_LABEL
+from kuberay.facts.phrases import error_line
 from kuberay.live.client import connect, connect_blocking
-from kuberay.live.diagnosis.pods import Object, flat_error, has_failed
-from kuberay.live.waiting.targets import CLUSTER_LABEL
+from kuberay.live.diagnosis.pods import Object, has_failed
 
 # As plain dicts: the typed Pod takes ten times as long to read.
 RayClusterResource = create_namespaced_resource("ray.io", "v1", "RayCluster", "rayclusters")
@@ -107,7 +108,7 @@ class NamespaceView:
                 self.unreachable = f"{type(error).__name__}: {error}"
                 code = error.response.status_code if isinstance(error, HTTPStatusError) else None
                 if code in (401, 403):
-                    self._tell(self._refuse, f"the Kubernetes API server does not show Ray's pods to this account: {flat_error(error)}")
+                    self._tell(self._refuse, f"the Kubernetes API server does not show Ray's pods to this account: {error_line(error)}")
                 elif code == 404 and time.monotonic() - begun > _KIND_COMES:
                     self._tell(self._refuse, _NO_KIND)
                 time.sleep(1)

@@ -8,11 +8,10 @@ the same both ways, so that upgrading KubeRay does not restart it.
 import copy
 from typing import Any
 
+from kuberay.facts.labels import FAULT_TOLERANT, STORAGE_NAMESPACE
 from kuberay.settings.fault_tolerance import GcsFaultToleranceSettings
 
 PASSWORD_KEY = "password"
-#: KubeRay's annotations of a RayCluster.
-FAULT_TOLERANT, STORAGE_NAMESPACE = "ray.io/ft-enabled", "ray.io/external-storage-namespace"
 
 
 def password_secret(cluster: str) -> str:

@@ -7,14 +7,13 @@ from typing import Any
 import yaml
 
 from kuberay.facts.digests import fingerprint
+from kuberay.facts.labels import CLUSTER_LABEL
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 from kuberay.plan.values import plan_cluster
 from kuberay.plan.workloads import own_cluster
 from kuberay.settings.stack import StackSettings
 
 Spec = dict[str, Any]
-
-CLUSTER_LABEL = "ray.io/cluster"
 
 #: What says how KubeRay goes about a job, and not what runs: a change of it takes no new run.
 _NOT_WHAT_RUNS = ("activeDeadlineSeconds", "backoffLimit", "shutdownAfterJobFinishes", "submitterPodTemplate", "ttlSecondsAfterFinished")

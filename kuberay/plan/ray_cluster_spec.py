@@ -7,9 +7,8 @@ is said here once more; tests/conformance compares the two.
 from collections.abc import Mapping
 from typing import Any
 
+from kuberay.facts.charts import Values
 from kuberay.facts.quantities import canonical_quantity
-
-Values = dict[str, Any]
 
 #: Copied from a group's values into its pods, under the same name.
 _POD_KEYS = """affinity dnsConfig initContainers nodeSelector priority priorityClassName resourceClaims restartPolicy runtimeClassName

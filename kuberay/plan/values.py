@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kuberay.facts.charts import chart_keys, feature_gates, in_this_version, only_known
+from kuberay.facts.charts import Values, chart_keys, feature_gates, in_this_version, only_known
 from kuberay.facts.digests import fingerprint as _fingerprint
+from kuberay.facts.digests import secret_digest
 from kuberay.facts.images import NODE_ARCHITECTURE, Architecture, Image, ray_image
+from kuberay.facts.labels import ARCHITECTURE_LABEL, TEMPLATE_ANNOTATION
 from kuberay.facts.quantities import add_quantities
-from kuberay.facts.secret_digest import secret_digest
 from kuberay.facts.versions import NEEDS, at_least
 from kuberay.plan.fault_tolerance import fault_tolerance_values, for_charts_before_1_5
 from kuberay.plan.pod_security import CONTAINER_CONTEXT, is_restricted, security_context
@@ -23,11 +24,6 @@ from kuberay.settings.cluster import GroupSettings, RayClusterSettings, WorkerGr
 from kuberay.settings.kubernetes import EnvVar
 from kuberay.settings.overrides import merge
 from kuberay.settings.stack import StackSettings
-
-Values = dict[str, Any]
-
-#: On every Ray pod: the fingerprint of the template it was made from. A pod with another one runs an old spec.
-TEMPLATE_ANNOTATION = "kuberay.pulumi/template"
 
 #: Ray's variable that chooses the second autoscaler.
 AUTOSCALER_V2 = "RAY_enable_autoscaler_v2"
@@ -312,7 +308,7 @@ def _pod_values(settings: StackSettings, cluster: RayClusterSettings, group: Gro
             "requests": {"cpu": group.cpu_request or group.cpu, "memory": group.memory_request or group.memory, **devices},
         },
         "containerEnv": [{"name": name, **_as_kubernetes(variable)} for name, variable in (chooses | group.env).items()],
-        "nodeSelector": {"kubernetes.io/arch": NODE_ARCHITECTURE[group_architecture(settings, cluster, group)], **group.node_selector},
+        "nodeSelector": {ARCHITECTURE_LABEL: NODE_ARCHITECTURE[group_architecture(settings, cluster, group)], **group.node_selector},
         "tolerations": [*tolerated, *(_as_kubernetes(toleration) for toleration in group.tolerations)],
         "affinity": group.affinity,
         "volumes": [_LOG_VOLUME, *(_as_kubernetes(volume) for volume in group.volumes)],

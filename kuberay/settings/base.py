@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from kuberay.facts.images import ARCHITECTURE_ALIASES, Architecture
+from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
-from kuberay.settings.spelling import did_you_mean
 
 #: Ray refuses an object store under 78,643,200 bytes and takes 30 % of the pod's memory for it, so less than this never starts.
 SMALLEST_RAY_MEMORY = Decimal(262_144_000)

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from kuberay.facts.phrases import did_you_mean
 from kuberay.settings.autoscaling import AutoscalingSettings
 from kuberay.settings.base import (
     Accelerator,
@@ -21,7 +22,6 @@ from kuberay.settings.base import (
 from kuberay.settings.fault_tolerance import GcsFaultToleranceSettings
 from kuberay.settings.kubernetes import Env, Toleration, Volume, VolumeMount
 from kuberay.settings.overrides import ChartOverrides
-from kuberay.settings.spelling import did_you_mean
 
 #: Flags of `ray start` (Ray 2.46 and later), as KubeRay passes them on. A flag it does not know ends Ray at once.
 RAY_START_PARAMS = frozenset(

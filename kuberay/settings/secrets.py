@@ -40,5 +40,5 @@ def _password(value: Any) -> Any:
 
 PasswordSetting = Annotated[Password, BeforeValidator(_password, json_schema_input_type=str | Password)]
 
-#: Long enough that nobody guesses it from its digest (kuberay/facts/secret_digest.py); the characters that Ray puts in an HTTP header.
+#: Long enough that nobody guesses it from its digest (kuberay/facts/digests.py); the characters that Ray puts in an HTTP header.
 AuthToken = Annotated[SecretStr, Field(min_length=32)]

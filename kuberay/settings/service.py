@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from kuberay.facts.phrases import did_you_mean
 from kuberay.settings.base import Settings
 from kuberay.settings.cluster import RayClusterSettings
-from kuberay.settings.spelling import did_you_mean
 
 
 class ServiceSettings(Settings):

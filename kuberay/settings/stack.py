@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.versions import KubeRayVersion
 from kuberay.settings.base import Accelerator, ImageReference, Name, NodeArchitecture, PythonVersion, RayVersion, Settings
 from kuberay.settings.cluster import ClusterSettings
@@ -14,7 +15,6 @@ from kuberay.settings.overrides import project_folder
 from kuberay.settings.protection import LimitRangeSettings, ProtectionSettings, QuotaSettings
 from kuberay.settings.secrets import AuthToken
 from kuberay.settings.service import ServiceSettings
-from kuberay.settings.spelling import did_you_mean
 
 
 class StackSettings(Settings):

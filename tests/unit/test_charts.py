@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from kuberay.checks.loading import load_settings
-from kuberay.facts.charts import chart_keys, feature_gates, in_this_version, unknown_keys
+from kuberay.checks.raw_values import unknown_keys
+from kuberay.facts.charts import chart_keys, feature_gates, in_this_version
 from kuberay.facts.versions import KubeRayVersion
 from kuberay.plan.job_plan import plan_job
 from kuberay.plan.values import operator_values, plan_cluster

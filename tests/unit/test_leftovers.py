@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from kuberay.facts.labels import STACK_MARK
 from kuberay.live.takeover.rules import (
-    STACK_MARK,
     Record,
     RecoveryError,
     before_creating,

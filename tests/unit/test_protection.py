@@ -11,7 +11,7 @@ from commands.stack.state import RELEASE
 from kuberay.checks.exposure import open_things
 from kuberay.checks.loading import load_settings
 from kuberay.checks.quota import demands, limit_range, resource_quota
-from kuberay.facts.secret_digest import secret_digest
+from kuberay.facts.digests import secret_digest
 from kuberay.plan.fault_tolerance import for_charts_before_1_5
 from kuberay.plan.namespace import network_policy
 from kuberay.plan.values import operator_values, plan_cluster, plan_ray_cluster

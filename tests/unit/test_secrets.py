@@ -10,7 +10,8 @@ from pulumi.runtime.rpc import is_rpc_secret
 
 from commands.preview.meaning.pods import pods_of_values
 from components.cluster import concealed
-from kuberay.plan.values import TEMPLATE_ANNOTATION, plan_cluster
+from kuberay.facts.labels import TEMPLATE_ANNOTATION
+from kuberay.plan.values import plan_cluster
 from kuberay.settings.stack import StackSettings
 from tests.unit.test_program import Recorder, run
 

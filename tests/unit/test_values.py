@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from kuberay.checks.loading import load_settings
+from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
-from kuberay.plan.values import TEMPLATE_ANNOTATION, ClusterPlan, operator_values, plan_cluster
+from kuberay.plan.values import ClusterPlan, operator_values, plan_cluster
 
 AUTOSCALED: dict[str, Any] = {"autoscaling": {}, "worker": {"maxReplicas": 5}}
 

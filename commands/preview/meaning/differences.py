@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from commands.preview.meaning.steps import SECRET
-from kuberay.live.takeover.rules import STACK_MARK
-from kuberay.plan.values import TEMPLATE_ANNOTATION
+from kuberay.facts.labels import STACK_MARK, TEMPLATE_ANNOTATION
 
 #: How a reason is said that nobody may see.
 HIDDEN = "a setting that is kept encrypted"

@@ -7,6 +7,7 @@ from typing import Any
 from commands.preview.meaning.steps import SECRET
 from commands.preview.report import Pods, Totals, VersionChange
 from kuberay.facts.images import NODE_ARCHITECTURE
+from kuberay.facts.labels import ARCHITECTURE_LABEL
 from kuberay.facts.quantities import add_quantities
 from kuberay.plan.values import pod_groups, rendered_groups
 
@@ -136,5 +137,5 @@ def _pods_of_template(template: Mapping[str, Any], pods: int, count: str) -> Pod
 
 
 def _architecture(selector: Any) -> str | None:
-    label = selector.get("kubernetes.io/arch") if isinstance(selector, Mapping) else None
+    label = selector.get(ARCHITECTURE_LABEL) if isinstance(selector, Mapping) else None
     return _ARCHITECTURE.get(str(label), str(label)) if label and label != SECRET else None

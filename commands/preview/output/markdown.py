@@ -7,8 +7,9 @@ without a limit has everything.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from commands.preview.output.wording import Alike, alike, amounts, listed, other_line, sides, versions_of, what_happens
+from commands.preview.output.wording import Alike, alike, amounts, other_line, sides, versions_of, what_happens
 from commands.preview.report import Drift, GroupChange, Level, ManifestDiff, ProtectionChange, Report, StackReport, VersionChange
+from kuberay.facts.phrases import first_few
 
 COMMENT_LIMIT = 64_000
 """In characters."""
@@ -146,12 +147,12 @@ def _drift(drift: list[Drift]) -> str:
     lines: list[str] = []
     for one in drift:
         fields = [f"`{field}`" for field in one.fields]
-        lines.append(f"- {one.kind} {one.name} was {one.what} in the cluster{': ' if fields else ''}{listed(fields, 5)}")
+        lines.append(f"- {one.kind} {one.name} was {one.what} in the cluster{': ' if fields else ''}{first_few(fields, 5)}")
     return "**Changed in the cluster**, outside of Pulumi:\n" + "\n".join(lines)
 
 
 def _protection(sign: str, change: ProtectionChange) -> str:
-    return f"{sign}{change.what}{f' ({listed(change.of)})' if change.of else ''}"
+    return f"{sign}{change.what}{f' ({first_few(change.of)})' if change.of else ''}"
 
 
 def _versions(changes: list[VersionChange]) -> list[str]:

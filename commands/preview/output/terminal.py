@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
-from commands.preview.output.wording import Alike, alike, amounts, listed, other_line, sides, versions_of, what_happens
+from commands.preview.output.wording import Alike, alike, amounts, other_line, sides, versions_of, what_happens
 from commands.preview.report import Drift, GroupChange, Level, ManifestDiff, Report, StackReport
+from kuberay.facts.phrases import first_few
 
 Paint = Callable[[str, str], str]
 """A text and the name of its colour -> the text as it is printed."""
@@ -45,7 +46,7 @@ def _stack(report: StackReport, paint: Paint) -> Iterator[str]:
         yield from _drift(report.drift, paint)
     yield from (f"{one.what} {one.before or '–'} → {one.after}" for one in report.versions)
     for sign, colour, changes in (("no longer", "red", report.protection.lost), ("from now on", "green", report.protection.gained)):
-        yield from (f"{paint(sign, colour)}: {one.what}{f' ({listed(one.of)})' if one.of else ''}" for one in changes)
+        yield from (f"{paint(sign, colour)}: {one.what}{f' ({first_few(one.of)})' if one.of else ''}" for one in changes)
     for group in alike(report.ray):
         yield ""
         yield from _ray(group, paint)

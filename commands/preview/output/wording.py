@@ -1,10 +1,11 @@
 """How the report says things, whatever it is written as. Pure."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from commands.preview.report import GroupChange, Level, OtherChange, RayChange, StackReport, Totals, VersionChange
+from kuberay.facts.phrases import first_few
 
 WORDS: dict[Level, str] = {
     "nothing": "nothing changes",
@@ -34,7 +35,7 @@ class Alike:
     def title(self) -> str:
         """``cluster ray0`` or ``100 clusters: ray0, ray1, ray2 …``."""
         kind = self.change.kind
-        return f"{kind} {self.names[0]}" if len(self.names) == 1 else f"{len(self.names)} {kind}s: {listed(self.names)}"
+        return f"{kind} {self.names[0]}" if len(self.names) == 1 else f"{len(self.names)} {kind}s: {first_few(self.names)}"
 
     @property
     def headline(self) -> str:
@@ -64,30 +65,25 @@ def what_happens(report: StackReport) -> tuple[str, str]:
             return WORDS["nothing"], ""
         case "changes" if report.drift:
             count = len(report.drift)
-            return f"{count} {_plural(count, 'thing')} edited or deleted in the cluster", listed(
+            return f"{count} {_plural(count, 'thing')} edited or deleted in the cluster", first_few(
                 [f"{one.kind} {one.name}" for one in report.drift]
             )
         case "changes":
             versions = [f"{one.what} {one.before} → {one.after}" for one in report.versions if one.before and one.after]
-            about = [*versions[:1], *([listed([one.name for one in report.ray])] if report.ray else [])]
+            about = [*versions[:1], *([first_few([one.name for one in report.ray])] if report.ray else [])]
             return f"{_changes(report)}{' (a new stack)' if report.is_new else ''}", "; ".join(about)
         case "restarts":
             return WORDS["restarts"], _restarting(report)
         case _:
             gone = [f"{one.kind} {one.name}" for one in (*report.ray, *report.others) if one.level == "destroys"]
             restarting = _restarting(report)
-            return WORDS["destroys"], listed(gone) + (f"; Ray pods restart: {restarting}" if restarting else "")
+            return WORDS["destroys"], first_few(gone) + (f"; Ray pods restart: {restarting}" if restarting else "")
 
 
 def amounts(before: Totals | None, after: Totals | None) -> list[tuple[str, str, str]]:
     """CPU, memory and GPUs, each by name, before and after; ``?`` where that is not known."""
     sides = [(side.cpu, side.memory, str(side.gpus)) if side else ("?", "?", "?") for side in (before, after)]
     return list(zip(("CPU", "Memory", "GPU"), *sides, strict=True))
-
-
-def listed(names: Sequence[str], most: int = 3) -> str:
-    """``a, b, c and 7 more``"""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def versions_of(change: RayChange) -> list[VersionChange]:
@@ -118,7 +114,7 @@ def _restarting(report: StackReport) -> str:
         if groups:
             pods += count
             found.append(f"{one.name} ({', '.join(group.group for group in groups)})")
-    return f"{pods} {_plural(pods, 'pod')} of {listed(found)}" if pods else listed(found)
+    return f"{pods} {_plural(pods, 'pod')} of {first_few(found)}" if pods else first_few(found)
 
 
 def _changes(report: StackReport) -> str:

@@ -17,6 +17,8 @@ from lightkube.generic_resource import create_global_resource, create_namespaced
 from lightkube.types import PatchType
 
 from kuberay.facts.charts import ChartSource
+from kuberay.facts.labels import VERSION_ANNOTATION
+from kuberay.facts.phrases import first_few
 from kuberay.facts.versions import at_least
 from kuberay.live.client import connect, patiently
 from kuberay.live.crds.chart_archive import chart_crds
@@ -26,9 +28,6 @@ from kuberay.live.waiting.targets import Report
 Crd = dict[str, Any]
 
 CustomResourceDefinition = create_global_resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions")
-
-#: On each CRD that was brought to a version here.
-VERSION_ANNOTATION = "kuberay.pulumi/version"
 
 NAMES = ("rayclusters.ray.io", "rayjobs.ray.io", "rayservices.ray.io", "raycronjobs.ray.io")
 #: RayCronJobs came with 1.6.
@@ -133,10 +132,9 @@ def refuse_newer(present: Mapping[str, Crd], wanted: Mapping[str, Crd], version:
         now, then = _spec(storage_schema(present[name])), _spec(storage_schema(wanted[name]))
         fields = [f"spec.{field}" for field in unknown_fields(now, then)]
         if len(fields) > len(unknown_fields(then, now)):
-            more = f" and {len(fields) - 2} more" if len(fields) > 2 else ""
             raise CrdError(
                 f"kuberay:kuberayVersion: the CRDs of the cluster are another install's and newer than KubeRay {version}, which does not "
-                f"know {', '.join(fields[:2])}{more} of {name}; set kuberayVersion to the version they are of, or use the operator that "
+                f"know {first_few(fields, 2)} of {name}; set kuberayVersion to the version they are of, or use the operator that "
                 "is there (`operator.install: false`), or, when nobody needs them, delete them and with them every Ray object: "
                 f"`kubectl delete crd {' '.join(present)}`"
             )
@@ -177,10 +175,9 @@ async def _refuse_to_lose(client: AsyncClient, present: Crd, wanted: Crd, versio
         if fields:
             found.append(f"{names['kind']} {thing['metadata']['namespace']}/{thing['metadata']['name']} ({', '.join(fields[:3])})")
     if found:
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise CrdError(
             f"kuberay:kuberayVersion: KubeRay {version} does not know fields that are in use and would be lost: "
-            f"{', '.join(found[:3])}{more}; take them away first, or keep the newer version"
+            f"{first_few(found)}; take them away first, or keep the newer version"
         )
 
 

@@ -11,6 +11,8 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
+from kuberay.facts.labels import ARCHITECTURE_LABEL
+from kuberay.facts.phrases import one_line
 from kuberay.facts.quantities import parse_quantity
 
 Object = Mapping[str, Any]
@@ -81,11 +83,11 @@ def pod_trouble(pod: Object) -> Trouble | None:
     status: Object = pod.get("status") or {}
     for condition in _conditions(pod):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            message = flat(condition.get("message") or condition.get("reason"))
+            message = one_line(condition.get("message") or condition.get("reason"))
             return Trouble(name, f"unschedulable: {_PREEMPTION.split(message)[0]}", unschedulable=True)
     if has_failed(pod):
         what = "evicted" if status.get("reason") == "Evicted" else "failed"
-        return Trouble(name, f"{what}: {flat(status.get('message') or status.get('reason') or 'no reason given')}")
+        return Trouble(name, f"{what}: {one_line(status.get('message') or status.get('reason') or 'no reason given')}")
     containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     for container in containers:
         trouble = _container_trouble(name, pod, container)
@@ -104,17 +106,17 @@ def _container_trouble(pod_name: str, pod: Object, container: Object) -> Trouble
     reason = str(waiting.get("reason") or "")
     name = str(container["name"])
     if reason in _IMAGE_REASONS:
-        message = flat(waiting.get("message"))
+        message = one_line(waiting.get("message"))
         certain = reason in ("InvalidImageName", "ErrImageNeverPull") or bool(_IMAGE_WILL_NOT_COME.search(message))
         return Trouble(pod_name, f"image {container.get('image') or _image(pod, name)} cannot be pulled ({reason}): {message}", certain)
     if reason in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
-        message = flat(waiting.get("message"))
+        message = one_line(waiting.get("message"))
         return Trouble(pod_name, f"container {name} cannot be made: {message}", "exec format error" in message or "not found" in message)
     ended: Object = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
     if not ended or ended.get("exitCode") == 0 or container.get("ready"):
         return None
     looping = reason == "CrashLoopBackOff"
-    message = flat(ended.get("message"))
+    message = one_line(ended.get("message"))
     if "exec format error" in message:
         return Trouble(pod_name, _wrong_architecture(pod, name), certain=True)
     if ended.get("reason") == "OOMKilled":
@@ -133,7 +135,7 @@ def starting_trouble(pod_name: str, events: Iterable[Object]) -> Trouble | None:
     last = max(reversed(list(events)), key=_happened, default=None)
     if last is None or (last.get("type") != "Warning" and last.get("reason") != "Pulling"):
         return None
-    return Trouble(pod_name, f"{last.get('reason')}: {flat(last.get('message')).rstrip(': ')}", from_event=True)
+    return Trouble(pod_name, f"{last.get('reason')}: {one_line(last.get('message')).rstrip(': ')}", from_event=True)
 
 
 def _happened(event: Object) -> str:
@@ -163,13 +165,13 @@ def with_logs(trouble: Trouble, pod: Object, lines: Sequence[str]) -> Trouble:
 
 def telling(lines: Sequence[str]) -> list[str]:
     """The lines of a log's end that say why: of a Python traceback its last part, and nothing that every Ray pod says at its start."""
-    said = [flat(line) for line in lines if line.strip() and not _SAID_BY_EVERY_POD.search(line)]
+    said = [one_line(line) for line in lines if line.strip() and not _SAID_BY_EVERY_POD.search(line)]
     raised = next((number for number, line in reversed(list(enumerate(said))) if _EXCEPTION.match(line)), 0)
     return said[raised:]
 
 
 def _wrong_architecture(pod: Object, container: str) -> str:
-    node = pod["spec"].get("nodeSelector", {}).get("kubernetes.io/arch", "another architecture")
+    node = pod["spec"].get("nodeSelector", {}).get(ARCHITECTURE_LABEL, "another architecture")
     return f"exec format error: image {_image(pod, container)} is not for this node's architecture ({node}); check architecture and image"
 
 
@@ -211,7 +213,7 @@ def cluster_trouble(cluster: Object) -> str | None:
     """Why KubeRay could not make pods: a quota, a refused pod template (condition `ReplicaFailure`, KubeRay 1.3)."""
     for condition in _conditions(cluster):
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            return flat(condition.get("message") or condition.get("reason"))
+            return one_line(condition.get("message") or condition.get("reason"))
     return None
 
 
@@ -235,13 +237,3 @@ def _limit(pod: Object, container: str) -> str:
 
 def _containers(pod: Object) -> list[Object]:
     return [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
-
-
-def flat_error(error: Exception) -> str:
-    """What an error says, in one line, or at least what it is: a request's timeout says nothing."""
-    return flat(error) or type(error).__name__
-
-
-def flat(message: object) -> str:
-    """One line of it."""
-    return " ".join(str(message or "").split())

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
-from kuberay.live.diagnosis.pods import Object, flat
+from kuberay.facts.phrases import one_line
+from kuberay.live.diagnosis.pods import Object
 
 #: Ray sends whole tracebacks; what went wrong stands at their end.
 _LONGEST_MESSAGE = 600
@@ -89,7 +90,7 @@ def operator_has_seen(thing: Object) -> bool:
 
 def shortened(message: object) -> str:
     """One line, and no more than the end of a long message."""
-    text = flat(message)
+    text = one_line(message)
     return text if len(text) <= _LONGEST_MESSAGE else "… " + text[-_LONGEST_MESSAGE:]
 
 
@@ -100,7 +101,7 @@ def _explained(message: object) -> str:
 
 def with_last_lines(text: str, lines: Iterable[str]) -> str:
     """A cause, and what the log adds to it: Ray's own message of a failed job mostly holds the log's end already."""
-    added = [said for line in lines if (said := flat(line)) and said not in text]
+    added = [said for line in lines if (said := one_line(line)) and said not in text]
     return f"{text}; its last lines: {' | '.join(added)}" if added else text
 
 

@@ -14,13 +14,9 @@ from typing import Any
 
 import yaml
 
+from kuberay.facts.labels import STACK_MARK
+
 Object = Mapping[str, Any]
-
-#: On every object that a stack makes, and in the values of its Helm releases: whose it is, as `<project>/<stack>`.
-STACK_MARK = "kuberay.pulumi/stack"
-
-#: What `up` writes on the main object of a release once the release is in the state (components/operator.py, components/cluster.py).
-COMPLETE_MARK = "kuberay.pulumi/release"
 
 #: Helm passes `global` to each chart, whatever the chart knows: the mark is kept in the release's record and renders nothing.
 _HELM_GLOBAL = "global"

@@ -13,18 +13,9 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Secret
 from lightkube.types import PatchType
 
+from kuberay.facts.labels import COMPLETE_MARK
 from kuberay.live.client import connect
-from kuberay.live.takeover.rules import (
-    COMPLETE_MARK,
-    Leftover,
-    Object,
-    Record,
-    before_creating,
-    before_install,
-    before_upgrade,
-    plural,
-    read_record,
-)
+from kuberay.live.takeover.rules import Leftover, Object, Record, before_creating, before_install, before_upgrade, plural, read_record
 from kuberay.live.watch import RayClusterResource
 
 #: How long something that is being deleted is waited for, in seconds.

@@ -19,13 +19,14 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Event, Node, Pod, Secret
 from lightkube.types import PatchType
 
+from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP, RETRY_ANNOTATION, TEMPLATE_ANNOTATION
+from kuberay.facts.phrases import error_line
 from kuberay.live.client import connect, connect_blocking
 from kuberay.live.diagnosis.pods import (
     Object,
     Trouble,
     cluster_trouble,
     failed_pods_trouble,
-    flat_error,
     is_going,
     is_over,
     is_ready,
@@ -36,9 +37,8 @@ from kuberay.live.diagnosis.pods import (
     with_logs,
 )
 from kuberay.live.takeover.rules import half_removed, made_anew
-from kuberay.live.waiting.targets import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP, DeploymentWait, GroupWait, Report, as_asked
+from kuberay.live.waiting.targets import DeploymentWait, GroupWait, Report, as_asked
 from kuberay.live.watch import NamespaceView, RayClusterResource, namespace_view
-from kuberay.plan.values import TEMPLATE_ANNOTATION
 
 #: Karpenter: where this kind is known, nodes are made when pods need them.
 NodePool = create_global_resource("karpenter.sh", "v1", "NodePool", "nodepools")
@@ -52,8 +52,6 @@ _EVENTS_AGAIN = 5.0
 #: How often a wait looks again without news from the API server, in seconds.
 _LOOK_AGAIN = 2.0
 _BUSY = 429
-#: Changed to let the operator look at a RayCluster at once.
-_RETRY_ANNOTATION = "kuberay.pulumi/retry"
 
 
 class NotReadyError(Exception):
@@ -75,7 +73,7 @@ def no_answer(error: HTTPError) -> str:
     """What to say of a request that the API server has not answered, and that a wait makes again; any other error is raised."""
     if not _is_unanswered(error):
         raise error
-    return f"the Kubernetes API server does not answer: {flat_error(error)}"
+    return f"the Kubernetes API server does not answer: {error_line(error)}"
 
 
 def _is_unanswered(error: HTTPError) -> bool:
@@ -208,7 +206,7 @@ async def _ray_cluster(client: AsyncClient, wait: GroupWait) -> Object:
         raise NotReadyError(f"{wait.cluster}: {no_ray_cluster(wait)}") from None
     if cluster_trouble(found):
         # The operator tries again ever more seldom, and says until then what was wrong when it last did.
-        again = {"metadata": {"annotations": {_RETRY_ANNOTATION: f"{time.time():.0f}"}}}
+        again = {"metadata": {"annotations": {RETRY_ANNOTATION: f"{time.time():.0f}"}}}
         await client.patch(RayClusterResource, wait.cluster, again, namespace=wait.namespace, patch_type=PatchType.MERGE)
     return found
 

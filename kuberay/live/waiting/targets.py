@@ -3,15 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from kuberay.facts.labels import HEAD_GROUP
 from kuberay.live.diagnosis.pods import Object
 from kuberay.plan.values import ClusterPlan, PodGroup
 from kuberay.settings.stack import StackSettings
-
-#: KubeRay's labels on Ray pods.
-CLUSTER_LABEL = "ray.io/cluster"
-GROUP_LABEL = "ray.io/group"
-#: What the label of a head's pod says.
-HEAD_GROUP = "headgroup"
 
 #: Takes a line of progress.
 Report = Callable[[str], None]

@@ -14,6 +14,7 @@ from lightkube import ApiError, AsyncClient
 from lightkube.generic_resource import create_namespaced_resource
 from lightkube.resources.core_v1 import Pod
 
+from kuberay.facts.labels import JOB_LABEL
 from kuberay.live.diagnosis.pods import Object, Trouble, cluster_trouble, is_going, is_over, refused_for_good
 from kuberay.live.diagnosis.workloads import Verdict, job_verdict, operator_has_seen, service_verdict, with_last_lines
 from kuberay.live.waiting.pods import Diagnoser, NotReadyError, listed, no_answer
@@ -23,8 +24,6 @@ from kuberay.live.watch import NamespaceView, namespace_view
 RayJobResource = create_namespaced_resource("ray.io", "v1", "RayJob", "rayjobs")
 RayServiceResource = create_namespaced_resource("ray.io", "v1", "RayService", "rayservices")
 
-#: Kubernetes' label on the pods of a Job; the submitter's is called like the RayJob.
-_JOB_LABEL = "batch.kubernetes.io/job-name"
 _LOG_LINES = 5
 #: KubeRay looks at Serve every 2 s, hands over a new config after it has looked, and calls its status up to date all the same: what it says
 #: of the applications is about the new config from the round after that (1.3.0 to 1.6.2, `reconcileServe`).
@@ -128,7 +127,7 @@ async def _trouble(view: NamespaceView, wait: WorkloadWait, verdict: Verdict, di
 
 
 async def _submitters(client: AsyncClient, wait: WorkloadWait) -> list[Object]:
-    found = [pod.to_dict() async for pod in client.list(Pod, namespace=wait.namespace, labels={_JOB_LABEL: wait.name})]
+    found = [pod.to_dict() async for pod in client.list(Pod, namespace=wait.namespace, labels={JOB_LABEL: wait.name})]
     return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
 
