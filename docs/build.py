@@ -23,19 +23,18 @@ from kuberay.settings.base import Settings
 from kuberay.settings.cluster import (
     ClusterSettings,
     DefaultWorkerGroupSettings,
+    GcsFaultToleranceSettings,
     GroupSettings,
     HeadSettings,
     RayClusterSettings,
     WorkerGroupSettings,
 )
-from kuberay.settings.fault_tolerance import GcsFaultToleranceSettings
-from kuberay.settings.job import JobSettings
 from kuberay.settings.metrics import MetricsSettings
 from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import ChartOverrides
 from kuberay.settings.protection import ContainerLimits, LimitRangeSettings, NetworkPolicySettings, ProtectionSettings, QuotaSettings
-from kuberay.settings.service import ServiceSettings
 from kuberay.settings.stack import StackSettings
+from kuberay.settings.workloads import JobSettings, ServiceSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from kuberay.checks.problem import Problem
 from kuberay.checks.stack import cross_checks
 from kuberay.facts.phrases import did_you_mean
-from kuberay.settings.secrets import SECRET_KEYS
+from kuberay.settings.kubernetes import SECRET_KEYS
 from kuberay.settings.stack import StackSettings
 
 PROJECT = "kuberay"

@@ -20,8 +20,8 @@ from kuberay.plan.token_auth import FIRST_RAY, auth_options, uses_token
 from kuberay.plan.values import cluster_resource_name, group_architecture, own_image
 from kuberay.plan.workloads import own_cluster_settings, placed_plans
 from kuberay.settings.cluster import DefaultWorkerGroupSettings, GroupSettings, RayClusterSettings, WorkerGroupSettings
-from kuberay.settings.job import JobSettings
 from kuberay.settings.stack import StackSettings
+from kuberay.settings.workloads import JobSettings
 
 #: KubeRay 1.3 calls a job's cluster `<name>-raycluster-<5 letters>`, which has to fit a label: 63 characters. From 1.4 on it takes 47.
 LONGEST_JOB_NAME = 63 - len("-raycluster-") - 5

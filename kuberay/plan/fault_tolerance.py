@@ -9,7 +9,7 @@ import copy
 from typing import Any
 
 from kuberay.facts.labels import FAULT_TOLERANT, STORAGE_NAMESPACE
-from kuberay.settings.fault_tolerance import GcsFaultToleranceSettings
+from kuberay.settings.cluster import GcsFaultToleranceSettings
 
 PASSWORD_KEY = "password"
 

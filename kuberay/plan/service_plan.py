@@ -8,8 +8,8 @@ import yaml
 from kuberay.facts.digests import fingerprint
 from kuberay.plan.values import ClusterPlan
 from kuberay.plan.workloads import own_cluster
-from kuberay.settings.service import application_name
 from kuberay.settings.stack import StackSettings
+from kuberay.settings.workloads import application_name
 
 SERVE_PORT = 8000
 

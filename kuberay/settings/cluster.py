@@ -1,11 +1,10 @@
-"""Settings of a Ray cluster: its head, its worker groups."""
+"""Settings of a Ray cluster: its head, its worker groups, its autoscaler, its fault tolerance."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
 from kuberay.facts.phrases import did_you_mean
-from kuberay.settings.autoscaling import AutoscalingSettings
 from kuberay.settings.base import (
     Accelerator,
     Cpu,
@@ -19,8 +18,7 @@ from kuberay.settings.base import (
     Settings,
     number_as_text,
 )
-from kuberay.settings.fault_tolerance import GcsFaultToleranceSettings
-from kuberay.settings.kubernetes import Env, Toleration, Volume, VolumeMount
+from kuberay.settings.kubernetes import Env, PasswordSetting, Toleration, Volume, VolumeMount
 from kuberay.settings.overrides import ChartOverrides
 
 #: Flags of `ray start` (Ray 2.46 and later), as KubeRay passes them on. A flag it does not know ends Ray at once.
@@ -121,6 +119,38 @@ class DefaultWorkerGroupSettings(WorkerGroupSettings):
     """`false` leaves the default group out."""
     group_name: Name = "workergroup"
     """Name of the group, as Ray and the pods' labels show it."""
+
+
+class AutoscalingSettings(Settings):
+    """Ray's in-tree autoscaler; naming it, even as `{}`, turns it on. Each worker group then needs maxReplicas."""
+
+    version: Literal["v1", "v2"] = "v1"
+    """Which autoscaler: `v2` needs Ray 2.10 and never restarts a pod in place."""
+    idle_timeout_seconds: Annotated[int, Field(ge=1)] = 60
+    """How long a worker is idle before it goes, in seconds."""
+    upscaling_mode: Literal["Default", "Aggressive", "Conservative"] = "Default"
+    """How eagerly workers are added: `Conservative` adds no more at once than there are."""
+    cpu: Cpu = "500m"
+    """CPU of the sidecar, request and limit."""
+    memory: Memory = "512Mi"
+    """Memory of the sidecar, request and limit."""
+
+
+class GcsFaultToleranceSettings(Settings):
+    """Keeps the head's state in a Redis of your own, so that the workers outlive a head that fails."""
+
+    redis_address: Annotated[
+        str, Field(pattern=r"^((redis|rediss)://)?[A-Za-z0-9.-]+:[0-9]{1,5}$", examples=["redis.team.svc:6379"], max_length=300)
+    ]
+    """Address and port: `redis.team.svc:6379`, or `rediss://…` for TLS."""
+    redis_password: PasswordSetting | None = None
+    """Password: `{secretKeyRef: {name, key}}` of a Secret in the namespace, or a text, which has to be encrypted:
+    `pulumi config set --secret --path 'kuberay:clusters.<name>.gcsFaultTolerance.redisPassword'`."""
+    redis_username: str | None = None
+    """User, where it is not Redis' default one."""
+    external_storage_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=200)] | None = None
+    """Prefix of the keys in Redis; the RayCluster's UID where not set.
+    With one of your own, a cluster that is made anew finds its state."""
 
 
 class RayClusterSettings(ChartOverrides):

@@ -8,13 +8,12 @@ from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.versions import KubeRayVersion
 from kuberay.settings.base import Accelerator, ImageReference, Name, NodeArchitecture, PythonVersion, RayVersion, Settings
 from kuberay.settings.cluster import ClusterSettings
-from kuberay.settings.job import JobSettings
+from kuberay.settings.kubernetes import AuthToken
 from kuberay.settings.metrics import MetricsSettings
 from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import project_folder
 from kuberay.settings.protection import LimitRangeSettings, ProtectionSettings, QuotaSettings
-from kuberay.settings.secrets import AuthToken
-from kuberay.settings.service import ServiceSettings
+from kuberay.settings.workloads import JobSettings, ServiceSettings
 
 
 class StackSettings(Settings):
