@@ -15,8 +15,9 @@ from components.stack import is_encrypted, secret_outputs
 from kuberay.facts.charts import Values
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.live.waiting.targets import Report, group_wait
-from kuberay.plan.token_auth import auth_options, token_command
-from kuberay.plan.values import ClusterPlan, PodGroup, plan_cluster
+from kuberay.plan.cluster import ClusterPlan, plan_cluster
+from kuberay.plan.pods import PodGroup
+from kuberay.plan.protection import auth_options, token_command
 from kuberay.settings.cluster import GroupSettings, RayClusterSettings
 from kuberay.settings.stack import StackSettings
 

@@ -12,8 +12,7 @@ from components.resources.pod_secrets import pod_secrets
 from components.resources.wait_for import Ready
 from components.stack import concealed_texts, secret_where_encrypted
 from kuberay.live.waiting.targets import Report, WorkloadWait
-from kuberay.plan.job_plan import JobPlan, plan_job
-from kuberay.plan.workloads import own_cluster
+from kuberay.plan.workloads import JobPlan, plan_job, workload_cluster
 from kuberay.settings.stack import StackSettings
 
 
@@ -43,8 +42,8 @@ class RayJob(pulumi.ComponentResource):
         if self._job.cluster:
             needed.append(clusters[self._job.cluster])
         else:
-            own = own_cluster(settings, f"jobs.{name}")
-            needed += pod_secrets(own.plan, own.settings, None, namespace, self)
+            cluster = workload_cluster(settings, f"jobs.{name}")
+            needed += pod_secrets(cluster.plan, cluster.settings, None, namespace, self)
         self.resource = CustomResource(
             name,
             api_version="ray.io/v1",

@@ -29,10 +29,10 @@ class Namespace(pulumi.ComponentResource):
             namespace = KubernetesObject(settings.namespace, manifest, kept)
             name = _when_made(settings.namespace, [namespace])
         # Other stacks may share the namespace; each has its own, and they add up.
-        own = f"ray-{name_of_stack()}"
-        rules = [resource_quota(settings, own), limit_range(settings, own)]
+        rule_name = f"ray-{name_of_stack()}"
+        rules = [resource_quota(settings, rule_name), limit_range(settings, rule_name)]
         if settings.protection.network_policy.enabled:
-            rules.append(network_policy(settings, own))
+            rules.append(network_policy(settings, rule_name))
         made = [
             KubernetesObject(
                 f"{settings.namespace}.{rule['kind']}",

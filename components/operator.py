@@ -9,7 +9,7 @@ from components.resources.release import chart_release, source_of
 from components.resources.wait_for import Ready
 from components.stack import is_encrypted
 from kuberay.live.waiting.targets import DeploymentWait, Report
-from kuberay.plan.values import operator_fingerprint, operator_values
+from kuberay.plan.operator import operator_fingerprint, operator_values
 from kuberay.settings.stack import StackSettings
 
 RELEASE_NAME = "kuberay-operator"

@@ -12,8 +12,7 @@ from components.resources.wait_for import Ready
 from components.stack import concealed_texts, secret_where_encrypted
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.live.waiting.targets import Report, WorkloadWait
-from kuberay.plan.service_plan import ServicePlan, plan_service
-from kuberay.plan.workloads import own_cluster
+from kuberay.plan.workloads import ServicePlan, plan_service, workload_cluster
 from kuberay.settings.stack import StackSettings
 
 
@@ -38,8 +37,8 @@ class RayService(pulumi.ComponentResource):
         super().__init__("kuberay:components:RayService", name, None, opts)
         self._settings = settings
         self._plan = plan_service(settings, name)
-        own = own_cluster(settings, f"services.{name}")
-        secrets = pod_secrets(own.plan, own.settings, None, namespace, self)
+        cluster = workload_cluster(settings, f"services.{name}")
+        secrets = pod_secrets(cluster.plan, cluster.settings, None, namespace, self)
         self.resource = CustomResource(
             name,
             api_version="ray.io/v1",

@@ -11,7 +11,7 @@ from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import get_monitor
 
-from kuberay.checks.exposure import open_things
+from kuberay.checks.exposure import exposures
 from kuberay.checks.loading import PROJECT, SettingsError, load_settings
 from kuberay.plan.memory import memory_advice
 from kuberay.settings.stack import StackSettings
@@ -54,7 +54,7 @@ def stack_settings() -> StackSettings:
         settings = load_settings(get_config_env(), secret_keys=get_config_secret_keys_env(), project_folder=PROJECT_FOLDER)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
-    for line in open_things(settings):
+    for line in exposures(settings):
         pulumi.log.info(f"open: {line}")
     for line in memory_advice(settings):
         pulumi.log.warn(line)

@@ -105,8 +105,8 @@ class Destruction:
         held = [thing for thing in ours if thing["metadata"].get("finalizers")]
         if not held:
             return
-        own = state.has_release(OPERATOR)
-        if until(lambda: cluster.operator_runs(namespace, own=own), _OPERATOR_SECONDS):
+        installed = state.has_release(OPERATOR)
+        if until(lambda: cluster.operator_runs(namespace, installed=installed), _OPERATOR_SECONDS):
             return
         # A run that goes on, and has its operator yet to come, holds the lock: refreshing nothing is how Pulumi tells.
         self._pulumi.change("refresh", "--target", "**pulumi:pulumi:Stack::**")

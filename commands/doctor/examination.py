@@ -24,9 +24,10 @@ from kuberay.live.waiting.pods import Diagnoser, NotReadyError, listed, look_at_
 from kuberay.live.waiting.targets import DeploymentWait, WorkloadWait, group_wait
 from kuberay.live.waiting.workloads import RayJobResource, RayServiceResource, look_at_workload, why_it_failed
 from kuberay.live.watch import NamespaceView, namespace_view
+from kuberay.plan.cluster import ClusterPlan, plan_cluster
 from kuberay.plan.memory import cluster_memory, memory_advice
-from kuberay.plan.service_plan import plan_service
-from kuberay.plan.values import ClusterPlan, operator_values, plan_cluster
+from kuberay.plan.operator import operator_values
+from kuberay.plan.workloads import plan_service
 from kuberay.settings.stack import StackSettings
 
 #: An API server that has not answered in this time, in seconds, does not answer.
@@ -171,9 +172,9 @@ class Examination:
 
     def _held(self, namespace: str) -> Iterator[Finding]:
         ours = of_stack(self._cluster.ray_objects(namespace), self._pulumi.mark, self._state.releases)
-        own = self._state.has_release(OPERATOR)
+        installed = self._state.has_release(OPERATOR)
         if any(thing["metadata"].get("deletionTimestamp") for thing in ours):
-            yield from judge.held_objects(ours, operator_runs=self._cluster.operator_runs(namespace, own=own))
+            yield from judge.held_objects(ours, operator_runs=self._cluster.operator_runs(namespace, installed=installed))
 
     # --- What `up` waits for, looked at once ------------------------------------------------------------------------------
 
@@ -205,7 +206,7 @@ class Examination:
             yield Finding("ok", "operator", f"runs, {tag}")
 
     def _operator_of_others(self) -> Iterator[Finding]:
-        if self._cluster.operator_runs(self._of_settings.namespace, own=False):
+        if self._cluster.operator_runs(self._of_settings.namespace, installed=False):
             yield Finding("ok", "operator", "one runs that this stack has not installed")
         else:
             yield Finding("wrong", "operator", "none runs that watches this namespace", "install one, or set `operator.install: true`")

@@ -14,8 +14,8 @@ from kuberay.facts.quantities import parse_quantity
 from kuberay.live.crds.upgrade import is_stale
 from kuberay.live.diagnosis.pods import is_going
 from kuberay.live.takeover.rules import Object, Record, RecoveryError, before_install, before_upgrade, made_anew
-from kuberay.plan.values import group_architecture
-from kuberay.plan.workloads import own_cluster_settings
+from kuberay.plan.pods import group_architecture
+from kuberay.plan.workloads import workload_cluster_settings
 from kuberay.settings.stack import StackSettings
 
 _GO_ON = "if it was killed, `pulumi cancel`, then `pulumi up` goes on from there"
@@ -153,7 +153,7 @@ def nodes(found: Sequence[Object], settings: StackSettings | None, *, more_may_c
 def _architectures(settings: StackSettings) -> dict[str, str]:
     """Node architectures that the stack needs, and the first group of pods that needs each."""
     wanted: dict[str, str] = {}
-    clusters = {f"clusters.{name}": cluster for name, cluster in settings.clusters.items()} | own_cluster_settings(settings)
+    clusters = {f"clusters.{name}": cluster for name, cluster in settings.clusters.items()} | workload_cluster_settings(settings)
     for what, cluster in clusters.items():
         groups = {
             "head": cluster.head,

@@ -53,11 +53,11 @@ class Cluster:
         secrets = self._client.list(Secret, namespace=namespace, labels={"owner": "helm", "name": release})
         return [read_record(secret.to_dict()) for secret in secrets]
 
-    def operator_runs(self, watched: str, *, own: bool) -> bool:
-        """Whether an operator is ready that can take finalizers off in a namespace. ``own``: the stack's, which lies in that namespace."""
+    def operator_runs(self, watched: str, *, installed: bool) -> bool:
+        """Whether an operator is ready that can take finalizers off in a namespace. ``installed``: by the stack, so in that namespace."""
         # Of pods that KubeRay's chart makes, and of those of its Kustomize base.
         labels: dict[str, Any] = {"app.kubernetes.io/component": "kuberay-operator"}
-        pods = [pod.to_dict() for pod in self._client.list(Pod, namespace=watched if own else "*", labels=labels)]
+        pods = [pod.to_dict() for pod in self._client.list(Pod, namespace=watched if installed else "*", labels=labels)]
         return any(is_ready(pod) and not is_going(pod) and watches(pod, watched) for pod in pods)
 
     def ray_kinds(self) -> set[str]:

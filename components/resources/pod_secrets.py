@@ -8,9 +8,9 @@ from pydantic import SecretStr
 
 from components.namespace import Namespace
 from components.resources.kubernetes_object import KubernetesObject
+from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.fault_tolerance import PASSWORD_KEY, password_secret
-from kuberay.plan.token_auth import TOKEN_KEY
-from kuberay.plan.values import ClusterPlan
+from kuberay.plan.protection import TOKEN_KEY
 from kuberay.settings.cluster import RayClusterSettings
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from kuberay.checks.problem import Problem
 from kuberay.facts.quantities import add_quantities, parse_quantity
-from kuberay.plan.values import ClusterPlan, operator_values, plan_cluster, rendered_groups
-from kuberay.plan.workloads import own_clusters
+from kuberay.plan.cluster import ClusterPlan, plan_cluster
+from kuberay.plan.operator import operator_values
+from kuberay.plan.pods import rendered_groups
+from kuberay.plan.workloads import workload_clusters
 from kuberay.settings.protection import ContainerLimits
 from kuberay.settings.stack import StackSettings
 
@@ -65,8 +67,8 @@ def demands(settings: StackSettings) -> Iterator[Demand]:
     for name in settings.clusters:
         yield from _cluster_demands(f"clusters.{name}", plan_cluster(settings, name))
     # All at once; an upgrade of a service takes as much once more, for as long as it lasts.
-    for own in own_clusters(settings):
-        yield from _cluster_demands(own.what, own.plan)
+    for cluster in workload_clusters(settings):
+        yield from _cluster_demands(cluster.what, cluster.plan)
     for name, job in settings.jobs.items():
         if job.submission_mode == "K8sJobMode":
             yield Demand(f"jobs.{name}, submitter", 1, (_SUBMITTER,))

@@ -12,7 +12,7 @@ from kuberay.facts.charts import EACH, Chart, Keys, chart_keys
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.versions import KubeRayVersion
-from kuberay.plan.values import is_gpu
+from kuberay.plan.pods import is_gpu
 
 _MAPS = "affinity annotations autoscalerOptions headService initArgs labels nodeSelector rayStartParams".split()
 _LISTS = "containerEnv envFrom ports tolerations topologySpreadConstraints".split()

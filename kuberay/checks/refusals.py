@@ -12,8 +12,8 @@ from kuberay.checks.problem import Problem
 from kuberay.facts.charts import Values
 from kuberay.facts.labels import FAULT_TOLERANT, STORAGE_NAMESPACE
 from kuberay.facts.versions import at_least
+from kuberay.plan.pods import AUTOSCALER_V2, rendered_groups
 from kuberay.plan.ray_cluster_spec import ray_start_params
-from kuberay.plan.values import AUTOSCALER_V2, rendered_groups
 from kuberay.plan.workloads import PlacedPlan
 
 #: Variables of the head that `gcsFaultTolerance` stands for.

@@ -14,11 +14,11 @@ from kuberay.facts.labels import ARCHITECTURE_LABEL, HEAD_GROUP
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.versions import KubeRayVersion, at_least, lacking
+from kuberay.plan.cluster import cluster_resource_name
 from kuberay.plan.memory import memory_problems
-from kuberay.plan.pod_security import is_restricted
-from kuberay.plan.token_auth import FIRST_RAY, auth_options, uses_token
-from kuberay.plan.values import cluster_resource_name, group_architecture, own_image
-from kuberay.plan.workloads import own_cluster_settings, placed_plans
+from kuberay.plan.pods import custom_image, group_architecture
+from kuberay.plan.protection import FIRST_RAY, auth_options, is_restricted, uses_token
+from kuberay.plan.workloads import placed_plans, workload_cluster_settings
 from kuberay.settings.cluster import DefaultWorkerGroupSettings, GroupSettings, RayClusterSettings, WorkerGroupSettings
 from kuberay.settings.stack import StackSettings
 from kuberay.settings.workloads import JobSettings
@@ -89,7 +89,7 @@ def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
             yield Problem(here, name, f"is too long a RayService name for KubeRay: {LONGEST_SERVICE_NAME} characters at most")
         if name in names:
             yield Problem(here, name, f"is the RayCluster name of clusters.{names[name]} too, whose head Service it would need; rename it")
-        yield from _own_cluster_checks(settings, (*here, "rayCluster"), service.ray_cluster)
+        yield from _workload_cluster_checks(settings, (*here, "rayCluster"), service.ray_cluster)
 
 
 def _job_checks(settings: StackSettings, name: str, job: JobSettings) -> Iterator[Problem]:
@@ -100,7 +100,7 @@ def _job_checks(settings: StackSettings, name: str, job: JobSettings) -> Iterato
         at = (*here, "ttlSecondsAfterFinished")
         yield Problem(at, job.ttl_seconds_after_finished, "has no effect with shutdownAfterJobFinishes: false")
     if job.cluster is None:
-        yield from _own_cluster_checks(settings, (*here, "rayCluster"), job.ray_cluster or RayClusterSettings())
+        yield from _workload_cluster_checks(settings, (*here, "rayCluster"), job.ray_cluster or RayClusterSettings())
         return
     if job.cluster in settings.clusters:
         ray_version = settings.clusters[job.cluster].ray_version or settings.ray_version
@@ -122,7 +122,7 @@ def _job_checks(settings: StackSettings, name: str, job: JobSettings) -> Iterato
         yield Problem((*here, "metadata"), job.metadata, "never gets to a job with cluster this way; set submissionMode: HTTPMode")
 
 
-def _own_cluster_checks(settings: StackSettings, here: tuple[str, ...], cluster: RayClusterSettings) -> Iterator[Problem]:
+def _workload_cluster_checks(settings: StackSettings, here: tuple[str, ...], cluster: RayClusterSettings) -> Iterator[Problem]:
     """A cluster that KubeRay makes for a job or a service: what holds for any, and no name, which is for KubeRay to choose."""
     yield from _cluster_checks(settings, here, cluster, chart_version=_ANY_CHART)
     for key in ("fullnameOverride", "nameOverride"):
@@ -158,7 +158,7 @@ def _operator_value_checks(settings: StackSettings) -> Iterator[Problem]:
 def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
     protection = settings.protection
     here = ("protection",)
-    owned = own_cluster_settings(settings)
+    for_workloads = workload_cluster_settings(settings)
     versions = {name: cluster.ray_version or settings.ray_version for name, cluster in settings.clusters.items()}
     without = [f"clusters.{name} has {version}" for name, version in versions.items() if not uses_token(protection, version)]
     if protection.token_authentication == "token" and without:
@@ -167,7 +167,7 @@ def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
         why = f"Ray asks for one from {FIRST_RAY} on" if protection.token_authentication == "auto" else "tokenAuthentication is disabled"
         yield Problem(("authToken",), "[secret]", f"has no effect: no cluster asks for a token ({why})")
 
-    for what, cluster in owned.items() if protection.token_authentication == "token" else ():
+    for what, cluster in for_workloads.items() if protection.token_authentication == "token" else ():
         ray_version = cluster.ray_version or settings.ray_version
         if needs := lacking("token authentication", kuberay=settings.kuberay_version, ray=ray_version):
             yield Problem((*here, "tokenAuthentication"), "token", f"{needs}, for the cluster of {what}")
@@ -182,10 +182,10 @@ def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
     if enforced != "privileged" and not settings.create_namespace:
         yield Problem((*here, "namespacePodSecurity"), enforced, "is for a namespace that this stack makes (createNamespace: true)")
     if enforced == "restricted":
-        every = {f"clusters.{name}": cluster for name, cluster in settings.clusters.items()} | owned
+        every = {f"clusters.{name}": cluster for name, cluster in settings.clusters.items()} | for_workloads
         for what, cluster in every.items():
             for group in (cluster.head, cluster.worker, *cluster.additional_worker_groups.values()):
-                image = own_image(settings, cluster, group)
+                image = custom_image(settings, cluster, group)
                 if not is_restricted(protection, image):
                     refused = f"would refuse pods of {what} (image {image}): set protection.podSecurity to restricted"
                     yield Problem((*here, "namespacePodSecurity"), enforced, refused)

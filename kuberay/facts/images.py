@@ -35,14 +35,14 @@ def ray_image(
     python_version: str,
     accelerator: str | None,
     architecture: Architecture,
-    own_image: str | None = None,
+    custom_image: str | None = None,
 ) -> Image:
-    """The image for these settings; an ``own_image`` that names a tag or digest is taken as it is.
+    """The image for these settings; a ``custom_image`` that names a tag or digest is taken as it is.
 
-    An ``own_image`` without a tag (``registry.example/ray``) is a mirror of ``rayproject/ray``: the tag follows the settings.
+    A ``custom_image`` without a tag (``registry.example/ray``) is a mirror of ``rayproject/ray``: the tag follows the settings.
     """
-    if own_image is not None:
-        repository, tag = split_reference(own_image)
+    if custom_image is not None:
+        repository, tag = split_reference(custom_image)
         if tag is not None:
             return Image(repository, tag)
     else:
@@ -61,9 +61,9 @@ def split_reference(reference: str) -> tuple[str, str | None]:
     return (repository, tag) if colon and "/" not in tag else (reference, None)
 
 
-def is_ray_image(own_image: str | None) -> bool:
+def is_ray_image(custom_image: str | None) -> bool:
     """Whether an image is one of Ray's own, or of a mirror of them: what is known of those holds for it."""
-    if own_image is None:
+    if custom_image is None:
         return True
-    repository, tag = split_reference(own_image)
+    repository, tag = split_reference(custom_image)
     return tag is None or "/".join(repository.split("/")[-2:]) in (RAY_REPOSITORY, f"{RAY_REPOSITORY}-ml", f"{RAY_REPOSITORY}-llm")

@@ -16,8 +16,9 @@ from typing import Any
 from kuberay.checks.problem import Problem
 from kuberay.facts.charts import Values
 from kuberay.facts.quantities import parse_quantity
+from kuberay.plan.cluster import ClusterPlan
+from kuberay.plan.pods import rendered_groups
 from kuberay.plan.ray_cluster_spec import ray_start_params
-from kuberay.plan.values import ClusterPlan, rendered_groups
 from kuberay.plan.workloads import PlacedPlan, placed_plans
 from kuberay.settings.stack import StackSettings
 

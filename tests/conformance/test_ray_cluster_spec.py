@@ -14,8 +14,8 @@ import yaml
 
 from kuberay.checks.loading import load_settings
 from kuberay.facts.quantities import canonical_quantity
+from kuberay.plan.cluster import plan_cluster
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
-from kuberay.plan.values import plan_cluster
 from kuberay.settings.overrides import merge
 from local import tools
 from local.charts.assemble import HERE, VERSIONS, default_values

@@ -19,7 +19,8 @@ import yaml
 from kuberay.checks.loading import SettingsError, load_settings
 from kuberay.facts.charts import ANY, EACH, Keys, chart_keys
 from kuberay.facts.versions import KubeRayVersion, at_least
-from kuberay.plan.values import operator_values, plan_cluster
+from kuberay.plan.cluster import plan_cluster
+from kuberay.plan.operator import operator_values
 from kuberay.settings.stack import StackSettings
 from local import tools
 from local.charts.assemble import CHARTS, HERE, VERSIONS, default_values

@@ -6,8 +6,8 @@ import shlex
 import pytest
 
 from kuberay.checks.loading import load_settings
+from kuberay.plan.cluster import plan_cluster
 from kuberay.plan.memory import cluster_memory
-from kuberay.plan.values import plan_cluster
 from local import job
 from tests.integration.stack import ROOT
 from tests.real.real_stack import GUIDE, RealStack

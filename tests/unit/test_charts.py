@@ -10,8 +10,9 @@ from kuberay.checks.loading import load_settings
 from kuberay.checks.raw_values import unknown_keys
 from kuberay.facts.charts import chart_keys, feature_gates, in_this_version
 from kuberay.facts.versions import KubeRayVersion
-from kuberay.plan.job_plan import plan_job
-from kuberay.plan.values import operator_values, plan_cluster
+from kuberay.plan.cluster import plan_cluster
+from kuberay.plan.operator import operator_values
+from kuberay.plan.workloads import plan_job
 from kuberay.settings.stack import StackSettings
 
 VERSIONS: tuple[str, ...] = typing.get_args(KubeRayVersion)

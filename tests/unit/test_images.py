@@ -6,7 +6,7 @@ from kuberay.facts.images import Image, ray_image, split_reference
 
 
 @pytest.mark.parametrize(
-    ("python_version", "accelerator", "architecture", "own_image", "expected"),
+    ("python_version", "accelerator", "architecture", "custom_image", "expected"),
     [
         ("3.10", None, "aarch64", None, "rayproject/ray:2.46.0-py310-aarch64"),
         ("3.10", None, "x86", None, "rayproject/ray:2.46.0-py310"),
@@ -18,14 +18,14 @@ from kuberay.facts.images import Image, ray_image, split_reference
     ],
 )
 def test_the_tag_is_made_of_ray_python_accelerator_and_architecture(
-    python_version: str, accelerator: str | None, architecture: str, own_image: str | None, expected: str
+    python_version: str, accelerator: str | None, architecture: str, custom_image: str | None, expected: str
 ) -> None:
     image = ray_image(
         ray_version="2.46.0",
         python_version=python_version,
         accelerator=accelerator,
         architecture=architecture,  # pyright: ignore[reportArgumentType]
-        own_image=own_image,
+        custom_image=custom_image,
     )
     assert image.reference == expected
 

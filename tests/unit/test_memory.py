@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from kuberay.checks.loading import SettingsError, load_settings
+from kuberay.plan.cluster import plan_cluster
 from kuberay.plan.memory import PodMemory, cluster_memory, memory_advice
-from kuberay.plan.values import plan_cluster
 from kuberay.settings.stack import StackSettings
 
 ROOT = Path(__file__).resolve().parent.parent.parent

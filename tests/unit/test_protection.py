@@ -8,13 +8,14 @@ import pytest
 from commands.preview.meaning.protection import protection_of
 from commands.preview.meaning.steps import COMPONENT, Preview, Step
 from commands.stack.state import RELEASE
-from kuberay.checks.exposure import open_things
+from kuberay.checks.exposure import exposures
 from kuberay.checks.loading import load_settings
 from kuberay.checks.quota import demands, limit_range, resource_quota
 from kuberay.facts.digests import secret_digest
+from kuberay.plan.cluster import plan_cluster, plan_ray_cluster
 from kuberay.plan.fault_tolerance import for_charts_before_1_5
 from kuberay.plan.namespace import network_policy
-from kuberay.plan.values import operator_values, plan_cluster, plan_ray_cluster
+from kuberay.plan.operator import operator_values
 from kuberay.settings.stack import StackSettings
 
 TOKEN = "a-token-of-the-owner-that-is-long-enough"
@@ -184,12 +185,12 @@ def test_a_password_in_the_config_goes_into_a_secret_of_the_stack() -> None:
 
 
 def test_a_stack_that_is_closed_has_nothing_to_say() -> None:
-    assert list(open_things(load(rayVersion="2.52.0", operator={"singleNamespaceInstall": True}))) == []
+    assert list(exposures(load(rayVersion="2.52.0", operator={"singleNamespaceInstall": True}))) == []
 
 
 def test_many_open_clusters_are_one_line() -> None:
     clusters = {f"team-{number}": {} for number in range(20)}
-    tokens, operator = open_things(load(clusters=clusters))
+    tokens, operator = exposures(load(clusters=clusters))
     assert "team-0, team-1, team-2 and 17 more" in tokens
     assert "rayVersion 2.52.0" in tokens
     assert "operator.singleNamespaceInstall" in operator
@@ -205,7 +206,7 @@ def test_many_open_clusters_are_one_line() -> None:
     ],
 )
 def test_the_heads_service_is_open_by_the_type_that_counts(raw: dict[str, Any], kind: str | None) -> None:
-    said = [line for line in open_things(load(clusters={"ray": {"values": raw}})) if "head's Service" in line]
+    said = [line for line in exposures(load(clusters={"ray": {"values": raw}})) if "head's Service" in line]
     assert said == ([f"the head's Service is reached from outside the Kubernetes cluster: ray ({kind})"] if kind else [])
 
 

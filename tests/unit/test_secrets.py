@@ -11,7 +11,7 @@ from pulumi.runtime.rpc import is_rpc_secret
 from commands.preview.meaning.pods import pods_of_values
 from components.cluster import concealed
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
-from kuberay.plan.values import plan_cluster
+from kuberay.plan.cluster import plan_cluster
 from kuberay.settings.stack import StackSettings
 from tests.unit.test_program import Recorder, run
 

@@ -7,8 +7,9 @@ import pytest
 
 from kuberay.checks.loading import load_settings
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
+from kuberay.plan.cluster import ClusterPlan, plan_cluster
+from kuberay.plan.operator import operator_values
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
-from kuberay.plan.values import ClusterPlan, operator_values, plan_cluster
 
 AUTOSCALED: dict[str, Any] = {"autoscaling": {}, "worker": {"maxReplicas": 5}}
 

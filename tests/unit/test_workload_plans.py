@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from kuberay.checks.exposure import open_things
+from kuberay.checks.exposure import exposures
 from kuberay.checks.loading import load_settings
-from kuberay.plan.job_plan import JobPlan, plan_job
-from kuberay.plan.service_plan import ServicePlan, plan_service
+from kuberay.plan.workloads import JobPlan, ServicePlan, plan_job, plan_service
 
 
 def job(name: str = "train", *, stack: dict[str, str] | None = None, clusters: dict[str, Any] | None = None, **settings: Any) -> JobPlan:
@@ -124,9 +123,9 @@ def test_a_cluster_of_its_own_asks_for_a_token_where_kuberay_can_make_one() -> N
 def test_what_is_open_of_a_cluster_of_its_own_is_said() -> None:
     jobs = json.dumps({"train": {"entrypoint": "x"}})
     config = {"kuberay:jobs": jobs, "kuberay:clusters": "{}", "kuberay:rayVersion": "2.52.0"}
-    assert any("jobs.train" in line and "kuberayVersion 1.5.1" in line for line in open_things(load_settings(config)))
+    assert any("jobs.train" in line and "kuberayVersion 1.5.1" in line for line in exposures(load_settings(config)))
     config |= {"kuberay:kuberayVersion": "1.6.2"}
-    assert not any("jobs.train" in line for line in open_things(load_settings(config)))
+    assert not any("jobs.train" in line for line in exposures(load_settings(config)))
 
 
 def test_amounts_are_written_as_the_operator_writes_them() -> None:

@@ -9,7 +9,7 @@ from commands.preview.report import Pods, Totals, VersionChange
 from kuberay.facts.images import NODE_ARCHITECTURE
 from kuberay.facts.labels import ARCHITECTURE_LABEL
 from kuberay.facts.quantities import add_quantities
-from kuberay.plan.values import pod_groups, rendered_groups
+from kuberay.plan.pods import pod_groups, rendered_groups
 
 _ARCHITECTURE = {label: name for name, label in NODE_ARCHITECTURE.items()}
 #: Of Ray's own images: `2.46.0-py310-aarch64`.

@@ -5,7 +5,8 @@ from typing import Any
 
 from commands.preview.meaning.steps import Preview, Properties, Step
 from commands.preview.report import Protection, ProtectionChange
-from kuberay.plan.values import head_service_type, rendered_groups
+from kuberay.plan.cluster import head_service_type
+from kuberay.plan.pods import rendered_groups
 
 _OPEN = "open: "
 _OWN_NAMESPACE = "the operator has rights in its own namespace alone"

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.live.diagnosis.pods import Object
-from kuberay.plan.values import ClusterPlan, PodGroup
+from kuberay.plan.cluster import ClusterPlan
+from kuberay.plan.pods import PodGroup
 from kuberay.settings.stack import StackSettings
 
 #: Takes a line of progress.
