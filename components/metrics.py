@@ -1,11 +1,10 @@
 """Metrics: what Prometheus is told to scrape."""
 
-from typing import Any
-
 import pulumi
 
 from components.namespace import Namespace
 from components.resources.kubernetes_object import KubernetesObject, name_of_stack
+from kuberay.plan.namespace import pod_monitors
 from kuberay.settings.stack import StackSettings
 
 NO_POD_MONITORS = "left out, the cluster knows no PodMonitor (monitoring.coreos.com); install the Prometheus operator"
@@ -21,29 +20,6 @@ class Metrics(pulumi.ComponentResource):
                 placed = monitor | {"metadata": monitor["metadata"] | {"namespace": namespace.name}}
                 KubernetesObject(f"{monitor['metadata']['name']}.metrics", placed, pulumi.ResourceOptions(parent=self))
         self.register_outputs({})
-
-
-def pod_monitors(settings: StackSettings, stack: str) -> list[dict[str, Any]]:
-    """One for Ray pods, jobs' and services' included, and one for the operator if this stack installs it."""
-    # Which Ray cluster a figure is of: Ray itself does not say so.
-    cluster = {"sourceLabels": ["__meta_kubernetes_pod_label_ray_io_cluster"], "targetLabel": "ray_io_cluster"}
-    ray_pods = {"matchExpressions": [{"key": "ray.io/node-type", "operator": "In", "values": ["head", "worker"]}]}
-    monitors = [_pod_monitor(settings, f"ray-{stack}", ray_pods, {"port": "metrics", "relabelings": [cluster]})]
-    if settings.operator.install:
-        operator = {"matchLabels": {"app.kubernetes.io/name": "kuberay-operator"}}
-        monitors.append(_pod_monitor(settings, f"kuberay-operator-{stack}", operator, {"port": "http", "path": "/metrics"}))
-    return monitors
-
-
-def _pod_monitor(settings: StackSettings, name: str, selector: dict[str, Any], endpoint: dict[str, Any]) -> dict[str, Any]:
-    # No empty ones: the API server keeps none, and each preview would add them anew.
-    labels = {"labels": settings.metrics.labels} if settings.metrics.labels else {}
-    return {
-        "apiVersion": "monitoring.coreos.com/v1",
-        "kind": "PodMonitor",
-        "metadata": {"name": name, "namespace": settings.namespace, **labels},
-        "spec": {"selector": selector, "podMetricsEndpoints": [endpoint | {"interval": settings.metrics.interval}]},
-    }
 
 
 def _pod_monitors_are_known(namespace: str) -> bool:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import pulumi
 
 from components.resources.kubernetes_object import KubernetesObject, name_of_stack
-from kuberay.checks.quota import limit_range, resource_quota
-from kuberay.plan.namespace import network_policy
+from kuberay.plan.namespace import limit_range, network_policy, resource_quota
 from kuberay.settings.stack import StackSettings
 
 

@@ -1,4 +1,4 @@
-"""What a team's namespace may take: its ResourceQuota and LimitRange, and whether the stack itself fits in them."""
+"""Whether a stack fits into the quota and the limits of its own namespace."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from typing import Any
 from kuberay.checks.problem import Problem
 from kuberay.facts.quantities import add_quantities, parse_quantity
 from kuberay.plan.cluster import ClusterPlan, plan_cluster
+from kuberay.plan.namespace import GPU, named_limits
 from kuberay.plan.operator import operator_values
 from kuberay.plan.pods import rendered_groups
 from kuberay.plan.workloads import workload_clusters
-from kuberay.settings.protection import ContainerLimits
 from kuberay.settings.stack import StackSettings
 
 Resources = dict[str, Decimal]
@@ -20,27 +20,8 @@ Resources = dict[str, Decimal]
 _WAIT_GCS_READY: Resources = {"cpu": parse_quantity("200m"), "memory": parse_quantity("256Mi")}
 #: The autoscaler's sidecar, where its resources are not set.
 _AUTOSCALER = {"limits": {"cpu": "500m", "memory": "512Mi"}}
-#: The pod that submits a job (kuberay/plan/job_plan.py).
+#: The pod that submits a job (kuberay/plan/workloads.py).
 _SUBMITTER: Resources = {"cpu": parse_quantity("1"), "memory": parse_quantity("1Gi")}
-_GPU = "nvidia.com/gpu"
-
-
-def resource_quota(settings: StackSettings, name: str) -> dict[str, Any] | None:
-    """The namespace's ResourceQuota; none where the settings name nothing.
-
-    It counts limits: a request is never more than its limit, so that requests are bounded as well.
-    """
-    quota = settings.quota
-    named = {"limits.cpu": quota.cpu, "limits.memory": quota.memory, f"requests.{_GPU}": quota.gpus, "pods": quota.pods}
-    hard = {resource: str(amount) for resource, amount in named.items() if amount is not None}
-    return _in_namespace(settings, "ResourceQuota", name, {"hard": hard}) if hard else None
-
-
-def limit_range(settings: StackSettings, name: str) -> dict[str, Any] | None:
-    """The namespace's LimitRange; none where the settings name nothing."""
-    limits = {"default": _named(settings.limit_range.default), "max": _named(settings.limit_range.max)}
-    limits = {key: value for key, value in limits.items() if value}
-    return _in_namespace(settings, "LimitRange", name, {"limits": [{"type": "Container", **limits}]}) if limits else None
 
 
 @dataclass(frozen=True)
@@ -80,14 +61,14 @@ def quota_problems(settings: StackSettings) -> Iterator[Problem]:
         return
     wanted = list(demands(settings))
     quota = settings.quota
-    for key, resource, limit in (("cpu", "cpu", quota.cpu), ("memory", "memory", quota.memory), ("gpus", _GPU, quota.gpus)):
+    for key, resource, limit in (("cpu", "cpu", quota.cpu), ("memory", "memory", quota.memory), ("gpus", GPU, quota.gpus)):
         if limit is not None:
             amounts = {demand.what: demand.of(resource) for demand in wanted}
             yield from _over("quota", key, limit, {what: amount for what, amount in amounts.items() if amount})
     if quota.pods is not None:
         yield from _over("quota", "pods", quota.pods, {demand.what: Decimal(demand.pods) for demand in wanted if demand.pods})
-    for key, most in _named(settings.limit_range.max).items():
-        default = _named(settings.limit_range.default).get(key)
+    for key, most in named_limits(settings.limit_range.max).items():
+        default = named_limits(settings.limit_range.default).get(key)
         if default and parse_quantity(default) > parse_quantity(most):
             yield Problem(("limitRange", "default", key), default, f"is more than limitRange.max.{key} ({most}): Kubernetes refuses that")
         for demand in wanted:
@@ -126,10 +107,6 @@ def _limits(container: dict[str, Any]) -> Resources:
     return {resource: parse_quantity(amount) for resource, amount in limits.items()}
 
 
-def _named(limits: ContainerLimits) -> dict[str, str]:
-    return limits.model_dump(exclude_none=True)
-
-
 def _plain(amount: Decimal) -> str:
     """In the unit that reads best: `4.5G`, `512Mi`, `500m`; a mixture of units in megabytes, rounded up."""
     if amount < 1:
@@ -139,7 +116,3 @@ def _plain(amount: Decimal) -> str:
         return exact
     mebibytes = amount / 2**20
     return f"{mebibytes:f}Mi" if mebibytes == mebibytes.to_integral_value() else f"{-(-amount // 1_000_000)}M"
-
-
-def _in_namespace(settings: StackSettings, kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": settings.namespace}, "spec": spec}

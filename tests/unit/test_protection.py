@@ -10,11 +10,11 @@ from commands.preview.meaning.steps import COMPONENT, Preview, Step
 from commands.stack.state import RELEASE
 from kuberay.checks.exposure import exposures
 from kuberay.checks.loading import load_settings
-from kuberay.checks.quota import demands, limit_range, resource_quota
+from kuberay.checks.quota import demands
 from kuberay.facts.digests import secret_digest
 from kuberay.plan.cluster import plan_cluster, plan_ray_cluster
 from kuberay.plan.fault_tolerance import for_charts_before_1_5
-from kuberay.plan.namespace import network_policy
+from kuberay.plan.namespace import limit_range, network_policy, resource_quota
 from kuberay.plan.operator import operator_values
 from kuberay.settings.stack import StackSettings
 
