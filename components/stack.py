@@ -13,7 +13,7 @@ from pulumi.runtime.settings import get_monitor
 
 from kuberay.checks.exposure import exposures
 from kuberay.checks.loading import PROJECT, SettingsError, load_settings
-from kuberay.plan.memory import memory_advice
+from kuberay.checks.memory import memory_advice
 from kuberay.settings.stack import StackSettings
 
 T = TypeVar("T")

@@ -14,6 +14,7 @@ from commands.stack.inventory import Cluster, of_stack
 from commands.stack.state import OPERATOR, read_state
 from components.metrics import NO_POD_MONITORS
 from kuberay.checks.loading import SettingsError, load_settings
+from kuberay.checks.memory import memory_advice
 from kuberay.facts.labels import VERSION_ANNOTATION
 from kuberay.facts.phrases import error_line, one_line
 from kuberay.live.client import connect
@@ -25,7 +26,7 @@ from kuberay.live.waiting.targets import DeploymentWait, WorkloadWait, group_wai
 from kuberay.live.waiting.workloads import RayJobResource, RayServiceResource, look_at_workload, why_it_failed
 from kuberay.live.watch import NamespaceView, namespace_view
 from kuberay.plan.cluster import ClusterPlan, plan_cluster
-from kuberay.plan.memory import cluster_memory, memory_advice
+from kuberay.plan.memory import cluster_memory
 from kuberay.plan.operator import operator_values
 from kuberay.plan.workloads import plan_service
 from kuberay.settings.stack import StackSettings

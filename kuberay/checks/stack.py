@@ -4,6 +4,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any, Final
 
+from kuberay.checks.memory import memory_problems
 from kuberay.checks.problem import Problem
 from kuberay.checks.quota import quota_problems
 from kuberay.checks.raw_values import raw_cluster_problems, raw_groups, raw_operator_problems, unknown_keys
@@ -15,7 +16,6 @@ from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.versions import KubeRayVersion, at_least, lacking
 from kuberay.plan.cluster import cluster_resource_name
-from kuberay.plan.memory import memory_problems
 from kuberay.plan.pods import custom_image, group_architecture
 from kuberay.plan.protection import FIRST_RAY, auth_options, is_restricted, uses_token
 from kuberay.plan.workloads import placed_plans, workload_cluster_settings

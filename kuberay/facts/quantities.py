@@ -55,3 +55,13 @@ def canonical_quantity(quantity: str | int | float) -> str:
 def _plain(number: Decimal) -> str:
     text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def in_gb(amount: int) -> str:
+    """``0.95 GB``"""
+    return f"{float(round(Decimal(amount) / 10**9, 2)):g} GB"
+
+
+def in_mb(amount: int) -> str:
+    """``950 MB``"""
+    return f"{amount // 10**6} MB"

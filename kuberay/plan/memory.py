@@ -1,4 +1,4 @@
-"""What Ray makes of a pod's memory, told from the settings. Pure: a plan in, figures and advice out.
+"""What Ray makes of a pod's memory, told from the settings. Pure: a plan in, figures out.
 
 The rules are those of Ray 2.46 (`_private/resource_spec.py`, `services.py`: `determine_plasma_store_config`, `ray_config_def.h`) and of
 KubeRay 1.3 to 1.7 (`common/pod.go`: `generateRayStartCommand`, `addEmptyDir`). What Ray's own processes take was measured, with Ray 2.46.0
@@ -7,34 +7,23 @@ then: 620 to 875 MB were seen, so its object store is told at the lower end.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
-from kuberay.checks.problem import Problem
 from kuberay.facts.charts import Values
-from kuberay.facts.quantities import parse_quantity
+from kuberay.facts.quantities import in_gb, parse_quantity
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.pods import rendered_groups
 from kuberay.plan.ray_cluster_spec import ray_start_params
-from kuberay.plan.workloads import PlacedPlan, placed_plans
-from kuberay.settings.stack import StackSettings
 
-#: Ray ends with exit code 1 where its object store would be smaller (`OBJECT_STORE_MINIMUM_MEMORY_BYTES`).
-SMALLEST_OBJECT_STORE = 78_643_200
-#: One that is larger than /dev/shm is put on disk up to this size, and refused above it (`REQUIRE_SHM_SIZE_THRESHOLD`).
-_LARGEST_ON_DISK = 10_000_000_000
-
-#: A head that is smaller has little left beside Ray's own processes: KubeRay's samples and charts start at this size.
-_SMALLEST_HEAD = 2_000_000_000
-#: A worker process that does nothing: Ray starts as many of them as the pod has CPUs (`num_prestart_python_workers`).
-_IDLE_WORKER = 50_000_000
+#: An object store that is larger than /dev/shm is put on disk up to this size, and refused above it (`REQUIRE_SHM_SIZE_THRESHOLD`).
+LARGEST_ON_DISK = 10_000_000_000
 
 
 @dataclass(frozen=True)
-class _OwnProcesses:
+class OwnProcesses:
     """What Ray takes for itself in a pod, in bytes."""
 
     before_the_store: int
@@ -43,9 +32,9 @@ class _OwnProcesses:
     """GCS, dashboard, raylet, agents; no worker process."""
 
 
-_HEAD = _OwnProcesses(830_000_000, 1_020_000_000)
-_HEAD_WITHOUT_DASHBOARD = _OwnProcesses(270_000_000, 400_000_000)
-_WORKER = _OwnProcesses(85_000_000, 250_000_000)
+HEAD = OwnProcesses(830_000_000, 1_020_000_000)
+_HEAD_WITHOUT_DASHBOARD = OwnProcesses(270_000_000, 400_000_000)
+_WORKER = OwnProcesses(85_000_000, 250_000_000)
 
 
 @dataclass(frozen=True)
@@ -78,10 +67,10 @@ class PodMemory:
     def summary(self) -> str:
         """One line for a reader: ``4 GB: object store 0.95 GB, Ray itself 1.02 GB, left for tasks 1.83 GB``."""
         parts = (
-            f"object store {_gb(self.object_store)}, Ray itself {_gb(self.own_processes)}, "
-            f"left for tasks {_gb(max(self.left_for_workers, 0))}"
+            f"object store {in_gb(self.object_store)}, Ray itself {in_gb(self.own_processes)}, "
+            f"left for tasks {in_gb(max(self.left_for_workers, 0))}"
         )
-        return f"{_gb(self.limit)}: {parts}"
+        return f"{in_gb(self.limit)}: {parts}"
 
 
 def cluster_memory(plan: ClusterPlan) -> dict[str, PodMemory]:
@@ -89,81 +78,20 @@ def cluster_memory(plan: ClusterPlan) -> dict[str, PodMemory]:
     return {
         name: _pod_memory(plan.values, group, is_head=name == "head")
         for name, group in rendered_groups(plan.values).items()
-        if parse_quantity(_limits(group).get("memory", 0))
+        if parse_quantity(limits_of(group).get("memory", 0))
     }
-
-
-def memory_problems(plans: Iterable[PlacedPlan]) -> Iterator[Problem]:
-    """Sizes that Ray refuses whatever else is so: where, the value, and why."""
-    for placed in plans:
-        for name, group in rendered_groups(placed.plan.values).items():
-            at = placed.place(name, "rayStartParams")
-            yield from _problems(at, _limits(group).get("memory"), ray_start_params(group))
-
-
-def memory_advice(settings: StackSettings) -> Iterator[str]:
-    """Sizes with which Ray is known to fail, or to be of little use: a line each."""
-    for placed in placed_plans(settings):
-        groups = rendered_groups(placed.plan.values)
-        for name, memory in cluster_memory(placed.plan).items():
-            line = _advice(memory, _limits(groups[name])["memory"], ray_start_params(groups[name]), is_head=name == "head")
-            if line:
-                yield f"{'.'.join((*placed.here, *placed.path(name)))}: {line}"
-
-
-def _problems(here: tuple[str, ...], limit: Any, params: Mapping[str, str]) -> Iterator[Problem]:
-    for flag in ("memory", "object-store-memory", "num-cpus", "num-gpus"):
-        if flag in params and not params[flag].isdecimal():
-            unit = "a whole number of bytes, without a unit" if "memory" in flag else "a whole number"
-            yield Problem((*here, flag), params[flag], f"is refused by `ray start`: it must be {unit}")
-            return
-    store = params.get("object-store-memory")
-    if store is None:
-        return
-    at = (*here, "object-store-memory")
-    if int(store) < SMALLEST_OBJECT_STORE:
-        yield Problem(at, store, f"is less than Ray's smallest object store, {SMALLEST_OBJECT_STORE} bytes")
-    elif "plasma-directory" not in params and limit and int(store) > parse_quantity(limit) > 0:
-        yield Problem(at, store, f"is more than the pod's memory ({limit}): Ray refuses to start")
-
-
-def _advice(memory: PodMemory, limit: str, params: Mapping[str, str], *, is_head: bool) -> str | None:
-    own = _own_processes(params, is_head=is_head)
-    if memory.object_store < SMALLEST_OBJECT_STORE:
-        enough = own.before_the_store + SMALLEST_OBJECT_STORE / Decimal("0.3")
-        return (
-            f"memory {limit} is too little: Ray would take {_mb(memory.object_store)} for its object store (30 % of what is free when it "
-            f"starts) and ends with exit code 1 below {SMALLEST_OBJECT_STORE} bytes; it starts from about {_mb(int(enough))}"
-            + (", and a head is of use from 2G" if own is _HEAD else "")
-        )
-    if "plasma-directory" not in params and memory.shared_memory is not None and memory.object_store > memory.shared_memory:
-        beyond = "refuses to start" if memory.object_store > _LARGEST_ON_DISK else "puts it on disk, which is slow"
-        return f"the object store of {_gb(memory.object_store)} is larger than /dev/shm ({_gb(memory.shared_memory)}): Ray {beyond}"
-    if own is _HEAD and memory.limit < _SMALLEST_HEAD:
-        return (
-            f"memory {limit} is little for a head: Ray's own processes take about {_gb(own.in_all)} of it, "
-            f"the object store {_gb(memory.object_store)}; give it 2G, or leave the dashboard out (rayStartParams.include-dashboard: false)"
-        )
-    idle = memory.cpus * _IDLE_WORKER
-    if memory.kills_from is not None and own.in_all + idle > memory.kills_from:
-        return (
-            f"memory {limit} is too little for {memory.cpus} CPUs: Ray starts a worker process for each, about {_mb(idle)} before any does "
-            f"something, beside its own {_gb(own.in_all)}, and kills tasks from {_gb(memory.kills_from)} on; give it more memory, or fewer "
-            "CPUs (rayStartParams.num-cpus)"
-        )
-    return None
 
 
 def _pod_memory(values: Values, group: Values, *, is_head: bool) -> PodMemory:
     params, environment = ray_start_params(group), _environment(values, group)
-    limits = _limits(group)
+    limits = limits_of(group)
     limit = int(parse_quantity(limits["memory"]))
-    own = _own_processes(params, is_head=is_head)
+    own = own_processes_of(params, is_head=is_head)
     shared = _shared_memory(group, limit)
     portion = _number(environment, "RAY_DEFAULT_OBJECT_STORE_MEMORY_PROPORTION", "0.3")
     cap = int(_number(environment, "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES", "200000000000"))
     if shared is not None:
-        cap = min(cap, max(_LARGEST_ON_DISK, int(shared * Decimal("0.95"))))
+        cap = min(cap, max(LARGEST_ON_DISK, int(shared * Decimal("0.95"))))
     said = params.get("object-store-memory")
     threshold = _number(environment, "RAY_memory_usage_threshold", "0.95")
     watches = environment.get("RAY_memory_monitor_refresh_ms") != "0"
@@ -180,10 +108,11 @@ def _pod_memory(values: Values, group: Values, *, is_head: bool) -> PodMemory:
     )
 
 
-def _own_processes(params: Mapping[str, str], *, is_head: bool) -> _OwnProcesses:
+def own_processes_of(params: Mapping[str, str], *, is_head: bool) -> OwnProcesses:
+    """What Ray takes for itself in a pod that is started with these flags."""
     if not is_head:
         return _WORKER
-    return _HEAD_WITHOUT_DASHBOARD if params.get("include-dashboard") == "false" else _HEAD
+    return _HEAD_WITHOUT_DASHBOARD if params.get("include-dashboard") == "false" else HEAD
 
 
 def _shared_memory(group: Values, limit: int) -> int | None:
@@ -215,13 +144,6 @@ def _number(environment: Mapping[str, str], name: str, default: str) -> Decimal:
         return Decimal(default)
 
 
-def _limits(group: Values) -> Values:
+def limits_of(group: Values) -> Values:
+    """The limits of a group's Ray container, by resource."""
     return (group.get("resources") or {}).get("limits") or {}
-
-
-def _gb(amount: int) -> str:
-    return f"{float(round(Decimal(amount) / 10**9, 2)):g} GB"
-
-
-def _mb(amount: int) -> str:
-    return f"{amount // 10**6} MB"

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from kuberay.checks.loading import SettingsError, load_settings
+from kuberay.checks.memory import memory_advice
 from kuberay.plan.cluster import plan_cluster
-from kuberay.plan.memory import PodMemory, cluster_memory, memory_advice
+from kuberay.plan.memory import PodMemory, cluster_memory
 from kuberay.settings.stack import StackSettings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
