@@ -12,9 +12,9 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import get_monitor
 
 from kuberay.checks.exposure import exposures
-from kuberay.checks.loading import PROJECT, SettingsError, load_settings
+from kuberay.checks.loading import SettingsError, load_settings
 from kuberay.checks.memory import memory_advice
-from kuberay.settings.stack import StackSettings
+from kuberay.settings.stack import PROJECT, StackSettings
 
 T = TypeVar("T")
 

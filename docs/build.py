@@ -18,7 +18,6 @@ import yaml
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from kuberay.checks.loading import PROJECT
 from kuberay.settings.base import Settings
 from kuberay.settings.cluster import (
     ClusterSettings,
@@ -33,7 +32,7 @@ from kuberay.settings.metrics import MetricsSettings
 from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import ChartOverrides
 from kuberay.settings.protection import ContainerLimits, LimitRangeSettings, NetworkPolicySettings, ProtectionSettings, QuotaSettings
-from kuberay.settings.stack import StackSettings
+from kuberay.settings.stack import PROJECT, StackSettings
 from kuberay.settings.workloads import JobSettings, ServiceSettings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,8 +9,8 @@ from typing import Any
 
 from lightkube.config.kubeconfig import SingleConfig
 
-from kuberay.checks.loading import PROJECT
 from kuberay.live.kubeconfig import kube_config
+from kuberay.settings.stack import PROJECT
 
 PROGRAM = Path(__file__).resolve().parent.parent.parent
 

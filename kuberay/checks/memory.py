@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from kuberay.checks.problem import Problem
+from kuberay.checks.messages import Problem
 from kuberay.facts.quantities import in_gb, in_mb, parse_quantity
 from kuberay.plan.memory import HEAD, LARGEST_ON_DISK, PodMemory, cluster_memory, limits_of, own_processes_of
 from kuberay.plan.pods import rendered_groups

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from kuberay.checks.problem import Problem
+from kuberay.checks.messages import Problem
 from kuberay.facts.quantities import add_quantities, parse_quantity
 from kuberay.plan.cluster import ClusterPlan, plan_cluster
 from kuberay.plan.namespace import GPU, named_limits

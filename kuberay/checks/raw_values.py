@@ -7,7 +7,7 @@ import typing
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from kuberay.checks.problem import Problem
+from kuberay.checks.messages import Problem
 from kuberay.facts.charts import EACH, Chart, Keys, chart_keys
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity

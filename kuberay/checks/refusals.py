@@ -8,7 +8,7 @@ settings or raw values can break them; a rule without a version is in all of the
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kuberay.checks.problem import Problem
+from kuberay.checks.messages import Problem
 from kuberay.facts.charts import Values
 from kuberay.facts.labels import FAULT_TOLERANT, STORAGE_NAMESPACE
 from kuberay.facts.versions import at_least

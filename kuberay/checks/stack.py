@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kuberay.checks.memory import memory_problems
-from kuberay.checks.problem import Problem
+from kuberay.checks.messages import Problem
 from kuberay.checks.quota import quota_problems
 from kuberay.checks.raw_values import raw_cluster_problems, raw_groups, raw_operator_problems, unknown_keys
 from kuberay.checks.refusals import refusals

@@ -1,12 +1,14 @@
 """What all settings share: how their keys are written, and the scalars that have rules of their own."""
 
 import re
+import types
 import typing
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 
 from kuberay.facts.images import ARCHITECTURE_ALIASES, Architecture
 from kuberay.facts.phrases import did_you_mean
@@ -89,3 +91,43 @@ Accelerator = Annotated[str, Field(pattern=r"^(cpu|gpu|cu[0-9]{3})$", examples=[
 ImageReference = Annotated[
     str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._/-]*(:[0-9]+/[A-Za-z0-9._/-]+)?(@sha256)?(:[A-Za-z0-9_.-]+)?$", max_length=500)
 ]
+
+
+# --- Which keys there are at a path of the settings ---------------------------------------------------------------------
+
+
+def field_of(model: type[BaseModel], alias: str) -> FieldInfo | None:
+    """A field of a model by its key in the config."""
+    return next((field for name, field in model.model_fields.items() if (field.alias or name) == alias), None)
+
+
+def containers(annotation: Any) -> list[Any]:
+    """The models, dicts and lists that an annotation allows."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return containers(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return [found for option in typing.get_args(annotation) for found in containers(option)]
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return [annotation] if is_model or origin in (dict, list) else []
+
+
+def keys_at(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
+    """The keys that the settings know at a path, none where any key will do."""
+    annotation: Any = model
+    for part in path:
+        found = containers(annotation)
+        if not found:
+            return []
+        container = found[0]
+        if typing.get_origin(container) in (dict, list):
+            annotation = typing.get_args(container)[-1]
+        else:
+            field = field_of(container, part)
+            if field is None:
+                return []
+            annotation = field.annotation
+    found = containers(annotation)
+    if not found or typing.get_origin(found[0]) is not None:
+        return []
+    return [field.alias or name for name, field in found[0].model_fields.items()]

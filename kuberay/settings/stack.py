@@ -15,6 +15,9 @@ from kuberay.settings.overrides import project_folder
 from kuberay.settings.protection import LimitRangeSettings, ProtectionSettings, QuotaSettings
 from kuberay.settings.workloads import JobSettings, ServiceSettings
 
+#: The Pulumi project, and so the namespace of all keys.
+PROJECT = "kuberay"
+
 
 class StackSettings(Settings):
     """The configuration of a stack, keys `kuberay:…` in Pulumi.<stack>.yaml."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kuberay.checks.loading import load_settings
-from kuberay.checks.problem import Problem
+from kuberay.checks.messages import Problem
 from kuberay.checks.refusals import refusals
 from kuberay.facts.versions import KubeRayVersion
 from kuberay.plan.workloads import placed_plans
