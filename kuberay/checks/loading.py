@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kuberay.checks.messages import Problem, problem_line, validation_problems
+from kuberay.checks.messages import Place, Problem, problem_line, validation_problems
 from kuberay.checks.stack import cross_checks
 from kuberay.settings.base import containers, field_of
 from kuberay.settings.kubernetes import SECRET_KEYS
@@ -67,7 +67,7 @@ def _decode(key: str, text: str) -> Any:
     return text
 
 
-def _unencrypted(value: Any, path: tuple[str, ...]) -> Iterator[Problem]:
+def _unencrypted(value: Any, path: Place) -> Iterator[Problem]:
     """Secrets that stand in the stack file for everyone to read."""
     # A password may be written as text, or as the `value` of a map.
     if isinstance(value, str) and (path[-1] in SECRET_KEYS or (path[-1] == "value" and not set(path).isdisjoint(SECRET_KEYS))):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from kuberay.checks.messages import Problem
+from kuberay.checks.messages import Place, Problem
 from kuberay.facts.quantities import in_gb, in_mb, parse_quantity
 from kuberay.plan.memory import HEAD, LARGEST_ON_DISK, PodMemory, cluster_memory, limits_of, own_processes_of
 from kuberay.plan.pods import rendered_groups
@@ -38,7 +38,7 @@ def memory_advice(settings: StackSettings) -> Iterator[str]:
                 yield f"{'.'.join((*placed.here, *placed.path(name)))}: {line}"
 
 
-def _problems(here: tuple[str, ...], limit: Any, params: Mapping[str, str]) -> Iterator[Problem]:
+def _problems(here: Place, limit: Any, params: Mapping[str, str]) -> Iterator[Problem]:
     for flag in ("memory", "object-store-memory", "num-cpus", "num-gpus"):
         if flag in params and not params[flag].isdecimal():
             unit = "a whole number of bytes, without a unit" if "memory" in flag else "a whole number"

@@ -12,13 +12,16 @@ from kuberay.settings.base import keys_at
 from kuberay.settings.kubernetes import SECRET_KEYS
 from kuberay.settings.stack import PROJECT, StackSettings
 
+#: Where something stands in the settings: its keys, from the top.
+Place = tuple[str, ...]
+
 
 @dataclass(frozen=True)
 class Problem:
     """Where it is, with which value, and what is allowed."""
 
-    path: tuple[str, ...]
-    """Keys from the top of the settings; a check of a part gives those below the part."""
+    path: Place
+    """A check of a part of the settings gives the keys below that part."""
     value: Any
     message: str
     """Goes after the value: ``is too long …``."""
@@ -41,7 +44,7 @@ def validation_problems(error: ValidationError) -> Iterator[Problem]:
         yield Problem(path, detail["input"], _message(detail["type"], detail, path))
 
 
-def _message(kind: str, detail: Any, path: tuple[str, ...]) -> str:
+def _message(kind: str, detail: Any, path: Place) -> str:
     context: dict[str, Any] = detail.get("ctx", {})
     if kind == "extra_forbidden":
         known = sorted(keys_at(StackSettings, path[:-1]))
@@ -79,7 +82,7 @@ def _pattern_message(key: str, pattern: str) -> str:
     return explained.get(key, f"does not match {pattern}")
 
 
-def _is_secret(path: tuple[str, ...], hidden: set[str]) -> bool:
+def _is_secret(path: Place, hidden: set[str]) -> bool:
     """Whether what stands there must not be printed; the name of a Secret may be."""
     return bool(path) and (path[0] in hidden or ("secretKeyRef" not in path and not set(path).isdisjoint(SECRET_KEYS)))
 

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from kuberay.checks.messages import Problem
+from kuberay.checks.messages import Place, Problem
 from kuberay.facts.charts import EACH, Chart, Keys, chart_keys
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
@@ -24,7 +24,7 @@ def unknown_keys(values: Mapping[str, Any], chart: Chart, version: str) -> Itera
     return _unknown_keys(values, chart, version, chart_keys(chart, version), ())
 
 
-def _unknown_keys(values: Mapping[str, Any], chart: Chart, version: str, known: Keys, path: tuple[str, ...]) -> Iterator[Problem]:
+def _unknown_keys(values: Mapping[str, Any], chart: Chart, version: str, known: Keys, path: Place) -> Iterator[Problem]:
     for key, value in values.items():
         here = (*path, str(key))
         if EACH in known:
@@ -46,7 +46,7 @@ def _unknown_keys(values: Mapping[str, Any], chart: Chart, version: str, known: 
             yield Problem(here, key, f"must be a map with keys of: {', '.join(sorted(below))}")
 
 
-def _versions_that_know(chart: Chart, path: tuple[str, ...]) -> str:
+def _versions_that_know(chart: Chart, path: Place) -> str:
     """``"1.5.0 or later"``, ``"1.4.0 to 1.6.2"``, or nothing where no version knows the key."""
     versions = typing.get_args(KubeRayVersion)
     found = [version for version in versions if _knows(chart_keys(chart, version), path)]
@@ -55,7 +55,7 @@ def _versions_that_know(chart: Chart, path: tuple[str, ...]) -> str:
     return f"{found[0]} or later" if found[-1] == versions[-1] else f"{found[0]} to {found[-1]}"
 
 
-def _knows(known: Keys | None, path: tuple[str, ...]) -> bool:
+def _knows(known: Keys | None, path: Place) -> bool:
     for key in path:
         if known is None:
             return True
@@ -80,14 +80,14 @@ def raw_operator_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _resource_problems(("resources",), values.get("resources"))
 
 
-def raw_groups(values: Mapping[str, Any]) -> dict[tuple[str, ...], Mapping[str, Any]]:
+def raw_groups(values: Mapping[str, Any]) -> dict[Place, Mapping[str, Any]]:
     """The raw values of each group by where they are, those of groups that are left out included."""
     groups = {("head",): values.get("head"), ("worker",): values.get("worker")}
     groups |= {("additionalWorkerGroups", name): group for name, group in (values.get("additionalWorkerGroups") or {}).items()}
     return {path: group for path, group in groups.items() if group is not None}
 
 
-def _group_problems(here: tuple[str, ...], group: Mapping[str, Any]) -> Iterator[Problem]:
+def _group_problems(here: Place, group: Mapping[str, Any]) -> Iterator[Problem]:
     for key in ("replicas", "minReplicas", "maxReplicas", "numOfHosts"):
         number = group.get(key)
         if key in group and (type(number) is not int or number < 0):
@@ -116,7 +116,7 @@ def _group_problems(here: tuple[str, ...], group: Mapping[str, Any]) -> Iterator
             yield from _resource_problems((*here, key, str(index), "resources"), container.get("resources"))
 
 
-def _shape_problems(here: tuple[str, ...], values: Mapping[str, Any]) -> Iterator[Problem]:
+def _shape_problems(here: Place, values: Mapping[str, Any]) -> Iterator[Problem]:
     """Maps and lists that are something else; nothing at all is how Helm takes a value of the chart's away."""
     given = {key: value for key, value in values.items() if value is not None}
     for key in _MAPS:
@@ -136,7 +136,7 @@ def _is_list_of_maps(items: Any) -> bool:
     return isinstance(items, list) and all(isinstance(item, Mapping) for item in items)
 
 
-def _resource_problems(here: tuple[str, ...], resources: Any) -> Iterator[Problem]:
+def _resource_problems(here: Place, resources: Any) -> Iterator[Problem]:
     """Of a container's requests and limits; Kubernetes gives devices whole."""
     if resources is None:
         return
@@ -162,7 +162,7 @@ def _resource_problems(here: tuple[str, ...], resources: Any) -> Iterator[Proble
                 yield Problem(at, amount, str(error))
 
 
-def _image_problems(here: tuple[str, ...], values: Mapping[str, Any], *, whole: bool = False) -> Iterator[Problem]:
+def _image_problems(here: Place, values: Mapping[str, Any], *, whole: bool = False) -> Iterator[Problem]:
     """Parts that are emptied, or missing where nothing lies below them."""
     image: Mapping[str, Any] = values.get("image") or {}
     if not all(image.values()) or (whole and image and len(image) < 3):

@@ -8,7 +8,7 @@ settings or raw values can break them; a rule without a version is in all of the
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kuberay.checks.messages import Problem
+from kuberay.checks.messages import Place, Problem
 from kuberay.facts.charts import Values
 from kuberay.facts.labels import FAULT_TOLERANT, STORAGE_NAMESPACE
 from kuberay.facts.versions import at_least
@@ -85,7 +85,7 @@ def _environment(values: Values) -> dict[str, Any]:
     return {variable["name"]: variable.get("value") for variable in reversed(both)}
 
 
-def _place_of(placed: PlacedPlan, variable: str) -> tuple[str, ...]:
+def _place_of(placed: PlacedPlan, variable: str) -> Place:
     """Where a variable of the head's container was set."""
     raw: Values = placed.settings.values
     common: list[Values] = (raw.get("common") or {}).get("containerEnv") or []

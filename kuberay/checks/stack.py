@@ -4,22 +4,20 @@ import typing
 from collections.abc import Iterator
 from typing import Any, Final
 
+from kuberay.checks.groups import cluster_problems
 from kuberay.checks.memory import memory_problems
-from kuberay.checks.messages import Problem
+from kuberay.checks.messages import Place, Problem
 from kuberay.checks.quota import quota_problems
-from kuberay.checks.raw_values import raw_cluster_problems, raw_groups, raw_operator_problems, unknown_keys
+from kuberay.checks.raw_values import raw_operator_problems, unknown_keys
 from kuberay.checks.refusals import refusals
 from kuberay.facts.charts import feature_gates, in_this_version
-from kuberay.facts.images import split_reference
-from kuberay.facts.labels import ARCHITECTURE_LABEL, HEAD_GROUP
 from kuberay.facts.phrases import did_you_mean
-from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.versions import KubeRayVersion, at_least, lacking
 from kuberay.plan.cluster import cluster_resource_name
-from kuberay.plan.pods import custom_image, group_architecture
+from kuberay.plan.pods import custom_image
 from kuberay.plan.protection import FIRST_RAY, auth_options, is_restricted, uses_token
 from kuberay.plan.workloads import placed_plans, workload_cluster_settings
-from kuberay.settings.cluster import DefaultWorkerGroupSettings, GroupSettings, RayClusterSettings, WorkerGroupSettings
+from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.stack import StackSettings
 from kuberay.settings.workloads import JobSettings
 
@@ -29,22 +27,6 @@ LONGEST_JOB_NAME = 63 - len("-raycluster-") - 5
 LONGEST_SERVICE_NAME = 50 - len("-serve-svc")
 #: A cluster of a job or a service is rendered by no chart (ray_cluster_spec.py): what any chart knows is rendered at every version.
 _ANY_CHART: Final = typing.get_args(KubeRayVersion)[-1]
-
-
-#: Names that no worker group may have: the plan's and KubeRay's of the head's pods.
-_KEPT_NAMES = {"head", HEAD_GROUP}
-
-#: Every chart writes `maxReplicas | default 2147483647`, and to a template 0 is nothing.
-_NO_MAXIMUM = "is no maximum for an autoscaler: the chart makes 2147483647 of it; leave the group out instead"
-
-#: Environment variables that other settings set, and which.
-_SET_BY_SETTINGS = {
-    "RAY_AUTH_MODE": "protection.tokenAuthentication",
-    "RAY_AUTH_TOKEN": "authToken",
-    "RAY_REDIS_ADDRESS": "gcsFaultTolerance.redisAddress",
-    "REDIS_PASSWORD": "gcsFaultTolerance.redisPassword",
-    "REDIS_USERNAME": "gcsFaultTolerance.redisUsername",
-}
 
 
 def cross_checks(settings: StackSettings) -> list[Problem]:
@@ -80,7 +62,7 @@ def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
         names.setdefault(name, release)
         if release == "kuberay-operator" and settings.operator.install:
             yield Problem(here, release, "is the name of the operator's own Helm release")
-        yield from _cluster_checks(settings, here, cluster, chart_version=settings.kuberay_version)
+        yield from cluster_problems(settings, here, cluster, chart_version=settings.kuberay_version)
     for name, job in settings.jobs.items():
         yield from _job_checks(settings, name, job)
     for name, service in settings.services.items():
@@ -122,9 +104,9 @@ def _job_checks(settings: StackSettings, name: str, job: JobSettings) -> Iterato
         yield Problem((*here, "metadata"), job.metadata, "never gets to a job with cluster this way; set submissionMode: HTTPMode")
 
 
-def _workload_cluster_checks(settings: StackSettings, here: tuple[str, ...], cluster: RayClusterSettings) -> Iterator[Problem]:
+def _workload_cluster_checks(settings: StackSettings, here: Place, cluster: RayClusterSettings) -> Iterator[Problem]:
     """A cluster that KubeRay makes for a job or a service: what holds for any, and no name, which is for KubeRay to choose."""
-    yield from _cluster_checks(settings, here, cluster, chart_version=_ANY_CHART)
+    yield from cluster_problems(settings, here, cluster, chart_version=_ANY_CHART)
     for key in ("fullnameOverride", "nameOverride"):
         if key in cluster.values:
             yield Problem((*here, "values", key), cluster.values[key], "has no effect: KubeRay names this cluster itself")
@@ -190,121 +172,3 @@ def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
                     refused = f"would refuse pods of {what} (image {image}): set protection.podSecurity to restricted"
                     yield Problem((*here, "namespacePodSecurity"), enforced, refused)
                     return
-
-
-def _cluster_checks(
-    settings: StackSettings, here: tuple[str, ...], cluster: RayClusterSettings, *, chart_version: str
-) -> Iterator[Problem]:
-    problems = list(unknown_keys(cluster.values, "ray-cluster", chart_version))
-    problems = problems or list(raw_cluster_problems(cluster.values, cluster.additional_worker_groups))
-    yield from (problem.below(*here, "values") for problem in problems)
-    raw = {} if problems else cluster.values
-
-    redis = cluster.gcs_fault_tolerance
-    if (
-        redis
-        and redis.redis_username
-        and (lack := lacking("Redis user", kuberay=settings.kuberay_version, ray=cluster.ray_version or settings.ray_version))
-    ):
-        yield Problem((*here, "gcsFaultTolerance", "redisUsername"), redis.redis_username, lack)
-
-    scales = bool((raw.get("head") or {}).get("enableInTreeAutoscaling", cluster.autoscaling is not None))
-    groups: dict[tuple[str, ...], GroupSettings] = {("head",): cluster.head, ("worker",): cluster.worker}
-    groups |= {("additionalWorkerGroups", name): group for name, group in cluster.additional_worker_groups.items()}
-    for path, group in groups.items():
-        yield from _group_checks(settings, cluster, (*here, *path), group, scales=scales)
-    for path, group in raw_groups(raw).items():
-        if scales and group.get("maxReplicas") == 0 and group.get("disabled") is not True:
-            yield Problem((*here, "values", *path, "maxReplicas"), 0, _NO_MAXIMUM)
-    yield from _image_checks(settings, cluster, here, groups)
-
-    yield from _group_name_checks(here, cluster, raw)
-
-
-def _group_name_checks(here: tuple[str, ...], cluster: RayClusterSettings, raw: dict[str, Any]) -> Iterator[Problem]:
-    """Whether every group that is rendered has a name of its own, whichever way it came in."""
-    groups = raw_groups(raw)
-    worker = {"groupName": cluster.worker.group_name, "disabled": not cluster.worker.enabled} | dict(groups.get(("worker",), {}))
-    additional = {name: ("additionalWorkerGroups", name) for name in cluster.additional_worker_groups}
-    additional = {path[-1]: ("values", *path) for path in groups if len(path) > 1} | additional
-    additional = {name: path for name, path in additional.items() if groups.get(path[-2:], {}).get("disabled") is not True}
-    if worker["disabled"] is not True:
-        default, path = worker["groupName"], ("worker", "groupName")
-        if default in additional:
-            message = "is the name of the default worker group too (worker.groupName); rename one of them"
-            yield Problem((*here, *additional[default]), default, message)
-        if default in _KEPT_NAMES:
-            raw_path = ("values", *path) if "groupName" in groups.get(("worker",), {}) else path
-            yield Problem((*here, *raw_path), default, "is kept for the head pod; choose another name")
-    for name in sorted(_KEPT_NAMES & additional.keys()):
-        yield Problem((*here, *additional[name]), name, "is kept for the head pod; choose another name")
-
-
-def _group_checks(
-    settings: StackSettings, cluster: RayClusterSettings, here: tuple[str, ...], group: GroupSettings, *, scales: bool
-) -> Iterator[Problem]:
-    for key, request, limit in (
-        ("cpuRequest", group.cpu_request, group.cpu),
-        ("memoryRequest", group.memory_request, group.memory),
-    ):
-        if request is not None and parse_quantity(request) > parse_quantity(limit):
-            yield Problem((*here, key), request, f"is more than the limit {limit}: Kubernetes refuses such a pod")
-
-    architecture = group_architecture(settings, cluster, group)
-    pinned = group.node_selector.get(ARCHITECTURE_LABEL)
-    if pinned is not None:
-        yield Problem((*here, "nodeSelector", ARCHITECTURE_LABEL), pinned, f"is set by architecture (here {architecture}); leave it out")
-
-    for variable in sorted(_SET_BY_SETTINGS.keys() & group.env.keys()):
-        yield Problem((*here, "env", variable), "…", f"is set by {_SET_BY_SETTINGS[variable]}; leave it out")
-
-    if group.gpus and group.tpus:
-        yield Problem((*here, "tpus"), group.tpus, "cannot be together with gpus: no node has both")
-
-    mounted = [mount.mount_path for mount in group.volume_mounts]
-    for index, mount in enumerate(group.volume_mounts):
-        names = [volume.name for volume in group.volumes] + ["log-volume"]
-        at = (*here, "volumeMounts", str(index))
-        if mount.name not in names:
-            known = f"{did_you_mean(mount.name, names)}; it has: {', '.join(names)}"
-            yield Problem((*at, "name"), mount.name, f"is no volume of this group{known}")
-        if mounted.index(mount.mount_path) != index or mount.mount_path == "/tmp/ray":
-            yield Problem((*at, "mountPath"), mount.mount_path, "is mounted already")
-    seen: set[str] = {"log-volume"}
-    for index, volume in enumerate(group.volumes):
-        if volume.name in seen:
-            yield Problem((*here, "volumes", str(index), "name"), volume.name, "is the name of another volume of this group")
-        seen.add(volume.name)
-
-    if isinstance(group, WorkerGroupSettings):
-        enabled = not isinstance(group, DefaultWorkerGroupSettings) or group.enabled
-        if scales and enabled and group.max_replicas == 0:
-            yield Problem((*here, "maxReplicas"), 0, _NO_MAXIMUM)
-        elif group.max_replicas is not None and group.replicas > group.max_replicas:
-            yield Problem(
-                (*here, "replicas"), group.replicas, f"is more than maxReplicas ({group.max_replicas}), the most KubeRay would run"
-            )
-        if group.replicas < group.min_replicas:
-            yield Problem(
-                (*here, "replicas"), group.replicas, f"is less than minReplicas ({group.min_replicas}), the fewest KubeRay would run"
-            )
-        if cluster.autoscaling is not None and enabled and group.max_replicas is None:
-            yield Problem((*here, "maxReplicas"), None, "is required with autoscaling: the most workers of this group there may be")
-    if isinstance(group, DefaultWorkerGroupSettings) and not group.enabled and group.model_fields_set - {"enabled"}:
-        unused = ", ".join(sorted(type(group).model_fields[name].alias or name for name in group.model_fields_set - {"enabled"}))
-        yield Problem((*here, "enabled"), False, f"leaves the group out, so that these have no effect: {unused}")
-
-
-def _image_checks(
-    settings: StackSettings, cluster: RayClusterSettings, here: tuple[str, ...], groups: dict[tuple[str, ...], GroupSettings]
-) -> Iterator[Problem]:
-    """An own image whose tag says aarch64 cannot start on x86 nodes; each such setting is named once, with the first group it fails."""
-    named: set[tuple[str, ...]] = set()
-    for path, group in groups.items():
-        levels = (((*here, *path), group.image), (here, cluster.image), ((), settings.image))
-        at, image = next(((at, image) for at, image in levels if image), ((), None))
-        if image is None or at in named or group_architecture(settings, cluster, group) != "x86":
-            continue
-        if (split_reference(image)[1] or "").endswith("-aarch64"):
-            named.add(at)
-            yield Problem((*at, "image"), image, f"is an aarch64 image, but {'.'.join((*here, *path))} runs on x86 nodes")
