@@ -50,7 +50,7 @@ class Operator(pulumi.ComponentResource):
         wait = DeploymentWait(settings.namespace, RELEASE_NAME, deployment, settings.timeout_seconds)
 
         async def until_rolled_out(report: Report) -> None:
-            from kuberay.live.waiting.pods import wait_for_deployment
+            from kuberay.live.waiting.deployment import wait_for_deployment
 
             await wait_for_deployment(wait, report)
 

@@ -19,9 +19,12 @@ from kuberay.facts.labels import VERSION_ANNOTATION
 from kuberay.facts.phrases import error_line, one_line
 from kuberay.live.client import connect
 from kuberay.live.crds.upgrade import NAMES, OF_EACH_VERSION
+from kuberay.live.diagnosis.diagnoser import Diagnoser
 from kuberay.live.diagnosis.pods import Object
 from kuberay.live.diagnosis.workloads import Verdict, job_verdict, service_verdict
-from kuberay.live.waiting.pods import Diagnoser, NotReadyError, listed, look_at_deployment, look_at_group, no_deployment, no_ray_cluster
+from kuberay.live.waiting.deployment import look_at_deployment, no_deployment
+from kuberay.live.waiting.loop import NotReadyError, listed
+from kuberay.live.waiting.pods import look_at_group, no_ray_cluster
 from kuberay.live.waiting.targets import DeploymentWait, WorkloadWait, group_wait
 from kuberay.live.waiting.workloads import RayJobResource, RayServiceResource, look_at_workload, why_it_failed
 from kuberay.live.watch import NamespaceView, namespace_view

@@ -14,7 +14,7 @@ import pulumi
 import pytest
 
 from kuberay.live import watch as module
-from kuberay.live.waiting.pods import NotReadyError, listed
+from kuberay.live.waiting.loop import NotReadyError, listed
 from kuberay.live.watch import NamespaceView
 
 

@@ -9,7 +9,8 @@ import httpx2
 import pytest
 from lightkube import AsyncClient
 
-from kuberay.live.waiting.pods import Diagnoser, no_answer
+from kuberay.live.diagnosis.diagnoser import Diagnoser
+from kuberay.live.waiting.loop import no_answer
 
 REQUEST = httpx2.Request("GET", "https://cluster.example")
 

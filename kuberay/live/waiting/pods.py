@@ -1,27 +1,23 @@
-"""Waits until pods are what the stack asked for, replaces those that run an old spec, and fails with the cause as soon as it is certain.
+"""Waits until the pods of a group are what the stack asked for, and replaces those that run an old spec.
 
 Runs in resource hooks of the program, so only while `up` changes something: a preview never comes here. Every wait looks at the cluster as
 it is, not at what this run did, so a killed run converges when it is run again.
 """
 
-import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
-from httpx2 import HTTPError, HTTPStatusError
+from httpx2 import HTTPError
 from lightkube import ApiError, AsyncClient
-from lightkube.generic_resource import create_global_resource
-from lightkube.resources.apps_v1 import Deployment
-from lightkube.resources.core_v1 import ConfigMap, Event, Node, Pod, Secret
+from lightkube.resources.core_v1 import Pod
 from lightkube.types import PatchType
 
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP, RETRY_ANNOTATION, TEMPLATE_ANNOTATION
-from kuberay.facts.phrases import error_line
-from kuberay.live.client import connect, connect_blocking
+from kuberay.live.client import connect_blocking
+from kuberay.live.diagnosis.diagnoser import SCHEDULING_GRACE, Diagnoser
 from kuberay.live.diagnosis.pods import (
     Object,
     Trouble,
@@ -30,57 +26,15 @@ from kuberay.live.diagnosis.pods import (
     is_going,
     is_over,
     is_ready,
-    no_node_will_do,
-    pod_trouble,
     refused_for_good,
-    starting_trouble,
-    with_logs,
 )
-from kuberay.live.takeover.rules import half_removed, made_anew
-from kuberay.live.waiting.targets import DeploymentWait, GroupWait, Report, as_asked
+from kuberay.live.takeover.rules import made_anew
+from kuberay.live.waiting.loop import NotReadyError, is_unanswered, listed, no_answer, refuse_half_removed
+from kuberay.live.waiting.targets import GroupWait, Report, as_asked
 from kuberay.live.watch import NamespaceView, RayClusterResource, namespace_view
 
-#: Karpenter: where this kind is known, nodes are made when pods need them.
-NodePool = create_global_resource("karpenter.sh", "v1", "NodePool", "nodepools")
-
-#: A pod that no node can take is given this long, in seconds: nodes may just be registering.
-_SCHEDULING_GRACE = 5.0
-#: A pod may say nothing for this long, in seconds, before its events are read: Ray's own start is no trouble.
-_QUIET_START = 15.0
-#: And how often they are read then.
-_EVENTS_AGAIN = 5.0
 #: How often a wait looks again without news from the API server, in seconds.
 _LOOK_AGAIN = 2.0
-_BUSY = 429
-
-
-class NotReadyError(Exception):
-    """Ray is not up; the message is the cause in one line."""
-
-
-async def listed(view: NamespaceView, timeout: float) -> None:
-    """Waits until the view has something to show, ``timeout`` seconds at most."""
-    try:
-        await asyncio.wait_for(view.listed(), timeout)
-    except TimeoutError:
-        why = view.unreachable or "no error given"
-        raise NotReadyError(f"the Kubernetes API server did not answer in {timeout:.0f} s: {why}") from None
-    if view.refused:
-        raise NotReadyError(view.refused)
-
-
-def no_answer(error: HTTPError) -> str:
-    """What to say of a request that the API server has not answered, and that a wait makes again; any other error is raised."""
-    if not _is_unanswered(error):
-        raise error
-    return f"the Kubernetes API server does not answer: {error_line(error)}"
-
-
-def _is_unanswered(error: HTTPError) -> bool:
-    return not isinstance(error, HTTPStatusError) or error.response.status_code >= 500 or error.response.status_code == _BUSY
-
-
-# --- Ray pods -----------------------------------------------------------------------------------------------------------------
 
 
 def old_pods(namespace: str, cluster: str, wanted: Mapping[str, str]) -> dict[str, int]:
@@ -155,11 +109,6 @@ def no_ray_cluster(wait: GroupWait) -> str:
     return f"there is no such RayCluster, though the state has its Helm release; {made_anew(wait.release)}"
 
 
-def no_deployment(wait: DeploymentWait) -> str:
-    """The same of a Deployment."""
-    return f"there is no such Deployment, though the state has its Helm release; {made_anew(wait.release)}"
-
-
 def _changed_by_others(wait: GroupWait, ray_cluster: Object) -> str | None:
     """What to say where the RayCluster no longer has the pod template that the stack gave it: the operator makes no pods of that one."""
     asked = _template_fingerprint(ray_cluster, wait.group)
@@ -168,7 +117,7 @@ def _changed_by_others(wait: GroupWait, ray_cluster: Object) -> str | None:
     return f"the RayCluster has another pod template than this stack gave it, by `helm rollback` for one; {made_anew(wait.release)}"
 
 
-async def look_at_group(view: NamespaceView, wait: GroupWait, ray_cluster: Object, diagnoser: "Diagnoser") -> GroupState:
+async def look_at_group(view: NamespaceView, wait: GroupWait, ray_cluster: Object, diagnoser: Diagnoser) -> GroupState:
     """How the pods of a group are now, and what keeps them from being up. ``ray_cluster``: as it was read last."""
     seen = view.ray_cluster(wait.cluster)
     wait = as_asked(wait, seen)
@@ -197,7 +146,7 @@ async def look_at_group(view: NamespaceView, wait: GroupWait, ray_cluster: Objec
 async def _ray_cluster(client: AsyncClient, wait: GroupWait) -> Object:
     """As it is now. Pods of one before it, of the same name, may be there for a while after it."""
     if wait.is_head:
-        await _refuse_half_removed(client, wait.namespace, wait.release)
+        await refuse_half_removed(client, wait.namespace, wait.release)
     try:
         found = (await client.get(RayClusterResource, wait.cluster, namespace=wait.namespace)).to_dict()
     except ApiError as error:
@@ -209,13 +158,6 @@ async def _ray_cluster(client: AsyncClient, wait: GroupWait) -> Object:
         again = {"metadata": {"annotations": {RETRY_ANNOTATION: f"{time.time():.0f}"}}}
         await client.patch(RayClusterResource, wait.cluster, again, namespace=wait.namespace, patch_type=PatchType.MERGE)
     return found
-
-
-async def _refuse_half_removed(client: AsyncClient, namespace: str, release: str) -> None:
-    labels: dict[str, Any] = {"owner": "helm", "name": release, "status": "uninstalling"}
-    with suppress(HTTPError):  # Who may not read secrets can still look at the rest.
-        async for _ in client.list(Secret, namespace=namespace, labels=labels):
-            raise NotReadyError(half_removed(release))
 
 
 def _shows(view: NamespaceView, cluster: Object | None) -> bool:
@@ -266,14 +208,14 @@ async def _delete(client: AsyncClient, pod: Object, namespace: str, deleted: set
     try:
         await client.delete(Pod, pod["metadata"]["name"], namespace=namespace)
     except ApiError as error:
-        if _is_unanswered(error):
+        if is_unanswered(error):
             raise
         if error.status.code != 404:
             raise NotReadyError(f"pod {pod['metadata']['name']} runs the old spec and cannot be deleted: {error.status.message}") from None
     deleted.add(uid)
 
 
-async def _trouble(view: NamespaceView, wait: GroupWait, pods: list[Object], alive: list[Object], diagnoser: "Diagnoser") -> Trouble | None:
+async def _trouble(view: NamespaceView, wait: GroupWait, pods: list[Object], alive: list[Object], diagnoser: Diagnoser) -> Trouble | None:
     # What old pods still hold may be all that new ones lack: nothing about room is certain until they are gone.
     room_may_come = len(pods) != len(view.pods(wait.cluster)) or any(pod not in alive for pod in pods if _group(pod) == wait.group)
     first = await diagnoser.look_at_all(alive, room_may_come=room_may_come)
@@ -287,12 +229,12 @@ async def _trouble(view: NamespaceView, wait: GroupWait, pods: list[Object], ali
     cluster = view.ray_cluster(wait.cluster)
     message = cluster_trouble(cluster) if cluster else None
     if message and len(alive) < wait.at_least:
-        certain = refused_for_good(message) and not room_may_come and diagnoser.lasts("refused", _SCHEDULING_GRACE)
+        certain = refused_for_good(message) and not room_may_come and diagnoser.lasts("refused", SCHEDULING_GRACE)
         return Trouble(f"of {wait.group}", f"refused by the API server: {message}", certain)
     return first
 
 
-async def _head_trouble(pods: list[Object], diagnoser: "Diagnoser", *, room_may_come: bool) -> Trouble | None:
+async def _head_trouble(pods: list[Object], diagnoser: Diagnoser, *, room_may_come: bool) -> Trouble | None:
     """What keeps workers waiting for good: a head that will not come. Its own wait says more of it."""
     for pod in pods:
         if _group(pod) == HEAD_GROUP and not is_ready(pod) and not is_over(pod):
@@ -306,187 +248,3 @@ def _nothing_known(view: NamespaceView, wait: GroupWait) -> str:
     if not view.pods(wait.cluster):
         return f"the operator has made no pods; does one run, and does it watch namespace {wait.namespace}?"
     return "the pods are still starting"
-
-
-class Diagnoser:
-    """Looks at pods, and further where their status alone does not say enough: logs, events, nodes, autoscalers."""
-
-    def __init__(self, client: AsyncClient, namespace: str, *, at_once: bool = False) -> None:
-        """``at_once``: with no time for what may pass by itself, for a single look."""
-        self._client = client
-        self._namespace = namespace
-        self._at_once = at_once
-        self._events: dict[str, tuple[float, Trouble | None]] = {}
-        self._since: dict[str, float] = {}
-        self._logs: dict[tuple[str, int], list[str]] = {}
-
-    def lasts(self, key: str, seconds: float) -> bool:
-        """Whether something has been so for this long."""
-        now = time.monotonic()
-        return self._at_once or now - self._since.setdefault(key, now) >= seconds
-
-    async def look_at_all(self, pods: Iterable[Object], *, room_may_come: bool) -> Trouble | None:
-        """What is to be told first of what keeps these pods from being ready."""
-        troubles = [t for pod in pods if not is_ready(pod) and (t := await self.look_at(pod, room_may_come=room_may_come))]
-        return min(troubles, key=lambda trouble: trouble.rank, default=None)
-
-    async def look_at(self, pod: Object, *, room_may_come: bool) -> Trouble | None:
-        trouble = pod_trouble(pod)
-        if trouble is None:
-            return await self._starting(pod)
-        if trouble.crashed_container is not None:
-            return with_logs(trouble, pod, await self._last_lines(pod, trouble.crashed_container))
-        if trouble.unschedulable and not room_may_come and self.lasts(trouble.pod, _SCHEDULING_GRACE):
-            never = await self._never_scheduled(pod)
-            if never:
-                return Trouble(trouble.pod, f"{trouble.text} ({never})", certain=True)
-        return trouble
-
-    async def _starting(self, pod: Object) -> Trouble | None:
-        """What its events tell, where a pod takes long to start."""
-        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
-        if not self.lasts(f"starting {uid}", _QUIET_START):
-            return None
-        read, known = self._events.get(uid, (-_EVENTS_AGAIN, None))
-        if time.monotonic() - read < _EVENTS_AGAIN:
-            return known
-        found: list[Object] = []
-        with suppress(HTTPStatusError):  # An account that may not read them goes without.
-            fields = {"involvedObject.uid": uid}
-            found = [event.to_dict() async for event in self._client.list(Event, namespace=self._namespace, fields=fields)]
-        trouble = starting_trouble(name, found)
-        self._events[uid] = time.monotonic(), trouble
-        return trouble
-
-    async def _last_lines(self, pod: Object, container: str) -> list[str]:
-        statuses = [*(pod["status"].get("initContainerStatuses") or []), *(pod["status"].get("containerStatuses") or [])]
-        status = next(status for status in statuses if status["name"] == container)
-        restarts = int(status.get("restartCount") or 0)
-        name = str(pod["metadata"]["name"])
-        if "running" in (status.get("state") or {}):
-            # The log is now that of the next run, which has not got to its end.
-            return self._logs.get((name, restarts - 1), [])
-        if (name, restarts) not in self._logs:
-            # Of a container that waits to be restarted, the kubelet gives the log of the run that crashed.
-            lines: list[str] = []
-            with suppress(HTTPError, OSError, ValueError):
-                log = self._client.log(name, namespace=self._namespace, container=container, tail_lines=5)
-                lines = [line async for line in log]
-            self._logs[name, restarts] = lines
-        return self._logs[name, restarts]
-
-    async def _never_scheduled(self, pod: Object) -> str | None:
-        """Why no node will ever take the pod; None where that is not certain: nodes may come, or may not be listed by this account."""
-        try:
-            never = no_node_will_do(pod, [node.to_dict() async for node in self._client.list(Node)])
-        except ApiError:
-            return None
-        return None if never is None or await self.nodes_may_come() else never
-
-    async def nodes_may_come(self) -> bool:
-        """Whether a node autoscaler is seen, or could not be looked for."""
-        try:
-            return await self._has_cluster_autoscaler() or await self._knows_karpenter()
-        except HTTPStatusError:
-            return True
-
-    async def _has_cluster_autoscaler(self) -> bool:
-        # Beside the autoscaler, which can be in any namespace.
-        fields: dict[str, Any] = {"metadata.name": "cluster-autoscaler-status"}
-        return bool([found async for found in self._client.list(ConfigMap, namespace="*", fields=fields)])
-
-    async def _knows_karpenter(self) -> bool:
-        try:
-            async for _ in self._client.list(NodePool):
-                break
-        except HTTPStatusError as error:  # An unknown API group is answered with plain text, which makes no ApiError.
-            if error.response.status_code == 404:
-                return False
-            raise
-        return True
-
-
-# --- The operator -------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class DeploymentState:
-    """A Deployment, as it is."""
-
-    up: bool
-    """Every pod of its newest template is available."""
-    trouble: Trouble | None
-    cause: str
-    """Why it is not up."""
-    wanted: int
-    """How many pods it is to have."""
-    images: tuple[str, ...]
-    """Of its containers."""
-
-
-async def wait_for_deployment(wait: DeploymentWait, report: Report) -> None:
-    """Ends when every pod of the Deployment's newest template is available.
-
-    Raises:
-        NotReadyError: with the cause, as early as it is certain and at the latest after the timeout.
-    """
-    deadline = time.monotonic() + wait.timeout
-    client = connect(wait.namespace)
-    try:
-        await _refuse_half_removed(client, wait.namespace, wait.release)
-        diagnoser = Diagnoser(client, wait.namespace)
-        said, pause = "", 0.1
-        while True:
-            try:
-                state = await look_at_deployment(client, wait, diagnoser)
-            except HTTPError as error:
-                if isinstance(error, ApiError) and error.status.code == 404:
-                    raise NotReadyError(f"{wait.name}: {no_deployment(wait)}") from None
-                state = DeploymentState(False, None, no_answer(error), wanted=0, images=())
-            if state.up:
-                return
-            if state.trouble is not None and state.trouble.certain:
-                raise NotReadyError(f"{wait.name}: {state.trouble.line}")
-            if time.monotonic() > deadline:
-                raise NotReadyError(f"{wait.name}: not available after {wait.timeout:.0f} s (timeoutSeconds): {state.cause}")
-            progress = state.trouble.line if state.trouble else "its pods are starting"
-            if progress != said:
-                report(progress)
-                said = progress
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, _LOOK_AGAIN)
-    finally:
-        await client.close()
-
-
-async def look_at_deployment(client: AsyncClient, wait: DeploymentWait, diagnoser: Diagnoser) -> DeploymentState:
-    """How a Deployment is now, and what keeps it from being up.
-
-    Raises:
-        ApiError: with code 404, there is none.
-    """
-    deployment = (await client.get(Deployment, wait.name, namespace=wait.namespace)).to_dict()
-    wanted = int(deployment["spec"].get("replicas", 1))
-    images = tuple(str(container.get("image")) for container in deployment["spec"]["template"]["spec"]["containers"])
-    if _rolled_out(deployment):
-        return DeploymentState(True, None, "", wanted, images)
-    labels = deployment["spec"]["selector"]["matchLabels"]
-    pods = [pod.to_dict() async for pod in client.list(Pod, namespace=wait.namespace, labels=labels)]
-    going = any(is_going(pod) for pod in pods)
-    trouble = await diagnoser.look_at_all([pod for pod in pods if not is_going(pod)], room_may_come=going)
-    refused = _replica_failure(deployment) if trouble is None or trouble.from_event else None
-    cause = refused or (trouble.line if trouble else "its pods are still starting")
-    return DeploymentState(False, trouble, cause, wanted, images)
-
-
-def _rolled_out(deployment: Object) -> bool:
-    status: Object = deployment.get("status") or {}
-    wanted = int(deployment["spec"].get("replicas", 1))
-    seen = int(status.get("observedGeneration") or 0) >= int(deployment["metadata"]["generation"])
-    counts = [int(status.get(key) or 0) for key in ("replicas", "updatedReplicas", "availableReplicas")]
-    return seen and counts == [wanted] * 3
-
-
-def _replica_failure(deployment: Object) -> str | None:
-    conditions = (deployment.get("status") or {}).get("conditions") or []
-    return next((str(c.get("message")) for c in conditions if c["type"] == "ReplicaFailure" and c["status"] == "True"), None)

@@ -15,9 +15,10 @@ from lightkube.generic_resource import create_namespaced_resource
 from lightkube.resources.core_v1 import Pod
 
 from kuberay.facts.labels import JOB_LABEL
+from kuberay.live.diagnosis.diagnoser import Diagnoser
 from kuberay.live.diagnosis.pods import Object, Trouble, cluster_trouble, is_going, is_over, refused_for_good
 from kuberay.live.diagnosis.workloads import Verdict, job_verdict, operator_has_seen, service_verdict, with_last_lines
-from kuberay.live.waiting.pods import Diagnoser, NotReadyError, listed, no_answer
+from kuberay.live.waiting.loop import NotReadyError, listed, no_answer
 from kuberay.live.waiting.targets import Report, WorkloadWait
 from kuberay.live.watch import NamespaceView, namespace_view
 
