@@ -8,13 +8,14 @@ from pulumi_kubernetes.helm.v3 import Release
 
 from components.namespace import Namespace
 from components.operator import Operator
+from components.resources.hooks import resource_hook
 from components.resources.pod_secrets import pod_secrets
 from components.resources.release import chart_release
-from components.resources.wait_for import Ready
-from components.stack import is_encrypted, secret_outputs
+from components.resources.wait_for import WaitFor
+from components.stack import is_encrypted, secret_outputs, stack_connection
 from kuberay.facts.charts import Values
 from kuberay.facts.labels import HEAD_GROUP
-from kuberay.live.waiting.targets import Report, group_wait
+from kuberay.live.waiting.targets import Report, group_target
 from kuberay.plan.cluster import ClusterPlan, plan_cluster
 from kuberay.plan.pods import PodGroup
 from kuberay.plan.protection import auth_options, token_command
@@ -31,7 +32,7 @@ class RayCluster(pulumi.ComponentResource):
     """
 
     release: Release
-    groups: dict[str, Ready]
+    groups: dict[str, WaitFor]
     summary: pulumi.Output[dict[str, Any]]
     """What a person needs to use the cluster: names, image, totals, addresses."""
 
@@ -46,6 +47,7 @@ class RayCluster(pulumi.ComponentResource):
         super().__init__("kuberay:components:RayCluster", name, None, opts)
         self._plan = plan_cluster(settings, name)
         self._settings = settings
+        self._connection = stack_connection()
         self._cluster = settings.clusters[name]
         self.release = chart_release(
             name,
@@ -77,9 +79,29 @@ class RayCluster(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _keep_replicas(self) -> pulumi.ResourceHookBinding:
-        from components.resources.replicas import keep_replicas
+        """Keeps what Ray's autoscaler has set through an update of the release.
 
-        return keep_replicas(self._plan.release, self._settings.namespace, self._plan.name)
+        The autoscaler writes `replicas` of the worker groups into the RayCluster. Helm patches a custom resource by what changed between
+        two manifests, and a list as a whole: any change of a worker group would set every group's `replicas` back to the chart's value. If
+        the run is killed between the two hooks, no pod is lost: with its autoscaler on, KubeRay leaves removing pods to it.
+        """
+        release, cluster, namespace = self._plan.release, self._plan.name, self._settings.namespace
+        before: dict[str, int] = {}
+
+        async def remember(_: pulumi.ResourceHookArgs) -> None:
+            from kuberay.live.patches import read_replicas
+
+            before.update(await read_replicas(self._connection, cluster, namespace))
+
+        async def restore(_: pulumi.ResourceHookArgs) -> None:
+            from kuberay.live.patches import restore_replicas
+
+            await restore_replicas(self._connection, cluster, namespace, before)
+
+        return pulumi.ResourceHookBinding(
+            before_update=[resource_hook(f"{release}.remember-replicas", remember)],
+            after_update=[resource_hook(f"{release}.restore-replicas", restore)],
+        )
 
     def _tell_the_operator_of_the_token(self, namespace: Namespace) -> None:
         """Without it the operator cannot submit jobs to the cluster. No chart up to 1.7.0 writes `authOptions`."""
@@ -99,25 +121,24 @@ class RayCluster(pulumi.ComponentResource):
             ),
         )
 
-    def _pods(self, group: PodGroup) -> Ready:
+    def _pods(self, group: PodGroup) -> WaitFor:
         """The pods of one group: ready when this resource is made, replaced when it is replaced."""
-        wait = group_wait(self._settings, self._plan, group)
+        target = group_target(self._settings, self._plan, group)
 
         async def until_ready(report: Report) -> None:
             from kuberay.live.waiting.pods import wait_for_group
 
-            await wait_for_group(wait, lambda text: report(f"{group.name}: {text}"))
+            await wait_for_group(self._connection, target, lambda text: report(f"{group.name}: {text}"))
 
         async def mark() -> None:
-            from kuberay.live.takeover.takeover import mark_complete
-            from kuberay.live.token_removal import ask_for_no_token
+            from kuberay.live.patches import ask_for_no_token, mark_complete
 
-            await mark_complete("RayCluster", self._plan.name, self._settings.namespace)
+            await mark_complete(self._connection, "RayCluster", self._plan.name, self._settings.namespace)
             if not self._plan.token_secret and auth_options(self._settings.kuberay_version):
-                await ask_for_no_token(self._plan.name, self._settings.namespace)
+                await ask_for_no_token(self._connection, self._plan.name, self._settings.namespace)
 
         looks = {"pods": f"{group.count} x {group.summary}", "template": group.fingerprint}
-        return Ready(
+        return WaitFor(
             # Dots, which neither name can hold: cluster a-b with group c is not cluster a with group b-c.
             f"{self._plan.release}.{group.name}.pods",
             looks | ({"release": self._plan.fingerprint} if group.is_head else {}),
@@ -125,7 +146,7 @@ class RayCluster(pulumi.ComponentResource):
             self.release,
             self,
             mark=mark if group.is_head else None,
-            replacement_trigger=group.fingerprint if wait.replace_old else None,
+            replacement_trigger=group.fingerprint if target.replace_old else None,
         )
 
     def _warn_of_old_pods(self) -> None:
@@ -133,7 +154,7 @@ class RayCluster(pulumi.ComponentResource):
         from kuberay.live.waiting.pods import old_pods
 
         wanted = {HEAD_GROUP if group.is_head else group.name: group.fingerprint for group in self._plan.groups}
-        for group, pods in old_pods(self._settings.namespace, self._plan.name, wanted).items():
+        for group, pods in old_pods(self._connection, self._settings.namespace, self._plan.name, wanted).items():
             count = f"{pods} pod of {group} keeps" if pods == 1 else f"{pods} pods of {group} keep"
             pulumi.log.warn(f"{self._plan.name}: {count} running the old spec (upgradeStrategy: None)", resource=self)
 

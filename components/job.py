@@ -9,9 +9,9 @@ from components.cluster import RayCluster
 from components.namespace import Namespace
 from components.operator import Operator
 from components.resources.pod_secrets import pod_secrets
-from components.resources.wait_for import Ready
-from components.stack import concealed_texts, secret_where_encrypted
-from kuberay.live.waiting.targets import Report, WorkloadWait
+from components.resources.wait_for import WaitFor
+from components.stack import concealed_texts, secret_where_encrypted, stack_connection
+from kuberay.live.waiting.targets import Report, WorkloadTarget
 from kuberay.plan.workloads import JobPlan, plan_job, workload_cluster
 from kuberay.settings.stack import StackSettings
 
@@ -69,18 +69,19 @@ class RayJob(pulumi.ComponentResource):
         self.summary = ended.urn.apply(lambda _: summary(self._plan, settings))
         self.register_outputs({})
 
-    def _succeeded(self) -> Ready:
+    def _succeeded(self) -> WaitFor:
         """Made when the job has succeeded, anew with each run."""
-        wait = WorkloadWait(self._settings.namespace, self._plan.name, self._job.timeout_seconds or self._settings.timeout_seconds)
+        connection = stack_connection()
+        target = WorkloadTarget(self._settings.namespace, self._plan.name, self._job.timeout_seconds or self._settings.timeout_seconds)
 
         async def until_succeeded(report: Report) -> None:
             from kuberay.live.waiting.workloads import wait_for_job
 
-            await wait_for_job(wait, report)
+            await wait_for_job(connection, target, report)
 
         # It names the entrypoint.
         looks = secret_where_encrypted(self._plan.summary, "jobs")
-        return Ready(
+        return WaitFor(
             f"{self._plan.name}.succeeded",
             {"job": looks, "spec": self._plan.fingerprint},
             until_succeeded,

@@ -4,10 +4,9 @@ import pulumi
 
 from components.namespace import Namespace
 from components.resources.kubernetes_object import KubernetesObject, name_of_stack
+from components.stack import stack_connection
 from kuberay.plan.namespace import pod_monitors
 from kuberay.settings.stack import StackSettings
-
-NO_POD_MONITORS = "left out, the cluster knows no PodMonitor (monitoring.coreos.com); install the Prometheus operator"
 
 
 class Metrics(pulumi.ComponentResource):
@@ -24,20 +23,13 @@ class Metrics(pulumi.ComponentResource):
 
 def _pod_monitors_are_known(namespace: str) -> bool:
     """Whether the cluster knows the kind; True where it cannot be asked, so that a short outage takes no PodMonitor away."""
-    from httpx2 import HTTPStatusError
-    from lightkube.generic_resource import create_namespaced_resource
+    from kuberay.live.pod_monitors import NO_POD_MONITORS, knows_pod_monitors
 
-    from kuberay.live.client import connect_blocking
-
-    pod_monitor = create_namespaced_resource("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
     try:
-        for _ in connect_blocking(namespace, timeout=3).list(pod_monitor):
-            break
-    except HTTPStatusError as error:
-        # An account that may not list them may still make them.
-        if error.response.status_code == 404:
-            pulumi.log.warn(f"metrics: {NO_POD_MONITORS}")
-            return False
+        known = knows_pod_monitors(stack_connection(), namespace)
     except Exception as error:
         pulumi.log.warn(f"metrics: planned as if the cluster knew PodMonitors; it cannot be asked: {error}")
-    return True
+        return True
+    if not known:
+        pulumi.log.warn(f"metrics: {NO_POD_MONITORS}")
+    return known

@@ -14,6 +14,7 @@ from pulumi.runtime.settings import get_monitor
 from kuberay.checks.exposure import exposures
 from kuberay.checks.loading import SettingsError, load_settings
 from kuberay.checks.memory import memory_advice
+from kuberay.live.connection import Connection
 from kuberay.settings.stack import PROJECT, StackSettings
 
 T = TypeVar("T")
@@ -40,6 +41,12 @@ def secret_where_encrypted(value: T, key: str) -> T | pulumi.Output[T]:
 def concealed_texts(texts: Mapping[str, str], key: str) -> dict[str, pulumi.Input[str]]:
     """The texts of a map, kept as secrets where something below this key of the config is encrypted."""
     return {name: secret_where_encrypted(text, key) for name, text in texts.items()}
+
+
+def stack_connection() -> Connection:
+    """The cluster of the stack's default Kubernetes provider, for whatever has to be asked beside Pulumi."""
+    config = pulumi.Config("kubernetes")
+    return Connection(config.get("kubeconfig") or None, config.get("context") or None, config.get("cluster") or None)
 
 
 def stack_settings() -> StackSettings:

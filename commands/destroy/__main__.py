@@ -20,8 +20,8 @@ from commands.stack.interrupts import take_interrupts
 from commands.stack.inventory import Cluster, of_stack, until
 from commands.stack.state import OPERATOR, Made, StackState, read_state
 from kuberay.checks.loading import SettingsError, load_settings
+from kuberay.facts.objects import Object, is_ray_object
 from kuberay.facts.phrases import error_line, first_few
-from kuberay.live.takeover.rules import Object, is_custom
 
 #: A restarting operator is given this long, in seconds, before it counts as dead.
 _OPERATOR_SECONDS = 20
@@ -120,7 +120,7 @@ class Destruction:
         """Helm uninstalls no release with an object of a kind that is gone: such a release is then one that was removed by hand."""
         known = cluster.ray_kinds()
         for made in state.made:
-            gone = {thing["kind"] for thing in made.rendered if is_custom(thing)} - known
+            gone = {thing["kind"] for thing in made.rendered if is_ray_object(thing)} - known
             if made.is_release and gone:
                 kinds = ", ".join(sorted(gone))
                 say(f"Helm release {made.name} holds a {kinds}, a kind that was deleted by hand; deleting Helm's record of it")
@@ -145,13 +145,13 @@ class Destruction:
 
     def _remove_rendered(self, cluster: Cluster, release: Made, rendered: Iterable[Object]) -> None:
         """Without Helm, for it knows nothing of the release any more, or not yet."""
-        for thing in sorted(rendered, key=lambda thing: not is_custom(thing)):
+        for thing in sorted(rendered, key=lambda thing: not is_ray_object(thing)):
             place = {} if thing["kind"].startswith("Cluster") else {"namespace": release.namespace}
             there = {**thing, "metadata": {"name": thing["metadata"]["name"], **place}}
             found = cluster.get(there)
             if found and of_stack([found], self._pulumi.mark, {(release.namespace, release.name)}):
                 cluster.delete(there)
-                if is_custom(there):
+                if is_ray_object(there):
                     until(lambda there=there: cluster.get(there) is None, _GONE_SECONDS)
 
     def _namespace(self, state: StackState, cluster: Cluster, name: str) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
-import pulumi
 from httpx2 import HTTPError
 from lightkube import ApiError, AsyncClient
 
@@ -12,21 +11,22 @@ from commands.doctor.finding import Finding
 from commands.stack.cli import PROGRAM, Pulumi, StackConfig, StackError
 from commands.stack.inventory import Cluster, of_stack
 from commands.stack.state import OPERATOR, read_state
-from components.metrics import NO_POD_MONITORS
 from kuberay.checks.loading import SettingsError, load_settings
 from kuberay.checks.memory import memory_advice
 from kuberay.facts.labels import VERSION_ANNOTATION
+from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line, one_line
 from kuberay.live.client import connect
 from kuberay.live.crds.upgrade import NAMES, OF_EACH_VERSION
 from kuberay.live.diagnosis.diagnoser import Diagnoser
-from kuberay.live.diagnosis.pods import Object
 from kuberay.live.diagnosis.workloads import Verdict, job_verdict, service_verdict
+from kuberay.live.kinds import RayJob, RayService
+from kuberay.live.pod_monitors import NO_POD_MONITORS
 from kuberay.live.waiting.deployment import look_at_deployment, no_deployment
-from kuberay.live.waiting.loop import NotReadyError, listed
+from kuberay.live.waiting.loop import NotUpError, until_listed
 from kuberay.live.waiting.pods import look_at_group, no_ray_cluster
-from kuberay.live.waiting.targets import DeploymentWait, WorkloadWait, group_wait
-from kuberay.live.waiting.workloads import RayJobResource, RayServiceResource, look_at_workload, why_it_failed
+from kuberay.live.waiting.targets import DeploymentTarget, WorkloadTarget, group_target
+from kuberay.live.waiting.workloads import look_at_workload, why_it_failed
 from kuberay.live.watch import NamespaceView, namespace_view
 from kuberay.plan.cluster import ClusterPlan, plan_cluster
 from kuberay.plan.memory import cluster_memory
@@ -85,7 +85,8 @@ class Examination:
 
     async def _in_cluster(self, config: StackConfig) -> AsyncIterator[Finding]:
         try:
-            self._cluster = Cluster(config.connection())
+            self._connection = config.connection()
+            self._cluster = Cluster(self._connection)
             _answers(self._cluster)
         except Exception as error:
             text = f"does not answer: {error_line(error)}"
@@ -94,14 +95,12 @@ class Examination:
             yield Finding("unknown", "operator, releases, pods", "the cluster cannot be asked")
             return
         yield Finding("ok", "cluster", "answers")
-        # From here on the clients of `up` are used, which read the config that Pulumi hands to its programs.
-        pulumi.runtime.set_all_config(dict(config.values))
         for namespace in sorted({self._settings.namespace} if self._settings else self._state.namespaces):
             async for found in self._in_namespace(namespace):
                 yield found
 
     async def _in_namespace(self, namespace: str) -> AsyncIterator[Finding]:
-        client = connect(namespace, timeout=_PATIENCE)
+        client = connect(self._connection, namespace, timeout=_PATIENCE)
         diagnoser = Diagnoser(client, namespace, at_once=True)
         try:
             more_may_come = await diagnoser.nodes_may_come()
@@ -125,12 +124,12 @@ class Examination:
                 return
             if self._fresh or not self._has_crds():
                 return
-            view = namespace_view(namespace)
-            await listed(view, _PATIENCE)
+            view = namespace_view(self._connection, namespace)
+            await until_listed(view, _PATIENCE)
             for part in (self._operator(client, diagnoser), self._pods(view, diagnoser), self._workloads(view, diagnoser)):
                 async for found in part:
                     yield found
-        except (ApiError, HTTPError, NotReadyError) as error:
+        except (ApiError, HTTPError, NotUpError) as error:
             yield Finding("unknown", "the rest", one_line(error))
         finally:
             await client.close()
@@ -189,7 +188,7 @@ class Examination:
                 yield found
             return
         name = str(operator_values(settings)["fullnameOverride"])
-        wait = DeploymentWait(settings.namespace, OPERATOR, name, _PATIENCE)
+        wait = DeploymentTarget(settings.namespace, OPERATOR, name, _PATIENCE)
         try:
             state = await look_at_deployment(client, wait, diagnoser)
         except ApiError as error:
@@ -222,7 +221,7 @@ class Examination:
             found = view.ray_cluster(plan.name)
             if found is None:
                 if self._state.has_release(release):
-                    yield Finding("wrong", f"RayCluster {plan.name}", no_ray_cluster(group_wait(settings, plan, plan.head)))
+                    yield Finding("wrong", f"RayCluster {plan.name}", no_ray_cluster(group_target(settings, plan, plan.head)))
                 continue
             async for line in self._groups(view, diagnoser, plan, found):
                 yield line
@@ -231,7 +230,7 @@ class Examination:
         memory = cluster_memory(plan)
         for group in plan.groups:
             what = f"{plan.name}, {group.name}"
-            wait = group_wait(self._of_settings, plan, group)
+            wait = group_target(self._of_settings, plan, group)
             state = await look_at_group(view, wait, found, diagnoser)
             if state.unwanted:
                 yield Finding("wrong", what, state.text, "`pulumi up` replaces them")
@@ -248,23 +247,23 @@ class Examination:
     async def _workloads(self, view: NamespaceView, diagnoser: Diagnoser) -> AsyncIterator[Finding]:
         settings = self._of_settings
         for name in settings.jobs:
-            yield await self._workload(view, diagnoser, name, RayJobResource, job_verdict)
+            yield await self._workload(view, diagnoser, name, RayJob, job_verdict)
         for name in settings.services:
             applications = plan_service(settings, name).applications
-            yield await self._workload(view, diagnoser, name, RayServiceResource, lambda found, a=applications: service_verdict(found, a))
+            yield await self._workload(view, diagnoser, name, RayService, lambda found, a=applications: service_verdict(found, a))
 
     async def _workload(
         self, view: NamespaceView, diagnoser: Diagnoser, name: str, kind: type[Any], judged: Callable[[Object], Verdict]
     ) -> Finding:
         what = f"{kind.__name__} {name}"
-        wait = WorkloadWait(self._of_settings.namespace, name, _PATIENCE)
+        wait = WorkloadTarget(self._of_settings.namespace, name, _PATIENCE)
         thing, verdict, trouble = await look_at_workload(view, kind, judged, wait, diagnoser)
         if thing is None:
             return Finding("wrong", what, "is not there", "`pulumi up --refresh` makes it")
         if verdict.good:
             return Finding("ok", what, verdict.text)
         if verdict.failed:
-            again = f"repair it; `pulumi up --replace '**RayJob::{name}'` runs it again" if kind is RayJobResource else "then `pulumi up`"
+            again = f"repair it; `pulumi up --replace '**RayJob::{name}'` runs it again" if kind is RayJob else "then `pulumi up`"
             return Finding("wrong", what, await why_it_failed(view.client, kind, wait, verdict), again)
         if trouble is not None:
             return Finding("wrong", what, f"{verdict.text}: {trouble.line}", judge.remedy(trouble.text))

@@ -9,11 +9,13 @@ from typing import Any
 from commands.doctor.finding import Finding
 from kuberay.facts.images import NODE_ARCHITECTURE
 from kuberay.facts.labels import ARCHITECTURE_LABEL
+from kuberay.facts.objects import Object
 from kuberay.facts.phrases import one_line
 from kuberay.facts.quantities import parse_quantity
 from kuberay.live.crds.upgrade import is_stale
 from kuberay.live.diagnosis.pods import is_going
-from kuberay.live.takeover.rules import Object, Record, RecoveryError, before_install, before_upgrade, made_anew
+from kuberay.live.takeover.marks import Record
+from kuberay.live.takeover.rules import RecoveryError, before_install, before_upgrade, made_anew
 from kuberay.plan.pods import group_architecture
 from kuberay.plan.workloads import workload_cluster_settings
 from kuberay.settings.stack import StackSettings

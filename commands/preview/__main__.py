@@ -27,7 +27,7 @@ from commands.preview.report import EXIT_CODES, Report, StackReport, worst
 from commands.stack.cli import PROGRAM, StackError
 from commands.stack.interrupts import take_interrupts
 from commands.stack.state import RELEASE
-from kuberay.live.kubeconfig import KUBECONFIG
+from kuberay.live.connection import KUBECONFIG, Connection
 
 _EXIT_CODES = """exit codes, with --exit-codes:
   0  nothing changes
@@ -92,7 +92,7 @@ def ask_the_cluster(report: StackReport, preview: Preview, engine: Engine, *, dr
     try:
         if connection.get(KUBECONFIG) == SECRET:
             connection[KUBECONFIG] = engine.kubeconfig(report.stack)
-        cluster = reach(connection)
+        cluster = reach(Connection.of(connection))
         if drift:
             releases = [inputs for (type_, _), inputs in preview.refreshed.items() if type_ == RELEASE]
             add_drift(report, [*seen_by_refresh(preview), *drift_of_releases(cluster, releases)])

@@ -10,9 +10,9 @@ from lightkube import ApiError
 from commands.preview.meaning.drift import drift_of, is_namespaced
 from commands.preview.report import Drift
 from commands.stack.inventory import Cluster
+from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line
-from kuberay.live.kubeconfig import kube_config
-from kuberay.live.takeover.rules import Object
+from kuberay.live.connection import Connection
 
 #: A preview is not to wait long for a cluster that it can do without.
 _SECONDS = 3
@@ -22,14 +22,14 @@ class ClusterError(Exception):
     """The cluster cannot be asked; the message says why, in one line."""
 
 
-def reach(config: Mapping[str, str]) -> Cluster:
+def reach(connection: Connection) -> Cluster:
     """The cluster that the stack's provider uses.
 
     Raises:
         ClusterError: there is none in the kubeconfig, or it does not answer.
     """
     try:
-        cluster = Cluster(kube_config(config), timeout=_SECONDS)
+        cluster = Cluster(connection, timeout=_SECONDS)
         with suppress(ApiError):  # A refusal is an answer too.
             cluster.has_namespace("default")
     except Exception as error:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lightkube.config.kubeconfig import SingleConfig
-
-from kuberay.live.kubeconfig import kube_config
+from kuberay.live.connection import Connection
 from kuberay.settings.stack import PROJECT
 
 PROGRAM = Path(__file__).resolve().parent.parent.parent
@@ -27,9 +25,9 @@ class StackConfig:
     """By whole key, ``kuberay:clusters``: texts as they are, maps and lists as JSON."""
     secret_keys: frozenset[str]
 
-    def connection(self) -> SingleConfig | None:
+    def connection(self) -> Connection:
         """The cluster that the stack's provider uses."""
-        return kube_config(self.values)
+        return Connection.of(self.values)
 
 
 def run_pulumi(

@@ -5,18 +5,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from httpx2 import HTTPStatusError, Timeout
-from lightkube import Client
-from lightkube.config.kubeconfig import SingleConfig
-from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedResource, create_api_info
+from httpx2 import HTTPStatusError
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.core_v1 import Namespace, Pod, Secret
 from lightkube.types import PatchType
 
 from kuberay.facts.labels import HELM_NAMESPACE, HELM_RELEASE, STACK_MARK
-from kuberay.live.client import BUSY_SECONDS
+from kuberay.facts.objects import Object
+from kuberay.live.client import BUSY_SECONDS, connect_blocking
+from kuberay.live.connection import Connection
 from kuberay.live.diagnosis.pods import is_going, is_ready
-from kuberay.live.takeover.rules import Object, Record, plural, read_record, stack_of
+from kuberay.live.kinds import kind_of, kind_of_object
+from kuberay.live.takeover.marks import Record, read_record, stack_of
 
 #: Kinds of Kubernetes itself that can be in a namespace. Not those that it makes by itself: events, endpoints, leases.
 _KINDS = """v1 ConfigMap, v1 PersistentVolumeClaim, v1 Pod, v1 ReplicationController, v1 ResourceQuota, v1 LimitRange, v1 Secret,
@@ -33,9 +33,9 @@ RAY_KINDS = ("RayCronJob", "RayJob", "RayService", "RayCluster")
 class Cluster:
     """Asks and deletes as the stack's own provider would."""
 
-    def __init__(self, config: SingleConfig | None, *, timeout: float = 20) -> None:
+    def __init__(self, connection: Connection, *, timeout: float = 20) -> None:
         # Of each request, in seconds: a CRD is a megabyte, and an API server may take seconds for it.
-        self._client = Client(config=config, timeout=Timeout(timeout))
+        self._client = connect_blocking(connection, timeout=timeout)
 
     def has_namespace(self, name: str) -> bool:
         """Also says whether the cluster answers at all."""
@@ -70,14 +70,14 @@ class Cluster:
 
     def contents(self, namespace: str) -> list[Object]:
         """Everything in the namespace that someone has put there and that is not on its way out."""
-        builtin = [_kind(*line.split(), namespaced=True) for line in _KINDS.replace("\n", " ").split(",")]
+        builtin = [kind_of(*line.split(), namespaced=True) for line in _KINDS.replace("\n", " ").split(",")]
         everything = (found for kind in (*builtin, *self._custom_kinds) for found in self._list(kind, namespace))
         return [found for found in everything if is_put_there(found)]
 
     def delete(self, thing: Object, *, finalizers: bool = True) -> None:
         """Deletes an object; with `finalizers` false it does not wait for anyone's clean-up."""
         namespace = thing["metadata"].get("namespace")
-        kind, name = _kind(thing["apiVersion"], thing["kind"], namespaced=bool(namespace)), thing["metadata"]["name"]
+        kind, name = kind_of_object(thing), thing["metadata"]["name"]
         _unless_gone(lambda: self._client.delete(kind, name, namespace=namespace))
         if not finalizers:
             nothing = {"metadata": {"finalizers": None}}
@@ -88,13 +88,13 @@ class Cluster:
 
     def get(self, thing: Object) -> Object | None:
         namespace = thing["metadata"].get("namespace")
-        kind = _kind(thing["apiVersion"], thing["kind"], namespaced=bool(namespace))
+        kind = kind_of_object(thing)
         return self._get(kind, thing["metadata"]["name"], namespace)
 
     def as_applied(self, thing: Object) -> Object:
         """What an object would be if it were applied as it is given here; nothing is changed."""
         namespace = thing["metadata"].get("namespace")
-        kind = _kind(thing["apiVersion"], thing["kind"], namespaced=bool(namespace))
+        kind = kind_of_object(thing)
         found = self._client.patch(
             kind,
             thing["metadata"]["name"],
@@ -108,7 +108,7 @@ class Cluster:
         return found.to_dict()
 
     def list(self, api_version: str, kind: str, namespace: str | None = None) -> list[Object]:
-        return list(self._list(_kind(api_version, kind, namespaced=namespace is not None), namespace))
+        return list(self._list(kind_of(api_version, kind, namespaced=namespace is not None), namespace))
 
     def _get(self, kind: Any, name: str, namespace: str | None = None) -> Object | None:
         found = _unless_gone(lambda: self._client.get(kind, name, namespace=namespace))
@@ -172,16 +172,10 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def _kind(api_version: str, kind: str, *, namespaced: bool, path: str | None = None) -> Any:
-    group, _, version = api_version.rpartition("/")
-    base = GenericNamespacedResource if namespaced else GenericGlobalResource
-    return type(kind, (base,), {"_api_info": create_api_info(group, version, kind, path or plural(kind))})
-
-
 def _custom_kind(spec: Object) -> Any:
     """The kind that a CRD defines, in the version that is stored."""
     version = next(version["name"] for version in spec["versions"] if version["storage"])
-    return _kind(f"{spec['group']}/{version}", spec["names"]["kind"], namespaced=True, path=spec["names"]["plural"])
+    return kind_of(f"{spec['group']}/{version}", spec["names"]["kind"], namespaced=True, path=spec["names"]["plural"])
 
 
 def _unless_gone(ask: Callable[[], Any]) -> Any:

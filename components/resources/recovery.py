@@ -9,30 +9,31 @@ from typing import Any
 import pulumi
 
 from components.resources.hooks import resource_hook
+from components.stack import stack_connection
 from kuberay.facts.labels import STACK_MARK
-from kuberay.live.takeover.rules import marked_values
+from kuberay.live.takeover.marks import marked_values
 
 _RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
 def recover_from_killed_runs() -> None:
     """From here on everything that the stack makes carries its mark and is looked at before it is made."""
-    stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+    stack, connection = f"{pulumi.get_project()}/{pulumi.get_stack()}", stack_connection()
 
     async def make_object(args: pulumi.ResourceHookArgs) -> None:
-        from kuberay.live.takeover.takeover import take_over_object
+        from kuberay.live.takeover.actions import take_over_object
 
-        await take_over_object(args.new_inputs or {}, stack)
+        await take_over_object(connection, await without_outputs(args.new_inputs or {}), stack)
 
     async def install(args: pulumi.ResourceHookArgs) -> None:
-        from kuberay.live.takeover.takeover import take_over_install
+        from kuberay.live.takeover.actions import take_over_install
 
-        await take_over_install(args.new_inputs or {}, stack)
+        await take_over_install(connection, await without_outputs(args.new_inputs or {}), stack)
 
     async def upgrade(args: pulumi.ResourceHookArgs) -> None:
-        from kuberay.live.takeover.takeover import take_over_upgrade
+        from kuberay.live.takeover.actions import take_over_upgrade
 
-        await take_over_upgrade(args.new_inputs or {})
+        await take_over_upgrade(connection, await without_outputs(args.new_inputs or {}))
 
     of_object = pulumi.ResourceHookBinding(before_create=[resource_hook("recovery.before-object", make_object)])
     of_release = pulumi.ResourceHookBinding(
@@ -63,3 +64,14 @@ def _marked(metadata: Mapping[str, Any], stack: str) -> dict[str, Any]:
     # The provider applies each run's objects under a name of that run's own: the fields of a killed one have to be taken over by force.
     ours = {STACK_MARK: stack, "pulumi.com/patchForce": "true"}
     return {**metadata, "annotations": {**(metadata.get("annotations") or {}), **ours}}
+
+
+async def without_outputs(inputs: Any) -> Any:
+    """Inputs as they are: the SDK hands a hook an Output of whatever has a secret anywhere below it."""
+    if isinstance(inputs, pulumi.Output):
+        return await without_outputs(await inputs.future())
+    if isinstance(inputs, Mapping):
+        return {key: await without_outputs(below) for key, below in inputs.items()}
+    if isinstance(inputs, list):
+        return [await without_outputs(below) for below in inputs]
+    return inputs

@@ -11,7 +11,7 @@ from kuberay.live.waiting.targets import Report
 Wait = Callable[[Report], Awaitable[None]]
 
 
-class Ready(pulumi.Stash):
+class WaitFor(pulumi.Stash):
     """Made when a wait has ended well, anew when what it waits for is replaced or its own trigger changes, else updated.
 
     The wait runs in a hook, so in `up` only and not in a preview. If it fails, so does this resource and not the target: the next `up`

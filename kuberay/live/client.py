@@ -1,16 +1,15 @@
-"""Kubernetes clients for the cluster that the stack's own provider uses."""
+"""Kubernetes clients for the cluster that a stack lies in."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import pulumi
-from httpx2 import Timeout
+from httpx2 import HTTPStatusError, Timeout
 from lightkube import ApiError, AsyncClient, Client
-from lightkube.config.kubeconfig import SingleConfig
 
-from kuberay.live.kubeconfig import CONNECTION_KEYS, kube_config
+from kuberay.live.connection import Connection
+from kuberay.live.kubeconfig import kube_config
 
 T = TypeVar("T")
 
@@ -21,17 +20,14 @@ FIELD_MANAGER = "pulumi-kuberay"
 BUSY_SECONDS = 15
 
 
-def connect(namespace: str, *, timeout: float = 10) -> AsyncClient:
-    """Connects as the default Kubernetes provider does: stack config, else ``KUBECONFIG``, ``~/.kube/config``, the pod's own account.
-
-    ``timeout``: of each request, in seconds.
-    """
-    return AsyncClient(config=_config(), namespace=namespace, field_manager=FIELD_MANAGER, timeout=Timeout(timeout))
+def connect(connection: Connection, namespace: str, *, timeout: float = 10) -> AsyncClient:
+    """A client for an event loop. ``timeout``: of each request, in seconds."""
+    return AsyncClient(config=kube_config(connection), namespace=namespace, field_manager=FIELD_MANAGER, timeout=Timeout(timeout))
 
 
-def connect_blocking(namespace: str, *, timeout: float = 10) -> Client:
-    """The same outside of an event loop."""
-    return Client(config=_config(), namespace=namespace, field_manager=FIELD_MANAGER, timeout=Timeout(timeout))
+def connect_blocking(connection: Connection, namespace: str | None = None, *, timeout: float = 10) -> Client:
+    """A client outside of an event loop. ``timeout``: of each request, in seconds."""
+    return Client(config=kube_config(connection), namespace=namespace, field_manager=FIELD_MANAGER, timeout=Timeout(timeout))
 
 
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
@@ -46,6 +42,11 @@ async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
             await asyncio.sleep(0.5)
 
 
-def _config() -> SingleConfig | None:
-    config = pulumi.Config("kubernetes")
-    return kube_config({key: config.get(key.removeprefix("kubernetes:")) for key in CONNECTION_KEYS})
+async def or_none(answer: Awaitable[T]) -> T | None:
+    """What the API server answers; None where there is no such object, or no such kind."""
+    try:
+        return await answer
+    except HTTPStatusError as error:  # An unknown API group is answered with plain text, which makes no ApiError.
+        if error.response.status_code != 404:
+            raise
+        return None

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +11,20 @@ from lightkube import ConfigError, KubeConfig
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.config.models import NameValue, UserExec
 
+from kuberay.live.connection import CLUSTER, Connection
+
 #: How a plugin that gives credentials is asked, and answers.
 _V1, _V1BETA1 = "client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"
 
-KUBECONFIG, _CONTEXT, _CLUSTER = "kubernetes:kubeconfig", "kubernetes:context", "kubernetes:cluster"
-#: Keys of a stack's config by which the provider finds its cluster.
-CONNECTION_KEYS = (KUBECONFIG, _CONTEXT, _CLUSTER)
 
-
-def kube_config(config: Mapping[str, str | None]) -> SingleConfig | None:
-    """What a stack's config says of the cluster, completed as the provider completes it.
-
-    Args:
-        config: the stack's; those of `CONNECTION_KEYS` count.
+def kube_config(connection: Connection) -> SingleConfig | None:
+    """How to reach the cluster of a stack: what its config says, completed as the provider completes it.
 
     Raises:
         ConfigError: no cluster is named, or one that is not there.
     """
-    kubeconfig, context, cluster = (config.get(key) or None for key in CONNECTION_KEYS)
-    loaded = _given(kubeconfig) if kubeconfig else _found(context)
+    context, cluster = connection.context, connection.cluster
+    loaded = _load(connection.kubeconfig) if connection.kubeconfig else _load_files(context)
     try:
         found = loaded.get(context_name=context)
     except KeyError as missing:
@@ -38,28 +33,28 @@ def kube_config(config: Mapping[str, str | None]) -> SingleConfig | None:
         return found
     if cluster not in loaded.clusters:
         known = ", ".join(sorted(loaded.clusters)) or "none"
-        raise ConfigError(f"{_CLUSTER} is '{cluster}', which is not in the kubeconfig; there are: {known}")
+        raise ConfigError(f"{CLUSTER} is '{cluster}', which is not in the kubeconfig; there are: {known}")
     return found._replace(cluster=loaded.clusters[cluster])
 
 
-def _given(kubeconfig: str) -> KubeConfig:
+def _load(kubeconfig: str) -> KubeConfig:
     # The provider takes either a path or the content itself.
     if "\n" in kubeconfig or kubeconfig.lstrip().startswith("{"):
-        return _parsed(kubeconfig)
+        return _parse(kubeconfig)
     file = Path(kubeconfig).expanduser()
     if not file.is_file():
         raise ConfigError(f"Configuration file {kubeconfig} not found")
-    return _parsed(file.read_text(), file)
+    return _parse(file.read_text(), file)
 
 
-def _found(context: str | None) -> KubeConfig:
+def _load_files(context: str | None) -> KubeConfig:
     """The files of ``KUBECONFIG``, else ``~/.kube/config``; the pod's own account only where they name no context.
 
     lightkube's own rules take the account first: beside a provider that takes the file, they would ask another cluster.
     """
     listed = os.environ.get("KUBECONFIG")
     files = [Path(file) for file in listed.split(os.pathsep) if file] if listed else [Path.home() / ".kube" / "config"]
-    merged = _merged(files)
+    merged = _merge(files)
     if context or merged.current_context:
         return merged
     try:
@@ -69,12 +64,12 @@ def _found(context: str | None) -> KubeConfig:
         raise ConfigError(f"no current context in {looked}: set kubernetes:context of the stack, or KUBECONFIG") from None
 
 
-def _merged(files: Iterable[Path]) -> KubeConfig:
+def _merge(files: Iterable[Path]) -> KubeConfig:
     """One out of several: of each name, and of the current context, the first file that has it decides. Missing files have nothing."""
     merged = KubeConfig(clusters={}, contexts={}, users={})
     for file in files:
         try:
-            found = _parsed(file.read_text(), file)
+            found = _parse(file.read_text(), file)
         except FileNotFoundError:
             continue
         merged = KubeConfig(
@@ -86,7 +81,7 @@ def _merged(files: Iterable[Path]) -> KubeConfig:
     return merged
 
 
-def _parsed(text: str, file: Path | None = None) -> KubeConfig:
+def _parse(text: str, file: Path | None = None) -> KubeConfig:
     content: dict[str, Any] = yaml.safe_load(text) or {}
     # A file that others complete may lack any of them; `kubectl config unset` leaves an empty context.
     parts: dict[str, Any] = {part: content.get(part) or [] for part in ("clusters", "contexts", "users")}
@@ -103,11 +98,11 @@ def _parsed(text: str, file: Path | None = None) -> KubeConfig:
                 user.exec.command = str(folder / user.exec.command)
     for user in config.users.values():
         if user.exec:
-            user.exec = _asked(user.exec)
+            user.exec = _as_client_go_asks(user.exec)
     return config
 
 
-def _asked(plugin: UserExec) -> UserExec:
+def _as_client_go_asks(plugin: UserExec) -> UserExec:
     """The plugin as client-go asks it, by a variable that says in which version to answer.
 
     The two versions answer alike, but lightkube refuses the later by its name.

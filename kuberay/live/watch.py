@@ -1,7 +1,6 @@
 """The Ray pods and RayClusters of a namespace as they are now, for all waits of a run."""
 
 import asyncio
-import contextvars
 import threading
 import time
 from collections import defaultdict
@@ -11,19 +10,15 @@ from typing import Any
 
 from httpx2 import HTTPStatusError
 from lightkube import Client
-from lightkube.generic_resource import create_namespaced_resource
 from lightkube.operators import exists
 
 from kuberay.facts.labels import CLUSTER_LABEL
+from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line
 from kuberay.live.client import connect, connect_blocking
-from kuberay.live.diagnosis.pods import Object, has_failed
-
-# As plain dicts: the typed Pod takes ten times as long to read.
-RayClusterResource = create_namespaced_resource("ray.io", "v1", "RayCluster", "rayclusters")
-_Pod = create_namespaced_resource("", "v1", "Pod", "pods")
-
-_Kind = type[Any]
+from kuberay.live.connection import Connection
+from kuberay.live.diagnosis.pods import has_failed
+from kuberay.live.kinds import Kind, PlainPod, RayCluster
 
 #: The API server ends a watch after so many seconds, and it is begun again where it was.
 _WATCH_SECONDS = 60
@@ -45,12 +40,12 @@ class NamespaceView:
     each wait would cost a stack of a hundred clusters more than all the rest of its `up`.
     """
 
-    def __init__(self, namespace: str) -> None:
-        self.client = connect(namespace)
+    def __init__(self, connection: Connection, namespace: str) -> None:
+        self.client = connect(connection, namespace)
         """For whatever else a wait has to ask."""
         self.loop = asyncio.get_running_loop()
-        self._namespace = namespace
-        self._objects: dict[_Kind, dict[str, dict[str, Object]]] = {_Pod: defaultdict(dict), RayClusterResource: defaultdict(dict)}
+        self._connection, self._namespace = connection, namespace
+        self._objects: dict[Kind, dict[str, dict[str, Object]]] = {PlainPod: defaultdict(dict), RayCluster: defaultdict(dict)}
         self._failed: dict[str, dict[str, Object]] = defaultdict(dict)
         self._changed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._listed = {kind: asyncio.Event() for kind in self._objects}
@@ -59,23 +54,21 @@ class NamespaceView:
         self.refused: str | None = None
         """Why it will give no list."""
         for kind in self._objects:
-            # The stack's config, which says where the cluster is, lies in the context.
-            run = contextvars.copy_context().run
-            threading.Thread(target=run, args=(self._follow, kind), daemon=True, name=f"watch {kind.__name__}").start()
+            threading.Thread(target=self._follow, args=(kind,), daemon=True, name=f"watch {kind.__name__}").start()
 
     async def listed(self) -> None:
         """Waits until both kinds were listed once, or one was refused."""
         await asyncio.gather(*(event.wait() for event in self._listed.values()))
 
     def pods(self, cluster: str) -> list[Object]:
-        return list(self._objects[_Pod][cluster].values())
+        return list(self._objects[PlainPod][cluster].values())
 
     def failed_pods(self, cluster: str) -> list[Object]:
         """Those that have failed as far as this view goes back, the last one last. KubeRay deletes them at once."""
         return list(self._failed[cluster].values())
 
     def ray_cluster(self, cluster: str) -> Object | None:
-        return self._objects[RayClusterResource][cluster].get(cluster)
+        return self._objects[RayCluster][cluster].get(cluster)
 
     async def change(self, cluster: str, timeout: float) -> None:
         """Waits until something of the cluster changed, but no longer than ``timeout`` seconds."""
@@ -86,13 +79,13 @@ class NamespaceView:
 
     # --- In the threads ---
 
-    def _follow(self, kind: _Kind) -> None:
-        labels: dict[str, Any] | None = {CLUSTER_LABEL: exists()} if kind is _Pod else None
+    def _follow(self, kind: Kind) -> None:
+        labels: dict[str, Any] | None = {CLUSTER_LABEL: exists()} if kind is PlainPod else None
         client: Client | None = None
         begun = time.monotonic()
         while not self.loop.is_closed():
             try:
-                client = client or _watching(self._namespace)
+                client = client or _watching(self._connection, self._namespace)
                 listing = client.list(kind, namespace=self._namespace, labels=labels)
                 self._tell(self._replace, kind, list(listing))
                 for event, item in client.watch(
@@ -119,7 +112,7 @@ class NamespaceView:
 
     # --- In the loop ---
 
-    def _replace(self, kind: _Kind, items: Sequence[Any]) -> None:
+    def _replace(self, kind: Kind, items: Sequence[Any]) -> None:
         self.unreachable = self.refused = None
         for cluster in self._objects[kind]:
             self._changed[cluster].set()
@@ -135,32 +128,32 @@ class NamespaceView:
             for event in self._listed.values():
                 event.set()
 
-    def _set(self, kind: _Kind, item: Any, gone: bool) -> None:
+    def _set(self, kind: Kind, item: Any, gone: bool) -> None:
         name = item.metadata.name
-        cluster = item.metadata.labels[CLUSTER_LABEL] if kind is _Pod else name
+        cluster = item.metadata.labels[CLUSTER_LABEL] if kind is PlainPod else name
         found = item.to_dict()
         if gone:
             self._objects[kind][cluster].pop(name, None)
         else:
             self._objects[kind][cluster][name] = found
-        if kind is _Pod and has_failed(found):
+        if kind is PlainPod and has_failed(found):
             self._failed[cluster].setdefault(name, found)
         self._changed[cluster].set()
 
 
-def _watching(namespace: str) -> Client:
-    client = connect_blocking(namespace)
+def _watching(connection: Connection, namespace: str) -> Client:
+    client = connect_blocking(connection, namespace)
     # lightkube waits for ever for what a watch brings, and has no setting for it.
     client._client._watch_timeout.read = _LOST_SECONDS  # pyright: ignore[reportPrivateUsage]
     return client
 
 
-_views: dict[str, NamespaceView] = {}
+_views: dict[tuple[Connection, str], NamespaceView] = {}
 
 
-def namespace_view(namespace: str) -> NamespaceView:
+def namespace_view(connection: Connection, namespace: str) -> NamespaceView:
     """The view that all waits in a namespace share."""
-    view = _views.get(namespace)
+    view = _views.get((connection, namespace))
     if view is None or view.loop is not asyncio.get_running_loop():
-        view = _views[namespace] = NamespaceView(namespace)
+        view = _views[connection, namespace] = NamespaceView(connection, namespace)
     return view

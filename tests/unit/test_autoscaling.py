@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from components.resources.replicas import replicas_to_restore
-from kuberay.live.waiting.targets import GroupWait, as_asked
+from kuberay.live.patches import replicas_to_restore
+from kuberay.live.waiting.targets import GroupTarget, as_asked
 
 
 def group(name: str, replicas: int, least: int = 0, most: int = 10) -> dict[str, Any]:
@@ -40,8 +40,8 @@ def test_a_group_is_only_patched_where_it_still_is() -> None:
     assert patch[0] == {"op": "test", "path": "/spec/workerGroupSpecs/0/groupName", "value": "a"}
 
 
-def wait(*, at_least: int = 0, at_most: int | None = None) -> GroupWait:
-    return GroupWait("kuberay", "ray", "ray-kuberay", "a", at_least, at_most, "", replace_old=True, all_groups=None, timeout=1)
+def wait(*, at_least: int = 0, at_most: int | None = None) -> GroupTarget:
+    return GroupTarget("kuberay", "ray", "ray-kuberay", "a", at_least, at_most, "", replace_old=True, all_groups=None, timeout=1)
 
 
 def ray_cluster(*groups: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from httpx2 import Request, Response
 from lightkube import ApiError
 
 from kuberay.facts.charts import ChartSource
+from kuberay.live.connection import Connection
 from kuberay.live.crds import upgrade as crds
 from kuberay.live.crds.upgrade import CrdError, bring_to_version, is_stale
 
@@ -71,7 +72,7 @@ def bring(
     monkeypatch.setattr(crds, "chart_crds", lambda _: [crd(version, "rayclusters.ray.io"), crd(version, "rayjobs.ray.io")])
     # `asyncio.run` would leave no loop to the tests that run the program.
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        runner.run(bring_to_version(version, ChartSource("x", version, None), was, said.append, timeout=1, dry_run=dry_run))
+        runner.run(bring_to_version(Connection(), version, ChartSource("x", version, None), was, said.append, dry_run=dry_run))
     return present.applied, said
 
 

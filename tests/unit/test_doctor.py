@@ -8,7 +8,7 @@ import pytest
 from commands.doctor import judge
 from commands.doctor.finding import Finding, conclusion
 from kuberay.checks.loading import load_settings
-from kuberay.live.takeover.rules import Record
+from kuberay.live.takeover.marks import Record
 from kuberay.settings.stack import StackSettings
 
 OURS = "kuberay/dev"

@@ -12,6 +12,7 @@ from lightkube import ConfigError, KubeConfig
 from lightkube.config.client_adapter import user_auth
 from lightkube.config.kubeconfig import SingleConfig
 
+from kuberay.live.connection import Connection
 from kuberay.live.kubeconfig import kube_config
 
 POD = "https://of-the-pod"
@@ -60,7 +61,7 @@ def server(kubeconfig: str | None = None, context: str | None = None) -> str:
 
 
 def found_by(kubeconfig: str | None = None, context: str | None = None, cluster: str | None = None) -> SingleConfig:
-    found = kube_config({"kubernetes:kubeconfig": kubeconfig, "kubernetes:context": context, "kubernetes:cluster": cluster})
+    found = kube_config(Connection(kubeconfig, context, cluster))
     assert found
     return found
 

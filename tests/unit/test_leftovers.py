@@ -8,17 +8,9 @@ from typing import Any
 import pytest
 
 from kuberay.facts.labels import STACK_MARK
-from kuberay.live.takeover.rules import (
-    Record,
-    RecoveryError,
-    before_creating,
-    before_install,
-    before_upgrade,
-    marked_values,
-    plural,
-    read_record,
-    without_mark,
-)
+from kuberay.facts.objects import plural
+from kuberay.live.takeover.marks import Record, marked_values, read_record, without_mark
+from kuberay.live.takeover.rules import RecoveryError, before_creating, before_install, before_upgrade
 
 OURS = "kuberay/dev"
 VALUES = {"head": {"resources": {"limits": {"cpu": "1"}}}}

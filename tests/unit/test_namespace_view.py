@@ -1,7 +1,6 @@
 """The view of a namespace: of the cluster that the stack names, through lost connections, and not for ever for who may not look."""
 
 import asyncio
-import contextvars
 import json
 import threading
 import time
@@ -10,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import pulumi
 import pytest
 
 from kuberay.live import watch as module
-from kuberay.live.waiting.loop import NotReadyError, listed
+from kuberay.live.connection import Connection
+from kuberay.live.waiting.loop import NotUpError, until_listed
 from kuberay.live.watch import NamespaceView
 
 
@@ -86,19 +85,15 @@ def look(server: ApiServer, *, until_lists: int) -> None:
     """Makes a view, as a program does whose stack names this server, and waits for so many lists."""
 
     async def looking() -> None:
-        view = NamespaceView("kuberay")
-        await listed(view, 10)
+        view = NamespaceView(Connection(kubeconfig=server.kubeconfig()), "kuberay")
+        await until_listed(view, 10)
         ends = time.monotonic() + 10
         while server.lists < until_lists and time.monotonic() < ends:
             await asyncio.sleep(0.05)
 
-    def with_config() -> None:
-        pulumi.runtime.set_all_config({"kubernetes:kubeconfig": server.kubeconfig()})
-        asyncio.run(looking())
-
     # Not in the thread of the other tests: it would be left without its event loop.
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(contextvars.copy_context().run, with_config).result()
+        thread.submit(asyncio.run, looking()).result()
 
 
 def test_the_threads_ask_the_cluster_that_the_stack_names(serve: list[ApiServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +114,7 @@ def test_a_watch_whose_connection_got_lost_is_begun_again(serve: list[ApiServer]
 def test_who_may_not_look_is_told_at_once(serve: list[ApiServer]) -> None:
     server = started(serve, answers=403)
     begun = time.monotonic()
-    with pytest.raises(NotReadyError, match=r"does not show Ray's pods to this account: .*me cannot list pods"):
+    with pytest.raises(NotUpError, match=r"does not show Ray's pods to this account: .*me cannot list pods"):
         look(server, until_lists=2)
     assert time.monotonic() - begun < 5
 
@@ -127,6 +122,6 @@ def test_who_may_not_look_is_told_at_once(serve: list[ApiServer]) -> None:
 def test_that_the_kinds_were_deleted_is_told_once_they_could_have_come(serve: list[ApiServer], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_KIND_COMES", 1)
     server = started(serve, answers=404)
-    with pytest.raises(NotReadyError, match=r"^the cluster knows no RayClusters: .*; `make destroy`, then `pulumi up`, brings them back$"):
+    with pytest.raises(NotUpError, match=r"^the cluster knows no RayClusters: .*; `make destroy`, then `pulumi up`, brings them back$"):
         look(server, until_lists=2)
     assert server.lists > 2

@@ -7,8 +7,8 @@ import pulumi
 from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.rpc import deserialize_properties, is_rpc_secret, unwrap_rpc_secret
 
-from kuberay.live.takeover.rules import marked_values, without_mark
-from kuberay.live.takeover.takeover import without_outputs
+from components.resources.recovery import without_outputs
+from kuberay.live.takeover.marks import marked_values, without_mark
 
 #: How the engine hands over a secret.
 SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}

@@ -11,23 +11,21 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import pulumi
 from lightkube import ApiError, AsyncClient
-from lightkube.generic_resource import create_global_resource, create_namespaced_resource
 from lightkube.types import PatchType
 
 from kuberay.facts.charts import ChartSource
 from kuberay.facts.labels import VERSION_ANNOTATION
 from kuberay.facts.phrases import first_few
 from kuberay.facts.versions import at_least
-from kuberay.live.client import connect, patiently
+from kuberay.live.client import connect, or_none, patiently
+from kuberay.live.connection import Connection
 from kuberay.live.crds.chart_archive import chart_crds
 from kuberay.live.crds.schemas import lost_fields, storage_schema, unknown_fields
+from kuberay.live.kinds import PlainCrd, kind_of
 from kuberay.live.waiting.targets import Report
 
 Crd = dict[str, Any]
-
-CustomResourceDefinition = create_global_resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions")
 
 NAMES = ("rayclusters.ray.io", "rayjobs.ray.io", "rayservices.ray.io", "raycronjobs.ray.io")
 #: RayCronJobs came with 1.6.
@@ -41,33 +39,20 @@ class CrdError(Exception):
     """CRDs that cannot be brought to a version; the message is the cause in one line."""
 
 
-async def follow_operator(version: str, source: ChartSource, was: str | None, report: Report) -> None:
+async def bring_to_version(
+    connection: Connection, version: str, source: ChartSource, was: str | None, report: Report, *, dry_run: bool = False
+) -> None:
     """Before the operator's release changes: brings the CRDs to its version, or refuses to where someone would lose something by it.
 
-    A preview that changes the release says and refuses the same, as far as it can reach the cluster.
-
     Args:
+        connection: of the stack.
         version: of the operator to be.
         source: of its chart, which has the CRDs.
         was: the version of the operator's release until now, if there is one.
         report: takes a line that says what is done.
+        dry_run: says and refuses the same, and changes nothing.
     """
-    if not pulumi.runtime.is_dry_run():
-        await bring_to_version(version, source, was, report, timeout=_TIMEOUT)
-        return
-    try:
-        await bring_to_version(version, source, was, report, timeout=_PREVIEW_TIMEOUT, dry_run=True)
-    except CrdError:
-        raise
-    except Exception as error:  # A preview has to work without access to the cluster.
-        pulumi.log.debug(f"the CRDs were not looked at: {error}")
-
-
-async def bring_to_version(
-    version: str, source: ChartSource, was: str | None, report: Report, *, timeout: float, dry_run: bool = False
-) -> None:
-    """Applies the CRDs that are not of this version yet. ``was``: the version of the operator's release until now, if there is one."""
-    client = connect("default", timeout=timeout)
+    client = connect(connection, "default", timeout=_PREVIEW_TIMEOUT if dry_run else _TIMEOUT)
     try:
         try:
             present = {name: crd for name in NAMES if (crd := await _get(client, name))}
@@ -141,12 +126,8 @@ def refuse_newer(present: Mapping[str, Crd], wanted: Mapping[str, Crd], version:
 
 
 async def _get(client: AsyncClient, name: str) -> Crd | None:
-    try:
-        return (await client.get(CustomResourceDefinition, name)).to_dict()
-    except ApiError as error:
-        if error.status.code == 404:
-            return None
-        raise
+    found = await or_none(client.get(PlainCrd, name))
+    return found.to_dict() if found else None
 
 
 async def _apply(client: AsyncClient, crd: Crd, version: str) -> None:
@@ -154,7 +135,7 @@ async def _apply(client: AsyncClient, crd: Crd, version: str) -> None:
     annotated = {**crd, "metadata": {**crd["metadata"], "annotations": {**_annotations(crd), VERSION_ANNOTATION: version}}}
     name = crd["metadata"]["name"]
     try:
-        await client.patch(CustomResourceDefinition, name, annotated, patch_type=PatchType.APPLY, force=True)
+        await client.patch(PlainCrd, name, annotated, patch_type=PatchType.APPLY, force=True)
     except ApiError as error:
         raise CrdError(f"the CRD {name} of KubeRay {version} was not taken: {error}") from error
 
@@ -163,7 +144,7 @@ async def _refuse_to_lose(client: AsyncClient, present: Crd, wanted: Crd, versio
     """A downgrade may take fields away that stored objects use: the API server would drop them without a word."""
     names = present["spec"]["names"]
     storage = next(each["name"] for each in present["spec"]["versions"] if each["storage"])
-    kind = create_namespaced_resource(present["spec"]["group"], storage, names["kind"], names["plural"])
+    kind = kind_of(f"{present['spec']['group']}/{storage}", names["kind"], namespaced=True, path=names["plural"])
     now, then = storage_schema(present), storage_schema(wanted)
     found: list[str] = []
 

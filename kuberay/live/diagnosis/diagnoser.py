@@ -7,13 +7,11 @@ from typing import Any
 
 from httpx2 import HTTPError, HTTPStatusError
 from lightkube import ApiError, AsyncClient
-from lightkube.generic_resource import create_global_resource
 from lightkube.resources.core_v1 import ConfigMap, Event, Node
 
-from kuberay.live.diagnosis.pods import Object, Trouble, is_ready, no_node_will_do, pod_trouble, starting_trouble, with_logs
-
-#: Karpenter: where this kind is known, nodes are made when pods need them.
-NodePool = create_global_resource("karpenter.sh", "v1", "NodePool", "nodepools")
+from kuberay.facts.objects import Object
+from kuberay.live.diagnosis.pods import Trouble, is_ready, no_node_will_do, pod_trouble, starting_trouble, with_logs
+from kuberay.live.kinds import NodePool
 
 #: A pod that no node can take is given this long, in seconds: nodes may just be registering.
 SCHEDULING_GRACE = 5.0

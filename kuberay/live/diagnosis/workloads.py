@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
+from kuberay.facts.objects import Object
 from kuberay.facts.phrases import one_line
-from kuberay.live.diagnosis.pods import Object
 
 #: Ray sends whole tracebacks; what went wrong stands at their end.
 _LONGEST_MESSAGE = 600

@@ -5,78 +5,16 @@ state, so the next `up` creates it again: Helm then refuses the name, and the AP
 carries the stack's mark; what carries it and is not in the state is such a leftover, and anything else belongs to someone.
 """
 
-import base64
-import gzip
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from kuberay.facts.labels import STACK_MARK
-
-Object = Mapping[str, Any]
-
-#: Helm passes `global` to each chart, whatever the chart knows: the mark is kept in the release's record and renders nothing.
-_HELM_GLOBAL = "global"
+from kuberay.facts.objects import Object, is_ray_object
+from kuberay.live.takeover.marks import Record, stack_of, without_mark
 
 
 class RecoveryError(Exception):
     """A run cannot go on by itself; the message says whose something seems to be, and what to do."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """One revision of a Helm release, as Helm keeps it in a Secret of type `helm.sh/release.v1`."""
-
-    secret: str
-    release: str
-    revision: int
-    status: str
-    """Helm's word: `deployed`, `superseded`, `failed`, `uninstalling`, `pending-install`, `pending-upgrade`, `pending-rollback`."""
-    stack: str | None
-    """Whose it is; None where no stack's."""
-    values: Mapping[str, Any]
-    """Without the mark."""
-    manifest: str
-
-    @property
-    def objects(self) -> list[Object]:
-        """What the release rendered."""
-        return [found for found in yaml.safe_load_all(self.manifest) if isinstance(found, dict) and found.get("kind")]
-
-
-def read_record(secret: Object) -> Record:
-    """A record out of its Secret, whose data the API has encoded once and Helm once more."""
-    release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
-    values: dict[str, Any] = release.get("config") or {}
-    return Record(
-        secret=str(secret["metadata"]["name"]),
-        release=str(release["name"]),
-        revision=int(release["version"]),
-        status=str(release["info"]["status"]),
-        stack=(values.get(_HELM_GLOBAL) or {}).get(STACK_MARK),
-        values=without_mark(values),
-        manifest=str(release.get("manifest") or ""),
-    )
-
-
-def marked_values(values: Mapping[str, Any], stack: str) -> dict[str, Any]:
-    """Values of a release of this stack."""
-    return {**values, _HELM_GLOBAL: {**(values.get(_HELM_GLOBAL) or {}), STACK_MARK: stack}}
-
-
-def without_mark(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as they were before they were marked."""
-    shared = {key: value for key, value in (values.get(_HELM_GLOBAL) or {}).items() if key != STACK_MARK}
-    rest = {key: value for key, value in values.items() if key != _HELM_GLOBAL}
-    return rest | ({_HELM_GLOBAL: shared} if shared else {})
-
-
-def stack_of(thing: Object) -> str | None:
-    """The stack that made an object; None where no stack did."""
-    return (thing["metadata"].get("annotations") or {}).get(STACK_MARK)
 
 
 @dataclass(frozen=True)
@@ -118,7 +56,7 @@ def before_install(name: str, records: Sequence[Record], stack: str, values: Map
             f"log in to that state with `pulumi login`, or remove the release with `helm uninstall {name}`"
         )
     stale = newest.values != without_mark(values)
-    custom = [found for found in newest.objects if stale and is_custom(found)]
+    custom = [found for found in newest.objects if stale and is_ray_object(found)]
     return Leftover(tuple(records), tuple(custom))
 
 
@@ -176,16 +114,3 @@ def before_creating(kind: str, existing: Object | None, stack: str, in_use: Iter
             f"{what} is in use (Helm release {release}) by a stack that is called {stack} too and has its state elsewhere; "
             f"log in to that state with `pulumi login`; {remedy}"
         )
-
-
-def is_custom(thing: Object) -> bool:
-    """Whether an object is Ray's."""
-    return str(thing.get("apiVersion", "")).startswith("ray.io/")
-
-
-def plural(kind: str) -> str:
-    """The kind as it stands in API paths, by the rule that Kubernetes itself guesses by (`UnsafeGuessKindToResource`)."""
-    word = kind.lower()
-    if word.endswith("s"):
-        return f"{word}es"
-    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

@@ -9,12 +9,14 @@ from lightkube import ApiError, AsyncClient
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 
+from kuberay.facts.objects import Object
 from kuberay.live.client import connect
+from kuberay.live.connection import Connection
 from kuberay.live.diagnosis.diagnoser import Diagnoser
-from kuberay.live.diagnosis.pods import Object, Trouble, is_going
+from kuberay.live.diagnosis.pods import Trouble, is_going
 from kuberay.live.takeover.rules import made_anew
-from kuberay.live.waiting.loop import NotReadyError, no_answer, refuse_half_removed
-from kuberay.live.waiting.targets import DeploymentWait, Report
+from kuberay.live.waiting.loop import NotUpError, no_answer, refuse_half_removed
+from kuberay.live.waiting.targets import DeploymentTarget, Report
 
 #: How often a wait looks again, in seconds: soon at first.
 _LOOK_AGAIN = 2.0
@@ -35,31 +37,31 @@ class DeploymentState:
     """Of its containers."""
 
 
-async def wait_for_deployment(wait: DeploymentWait, report: Report) -> None:
+async def wait_for_deployment(connection: Connection, target: DeploymentTarget, report: Report) -> None:
     """Ends when every pod of the Deployment's newest template is available.
 
     Raises:
-        NotReadyError: with the cause, as early as it is certain and at the latest after the timeout.
+        NotUpError: with the cause, as early as it is certain and at the latest after the timeout.
     """
-    deadline = time.monotonic() + wait.timeout
-    client = connect(wait.namespace)
+    deadline = time.monotonic() + target.timeout
+    client = connect(connection, target.namespace)
     try:
-        await refuse_half_removed(client, wait.namespace, wait.release)
-        diagnoser = Diagnoser(client, wait.namespace)
+        await refuse_half_removed(client, target.namespace, target.release)
+        diagnoser = Diagnoser(client, target.namespace)
         said, pause = "", 0.1
         while True:
             try:
-                state = await look_at_deployment(client, wait, diagnoser)
+                state = await look_at_deployment(client, target, diagnoser)
             except HTTPError as error:
                 if isinstance(error, ApiError) and error.status.code == 404:
-                    raise NotReadyError(f"{wait.name}: {no_deployment(wait)}") from None
+                    raise NotUpError(f"{target.name}: {no_deployment(target)}") from None
                 state = DeploymentState(False, None, no_answer(error), wanted=0, images=())
             if state.up:
                 return
             if state.trouble is not None and state.trouble.certain:
-                raise NotReadyError(f"{wait.name}: {state.trouble.line}")
+                raise NotUpError(f"{target.name}: {state.trouble.line}")
             if time.monotonic() > deadline:
-                raise NotReadyError(f"{wait.name}: not available after {wait.timeout:.0f} s (timeoutSeconds): {state.cause}")
+                raise NotUpError(f"{target.name}: not available after {target.timeout:.0f} s (timeoutSeconds): {state.cause}")
             progress = state.trouble.line if state.trouble else "its pods are starting"
             if progress != said:
                 report(progress)
@@ -70,19 +72,19 @@ async def wait_for_deployment(wait: DeploymentWait, report: Report) -> None:
         await client.close()
 
 
-async def look_at_deployment(client: AsyncClient, wait: DeploymentWait, diagnoser: Diagnoser) -> DeploymentState:
+async def look_at_deployment(client: AsyncClient, target: DeploymentTarget, diagnoser: Diagnoser) -> DeploymentState:
     """How a Deployment is now, and what keeps it from being up.
 
     Raises:
         ApiError: with code 404, there is none.
     """
-    deployment = (await client.get(Deployment, wait.name, namespace=wait.namespace)).to_dict()
+    deployment = (await client.get(Deployment, target.name, namespace=target.namespace)).to_dict()
     wanted = int(deployment["spec"].get("replicas", 1))
     images = tuple(str(container.get("image")) for container in deployment["spec"]["template"]["spec"]["containers"])
     if _rolled_out(deployment):
         return DeploymentState(True, None, "", wanted, images)
     labels = deployment["spec"]["selector"]["matchLabels"]
-    pods = [pod.to_dict() async for pod in client.list(Pod, namespace=wait.namespace, labels=labels)]
+    pods = [pod.to_dict() async for pod in client.list(Pod, namespace=target.namespace, labels=labels)]
     going = any(is_going(pod) for pod in pods)
     trouble = await diagnoser.look_at_all([pod for pod in pods if not is_going(pod)], room_may_come=going)
     refused = _replica_failure(deployment) if trouble is None or trouble.from_event else None
@@ -90,9 +92,9 @@ async def look_at_deployment(client: AsyncClient, wait: DeploymentWait, diagnose
     return DeploymentState(False, trouble, cause, wanted, images)
 
 
-def no_deployment(wait: DeploymentWait) -> str:
+def no_deployment(target: DeploymentTarget) -> str:
     """What to say where the Deployment of a release is gone: by hand, or by a `destroy` that was killed, which tells Pulumi nothing."""
-    return f"there is no such Deployment, though the state has its Helm release; {made_anew(wait.release)}"
+    return f"there is no such Deployment, though the state has its Helm release; {made_anew(target.release)}"
 
 
 def _rolled_out(deployment: Object) -> bool:

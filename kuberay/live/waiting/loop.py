@@ -15,19 +15,19 @@ from kuberay.live.watch import NamespaceView
 _BUSY = 429
 
 
-class NotReadyError(Exception):
+class NotUpError(Exception):
     """Ray is not up; the message is the cause in one line."""
 
 
-async def listed(view: NamespaceView, timeout: float) -> None:
+async def until_listed(view: NamespaceView, timeout: float) -> None:
     """Waits until the view has something to show, ``timeout`` seconds at most."""
     try:
         await asyncio.wait_for(view.listed(), timeout)
     except TimeoutError:
         why = view.unreachable or "no error given"
-        raise NotReadyError(f"the Kubernetes API server did not answer in {timeout:.0f} s: {why}") from None
+        raise NotUpError(f"the Kubernetes API server did not answer in {timeout:.0f} s: {why}") from None
     if view.refused:
-        raise NotReadyError(view.refused)
+        raise NotUpError(view.refused)
 
 
 def no_answer(error: HTTPError) -> str:
@@ -47,4 +47,4 @@ async def refuse_half_removed(client: AsyncClient, namespace: str, release: str)
     labels: dict[str, Any] = {"owner": "helm", "name": release, "status": "uninstalling"}
     with suppress(HTTPError):  # Who may not read secrets can still look at the rest.
         async for _ in client.list(Secret, namespace=namespace, labels=labels):
-            raise NotReadyError(half_removed(release))
+            raise NotUpError(half_removed(release))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from kuberay.facts.labels import HEAD_GROUP
-from kuberay.live.diagnosis.pods import Object
+from kuberay.facts.objects import Object
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.pods import PodGroup
 from kuberay.settings.stack import StackSettings
@@ -14,7 +14,7 @@ Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class DeploymentWait:
+class DeploymentTarget:
     """A Deployment that is to be rolled out."""
 
     namespace: str
@@ -25,7 +25,7 @@ class DeploymentWait:
 
 
 @dataclass(frozen=True)
-class GroupWait:
+class GroupTarget:
     """The pods of one group, as they are to be."""
 
     namespace: str
@@ -57,10 +57,10 @@ class GroupWait:
         return self.at_least <= pods and (self.at_most is None or pods <= self.at_most)
 
 
-def group_wait(settings: StackSettings, plan: ClusterPlan, group: PodGroup) -> GroupWait:
+def group_target(settings: StackSettings, plan: ClusterPlan, group: PodGroup) -> GroupTarget:
     """The pods of a group of one of the stack's own clusters, as its settings ask for them."""
     cluster = settings.clusters[plan.release]
-    return GroupWait(
+    return GroupTarget(
         namespace=settings.namespace,
         release=plan.release,
         cluster=plan.name,
@@ -74,18 +74,18 @@ def group_wait(settings: StackSettings, plan: ClusterPlan, group: PodGroup) -> G
     )
 
 
-def as_asked(wait: GroupWait, cluster: Object | None) -> GroupWait:
+def as_asked(target: GroupTarget, cluster: Object | None) -> GroupTarget:
     """With autoscaling a RayCluster says how many pods KubeRay is to make now: what the stack asked for at first, then the autoscaler."""
-    specs = cluster["spec"].get("workerGroupSpecs") or [] if cluster and wait.at_most is None else []
+    specs = cluster["spec"].get("workerGroupSpecs") or [] if cluster and target.at_most is None else []
     for group in specs:
-        if group["groupName"] == wait.group:
+        if group["groupName"] == target.group:
             hosts = int(group.get("numOfHosts") or 1)
-            return replace(wait, at_least=max(wait.at_least, int(group.get("replicas") or 0) * hosts))
-    return wait
+            return replace(target, at_least=max(target.at_least, int(group.get("replicas") or 0) * hosts))
+    return target
 
 
 @dataclass(frozen=True)
-class WorkloadWait:
+class WorkloadTarget:
     """A RayJob that is to succeed, or a RayService that is to serve."""
 
     namespace: str

@@ -7,23 +7,22 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from httpx2 import HTTPError
-from lightkube import ApiError, AsyncClient
-from lightkube.generic_resource import create_namespaced_resource
+from lightkube import AsyncClient
 from lightkube.resources.core_v1 import Pod
 
 from kuberay.facts.labels import JOB_LABEL
+from kuberay.facts.objects import Object
+from kuberay.live.client import or_none
+from kuberay.live.connection import Connection
 from kuberay.live.diagnosis.diagnoser import Diagnoser
-from kuberay.live.diagnosis.pods import Object, Trouble, cluster_trouble, is_going, is_over, refused_for_good
+from kuberay.live.diagnosis.pods import Trouble, cluster_trouble, is_going, is_over, refused_for_good
 from kuberay.live.diagnosis.workloads import Verdict, job_verdict, operator_has_seen, service_verdict, with_last_lines
-from kuberay.live.waiting.loop import NotReadyError, listed, no_answer
-from kuberay.live.waiting.targets import Report, WorkloadWait
+from kuberay.live.kinds import Kind, RayJob, RayService
+from kuberay.live.waiting.loop import NotUpError, no_answer, until_listed
+from kuberay.live.waiting.targets import Report, WorkloadTarget
 from kuberay.live.watch import NamespaceView, namespace_view
-
-RayJobResource = create_namespaced_resource("ray.io", "v1", "RayJob", "rayjobs")
-RayServiceResource = create_namespaced_resource("ray.io", "v1", "RayService", "rayservices")
 
 _LOG_LINES = 5
 #: KubeRay looks at Serve every 2 s, hands over a new config after it has looked, and calls its status up to date all the same: what it says
@@ -32,52 +31,56 @@ _SERVE_ROUNDS = 5.0
 _LOOK_AGAIN = 1.0
 
 
-async def wait_for_job(wait: WorkloadWait, report: Report) -> None:
+async def wait_for_job(connection: Connection, target: WorkloadTarget, report: Report) -> None:
     """Ends when the job has succeeded.
 
     Raises:
-        NotReadyError: with the job's own message and last log lines, or with what keeps its cluster from coming up.
+        NotUpError: with the job's own message and last log lines, or with what keeps its cluster from coming up.
     """
-    await _wait(wait, RayJobResource, job_verdict, report, settled=0)
+    await _wait(connection, target, RayJob, job_verdict, report, settled=0)
 
 
-async def wait_for_service(wait: WorkloadWait, applications: frozenset[str], report: Report) -> str:
+async def wait_for_service(connection: Connection, target: WorkloadTarget, applications: frozenset[str], report: Report) -> str:
     """Ends when all applications of the newest config run, on the newest cluster, and requests get to them; returns that cluster's name.
 
     Raises:
-        NotReadyError: with the application's own message, or with what keeps its cluster from coming up.
+        NotUpError: with the application's own message, or with what keeps its cluster from coming up.
     """
-    good = await _wait(wait, RayServiceResource, lambda service: service_verdict(service, applications), report, settled=_SERVE_ROUNDS)
+    good = await _wait(
+        connection, target, RayService, lambda service: service_verdict(service, applications), report, settled=_SERVE_ROUNDS
+    )
     return good.cluster or ""
 
 
-async def _wait(wait: WorkloadWait, kind: type[Any], judge: Callable[[Object], Verdict], report: Report, *, settled: float) -> Verdict:
-    deadline = time.monotonic() + wait.timeout
-    what = "job" if kind is RayJobResource else "service"
-    view = namespace_view(wait.namespace)
-    await listed(view, wait.timeout)
-    diagnoser = Diagnoser(view.client, wait.namespace)
+async def _wait(
+    connection: Connection, target: WorkloadTarget, kind: Kind, judge: Callable[[Object], Verdict], report: Report, *, settled: float
+) -> Verdict:
+    deadline = time.monotonic() + target.timeout
+    what = "job" if kind is RayJob else "service"
+    view = namespace_view(connection, target.namespace)
+    await until_listed(view, target.timeout)
+    diagnoser = Diagnoser(view.client, target.namespace)
     said = ""
     while True:
         try:
-            thing, verdict, trouble = await look_at_workload(view, kind, judge, wait, diagnoser)
+            thing, verdict, trouble = await look_at_workload(view, kind, judge, target, diagnoser)
         except HTTPError as error:
             thing, verdict, trouble = None, Verdict(no_answer(error)), None
         else:
             if thing is None:
-                raise NotReadyError(f"{what} {wait.name}: {verdict.text}, though the state has it; `pulumi up --refresh` makes it anew")
+                raise NotUpError(f"{what} {target.name}: {verdict.text}, though the state has it; `pulumi up --refresh` makes it anew")
         # A status from before the last change says nothing, neither good nor bad.
         about_this = thing is not None and (not settled or (operator_has_seen(thing) and diagnoser.lasts("seen", settled)))
         if about_this and verdict.good:
             return verdict
         if about_this and verdict.failed and diagnoser.lasts(verdict.text, verdict.grace):
-            raise NotReadyError(f"{what} {wait.name} failed: {await why_it_failed(view.client, kind, wait, verdict)}")
+            raise NotUpError(f"{what} {target.name} failed: {await why_it_failed(view.client, kind, target, verdict)}")
         # Until the operator has come to the new spec, these may be the pods of a cluster that it is about to take away.
         if about_this and trouble is not None and trouble.certain:
-            raise NotReadyError(f"{what} {wait.name}: {trouble.line}")
+            raise NotUpError(f"{what} {target.name}: {trouble.line}")
         progress = verdict.text + (f": {trouble.line}" if trouble else "")
         if time.monotonic() > deadline:
-            raise NotReadyError(f"{what} {wait.name}: not over after {wait.timeout:.0f} s (timeoutSeconds): {progress}")
+            raise NotUpError(f"{what} {target.name}: not over after {target.timeout:.0f} s (timeoutSeconds): {progress}")
         if progress != said:
             report(progress)
             said = progress
@@ -85,36 +88,34 @@ async def _wait(wait: WorkloadWait, kind: type[Any], judge: Callable[[Object], V
 
 
 async def look_at_workload(
-    view: NamespaceView, kind: type[Any], judge: Callable[[Object], Verdict], wait: WorkloadWait, diagnoser: Diagnoser
+    view: NamespaceView, kind: Kind, judge: Callable[[Object], Verdict], target: WorkloadTarget, diagnoser: Diagnoser
 ) -> tuple[Object | None, Verdict, Trouble | None]:
     """A RayJob or RayService if there is one, what it says of itself, and what keeps the pods that it still waits for from being ready."""
-    thing = await _get(view.client, kind, wait)
+    thing = await _get(view.client, kind, target)
     verdict = judge(thing) if thing is not None else Verdict(f"there is no such {kind.__name__}")
     trouble = None
     if not verdict.good and not verdict.failed:
-        trouble = await _trouble(view, wait, verdict, diagnoser, submitter=kind is RayJobResource)
+        trouble = await _trouble(view, target, verdict, diagnoser, submitter=kind is RayJob)
     return thing, verdict, trouble
 
 
-async def why_it_failed(client: AsyncClient, kind: type[Any], wait: WorkloadWait, verdict: Verdict) -> str:
+async def why_it_failed(client: AsyncClient, kind: Kind, target: WorkloadTarget, verdict: Verdict) -> str:
     """A failed verdict's text, with what a job's log adds to it."""
-    return with_last_lines(verdict.text, await _last_lines(client, wait) if kind is RayJobResource else [])
+    return with_last_lines(verdict.text, await _last_lines(client, target) if kind is RayJob else [])
 
 
-async def _get(client: AsyncClient, kind: type[Any], wait: WorkloadWait) -> Object | None:
-    try:
-        return (await client.get(kind, wait.name, namespace=wait.namespace)).to_dict()
-    except ApiError as error:
-        if error.status.code != 404:
-            raise
-        return None
+async def _get(client: AsyncClient, kind: Kind, target: WorkloadTarget) -> Object | None:
+    found = await or_none(client.get(kind, target.name, namespace=target.namespace))
+    return found.to_dict() if found else None
 
 
-async def _trouble(view: NamespaceView, wait: WorkloadWait, verdict: Verdict, diagnoser: Diagnoser, *, submitter: bool) -> Trouble | None:
+async def _trouble(
+    view: NamespaceView, target: WorkloadTarget, verdict: Verdict, diagnoser: Diagnoser, *, submitter: bool
+) -> Trouble | None:
     """What keeps the pods that it still waits for from being ready, the certain first."""
     pods = view.pods(verdict.cluster) if verdict.cluster else []
     if submitter and not pods:
-        pods = await _submitters(view.client, wait)
+        pods = await _submitters(view.client, target)
     alive = [pod for pod in pods if not is_going(pod) and not is_over(pod)]
     first = await diagnoser.look_at_all(alive, room_may_come=any(is_going(pod) for pod in pods))
     if first and not first.from_event:
@@ -127,16 +128,16 @@ async def _trouble(view: NamespaceView, wait: WorkloadWait, verdict: Verdict, di
     return Trouble(f"of {verdict.cluster}", f"refused by the API server: {message}", certain)
 
 
-async def _submitters(client: AsyncClient, wait: WorkloadWait) -> list[Object]:
-    found = [pod.to_dict() async for pod in client.list(Pod, namespace=wait.namespace, labels={JOB_LABEL: wait.name})]
+async def _submitters(client: AsyncClient, target: WorkloadTarget) -> list[Object]:
+    found = [pod.to_dict() async for pod in client.list(Pod, namespace=target.namespace, labels={JOB_LABEL: target.name})]
     return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
 
-async def _last_lines(client: AsyncClient, wait: WorkloadWait) -> list[str]:
+async def _last_lines(client: AsyncClient, target: WorkloadTarget) -> list[str]:
     """The end of the job's log, from the pod that submitted it; nothing in HTTPMode, where Ray's message holds it."""
-    for pod in reversed(await _submitters(client, wait)):
+    for pod in reversed(await _submitters(client, target)):
         with suppress(HTTPError, OSError, ValueError):
-            lines = [line async for line in client.log(pod["metadata"]["name"], namespace=wait.namespace, tail_lines=_LOG_LINES)]
+            lines = [line async for line in client.log(pod["metadata"]["name"], namespace=target.namespace, tail_lines=_LOG_LINES)]
             if any(line.strip() for line in lines):
                 return lines
     return []
