@@ -19,11 +19,11 @@ from commands.preview.live_drift import ClusterError, drift_of_releases, reach
 from commands.preview.manifests import Helm, add_manifests
 from commands.preview.meaning.changes import stack_report
 from commands.preview.meaning.drift import add_drift, seen_by_refresh
+from commands.preview.meaning.report import EXIT_CODES, Report, StackReport, worst
 from commands.preview.meaning.steps import SECRET, Preview
 from commands.preview.output.markdown import COMMENT_LIMIT, markdown
 from commands.preview.output.terminal import terminal
 from commands.preview.output.wording import what_happens
-from commands.preview.report import EXIT_CODES, Report, StackReport, worst
 from commands.stack.cli import PROGRAM, StackError
 from commands.stack.interrupts import take_interrupts
 from commands.stack.state import RELEASE

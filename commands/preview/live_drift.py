@@ -8,7 +8,7 @@ from httpx2 import HTTPError
 from lightkube import ApiError
 
 from commands.preview.meaning.drift import drift_of, is_namespaced
-from commands.preview.report import Drift
+from commands.preview.meaning.report import Drift
 from commands.stack.inventory import Cluster
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line

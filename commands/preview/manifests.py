@@ -18,8 +18,8 @@ from typing import Any, Self
 
 import yaml
 
+from commands.preview.meaning.report import ManifestDiff, StackReport
 from commands.preview.meaning.steps import SECRET, Properties, Step
-from commands.preview.report import ManifestDiff, StackReport
 from commands.stack.state import RELEASE
 from kuberay.facts.charts import ChartSource
 from kuberay.facts.labels import TEMPLATE_ANNOTATION

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from commands.preview.meaning.drift import add_drift, drift_of, seen_by_refresh
+from commands.preview.meaning.report import StackReport
 from commands.preview.meaning.steps import read_preview
-from commands.preview.report import StackReport
 
 PREVIEWS = Path(__file__).parent.parent / "data/previews"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from commands.preview.manifests import diff
 from commands.preview.meaning.changes import stack_report
+from commands.preview.meaning.report import ManifestDiff, Report, StackReport, Totals, worst
 from commands.preview.meaning.steps import read_preview
 from commands.preview.output.markdown import COMMENT_LIMIT, markdown
 from commands.preview.output.terminal import terminal
-from commands.preview.report import ManifestDiff, Report, StackReport, Totals, worst
 
 PREVIEWS = Path(__file__).parent.parent / "data/previews"
 

@@ -4,9 +4,9 @@ from commands.preview.meaning.clusters import clusters
 from commands.preview.meaning.differences import hidden_changes, lines, shown_differences
 from commands.preview.meaning.pods import add_totals, versions
 from commands.preview.meaning.protection import protection_of
+from commands.preview.meaning.report import Level, OtherChange, RayChange, StackReport, Totals, VersionChange, worst
 from commands.preview.meaning.steps import COMPONENT, READY, Preview, Step
 from commands.preview.meaning.workloads import JOB, SERVICE, workloads
-from commands.preview.report import Level, OtherChange, RayChange, StackReport, Totals, VersionChange, worst
 from commands.stack.state import RELEASE
 
 OPERATOR_RELEASE = "kuberay-operator"

@@ -6,8 +6,8 @@ from typing import Any
 
 from commands.preview.meaning.differences import HIDDEN, Difference, hidden_changes, lines, shown_differences
 from commands.preview.meaning.pods import Groups, pod_versions, pods_of_values, totals, versions, what_differs
+from commands.preview.meaning.report import GroupChange, Level, Pods, RayChange
 from commands.preview.meaning.steps import COMPONENT, READY, Preview, Step
-from commands.preview.report import GroupChange, Level, Pods, RayChange
 from commands.stack.state import RELEASE
 
 

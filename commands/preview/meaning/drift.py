@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from commands.preview.meaning.differences import Difference, differences
+from commands.preview.meaning.report import Drift, StackReport, worst
 from commands.preview.meaning.steps import Preview
-from commands.preview.report import Drift, StackReport, worst
 from kuberay.facts.quantities import parse_quantity
 
 Object = Mapping[str, Any]

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from commands.preview.meaning.report import Pods, Totals, VersionChange
 from commands.preview.meaning.steps import SECRET
-from commands.preview.report import Pods, Totals, VersionChange
 from kuberay.facts.images import NODE_ARCHITECTURE
 from kuberay.facts.labels import ARCHITECTURE_LABEL
 from kuberay.facts.quantities import add_quantities

@@ -7,8 +7,8 @@ import yaml
 
 from commands.preview.meaning.differences import HIDDEN, hidden_changes, lines, shown_differences
 from commands.preview.meaning.pods import pod_versions, pods_of_spec, totals, what_differs
+from commands.preview.meaning.report import GroupChange, Level, RayChange
 from commands.preview.meaning.steps import SECRET, Preview, Step
-from commands.preview.report import GroupChange, Level, RayChange
 
 JOB, SERVICE = "kubernetes:ray.io/v1:RayJob", "kubernetes:ray.io/v1:RayService"
 

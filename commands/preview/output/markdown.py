@@ -7,8 +7,8 @@ without a limit has everything.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from commands.preview.meaning.report import Drift, GroupChange, Level, ManifestDiff, ProtectionChange, Report, StackReport, VersionChange
 from commands.preview.output.wording import Alike, alike, amounts, other_line, sides, versions_of, what_happens
-from commands.preview.report import Drift, GroupChange, Level, ManifestDiff, ProtectionChange, Report, StackReport, VersionChange
 from kuberay.facts.phrases import first_few
 
 COMMENT_LIMIT = 64_000

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
+from commands.preview.meaning.report import Drift, GroupChange, Level, ManifestDiff, Report, StackReport
 from commands.preview.output.wording import Alike, alike, amounts, other_line, sides, versions_of, what_happens
-from commands.preview.report import Drift, GroupChange, Level, ManifestDiff, Report, StackReport
 from kuberay.facts.phrases import first_few
 
 Paint = Callable[[str, str], str]

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from commands.preview.report import GroupChange, Level, OtherChange, RayChange, StackReport, Totals, VersionChange
+from commands.preview.meaning.report import GroupChange, Level, OtherChange, RayChange, StackReport, Totals, VersionChange
 from kuberay.facts.phrases import first_few
 
 WORDS: dict[Level, str] = {
