@@ -53,7 +53,7 @@ class RayCluster(pulumi.ComponentResource):
             name,
             "ray-cluster",
             settings,
-            namespace,
+            namespace.name,
             concealed(self._plan.values, self._cluster) if is_encrypted("clusters") else self._plan.values,
             # Helm finds a RayCluster ready at once, and waits until it is gone when it uninstalls: with fault tolerance only a living
             # operator, with the password at hand, runs the job that clears Redis and takes the finalizer off.
@@ -61,7 +61,7 @@ class RayCluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # Of the release itself, not of this component alone: `destroy` has to delete Ray before the operator.
-                depends_on=[operator, *pod_secrets(self._plan, self._cluster, settings.auth_token, namespace, self)],
+                depends_on=[operator, *pod_secrets(self._plan, self._cluster, settings.auth_token, namespace.name, self)],
                 # The replicas that Ray's autoscaler has set stay as they are.
                 hooks=self._keep_replicas() if self._cluster.autoscaling else None,
                 # KubeRay never updates the head's Service, so a changed one takes a new RayCluster.

@@ -43,7 +43,7 @@ class RayJob(pulumi.ComponentResource):
             needed.append(clusters[self._job.cluster])
         else:
             cluster = workload_cluster(settings, f"jobs.{name}")
-            needed += pod_secrets(cluster.plan, cluster.settings, None, namespace, self)
+            needed += pod_secrets(cluster.plan, cluster.settings, None, namespace.name, self)
         self.resource = CustomResource(
             name,
             api_version="ray.io/v1",

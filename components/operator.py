@@ -34,7 +34,7 @@ class Operator(pulumi.ComponentResource):
             RELEASE_NAME,
             "kuberay-operator",
             settings,
-            namespace,
+            namespace.name,
             # Raw values may hold anything.
             pulumi.Output.secret(values) if settings.operator.values and is_encrypted("operator") else values,
             # Waited for below instead: Helm looks only every two seconds, and names no cause when the time is over.

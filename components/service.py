@@ -39,7 +39,7 @@ class RayService(pulumi.ComponentResource):
         self._settings = settings
         self._plan = plan_service(settings, name)
         cluster = workload_cluster(settings, f"services.{name}")
-        secrets = pod_secrets(cluster.plan, cluster.settings, None, namespace, self)
+        secrets = pod_secrets(cluster.plan, cluster.settings, None, namespace.name, self)
         self.resource = CustomResource(
             name,
             api_version="ray.io/v1",

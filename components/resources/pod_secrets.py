@@ -6,7 +6,6 @@ import secrets
 import pulumi
 from pydantic import SecretStr
 
-from components.namespace import Namespace
 from components.resources.kubernetes_object import KubernetesObject
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.fault_tolerance import PASSWORD_KEY, password_secret
@@ -15,7 +14,7 @@ from kuberay.settings.cluster import RayClusterSettings
 
 
 def pod_secrets(
-    plan: ClusterPlan, cluster: RayClusterSettings, own_token: SecretStr | None, namespace: Namespace, parent: pulumi.Resource
+    plan: ClusterPlan, cluster: RayClusterSettings, own_token: SecretStr | None, namespace: pulumi.Input[str], parent: pulumi.Resource
 ) -> list[pulumi.Resource]:
     """The token that a cluster asks for, and the password of its Redis where the stack's config holds it."""
     made: list[pulumi.Resource] = []
@@ -31,11 +30,11 @@ def pod_secrets(
     return made
 
 
-def _secret(name: str, key: str, text: str, namespace: Namespace, opts: pulumi.ResourceOptions) -> pulumi.Resource:
+def _secret(name: str, key: str, text: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> pulumi.Resource:
     manifest = {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name, "namespace": namespace.name},
+        "metadata": {"name": name, "namespace": namespace},
         "type": "Opaque",
         "data": {key: pulumi.Output.secret(base64.b64encode(text.encode()).decode())},
     }

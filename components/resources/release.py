@@ -3,7 +3,6 @@
 import pulumi
 from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
-from components.namespace import Namespace
 from components.stack import PROJECT_FOLDER
 from kuberay.facts.charts import Chart, ChartSource, Values, chart_source
 from kuberay.settings.stack import StackSettings
@@ -18,7 +17,7 @@ def chart_release(
     name: str,
     chart: Chart,
     settings: StackSettings,
-    namespace: Namespace,
+    namespace: pulumi.Input[str],
     values: pulumi.Input[Values],
     opts: pulumi.ResourceOptions,
     *,
@@ -29,7 +28,7 @@ def chart_release(
     return Release(
         name,
         name=name,
-        namespace=namespace.name,
+        namespace=namespace,
         chart=source.chart,
         version=source.version,
         repository_opts=RepositoryOptsArgs(repo=source.repository) if source.repository else None,
