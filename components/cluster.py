@@ -54,7 +54,7 @@ class RayCluster(pulumi.ComponentResource):
             "ray-cluster",
             settings,
             namespace.name,
-            concealed(self._plan.values, self._cluster) if is_encrypted("clusters") else self._plan.values,
+            conceal(self._plan.values, self._cluster) if is_encrypted("clusters") else self._plan.values,
             # Helm finds a RayCluster ready at once, and waits until it is gone when it uninstalls: with fault tolerance only a living
             # operator, with the password at hand, runs the job that clears Redis and takes the finalizer off.
             skip_await=False,
@@ -159,7 +159,7 @@ class RayCluster(pulumi.ComponentResource):
             pulumi.log.warn(f"{self._plan.name}: {count} running the old spec (upgradeStrategy: None)", resource=self)
 
 
-def concealed(values: Values, cluster: RayClusterSettings) -> pulumi.Input[Values]:
+def conceal(values: Values, cluster: RayClusterSettings) -> pulumi.Input[Values]:
     """The values with what may come from an encrypted setting kept as a secret: whatever holds text of any kind, or all of raw values.
 
     Not always all of them: a reviewer has to see which size and image a preview changes, and on which nodes pods run.
@@ -167,10 +167,10 @@ def concealed(values: Values, cluster: RayClusterSettings) -> pulumi.Input[Value
     if cluster.values:
         return pulumi.Output.secret(values)
     additional: Values = values["additionalWorkerGroups"]
-    groups = {name: _concealed_group(additional[name], group) for name, group in cluster.additional_worker_groups.items()}
+    groups = {name: _conceal_group(additional[name], group) for name, group in cluster.additional_worker_groups.items()}
     hidden = {
-        "head": _concealed_group(values["head"], cluster.head),
-        "worker": _concealed_group(values["worker"], cluster.worker),
+        "head": _conceal_group(values["head"], cluster.head),
+        "worker": _conceal_group(values["worker"], cluster.worker),
         "additionalWorkerGroups": additional | groups,
     }
     if user := (values.get("gcsFaultTolerance") or {}).get("redisUsername"):
@@ -178,7 +178,7 @@ def concealed(values: Values, cluster: RayClusterSettings) -> pulumi.Input[Value
     return values | hidden
 
 
-def _concealed_group(values: Values, group: GroupSettings) -> Values:
+def _conceal_group(values: Values, group: GroupSettings) -> Values:
     """Maps value by value, for the chart goes through their names, and a preview reads what stands beside the owner's values.
 
     Lists as a whole: the provider makes that of a list with any secret in it (`annotateSecrets`).

@@ -10,7 +10,7 @@ from components.namespace import Namespace
 from components.operator import Operator
 from components.resources.pod_secrets import pod_secrets
 from components.resources.wait_for import WaitFor
-from components.stack import concealed_texts, secret_where_encrypted, stack_connection
+from components.stack import conceal_texts, secret_where_encrypted, stack_connection
 from kuberay.live.waiting.targets import Report, WorkloadTarget
 from kuberay.plan.workloads import JobPlan, plan_job, workload_cluster
 from kuberay.settings.stack import StackSettings
@@ -52,7 +52,7 @@ class RayJob(pulumi.ComponentResource):
             metadata={
                 "name": name,
                 "namespace": namespace.name,
-                "annotations": {**concealed_texts(self._plan.annotations, "jobs"), "pulumi.com/patchForce": "true"},
+                "annotations": {**conceal_texts(self._plan.annotations, "jobs"), "pulumi.com/patchForce": "true"},
             },
             spec=secret_where_encrypted(self._plan.spec, "jobs"),
             opts=pulumi.ResourceOptions(

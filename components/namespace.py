@@ -22,7 +22,7 @@ class Namespace(pulumi.ComponentResource):
             enforced = settings.protection.namespace_pod_security
             labels = {} if enforced == "privileged" else {"labels": {"pod-security.kubernetes.io/enforce": enforced}}
             manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": settings.namespace, **labels}}
-            # Others may have put things into it, and `pulumi destroy` runs no program that could look: it leaves the namespace, and the
+            # Others may have put something into it, and `pulumi destroy` runs no program that could look: it leaves the namespace, and the
             # next `up` takes it over by its mark (components/resources/recovery.py). `make destroy` looks, and deletes an empty one.
             kept = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
             namespace = KubernetesObject(settings.namespace, manifest, kept)

@@ -9,7 +9,7 @@ from components.namespace import Namespace
 from components.operator import Operator
 from components.resources.pod_secrets import pod_secrets
 from components.resources.wait_for import WaitFor
-from components.stack import concealed_texts, secret_where_encrypted, stack_connection
+from components.stack import conceal_texts, secret_where_encrypted, stack_connection
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.live.connection import Connection
 from kuberay.live.waiting.targets import Report, WorkloadTarget
@@ -47,7 +47,7 @@ class RayService(pulumi.ComponentResource):
             metadata={
                 "name": name,
                 "namespace": namespace.name,
-                "annotations": {**concealed_texts(self._plan.annotations, "services"), "pulumi.com/patchForce": "true"},
+                "annotations": {**conceal_texts(self._plan.annotations, "services"), "pulumi.com/patchForce": "true"},
             },
             spec=secret_where_encrypted(self._plan.spec, "services"),
             opts=pulumi.ResourceOptions(

@@ -38,7 +38,7 @@ def secret_where_encrypted(value: T, key: str) -> T | pulumi.Output[T]:
     return pulumi.Output.secret(value) if is_encrypted(key) else value
 
 
-def concealed_texts(texts: Mapping[str, str], key: str) -> dict[str, pulumi.Input[str]]:
+def conceal_texts(texts: Mapping[str, str], key: str) -> dict[str, pulumi.Input[str]]:
     """The texts of a map, kept as secrets where something below this key of the config is encrypted."""
     return {name: secret_where_encrypted(text, key) for name, text in texts.items()}
 

@@ -56,7 +56,7 @@ class Destruction:
     def run(self, *, ask: bool) -> None:
         state = read_state(self._pulumi.ask("stack", "export")["deployment"])
         config = self._pulumi.config()
-        namespaces = {made.name for made in state.namespace_objects} | _made_by(config)
+        namespaces = {made.name for made in state.namespace_objects} | _namespaces_of(config)
         try:
             cluster = _connect(config, state.namespaces | namespaces)
             left = sorted(name for name in namespaces if cluster.has_mark(name, self._pulumi.mark))
@@ -64,12 +64,12 @@ class Destruction:
                 say(f"stack {self._pulumi.stack} has nothing to destroy")
                 return
             say(f"stack {self._pulumi.stack}: {state.size} resources, namespace {', '.join(sorted(state.namespaces.union(left))) or '–'}")
-            if ask and _answer() != self._pulumi.stack:
+            if ask and _ask() != self._pulumi.stack:
                 raise StackError("not destroyed")
             if not state.is_empty:
                 self._destroy(state, cluster)
             for name in left:
-                self._namespace(state, cluster, name)
+                self._delete_namespace(state, cluster, name)
         except ApiError as error:
             raise StackError(f"the Kubernetes API server refuses: {error.status.message}") from None
         except HTTPError as error:
@@ -85,10 +85,10 @@ class Destruction:
 
     def _destroy(self, state: StackState, cluster: Cluster) -> None:
         for namespace in sorted(state.namespaces):
-            self._without_operator(state, cluster, namespace)
+            self._delete_without_operator(state, cluster, namespace)
         for made in state.interrupted:
             self._remove(cluster, made)
-        self._without_kinds(state, cluster)
+        self._forget_releases_of_lost_kinds(state, cluster)
         removed = [made for made in state.made if made.is_release and not cluster.records(made.namespace, made.name)]
         # What was deleted by hand is noticed here, and the operations of killed runs are dropped.
         say("reading what is there (pulumi refresh)")
@@ -99,10 +99,10 @@ class Destruction:
             say(f"Helm release {made.name} was removed by hand; deleting what is there of it")
             self._remove_rendered(cluster, made, made.rendered)
 
-    def _without_operator(self, state: StackState, cluster: Cluster, namespace: str) -> None:
+    def _delete_without_operator(self, state: StackState, cluster: Cluster, namespace: str) -> None:
         """Only a living operator takes the finalizers off RayJobs, RayServices and fault-tolerant RayClusters."""
         ours = of_stack(cluster.ray_objects(namespace), self._pulumi.mark, state.releases)
-        held = [thing for thing in ours if thing["metadata"].get("finalizers")]
+        held = [obj for obj in ours if obj["metadata"].get("finalizers")]
         if not held:
             return
         installed = state.has_release(OPERATOR)
@@ -110,17 +110,17 @@ class Destruction:
             return
         # A run that goes on, and has its operator yet to come, holds the lock: refreshing nothing is how Pulumi tells.
         self._pulumi.change("refresh", "--target", "**pulumi:pulumi:Stack::**")
-        for thing in ours:
-            finalizers = ", ".join(thing["metadata"].get("finalizers") or [])
+        for obj in ours:
+            finalizers = ", ".join(obj["metadata"].get("finalizers") or [])
             skipped = f"; no operator runs that could do its clean-up ({finalizers})" if finalizers else ""
-            say(f"deleting {_name(thing)}{skipped}")
-            cluster.delete(thing, finalizers=False)
+            say(f"deleting {_name(obj)}{skipped}")
+            cluster.delete(obj, finalizers=False)
 
-    def _without_kinds(self, state: StackState, cluster: Cluster) -> None:
+    def _forget_releases_of_lost_kinds(self, state: StackState, cluster: Cluster) -> None:
         """Helm uninstalls no release with an object of a kind that is gone: such a release is then one that was removed by hand."""
         known = cluster.ray_kinds()
         for made in state.made:
-            gone = {thing["kind"] for thing in made.rendered if is_ray_object(thing)} - known
+            gone = {obj["kind"] for obj in made.rendered if is_ray_object(obj)} - known
             if made.is_release and gone:
                 kinds = ", ".join(sorted(gone))
                 say(f"Helm release {made.name} holds a {kinds}, a kind that was deleted by hand; deleting Helm's record of it")
@@ -145,20 +145,20 @@ class Destruction:
 
     def _remove_rendered(self, cluster: Cluster, release: Made, rendered: Iterable[Object]) -> None:
         """Without Helm, for it knows nothing of the release any more, or not yet."""
-        for thing in sorted(rendered, key=lambda thing: not is_ray_object(thing)):
-            place = {} if thing["kind"].startswith("Cluster") else {"namespace": release.namespace}
-            there = {**thing, "metadata": {"name": thing["metadata"]["name"], **place}}
+        for obj in sorted(rendered, key=lambda obj: not is_ray_object(obj)):
+            place = {} if obj["kind"].startswith("Cluster") else {"namespace": release.namespace}
+            there = {**obj, "metadata": {"name": obj["metadata"]["name"], **place}}
             found = cluster.get(there)
             if found and of_stack([found], self._pulumi.mark, {(release.namespace, release.name)}):
                 cluster.delete(there)
                 if is_ray_object(there):
                     until(lambda there=there: cluster.get(there) is None, _GONE_SECONDS)
 
-    def _namespace(self, state: StackState, cluster: Cluster, name: str) -> None:
+    def _delete_namespace(self, state: StackState, cluster: Cluster, name: str) -> None:
         """Goes too, unless it holds anything else."""
         until(lambda: not of_stack(cluster.ray_objects(name), self._pulumi.mark, state.releases), _GONE_SECONDS)
         if others := cluster.contents(name):
-            shown = first_few([_name(thing) for thing in others], 10)
+            shown = first_few([_name(obj) for obj in others], 10)
             say(f"Namespace {name} is left alone, for it holds {shown}; a later stack uses it with `createNamespace: false`")
             cluster.forget_mark(name)
             return
@@ -170,7 +170,7 @@ class Destruction:
             )
 
 
-def _answer() -> str:
+def _ask() -> str:
     try:
         return input("Destroy it? Type the stack's name: ")
     except EOFError:
@@ -193,7 +193,7 @@ def _connect(config: StackConfig, namespaces: Iterable[str]) -> Cluster:
     return cluster
 
 
-def _made_by(config: StackConfig) -> set[str]:
+def _namespaces_of(config: StackConfig) -> set[str]:
     """The namespace that the settings let the stack make; `pulumi destroy` takes it out of the state and leaves it there."""
     try:
         settings = load_settings(config.values, secret_keys=config.secret_keys, project_folder=PROGRAM)
@@ -206,8 +206,8 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def _name(thing: Object) -> str:
-    return f"{thing['kind']} {thing['metadata']['name']}"
+def _name(obj: Object) -> str:
+    return f"{obj['kind']} {obj['metadata']['name']}"
 
 
 if __name__ == "__main__":

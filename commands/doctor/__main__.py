@@ -28,7 +28,7 @@ def main() -> None:
     given = parser.parse_args()
     take_interrupts()
     try:
-        findings = asyncio.run(_told(Examination(Pulumi(given.stack, given.config_file))))
+        findings = asyncio.run(_print_findings(Examination(Pulumi(given.stack, given.config_file))))
     except KeyboardInterrupt:
         sys.exit("\nstopped")
     text, code = conclusion(findings)
@@ -36,7 +36,7 @@ def main() -> None:
     sys.exit(code)
 
 
-async def _told(examination: Examination) -> list[Finding]:
+async def _print_findings(examination: Examination) -> list[Finding]:
     findings: list[Finding] = []
     async for finding in examination.findings():
         print(finding, flush=True)

@@ -1,4 +1,4 @@
-"""Looks at one stack and its cluster, in the order in which things depend on each other."""
+"""Looks at one stack and its cluster, in the order in which its parts depend on each other."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
@@ -176,7 +176,7 @@ class Examination:
     def _held(self, namespace: str) -> Iterator[Finding]:
         ours = of_stack(self._cluster.ray_objects(namespace), self._pulumi.mark, self._state.releases)
         installed = self._state.has_release(OPERATOR)
-        if any(thing["metadata"].get("deletionTimestamp") for thing in ours):
+        if any(obj["metadata"].get("deletionTimestamp") for obj in ours):
             yield from judge.held_objects(ours, operator_runs=self._cluster.operator_runs(namespace, installed=installed))
 
     # --- What `up` waits for, looked at once ------------------------------------------------------------------------------
@@ -257,8 +257,8 @@ class Examination:
     ) -> Finding:
         what = f"{kind.__name__} {name}"
         wait = WorkloadTarget(self._of_settings.namespace, name, _PATIENCE)
-        thing, verdict, trouble = await look_at_workload(view, kind, judged, wait, diagnoser)
-        if thing is None:
+        workload, verdict, trouble = await look_at_workload(view, kind, judged, wait, diagnoser)
+        if workload is None:
             return Finding("wrong", what, "is not there", "`pulumi up --refresh` makes it")
         if verdict.good:
             return Finding("ok", what, verdict.text)

@@ -9,7 +9,7 @@ Mark = Literal["ok", "warning", "wrong", "unknown"]
 
 @dataclass(frozen=True)
 class Finding:
-    """How one thing is."""
+    """What was looked at, and how it is."""
 
     mark: Mark
     what: str

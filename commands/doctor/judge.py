@@ -15,7 +15,7 @@ from kuberay.facts.quantities import parse_quantity
 from kuberay.live.crds.upgrade import is_stale
 from kuberay.live.diagnosis.pods import is_going
 from kuberay.live.takeover.marks import Record
-from kuberay.live.takeover.rules import RecoveryError, before_install, before_upgrade, made_anew
+from kuberay.live.takeover.rules import RecoveryError, before_install, before_upgrade, how_to_make_anew
 from kuberay.plan.pods import group_architecture
 from kuberay.plan.workloads import workload_cluster_settings
 from kuberay.settings.stack import StackSettings
@@ -78,7 +78,7 @@ def helm_release(name: str, records: Sequence[Record], stack: str, *, in_state: 
     newest = max(records, key=lambda record: record.revision, default=None)
     told = f"{newest.status}, revision {newest.revision}" if newest else ""
     if in_state and newest and newest.status == "uninstalling":
-        return Finding("wrong", what, f"{told}: a run goes on, or was killed", f"{_DESTROY_GOES_ON}, or {made_anew(name)}")
+        return Finding("wrong", what, f"{told}: a run goes on, or was killed", f"{_DESTROY_GOES_ON}, or {how_to_make_anew(name)}")
     try:
         if in_state:
             before_upgrade(name, records)
@@ -174,17 +174,17 @@ def _not_ready(node: Object) -> str | None:
     return None
 
 
-def held_objects(things: Iterable[Object], *, operator_runs: bool) -> Iterator[Finding]:
+def held_objects(objects: Iterable[Object], *, operator_runs: bool) -> Iterator[Finding]:
     """Objects of Ray's that are being deleted and do not go."""
-    for thing in things:
-        finalizers = thing["metadata"].get("finalizers") or []
-        if is_going(thing) and finalizers:
+    for obj in objects:
+        finalizers = obj["metadata"].get("finalizers") or []
+        if is_going(obj) and finalizers:
             if operator_runs:
                 needs = "the operator is at it; its log says what keeps it: `kubectl logs deployment/kuberay-operator`"
             else:
                 needs = "start the operator, or take the stack away with `make destroy`"
-            text = f"is being deleted since {thing['metadata']['deletionTimestamp']}, held by {', '.join(finalizers)}"
-            yield Finding("warning" if operator_runs else "wrong", f"{thing['kind']} {thing['metadata']['name']}", text, needs)
+            text = f"is being deleted since {obj['metadata']['deletionTimestamp']}, held by {', '.join(finalizers)}"
+            yield Finding("warning" if operator_runs else "wrong", f"{obj['kind']} {obj['metadata']['name']}", text, needs)
 
 
 def quotas(found: Iterable[Object]) -> Iterator[Finding]:
@@ -201,5 +201,5 @@ def quotas(found: Iterable[Object]) -> Iterator[Finding]:
             yield Finding("warning", f"quota {name}", f"is used up: {', '.join(full)}", "more pods are refused until it is raised")
 
 
-def _conditions(thing: Object) -> Sequence[Object]:
-    return (thing.get("status") or {}).get("conditions") or []
+def _conditions(obj: Object) -> Sequence[Object]:
+    return (obj.get("status") or {}).get("conditions") or []

@@ -77,16 +77,16 @@ def comment(http: httpx2.Client, place: PullRequest, about: str, text: str) -> s
     body = {"body": f"{mark}\n{text[:COMMENT_LIMIT]}"}
     found = _find(http, place, mark)
     if found is None:
-        _got(http.post(place.all, json=body))
+        _read(http.post(place.all, json=body))
         return "made"
-    _got(http.request(place.edit, place.one.format(id=found), json=body))
+    _read(http.request(place.edit, place.one.format(id=found), json=body))
     return "edited"
 
 
 def _find(http: httpx2.Client, place: PullRequest, mark: str) -> int | None:
     page = 1
     while True:
-        comments = _got(http.get(place.all, params={"per_page": 100, "page": page}))
+        comments = _read(http.get(place.all, params={"per_page": 100, "page": page}))
         for one in comments:
             if str(one.get("body") or "").startswith(mark):
                 return int(one["id"])
@@ -112,7 +112,7 @@ def _token(name: str) -> str:
     return token
 
 
-def _got(answer: httpx2.Response) -> Any:
+def _read(answer: httpx2.Response) -> Any:
     if answer.is_error:
         try:
             reason = answer.json()["message"]

@@ -45,7 +45,7 @@ class Engine:
         is_new = _NOT_THERE in done.stderr
         if is_new:
             if not file.exists():
-                raise StackError(f"there is neither a stack {stack} nor a {file.name}{self._known()}")
+                raise StackError(f"there is neither a stack {stack} nor a {file.name}{self._list_known()}")
             with _empty_backend(stack, file) as (copy, environment):
                 done = self._preview(_short(stack), copy, environment)
         preview = parse_preview(done.stdout)
@@ -68,7 +68,7 @@ class Engine:
         """Where a stack's settings are."""
         return self.config_folder / f"Pulumi.{_short(stack)}.yaml"
 
-    def _known(self) -> str:
+    def _list_known(self) -> str:
         known = sorted(file.name.split(".")[1] for file in self.config_folder.glob("Pulumi.*.yaml"))
         return f"; there is: {', '.join(known)}" if known else ""
 

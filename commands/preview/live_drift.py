@@ -45,9 +45,9 @@ def drift_of_releases(cluster: Cluster, releases: Iterable[Mapping[str, Any]]) -
     """
     try:
         for release in releases:
-            for thing in _installed(cluster, str(release["namespace"]), str(release["name"])):
-                live = cluster.get(thing)
-                found = drift_of(cluster.as_applied(thing) if live else thing, live)
+            for obj in _installed(cluster, str(release["namespace"]), str(release["name"])):
+                live = cluster.get(obj)
+                found = drift_of(cluster.as_applied(obj) if live else obj, live)
                 if found:
                     yield found
     except ApiError as error:
@@ -59,6 +59,6 @@ def drift_of_releases(cluster: Cluster, releases: Iterable[Mapping[str, Any]]) -
 def _installed(cluster: Cluster, namespace: str, release: str) -> Iterator[Object]:
     """What the newest revision that is deployed consists of. Charts leave it to Helm to say in which namespace."""
     records = [record for record in cluster.records(namespace, release) if record.status == "deployed"]
-    for thing in max(records, key=lambda record: record.revision).objects if records else []:
-        place = {"namespace": namespace} if is_namespaced(thing) else {}
-        yield {**thing, "metadata": {**thing["metadata"], **place}}
+    for obj in max(records, key=lambda record: record.revision).objects if records else []:
+        place = {"namespace": namespace} if is_namespaced(obj) else {}
+        yield {**obj, "metadata": {**obj["metadata"], **place}}

@@ -60,14 +60,14 @@ class Helm:
         """
         for chart in charts:
             if chart not in self._charts:
-                self._charts[chart] = self._fetched(chart)
+                self._charts[chart] = self._pull(chart)
 
     def render(self, name: str, namespace: str, chart: ChartSource, values: Mapping[str, Any]) -> Objects:
         """Every object of a release, of a chart that is here."""
         text = self._helm("template", name, self._charts[chart], "--namespace", namespace, "--values", "-", given=json.dumps(values))
         return dict(_objects(text))
 
-    def _fetched(self, chart: ChartSource) -> str:
+    def _pull(self, chart: ChartSource) -> str:
         if chart.repository is None and not chart.chart.startswith("oci://"):
             return chart.chart
         folder = Path(self._folder.name, str(len(self._charts)))
@@ -128,7 +128,7 @@ def diff(old: Objects, new: Objects) -> list[str]:
 
 def _diff(step: Step, helm: Helm) -> list[str]:
     old = {**step.old, "values": hidden_alike(step.old.get("values"), step.new.get("values"))} if step.old else step.old
-    return diff(*(_rendered(side, helm) if side else {} for side in (old, step.new)))
+    return diff(*(_render(side, helm) if side else {} for side in (old, step.new)))
 
 
 def hidden_alike(old: Any, new: Any) -> Any:
@@ -143,7 +143,7 @@ def hidden_alike(old: Any, new: Any) -> Any:
     return old
 
 
-def _rendered(release: Properties, helm: Helm) -> Objects:
+def _render(release: Properties, helm: Helm) -> Objects:
     return helm.render(
         str(release["name"]), str(release.get("namespace") or "default"), _chart(release), _renderable(release.get("values"))
     )
@@ -197,9 +197,9 @@ def _renderable(values: Any) -> dict[str, Any]:
 def _objects(text: str) -> Iterator[tuple[str, str]]:
     for found in yaml.load_all(text, _Loader):
         if isinstance(found, dict):
-            yield f"{found['kind']} {found['metadata']['name']}", yaml.dump(_without_data(found), Dumper=_Dumper, width=1000)
+            yield f"{found['kind']} {found['metadata']['name']}", yaml.dump(_hide_data(found), Dumper=_Dumper, width=1000)
 
 
-def _without_data(found: dict[str, Any]) -> dict[str, Any]:
+def _hide_data(found: dict[str, Any]) -> dict[str, Any]:
     hidden = ("data", "stringData") if found["kind"] == "Secret" else ()
     return {key: SECRET if key in hidden else value for key, value in found.items()}

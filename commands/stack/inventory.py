@@ -1,4 +1,4 @@
-"""The cluster that a stack lies in: what is there, whose it is, and the few things that have to be deleted here."""
+"""The cluster that a stack lies in: what is there, whose it is, and the few objects that have to be deleted here."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -74,10 +74,10 @@ class Cluster:
         everything = (found for kind in (*builtin, *self._custom_kinds) for found in self._list(kind, namespace))
         return [found for found in everything if is_put_there(found)]
 
-    def delete(self, thing: Object, *, finalizers: bool = True) -> None:
+    def delete(self, obj: Object, *, finalizers: bool = True) -> None:
         """Deletes an object; with `finalizers` false it does not wait for anyone's clean-up."""
-        namespace = thing["metadata"].get("namespace")
-        kind, name = kind_of_object(thing), thing["metadata"]["name"]
+        namespace = obj["metadata"].get("namespace")
+        kind, name = kind_of_object(obj), obj["metadata"]["name"]
         _unless_gone(lambda: self._client.delete(kind, name, namespace=namespace))
         if not finalizers:
             nothing = {"metadata": {"finalizers": None}}
@@ -86,19 +86,19 @@ class Cluster:
     def delete_record(self, namespace: str, record: Record) -> None:
         _unless_gone(lambda: self._client.delete(Secret, record.secret, namespace=namespace))
 
-    def get(self, thing: Object) -> Object | None:
-        namespace = thing["metadata"].get("namespace")
-        kind = kind_of_object(thing)
-        return self._get(kind, thing["metadata"]["name"], namespace)
+    def get(self, obj: Object) -> Object | None:
+        namespace = obj["metadata"].get("namespace")
+        kind = kind_of_object(obj)
+        return self._get(kind, obj["metadata"]["name"], namespace)
 
-    def as_applied(self, thing: Object) -> Object:
+    def as_applied(self, obj: Object) -> Object:
         """What an object would be if it were applied as it is given here; nothing is changed."""
-        namespace = thing["metadata"].get("namespace")
-        kind = kind_of_object(thing)
+        namespace = obj["metadata"].get("namespace")
+        kind = kind_of_object(obj)
         found = self._client.patch(
             kind,
-            thing["metadata"]["name"],
-            {**thing},
+            obj["metadata"]["name"],
+            {**obj},
             namespace=namespace,
             patch_type=PatchType.APPLY,
             field_manager="kuberay-dry-run",
@@ -148,17 +148,17 @@ def watches(operator: Object, namespace: str) -> bool:
     return True
 
 
-def of_stack(things: Iterable[Object], stack: str, releases: set[tuple[str, str]]) -> list[Object]:
+def of_stack(objects: Iterable[Object], stack: str, releases: set[tuple[str, str]]) -> list[Object]:
     """Which objects a stack has made, by its mark, by their Helm release, or by what they hang on; owners come first."""
     ours: list[Object] = []
     uids: set[str] = set()
-    for thing in things:
-        annotations: Object = thing["metadata"].get("annotations") or {}
-        owners = {owner["uid"] for owner in thing["metadata"].get("ownerReferences") or []}
+    for obj in objects:
+        annotations: Object = obj["metadata"].get("annotations") or {}
+        owners = {owner["uid"] for owner in obj["metadata"].get("ownerReferences") or []}
         release = (annotations.get(HELM_NAMESPACE, ""), annotations.get(HELM_RELEASE, ""))
-        if stack_of(thing) == stack or release in releases or owners & uids:
-            ours.append(thing)
-            uids.add(thing["metadata"]["uid"])
+        if stack_of(obj) == stack or release in releases or owners & uids:
+            ours.append(obj)
+            uids.add(obj["metadata"]["uid"])
     return ours
 
 

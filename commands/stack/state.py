@@ -11,7 +11,7 @@ OPERATOR = "kuberay-operator"
 
 @dataclass(frozen=True)
 class Made:
-    """One thing that the stack has made, or was making when it was killed."""
+    """An object or a release that the stack has made, or was making when it was killed."""
 
     urn: str
     inputs: Mapping[str, Any]
@@ -73,20 +73,20 @@ def read_state(deployment: Mapping[str, Any]) -> StackState:
     """What `pulumi stack export` has below `deployment`."""
     resources: list[dict[str, Any]] = deployment.get("resources") or []
     pending: list[dict[str, Any]] = deployment.get("pending_operations") or []
-    made = {resource["urn"]: _read(resource) for resource in resources if _makes(resource)}
+    made = {resource["urn"]: _read_made(resource) for resource in resources if _makes(resource)}
     creating = [operation["resource"] for operation in pending if operation["type"] == "creating"]
-    # Pulumi keeps such an operation until someone clears it, also when a later run has made the thing.
-    interrupted = {resource["urn"]: _read(resource) for resource in creating if _makes(resource) and resource["urn"] not in made}
+    # Pulumi keeps such an operation until someone clears it, also when a later run has made it.
+    interrupted = {resource["urn"]: _read_made(resource) for resource in creating if _makes(resource) and resource["urn"] not in made}
     everything = (*made.values(), *interrupted.values())
     return StackState(
         size=len(resources),
         made=tuple(made.values()),
         interrupted=tuple(interrupted.values()),
-        namespaces=frozenset(thing.name if thing.is_namespace else thing.namespace for thing in everything) - {""},
+        namespaces=frozenset(each.name if each.is_namespace else each.namespace for each in everything) - {""},
     )
 
 
-def _read(resource: Mapping[str, Any]) -> Made:
+def _read_made(resource: Mapping[str, Any]) -> Made:
     inputs: dict[str, Any] = resource.get("inputs") or {}
     names: dict[str, list[str]] = (resource.get("outputs") or {}).get("resourceNames") or {}
     # `ClusterRole.rbac.authorization.k8s.io/rbac.authorization.k8s.io/v1`, and of the core group `Service/v1`.

@@ -23,17 +23,17 @@ def recover_from_killed_runs() -> None:
     async def make_object(args: pulumi.ResourceHookArgs) -> None:
         from kuberay.live.takeover.actions import take_over_object
 
-        await take_over_object(connection, await without_outputs(args.new_inputs or {}), stack)
+        await take_over_object(connection, await resolve_outputs(args.new_inputs or {}), stack)
 
     async def install(args: pulumi.ResourceHookArgs) -> None:
         from kuberay.live.takeover.actions import take_over_install
 
-        await take_over_install(connection, await without_outputs(args.new_inputs or {}), stack)
+        await take_over_install(connection, await resolve_outputs(args.new_inputs or {}), stack)
 
     async def upgrade(args: pulumi.ResourceHookArgs) -> None:
         from kuberay.live.takeover.actions import take_over_upgrade
 
-        await take_over_upgrade(connection, await without_outputs(args.new_inputs or {}))
+        await take_over_upgrade(connection, await resolve_outputs(args.new_inputs or {}))
 
     of_object = pulumi.ResourceHookBinding(before_create=[resource_hook("recovery.before-object", make_object)])
     of_release = pulumi.ResourceHookBinding(
@@ -66,12 +66,12 @@ def _marked(metadata: Mapping[str, Any], stack: str) -> dict[str, Any]:
     return {**metadata, "annotations": {**(metadata.get("annotations") or {}), **ours}}
 
 
-async def without_outputs(inputs: Any) -> Any:
+async def resolve_outputs(inputs: Any) -> Any:
     """Inputs as they are: the SDK hands a hook an Output of whatever has a secret anywhere below it."""
     if isinstance(inputs, pulumi.Output):
-        return await without_outputs(await inputs.future())
+        return await resolve_outputs(await inputs.future())
     if isinstance(inputs, Mapping):
-        return {key: await without_outputs(below) for key, below in inputs.items()}
+        return {key: await resolve_outputs(below) for key, below in inputs.items()}
     if isinstance(inputs, list):
-        return [await without_outputs(below) for below in inputs]
+        return [await resolve_outputs(below) for below in inputs]
     return inputs

@@ -33,7 +33,7 @@ class Problem:
 
 def problem_line(problem: Problem, hidden: set[str]) -> str:
     """A problem in one line. ``hidden``: top-level keys whose values must not be printed."""
-    value = "[secret]" if _is_secret(problem.path, hidden) else _shown(problem.value)
+    value = "[secret]" if _is_secret(problem.path, hidden) else _show(problem.value)
     return f"{PROJECT}:{'.'.join(problem.path)}: {value} {problem.message}"
 
 
@@ -87,12 +87,12 @@ def _is_secret(path: Place, hidden: set[str]) -> bool:
     return bool(path) and (path[0] in hidden or ("secretKeyRef" not in path and not set(path).isdisjoint(SECRET_KEYS)))
 
 
-def _shown(value: Any) -> str:
-    text = json.dumps(_without_secrets(value), default=str, ensure_ascii=False)
+def _show(value: Any) -> str:
+    text = json.dumps(_hide_secrets(value), default=str, ensure_ascii=False)
     return text if len(text) <= 80 else text[:77] + "…"
 
 
-def _without_secrets(value: Any) -> Any:
+def _hide_secrets(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: "[secret]" if key in SECRET_KEYS else _without_secrets(below) for key, below in value.items()}
+        return {key: "[secret]" if key in SECRET_KEYS else _hide_secrets(below) for key, below in value.items()}
     return value

@@ -74,7 +74,7 @@ def quota_problems(settings: StackSettings) -> Iterator[Problem]:
         for demand in wanted:
             largest = max(container.get(key, Decimal(0)) for container in (*demand.containers, *demand.init_containers))
             if largest > parse_quantity(most):
-                over = f"is less than the {_plain(largest)} of a container of {demand.what}"
+                over = f"is less than the {_readable(largest)} of a container of {demand.what}"
                 yield Problem(("limitRange", "max", key), most, over)
                 break
 
@@ -82,9 +82,9 @@ def quota_problems(settings: StackSettings) -> Iterator[Problem]:
 def _over(setting: str, key: str, limit: str | int, amounts: dict[str, Decimal]) -> Iterator[Problem]:
     total = sum(amounts.values(), Decimal(0))
     if total > parse_quantity(limit):
-        parts = ", ".join(f"{what} {_plain(amount)}" for what, amount in amounts.items())
-        short = _plain(total - parse_quantity(limit))
-        yield Problem((setting, key), limit, f"is {short} less than the {_plain(total)} that the stack's own pods need ({parts})")
+        parts = ", ".join(f"{what} {_readable(amount)}" for what, amount in amounts.items())
+        short = _readable(total - parse_quantity(limit))
+        yield Problem((setting, key), limit, f"is {short} less than the {_readable(total)} that the stack's own pods need ({parts})")
 
 
 def _cluster_demands(what: str, plan: ClusterPlan) -> Iterator[Demand]:
@@ -107,7 +107,7 @@ def _limits(container: dict[str, Any]) -> Resources:
     return {resource: parse_quantity(amount) for resource, amount in limits.items()}
 
 
-def _plain(amount: Decimal) -> str:
+def _readable(amount: Decimal) -> str:
     """In the unit that reads best: `4.5G`, `512Mi`, `500m`; a mixture of units in megabytes, rounded up."""
     if amount < 1:
         return f"{amount * 1000:f}".rstrip("0").rstrip(".") + "m"

@@ -148,17 +148,17 @@ def chart_keys(chart: Chart, version: str) -> Keys:
     known: dict[str, Any] = {}
     for since, changes in _HISTORY[chart].items():
         if at_least(version, since):
-            known = _changed(known, changes)
+            known = _apply(known, changes)
     return known
 
 
-def _changed(known: Keys, changes: Keys) -> dict[str, Any]:
+def _apply(known: Keys, changes: Keys) -> dict[str, Any]:
     changed = dict(known)
     for key, change in changes.items():
         if change is GONE:
             del changed[key]
         else:
-            changed[key] = change if change is ANY else _changed(changed.get(key, {}), change)
+            changed[key] = change if change is ANY else _apply(changed.get(key, {}), change)
     return changed
 
 

@@ -36,8 +36,8 @@ def add_quantities(quantities: Iterable[str | int | float]) -> str:
         # Up to three decimals read better than a long integer: 1.5G, not 1500M.
         scaled = total / factor
         if 1 <= scaled < 10_000 and scaled == scaled.quantize(Decimal("0.001")):
-            return f"{_plain(scaled)}{suffix}"
-    return _plain(total)
+            return f"{_without_zeros(scaled)}{suffix}"
+    return _without_zeros(total)
 
 
 def canonical_quantity(quantity: str | int | float) -> str:
@@ -52,7 +52,7 @@ def canonical_quantity(quantity: str | int | float) -> str:
     return text
 
 
-def _plain(number: Decimal) -> str:
+def _without_zeros(number: Decimal) -> str:
     text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 

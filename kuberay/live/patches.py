@@ -1,4 +1,4 @@
-"""The few things that `up` itself changes on objects that a Helm release has made."""
+"""The little that `up` itself changes on objects that a Helm release has made."""
 
 from typing import Any, Literal
 

@@ -30,13 +30,13 @@ def ray_cluster_spec(values: Values) -> Values:
     for name, group in (values.get("additionalWorkerGroups") or {}).items():
         if group and group.get("disabled") is not True:
             groups.append(_worker_group(values, name, group))
-    return _written(
+    return _drop_empty(
         rayVersion=head.get("rayVersion"),
         enableInTreeAutoscaling=head.get("enableInTreeAutoscaling"),
         autoscalerOptions=head.get("autoscalerOptions"),
         gcsFaultToleranceOptions=_gcs_fault_tolerance(values.get("gcsFaultTolerance") or {}),
     ) | {
-        "headGroupSpec": _written(headService=head.get("headService"), serviceType=values["service"].get("type"))
+        "headGroupSpec": _drop_empty(headService=head.get("headService"), serviceType=values["service"].get("type"))
         | {"rayStartParams": ray_start_params(head), "template": _pod_template(values, head, "ray-head")},
         "workerGroupSpecs": groups,
     }
@@ -60,12 +60,12 @@ def _pod_template(values: Values, group: Values, container: str) -> Values:
         "name": container,
         "image": f"{image['repository']}:{image['tag']}",
         "imagePullPolicy": image["pullPolicy"],
-        **_written(env=[*(values["common"].get("containerEnv") or []), *(group.get("containerEnv") or [])]),
-        **_written(**{key: group.get(key) for key in _CONTAINER_KEYS}, resources=_resources(group.get("resources") or {})),
+        **_drop_empty(env=[*(values["common"].get("containerEnv") or []), *(group.get("containerEnv") or [])]),
+        **_drop_empty(**{key: group.get(key) for key in _CONTAINER_KEYS}, resources=_resources(group.get("resources") or {})),
     }
-    pod = _written(imagePullSecrets=values.get("imagePullSecrets"), securityContext=group.get("podSecurityContext"))
-    pod |= _written(**{key: group.get(key) for key in _POD_KEYS})
-    metadata = _written(annotations=group.get("annotations"), labels=group.get("labels"))
+    pod = _drop_empty(imagePullSecrets=values.get("imagePullSecrets"), securityContext=group.get("podSecurityContext"))
+    pod |= _drop_empty(**{key: group.get(key) for key in _POD_KEYS})
+    metadata = _drop_empty(annotations=group.get("annotations"), labels=group.get("labels"))
     return {"metadata": metadata, "spec": {"containers": [ray, *(group.get("sidecarContainers") or [])], **pod}}
 
 
@@ -73,7 +73,7 @@ def _resources(resources: Mapping[str, Any]) -> Values:
     # As the operator writes them when it adds its finalizer to a RayJob: else each refresh would find a difference.
     amounts = {kind: resources.get(kind) or {} for kind in ("limits", "requests")}
     canonical = {kind: {name: canonical_quantity(amount) for name, amount in each.items()} for kind, each in amounts.items()}
-    return _written(**{**resources, **canonical})
+    return _drop_empty(**{**resources, **canonical})
 
 
 def ray_start_params(group: Values) -> dict[str, str]:
@@ -88,6 +88,6 @@ def _gcs_fault_tolerance(values: Mapping[str, Any]) -> Values:
     return {key: value for key, value in values.items() if key != "enabled" and value}
 
 
-def _written(**fields: Any) -> Values:
+def _drop_empty(**fields: Any) -> Values:
     """The fields that are not empty: the chart leaves out the others, or writes them to no effect."""
     return {key: value for key, value in fields.items() if value not in (None, "", False, 0, [], {})}

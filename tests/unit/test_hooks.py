@@ -8,7 +8,7 @@ import httpx2
 import pulumi
 import pytest
 
-from components.resources.hooks import with_a_word
+from components.resources.hooks import with_error_text
 
 
 def run(error: Exception) -> None:
@@ -17,7 +17,7 @@ def run(error: Exception) -> None:
 
     async def hook() -> None:
         nothing: Any = None
-        await with_a_word(fail)(nothing)
+        await with_error_text(fail)(nothing)
 
     # `asyncio.run` would leave no loop to the tests that run the whole program.
     with contextlib.closing(asyncio.new_event_loop()) as loop:

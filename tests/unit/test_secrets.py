@@ -9,7 +9,7 @@ import pytest
 from pulumi.runtime.rpc import is_rpc_secret
 
 from commands.preview.meaning.pods import pods_of_values
-from components.cluster import concealed
+from components.cluster import conceal
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.plan.cluster import plan_cluster
 from kuberay.settings.stack import StackSettings
@@ -45,7 +45,7 @@ def values_of(cluster: dict[str, Any], version: str = "1.3.0") -> tuple[dict[str
     values = plan_cluster(settings, "ray").values
 
     async def shown() -> Any:
-        return as_the_cli_shows_it(concealed(values, settings.clusters["ray"]))
+        return as_the_cli_shows_it(conceal(values, settings.clusters["ray"]))
 
     return values, asyncio.run(shown())
 

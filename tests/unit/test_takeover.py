@@ -7,7 +7,7 @@ import pulumi
 from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.rpc import deserialize_properties, is_rpc_secret, unwrap_rpc_secret
 
-from components.resources.recovery import without_outputs
+from components.resources.recovery import resolve_outputs
 from kuberay.live.takeover.marks import marked_values, without_mark
 
 #: How the engine hands over a secret.
@@ -32,7 +32,7 @@ def test_values_with_a_secret_somewhere_are_those_that_the_record_of_a_killed_ru
         head = {**VALUES["head"], "containerEnv": {**SECRET, "value": VALUES["head"]["containerEnv"]}}
         inputs = as_the_sdk_hands_it_over({"name": "ray", "namespace": "team", "values": {**values, "head": head}})
         assert isinstance(inputs["values"], pulumi.Output)
-        return await without_outputs(inputs)
+        return await resolve_outputs(inputs)
 
     release = asyncio.run(given())
     assert (release["name"], without_mark(release["values"])) == ("ray", VALUES)
@@ -40,17 +40,17 @@ def test_values_with_a_secret_somewhere_are_those_that_the_record_of_a_killed_ru
 
 def test_values_that_are_a_secret_as_a_whole_are_read_too() -> None:
     async def given() -> Any:
-        return await without_outputs(as_the_sdk_hands_it_over({"name": "ray", "values": {**SECRET, "value": VALUES}}))
+        return await resolve_outputs(as_the_sdk_hands_it_over({"name": "ray", "values": {**SECRET, "value": VALUES}}))
 
     assert asyncio.run(given()) == {"name": "ray", "values": VALUES}
 
 
 def test_outputs_in_outputs_are_read_too() -> None:
     async def given() -> Any:
-        return await without_outputs({"a": pulumi.Output.secret({"b": [pulumi.Output.secret("c")]}), "d": [pulumi.Output.secret(1), None]})
+        return await resolve_outputs({"a": pulumi.Output.secret({"b": [pulumi.Output.secret("c")]}), "d": [pulumi.Output.secret(1), None]})
 
     assert asyncio.run(given()) == {"a": {"b": ["c"]}, "d": [1, None]}
 
 
 def test_inputs_without_a_secret_stay_as_they_are() -> None:
-    assert asyncio.run(without_outputs({"name": "ray", "values": VALUES})) == {"name": "ray", "values": VALUES}
+    assert asyncio.run(resolve_outputs({"name": "ray", "values": VALUES})) == {"name": "ray", "values": VALUES}

@@ -48,7 +48,7 @@ def differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[Diff
         yield from _whole(old, path, gone=True)
         yield from _whole(new, path, gone=False)
     elif old != new:
-        yield Difference(path, _shown(old), _shown(new))
+        yield Difference(path, _show(old), _show(new))
 
 
 def shown_differences(old: Any, new: Any) -> list[Difference]:
@@ -79,7 +79,7 @@ def _whole(tree: Any, path: tuple[str, ...], *, gone: bool) -> Iterator[Differen
         for key, value in tree.items():
             yield from _whole(value, (*path, str(key)), gone=gone)
     elif tree is not _MISSING:
-        yield Difference(path, _shown(tree), None) if gone else Difference(path, None, _shown(tree))
+        yield Difference(path, _show(tree), None) if gone else Difference(path, None, _show(tree))
 
 
 def _by_name(items: list[Any]) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _by_name(items: list[Any]) -> dict[str, Any]:
     return {f"[{number}]": item for number, item in enumerate(items)}
 
 
-def _shown(value: Any) -> str | None:
+def _show(value: Any) -> str | None:
     if value is _MISSING or value is None:
         return None
     if isinstance(value, bool):

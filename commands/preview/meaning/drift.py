@@ -26,18 +26,18 @@ def drift_of(applied: Object, live: Object | None) -> Drift | None:
     kind, name = str(applied["kind"]), str(applied["metadata"]["name"])
     if live is None:
         return Drift(kind=kind, name=name, what="deleted")
-    found = [one for one in differences(_compared(live), _compared(applied)) if not _is_same(one) and not _is_autoscalers(one, applied)]
-    return Drift(kind=kind, name=name, what="edited", fields=list(map(_said, found))) if found else None
+    found = [one for one in differences(_strip(live), _strip(applied)) if not _is_same(one) and not _is_autoscalers(one, applied)]
+    return Drift(kind=kind, name=name, what="edited", fields=list(map(_describe, found))) if found else None
 
 
-def is_namespaced(thing: Object) -> bool:
+def is_namespaced(obj: Object) -> bool:
     """Whether an object of a chart lies in the release's namespace."""
-    return not str(thing["kind"]).startswith("Cluster") and thing["kind"] not in _GLOBAL_KINDS
+    return not str(obj["kind"]).startswith("Cluster") and obj["kind"] not in _GLOBAL_KINDS
 
 
-def _compared(thing: Object) -> Object:
-    kept = {key: value for key, value in thing.items() if key not in _NOT_COMPARED[""]}
-    return {**kept, "metadata": {key: value for key, value in thing["metadata"].items() if key not in _NOT_COMPARED["metadata"]}}
+def _strip(obj: Object) -> Object:
+    kept = {key: value for key, value in obj.items() if key not in _NOT_COMPARED[""]}
+    return {**kept, "metadata": {key: value for key, value in obj["metadata"].items() if key not in _NOT_COMPARED["metadata"]}}
 
 
 def _is_same(one: Difference) -> bool:
@@ -55,7 +55,7 @@ def _is_autoscalers(one: Difference, applied: Object) -> bool:
     return scaled and "workerGroupSpecs" in one.path and bool(set(_AUTOSCALERS) & set(one.path))
 
 
-def _said(one: Difference) -> str:
+def _describe(one: Difference) -> str:
     """A Secret's data is not shown."""
     if one.path[:1] in (("data",), ("stringData",)):
         return f"{one.where} is another"

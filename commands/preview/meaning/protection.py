@@ -24,10 +24,10 @@ def protection_of(preview: Preview) -> Protection:
             if before != after:
                 (lost if before else gained).setdefault(protection, []).extend(of)
     said = [note.removeprefix(_OPEN) for note in preview.notes if note.startswith(_OPEN)]
-    return Protection(lost=_listed(lost), gained=_listed(gained) if preview.outputs else [], open=said)
+    return Protection(lost=_as_changes(lost), gained=_as_changes(gained) if preview.outputs else [], open=said)
 
 
-def _listed(found: Mapping[str, list[str]]) -> list[ProtectionChange]:
+def _as_changes(found: Mapping[str, list[str]]) -> list[ProtectionChange]:
     return [ProtectionChange(what=what, of=of) for what, of in found.items()]
 
 

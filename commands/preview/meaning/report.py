@@ -1,6 +1,6 @@
 """The report as data: what `report.json` holds, and what Markdown and terminal text are written from. Pure.
 
-Amounts are Kubernetes quantities as strings (``4G``, ``500m``); before and after are None where there is no such thing, or it is not known.
+Amounts are Kubernetes quantities as strings (``4G``, ``500m``); before and after are None where there is none, or it is not known.
 """
 
 from collections.abc import Iterable

@@ -66,7 +66,7 @@ def read_preview(digest: Mapping[str, Any]) -> Preview:
     stack = next((step for step in steps if _identity(step)[1] == "pulumi:pulumi:Stack" and step["op"] in ("same", "update")), {})
     return Preview(
         # The engine does many at a time, in another order each time.
-        steps=tuple(sorted((_read(step) for step in steps if step["op"] in _CHANGES), key=lambda step: _by_number(step.name))),
+        steps=tuple(sorted((_read_step(step) for step in steps if step["op"] in _CHANGES), key=lambda step: _by_number(step.name))),
         outputs=(stack.get("oldState") or {}).get("outputs") or {},
         operations=digest.get("changeSummary") or {},
         errors=tuple(_error_lines(said)),
@@ -87,7 +87,7 @@ def parse_preview(output: str) -> Preview | None:
     return read_preview(digest) if isinstance(digest, dict) else None
 
 
-def _read(step: Mapping[str, Any]) -> Step:
+def _read_step(step: Mapping[str, Any]) -> Step:
     parents, type_, name = _identity(step)
     operation = _CHANGES[step["op"]]
     return Step(

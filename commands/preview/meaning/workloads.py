@@ -115,10 +115,10 @@ def _read_spec(spec: Any) -> Any:
     """The YAML texts in it as what they say."""
     if not isinstance(spec, Mapping):
         return spec
-    return {key: _loaded(value) if key in ("serveConfigV2", "runtimeEnvYAML") else value for key, value in spec.items()}
+    return {key: _load_yaml(value) if key in ("serveConfigV2", "runtimeEnvYAML") else value for key, value in spec.items()}
 
 
-def _loaded(text: Any) -> Any:
+def _load_yaml(text: Any) -> Any:
     try:
         return yaml.safe_load(text) if isinstance(text, str) and text != SECRET else text
     except yaml.YAMLError:

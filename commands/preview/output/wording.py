@@ -1,4 +1,4 @@
-"""How the report says things, whatever it is written as. Pure."""
+"""The sentences of a report, whatever it is written as. Pure."""
 
 import textwrap
 from collections.abc import Iterable

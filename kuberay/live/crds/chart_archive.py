@@ -34,11 +34,11 @@ class ChartError(Exception):
 
 def chart_crds(source: ChartSource) -> list[dict[str, Any]]:
     """Every CRD in the chart's `crds` folder."""
-    where = f"{source.chart} {source.version}" + (f" of {_without_login(source.repository)}" if source.repository else "")
+    where = f"{source.chart} {source.version}" + (f" of {_hide_login(source.repository)}" if source.repository else "")
     try:
         crds = [crd for text in _crd_files(source) for crd in yaml.load_all(text, _Loader) if crd]
     except (OSError, httpx2.HTTPError, httpx2.InvalidURL, tarfile.TarError, yaml.YAMLError, KeyError, ValueError) as error:
-        reason = _without_login(" ".join(str(error).split()))
+        reason = _hide_login(" ".join(str(error).split()))
         raise ChartError(f"the chart {where} cannot be read: {reason or type(error).__name__}") from error
     if not crds:
         raise ChartError(f"the chart {where} has no CRDs")
@@ -66,11 +66,11 @@ def _archive(source: ChartSource) -> bytes:
 
 def _from_repository(http: httpx2.Client, source: ChartSource, repository: str) -> bytes:
     base = repository.rstrip("/") + "/"
-    index = yaml.load(_got(http.get(f"{base}index.yaml")).content, _Loader)  # noqa: S506
+    index = yaml.load(_check(http.get(f"{base}index.yaml")).content, _Loader)  # noqa: S506
     for entry in index["entries"].get(source.chart, []):
         if str(entry["version"]).removeprefix("v") == source.version:
             # Relative addresses are allowed, to the repository.
-            return _got(http.get(urljoin(base, entry["urls"][0]))).content
+            return _check(http.get(urljoin(base, entry["urls"][0]))).content
     raise ValueError("its index does not have that version")
 
 
@@ -86,8 +86,8 @@ def _from_registry(http: httpx2.Client, source: ChartSource) -> bytes:
     if answer.status_code == 401:
         headers = _authorization(http, answer.headers.get("WWW-Authenticate", ""), address.netloc)
         answer = http.get(manifest_url, headers={"Accept": _MANIFEST, **headers})
-    layer = next(layer for layer in _got(answer).json()["layers"] if layer["mediaType"] == _HELM_CHART)
-    content = _got(http.get(f"{repository}/blobs/{layer['digest']}", headers=headers)).content
+    layer = next(layer for layer in _check(answer).json()["layers"] if layer["mediaType"] == _HELM_CHART)
+    content = _check(http.get(f"{repository}/blobs/{layer['digest']}", headers=headers)).content
     if layer["digest"] != f"sha256:{hashlib.sha256(content).hexdigest()}":
         raise ValueError("the registry gave something that is not what its digest says")
     return content
@@ -100,7 +100,7 @@ def _authorization(http: httpx2.Client, challenge: str, registry: str) -> dict[s
     if not challenge.lower().startswith("bearer"):
         return basic
     asked = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
-    token = _got(http.get(asked.pop("realm"), params=asked, headers=basic)).json()
+    token = _check(http.get(asked.pop("realm"), params=asked, headers=basic)).json()
     return {"Authorization": f"Bearer {token.get('token') or token['access_token']}"}
 
 
@@ -117,11 +117,11 @@ def _login(registry: str) -> str | None:
     return None
 
 
-def _got(answer: httpx2.Response) -> httpx2.Response:
+def _check(answer: httpx2.Response) -> httpx2.Response:
     if answer.is_error:
         raise ValueError(f"{answer.url} answers {answer.status_code}")
     return answer
 
 
-def _without_login(text: str) -> str:
+def _hide_login(text: str) -> str:
     return re.sub(r"//[^/@\s]+@", "//", text)

@@ -151,10 +151,10 @@ async def _refuse_to_lose(client: AsyncClient, present: Crd, wanted: Crd, versio
     async def all_stored() -> list[Crd]:
         return [stored.to_dict() async for stored in client.list(kind, namespace="*")]
 
-    for thing in await patiently(all_stored):
-        fields = [*lost_fields(thing.get("spec", {}), _spec(now), _spec(then), "spec")]
+    for stored in await patiently(all_stored):
+        fields = [*lost_fields(stored.get("spec", {}), _spec(now), _spec(then), "spec")]
         if fields:
-            found.append(f"{names['kind']} {thing['metadata']['namespace']}/{thing['metadata']['name']} ({', '.join(fields[:3])})")
+            found.append(f"{names['kind']} {stored['metadata']['namespace']}/{stored['metadata']['name']} ({', '.join(fields[:3])})")
     if found:
         raise CrdError(
             f"kuberay:kuberayVersion: KubeRay {version} does not know fields that are in use and would be lost: "

@@ -20,7 +20,7 @@ _UNHEALTHY_GRACE = 30.0
 
 @dataclass(frozen=True)
 class Verdict:
-    """How things stand, and whether waiting any longer makes sense."""
+    """How a workload stands, and whether waiting any longer makes sense."""
 
     text: str
     good: bool = False
@@ -83,9 +83,9 @@ def service_verdict(service: Object, applications: Set[str]) -> Verdict:
     return Verdict("Ready", good=True, cluster=cluster)
 
 
-def operator_has_seen(thing: Object) -> bool:
+def operator_has_seen(workload: Object) -> bool:
     """Whether the operator says that its status is about the spec as it is now."""
-    return int((thing.get("status") or {}).get("observedGeneration") or 0) >= int(thing["metadata"].get("generation") or 0)
+    return int((workload.get("status") or {}).get("observedGeneration") or 0) >= int(workload["metadata"].get("generation") or 0)
 
 
 def shortened(message: object) -> str:

@@ -75,7 +75,7 @@ def before_upgrade(name: str, records: Sequence[Record]) -> Leftover:
     return Leftover(tuple(pending) if len(pending) < len(records) else ())
 
 
-def made_anew(release: str) -> str:
+def how_to_make_anew(release: str) -> str:
     """What to say where something of a release is gone: Helm never looks for it.
 
     With a refresh, for of the release itself there may be nothing left that could be replaced.
@@ -85,7 +85,7 @@ def made_anew(release: str) -> str:
 
 def half_removed(release: str) -> str:
     """What to say where Helm's record of a release says `uninstalling`: any part of it may be gone, and Helm upgrades it no more."""
-    return f"Helm release {release} was being removed by a run that was killed; {made_anew(release)}"
+    return f"Helm release {release} was being removed by a run that was killed; {how_to_make_anew(release)}"
 
 
 def before_creating(kind: str, existing: Object | None, stack: str, in_use: Iterable[str] = ()) -> None:

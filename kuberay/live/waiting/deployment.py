@@ -14,7 +14,7 @@ from kuberay.live.client import connect
 from kuberay.live.connection import Connection
 from kuberay.live.diagnosis.diagnoser import Diagnoser
 from kuberay.live.diagnosis.pods import Trouble, is_going
-from kuberay.live.takeover.rules import made_anew
+from kuberay.live.takeover.rules import how_to_make_anew
 from kuberay.live.waiting.loop import NotUpError, no_answer, refuse_half_removed
 from kuberay.live.waiting.targets import DeploymentTarget, Report
 
@@ -94,7 +94,7 @@ async def look_at_deployment(client: AsyncClient, target: DeploymentTarget, diag
 
 def no_deployment(target: DeploymentTarget) -> str:
     """What to say where the Deployment of a release is gone: by hand, or by a `destroy` that was killed, which tells Pulumi nothing."""
-    return f"there is no such Deployment, though the state has its Helm release; {made_anew(target.release)}"
+    return f"there is no such Deployment, though the state has its Helm release; {how_to_make_anew(target.release)}"
 
 
 def _rolled_out(deployment: Object) -> bool:

@@ -22,7 +22,7 @@ from kuberay.live.connection import Connection
 from kuberay.live.diagnosis.diagnoser import SCHEDULING_GRACE, Diagnoser
 from kuberay.live.diagnosis.pods import Trouble, cluster_trouble, failed_pods_trouble, is_going, is_over, is_ready, refused_for_good
 from kuberay.live.kinds import RayCluster
-from kuberay.live.takeover.rules import made_anew
+from kuberay.live.takeover.rules import how_to_make_anew
 from kuberay.live.waiting.loop import NotUpError, is_unanswered, no_answer, refuse_half_removed, until_listed
 from kuberay.live.waiting.targets import GroupTarget, Report, as_asked
 from kuberay.live.watch import NamespaceView, namespace_view
@@ -100,7 +100,7 @@ async def wait_for_group(connection: Connection, target: GroupTarget, report: Re
 
 def no_ray_cluster(target: GroupTarget) -> str:
     """What to say where the RayCluster of a release is gone: by hand, or by a `destroy` that was killed, which tells Pulumi nothing."""
-    return f"there is no such RayCluster, though the state has its Helm release; {made_anew(target.release)}"
+    return f"there is no such RayCluster, though the state has its Helm release; {how_to_make_anew(target.release)}"
 
 
 def _changed_by_others(target: GroupTarget, ray_cluster: Object) -> str | None:
@@ -108,7 +108,9 @@ def _changed_by_others(target: GroupTarget, ray_cluster: Object) -> str | None:
     asked = _template_fingerprint(ray_cluster, target.group)
     if asked in (None, target.fingerprint):
         return None
-    return f"the RayCluster has another pod template than this stack gave it, by `helm rollback` for one; {made_anew(target.release)}"
+    return (
+        f"the RayCluster has another pod template than this stack gave it, by `helm rollback` for one; {how_to_make_anew(target.release)}"
+    )
 
 
 async def look_at_group(view: NamespaceView, target: GroupTarget, ray_cluster: Object, diagnoser: Diagnoser) -> GroupState:

@@ -63,14 +63,14 @@ async def _wait(
     said = ""
     while True:
         try:
-            thing, verdict, trouble = await look_at_workload(view, kind, judge, target, diagnoser)
+            workload, verdict, trouble = await look_at_workload(view, kind, judge, target, diagnoser)
         except HTTPError as error:
-            thing, verdict, trouble = None, Verdict(no_answer(error)), None
+            workload, verdict, trouble = None, Verdict(no_answer(error)), None
         else:
-            if thing is None:
+            if workload is None:
                 raise NotUpError(f"{what} {target.name}: {verdict.text}, though the state has it; `pulumi up --refresh` makes it anew")
         # A status from before the last change says nothing, neither good nor bad.
-        about_this = thing is not None and (not settled or (operator_has_seen(thing) and diagnoser.lasts("seen", settled)))
+        about_this = workload is not None and (not settled or (operator_has_seen(workload) and diagnoser.lasts("seen", settled)))
         if about_this and verdict.good:
             return verdict
         if about_this and verdict.failed and diagnoser.lasts(verdict.text, verdict.grace):
@@ -91,12 +91,12 @@ async def look_at_workload(
     view: NamespaceView, kind: Kind, judge: Callable[[Object], Verdict], target: WorkloadTarget, diagnoser: Diagnoser
 ) -> tuple[Object | None, Verdict, Trouble | None]:
     """A RayJob or RayService if there is one, what it says of itself, and what keeps the pods that it still waits for from being ready."""
-    thing = await _get(view.client, kind, target)
-    verdict = judge(thing) if thing is not None else Verdict(f"there is no such {kind.__name__}")
+    workload = await _get(view.client, kind, target)
+    verdict = judge(workload) if workload is not None else Verdict(f"there is no such {kind.__name__}")
     trouble = None
     if not verdict.good and not verdict.failed:
         trouble = await _trouble(view, target, verdict, diagnoser, submitter=kind is RayJob)
-    return thing, verdict, trouble
+    return workload, verdict, trouble
 
 
 async def why_it_failed(client: AsyncClient, kind: Kind, target: WorkloadTarget, verdict: Verdict) -> str:
