@@ -16,7 +16,7 @@ PYTEST_SIDE_BY_SIDE := GOGC=300 $(RUN) -m pytest --dist loadscope --no-loadscope
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: $(VENV)/ready ## Ray on this machine: tools, control plane, then `pulumi up` of the dev stack (STACK=… NODES=real|simulated|kind)
+up: $(VENV)/ready ## Ray on this machine: tools, control plane, then `pulumi up` of the dev stack (STACK=… NODES=real|simulated)
 	@$(RUN) -m local up --stack $(STACK) --nodes $(NODES)
 
 status: $(VENV)/ready ## What `kubectl get rayclusters` and `kubectl get pods` say of it
@@ -67,8 +67,8 @@ integration: $(VENV)/ready ## The real CLI against a real API server, in cluster
 real: $(VENV)/ready ## Real Ray in real pods, where this machine can run them (see `python -m local doctor`)
 	@$(RUN) -m pytest tests/real
 
-conformance: $(VENV)/ready ## The doubles against the real things: PROVIDER=<pulumi-resource-kubernetes> CHARTS=<folder of the official charts>
-	@PROVIDER="$(PROVIDER)" CHARTS="$(CHARTS)" $(PYTEST_SIDE_BY_SIDE) -n 3 tests/conformance tests/integration
+conformance: $(VENV)/ready ## What the program knows of the charts, and its double of one, against a folder of official charts: CHARTS=…
+	@CHARTS="$(CHARTS)" $(PYTEST_SIDE_BY_SIDE) -n 3 tests/conformance tests/integration
 
 bench: $(VENV)/ready ## Ratios against the guide's commands and against an empty Pulumi program (NODES=real: to a first job's end)
 	@$(RUN) -m bench --nodes $(if $(filter real,$(NODES)),real,simulated) $(ARGS)

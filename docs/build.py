@@ -163,6 +163,8 @@ def project_file() -> str:
     config["kubernetes:upsertExistingObjects"] = {"value": "true"}
     project = {
         "name": PROJECT,
+        # The CLI refuses the project below it, in a line.
+        "requiredPulumiVersion": f">={(ROOT / '.pulumi.version').read_text().strip()}",
         "description": "A working Ray cluster on Kubernetes: namespace, KubeRay operator, Ray clusters.",
         "runtime": {"name": "python", "options": {"toolchain": "pip", "virtualenv": ".venv"}},
         "config": config,

@@ -12,18 +12,16 @@ from local import job as ray_job
 from local import sources, tools
 from local.cluster import LocalCluster, default_home
 from local.errors import LocalError
-from local.kind import KindCluster
 from local.progress import elapsed, step
 from local.real import machine
 from local.real.cluster import RealCluster
 from local.stack import LocalStack, kuberay_version
 
 PROGRAM = Path(__file__).parent.parent
-KINDS: dict[str, type[LocalCluster]] = {"kind": KindCluster, "real": RealCluster, "simulated": LocalCluster}
+KINDS: dict[str, type[LocalCluster]] = {"real": RealCluster, "simulated": LocalCluster}
 ENVIRONMENT = """environment:
   KUBERAY_CACHE  folder of built tools (default: ~/.cache/kuberay)
   KUBERAY_HOME   folder of the cluster (default: one for each clone, in the cache)
-  PROVIDER       a pulumi-resource-kubernetes to use
   CHARTS         a chart repository's address, or a folder of charts
 """
 
@@ -39,9 +37,9 @@ def main() -> None:
     command.add_argument("--stack", default="dev", help="which Pulumi.<stack>.yaml (default: %(default)s)")
     command.add_argument(
         "--nodes",
-        choices=["auto", "kind", "real", "simulated"],
+        choices=["auto", "real", "simulated"],
         default="auto",
-        help="auto, the default: kind where a Docker engine runs, else real where this machine can, else simulated",
+        help="auto, the default: real where this machine can, else simulated",
     )
     commands.add_parser("status", help="show the Ray clusters and their pods")
     command = commands.add_parser("job", help="run a Ray job on the stack that is up, and show its log; the exit code follows the job")
@@ -101,11 +99,8 @@ def choose(nodes: str) -> type[LocalCluster]:
     if nodes != "auto":
         print(f"nodes: {nodes}", flush=True)
         return KINDS[nodes]
-    if sources.docker_runs():
-        print("nodes: kind, as a Docker engine runs here", flush=True)
-        return KindCluster
     if reason := machine.why_not():
-        print(f"nodes: simulated, as no Docker engine runs here and this machine cannot run real nodes: {reason}", flush=True)
+        print(f"nodes: simulated, as this machine cannot run real nodes: {reason}", flush=True)
         return LocalCluster
     print("nodes: real, as this machine can", flush=True)
     return RealCluster
@@ -158,12 +153,8 @@ def down(home: Path) -> None:
 
 def cluster_in(home: Path) -> LocalCluster:
     """The cluster whose files are in this folder, of whichever kind it is."""
-    cluster = LocalCluster(home)
-    if not cluster.home.supervisor.exists():
-        return cluster
-    if RealCluster(home).files.folder.exists():
-        return RealCluster(home)
-    return cluster if cluster.home.certificates.exists() else KindCluster(home)
+    real = RealCluster(home)
+    return real if real.files.folder.exists() else LocalCluster(home)
 
 
 def stacks_of(cluster: LocalCluster) -> list[LocalStack]:
@@ -188,7 +179,6 @@ def doctor() -> None:
     minimum = ".".join(map(str, tools.GO_MINIMUM))
     usable = go and tools.go_version(go) >= tools.GO_MINIMUM
     lines.append(("go", go if go and usable else f"missing, or older than {minimum}: one is put into the cache"))
-    lines.append(("docker", "an engine runs: kind brings real nodes" if sources.docker_runs() else "no engine"))
     lines.append(("nodes", f"simulated: for real ones, {reason}" if (reason := machine.why_not()) else "real ones can run here"))
     free = shutil.disk_usage(Path.home()).free // 2**30
     lines.append(("disk", f"{free} GiB free" + ("" if free >= 8 else ": building the tools takes 8")))

@@ -21,7 +21,7 @@ PLUGIN_HOST = "https://get.pulumi.com/"
 CHART_REPOSITORY = "https://ray-project.github.io/kuberay-helm/"
 REMEMBERED_SECONDS = 24 * 3600
 
-Nodes = Literal["simulated", "real", "kind"]
+Nodes = Literal["simulated", "real"]
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,15 @@ def prepare(versions: Sequence[str], *, nodes: Nodes = "simulated") -> Sources:
         *{
             "simulated": [tools.ETCD, tools.KWOK, *operators],
             "real": [tools.ETCD, tools.KUBELET, tools.COREDNS, *operators],
-            "kind": [tools.KIND],
         }[nodes],
     ]
-    plugin = real_provider()
+    plugin = downloaded_plugin()
     toolbox = tools.ensure(wanted if plugin else [*wanted, tools.PROVIDER])
-    provider = plugin or toolbox["pulumi-resource-kubernetes"]
     charts = find_charts(toolbox, operators)
-    return Sources(toolbox, provider, charts, _parts(nodes, versions, provider_is_real=plugin is not None, charts=charts))
+    return Sources(toolbox, plugin or toolbox["pulumi-resource-kubernetes"], charts, _parts(nodes, versions, charts=charts))
 
 
-def _parts(nodes: Nodes, versions: Sequence[str], provider_is_real: bool, charts: str | Path) -> list[Part]:
+def _parts(nodes: Nodes, versions: Sequence[str], charts: str | Path) -> list[Part]:
     plane = Part("control plane", "real", f"Kubernetes {tools.KUBERNETES.version}, etcd {tools.ETCD.version}")
     operators = ", ".join(versions)
     cluster = {
@@ -88,13 +86,10 @@ def _parts(nodes: Nodes, versions: Sequence[str], provider_is_real: bool, charts
             Part("KubeRay operator", "real", f"{operators}, in an image made here"),
             Part("Ray", "real", "from PyPI, with Debian's Python, in an image made here"),
         ],
-        "kind": [Part("cluster", "real", f"kind {tools.KIND.version} on this machine's Docker")],
     }[nodes]
-    double = "its stand-in from local/provider (Pulumi's plugin host is out of reach)"
     return [
         *cluster,
-        Part("Pulumi", "real", f"CLI {tools.PULUMI.version}"),
-        Part("kubernetes provider", *(("real", tools.provider_version()) if provider_is_real else ("double", double))),
+        Part("Pulumi", "real", f"CLI {tools.PULUMI.version}, Kubernetes plugin {tools.PROVIDER.version}"),
         _charts_part(charts),
     ]
 
@@ -107,20 +102,8 @@ def _charts_part(charts: str | Path) -> Part:
     return Part("charts", "double", "from local/charts (the official repository is out of reach)")
 
 
-def docker_runs() -> bool:
-    """Whether a Docker engine answers."""
-    try:
-        return subprocess.run(["docker", "info"], capture_output=True, timeout=5, check=False).returncode == 0
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        return False
-
-
-def real_provider() -> Path | None:
-    """The real plugin: the one in `PROVIDER`, one the user has installed, or one from Pulumi's plugin host."""
-    if chosen := os.environ.get("PROVIDER"):
-        if not os.access(chosen, os.X_OK):
-            raise LocalError(f"PROVIDER={chosen} is not a program that can be run")
-        return Path(chosen).resolve()
+def downloaded_plugin() -> Path | None:
+    """The kubernetes provider plugin as it is released: one that the user has installed, or one from Pulumi's plugin host."""
     inside = f"plugins/resource-kubernetes-v{tools.provider_version()}/pulumi-resource-kubernetes"
     homes = [Path(os.environ.get("PULUMI_HOME") or "~/.pulumi").expanduser(), tools.cache_folder() / "pulumi"]
     for home in homes:

@@ -1,5 +1,8 @@
 """A Helm release of one of KubeRay's charts."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pulumi
 from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
 
@@ -32,8 +35,19 @@ def chart_release(
         chart=source.chart,
         version=source.version,
         repository_opts=RepositoryOptsArgs(repo=source.repository) if source.repository else None,
-        values=values,
+        values=values.apply(without_nulls) if isinstance(values, pulumi.Output) else without_nulls(values),
         timeout=settings.timeout_seconds,
         skip_await=skip_await,
         opts=opts,
     )
+
+
+def without_nulls(values: Any) -> Any:
+    """The values without keys that have none: a null in raw values takes away what the program sets, and no more.
+
+    The Kubernetes plugin drops nulls up to 4.29 and hands them to Helm from 4.30 on (pulumi-kubernetes 2997), where they would also take
+    the chart's own defaults away: releases would change with the plugin.
+    """
+    if isinstance(values, Mapping):
+        return {key: without_nulls(value) for key, value in values.items() if value is not None}
+    return values

@@ -12,7 +12,6 @@ import yaml
 from local.__main__ import PROGRAM, choose
 from local.cluster import LocalCluster
 from local.control_plane import Home
-from local.kind import KindCluster
 from local.real import images, machine, node
 from local.real.cluster import RealCluster
 from local.real.node import NodeFiles
@@ -110,17 +109,15 @@ def test_what_a_setting_asks_for_itself_is_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("docker", "lack", "kind", "said"),
+    ("lack", "kind", "said"),
     [
-        (True, None, KindCluster, "nodes: kind, as a Docker engine runs here"),
-        (False, None, RealCluster, "nodes: real, as this machine can"),
-        (False, "they need root", LocalCluster, "this machine cannot run real nodes: they need root"),
+        (None, RealCluster, "nodes: real, as this machine can"),
+        ("they need root", LocalCluster, "nodes: simulated, as this machine cannot run real nodes: they need root"),
     ],
 )
 def test_the_kind_of_nodes_is_chosen_by_what_the_machine_can(
-    docker: bool, lack: str | None, kind: type, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    lack: str | None, kind: type, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("local.sources.docker_runs", lambda: docker)
     monkeypatch.setattr("local.real.machine.why_not", lambda: lack)
     assert choose("auto") is kind
     assert said in capsys.readouterr().out

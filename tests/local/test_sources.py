@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from local import sources
-from local.errors import LocalError
 
 
 @pytest.fixture(autouse=True)
@@ -29,9 +28,3 @@ def test_an_answer_is_forgotten_after_a_day(monkeypatch: pytest.MonkeyPatch) -> 
     assert not sources.remembered("is it there?", lambda: False)
     monkeypatch.setattr(sources, "REMEMBERED_SECONDS", -1)
     assert sources.remembered("is it there?", lambda: True)
-
-
-def test_a_provider_that_cannot_be_run_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PROVIDER", str(tmp_path / "missing"))
-    with pytest.raises(LocalError, match="missing is not a program"):
-        sources.real_provider()

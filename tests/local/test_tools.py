@@ -26,7 +26,7 @@ def test_the_version_is_the_one_that_go_mod_pins(tool: Tool) -> None:
 
 
 def test_every_tool_of_this_project_has_a_version() -> None:
-    every = [tools.PULUMI, tools.PYTHON_HOST, tools.KUBERNETES, tools.ETCD, tools.KWOK, tools.HELM, tools.KIND, tools.operator("1.3.0")]
+    every = [tools.PULUMI, tools.PYTHON_HOST, tools.KUBERNETES, tools.ETCD, tools.KWOK, tools.HELM, tools.PROVIDER, tools.operator("1.3.0")]
     assert all(tool.version[0].isdigit() for tool in every)
 
 
@@ -43,6 +43,24 @@ def test_a_changed_flag_is_another_build(tool: Tool) -> None:
 def test_the_same_pins_in_another_clone_are_the_same_build(tool: Tool, tmp_path: Path) -> None:
     clone = shutil.copytree(tool.folder, tmp_path / "clone")
     assert Tool(tool.name, clone, tool.source, tool.programs).key == tool.key
+
+
+def test_the_plugin_is_of_the_release_that_the_python_sdk_asks_for() -> None:
+    assert tools.provider_version() == tools.PROVIDER.version
+
+
+@pytest.mark.parametrize(
+    ("version", "is_used"),
+    [((3, 246, 0), True), ((3, 300, 0), True), ((3, 245, 9), False), ((4, 0, 0), False), ((), False)],
+)
+def test_a_pulumi_cli_on_path_is_used_when_it_is_new_enough(version: tuple[int, ...], is_used: bool) -> None:
+    assert tools.does(tools.PULUMI, version) is is_used
+
+
+def test_etcd_on_path_is_used_in_the_pinned_version_alone() -> None:
+    pinned = tuple(map(int, tools.ETCD.version.split(".")))
+    assert tools.does(tools.ETCD, pinned)
+    assert not tools.does(tools.ETCD, (*pinned[:2], pinned[2] + 1))
 
 
 def test_a_module_that_pins_something_else_is_named(tool: Tool) -> None:

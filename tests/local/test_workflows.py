@@ -45,11 +45,10 @@ def test_no_workflow_has_rights_by_default_or_runs_a_forks_code_with_secrets(fil
 
 
 def test_the_cli_is_the_version_that_the_tests_run_on() -> None:
-    pinned = {
-        "github": yaml.safe_load(ACTION.read_text())["runs"]["steps"][1]["with"]["pulumi-version"],
-        "gitlab": re.search(r"pulumi-v([\d.]+)-linux", GITLAB.read_text())[1],  # type: ignore[index]
-    }
-    assert set(pinned.values()) == {tools.PULUMI.version}
+    file = ".pulumi.version"
+    assert (PROJECT / file).read_text() == f"{tools.PULUMI.version}\n"
+    assert yaml.safe_load(ACTION.read_text())["runs"]["steps"][1]["with"] == {"pulumi-version-file": file}
+    assert f"pulumi-v$(cat {file})-linux" in GITLAB.read_text()
 
 
 def test_gitlab_calls_the_targets_that_github_calls() -> None:

@@ -58,6 +58,15 @@ def test_a_stack_is_a_namespace_an_operator_and_a_cluster_with_its_pods(monkeypa
     }
 
 
+def test_a_null_in_raw_values_takes_away_what_the_program_sets_whatever_the_plugin_does_with_nulls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorder, _ = run(monkeypatch, clusters={"ray": {"values": {"head": {"nodeSelector": None, "annotations": {"a": None, "b": "c"}}}}})
+    head = recorder.resources["Release ray"].inputs["values"]["head"]
+    assert "nodeSelector" not in head
+    assert head["annotations"].keys() == {"b", "kuberay.pulumi/template"}
+
+
 def test_both_releases_are_pinned_to_one_version_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, _ = run(monkeypatch)
     for name, chart in (("kuberay-operator", "kuberay-operator"), ("raycluster", "ray-cluster")):
