@@ -1,4 +1,4 @@
-"""What `up` waits for. Pure; readiness.py and workload_readiness.py do the waiting."""
+"""What `up` waits for. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

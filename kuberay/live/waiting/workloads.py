@@ -1,6 +1,6 @@
 """Waits for jobs and services, and fails with the cause as soon as it is certain.
 
-Like readiness.py, it runs in resource hooks, so only while `up` changes something, and looks at the cluster as it is.
+Like the wait for pods, it runs in resource hooks of the program, so only while `up` changes something, and looks at the cluster as it is.
 """
 
 import asyncio
