@@ -11,7 +11,7 @@ from components.resources.pod_secrets import pod_secrets
 from components.resources.wait_for import WaitFor
 from components.stack import conceal_texts, secret_where_encrypted, stack_connection
 from kuberay.facts.labels import HEAD_GROUP
-from kuberay.live.connection import Connection
+from kuberay.live.api.connection import Connection
 from kuberay.live.waiting.targets import Report, WorkloadTarget
 from kuberay.plan.workloads import ServicePlan, plan_service, workload_cluster
 from kuberay.settings.stack import StackSettings

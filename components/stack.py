@@ -14,7 +14,7 @@ from pulumi.runtime.settings import get_monitor
 from kuberay.checks.exposure import exposures
 from kuberay.checks.loading import SettingsError, load_settings
 from kuberay.checks.memory import memory_advice
-from kuberay.live.connection import Connection
+from kuberay.live.api.connection import Connection
 from kuberay.settings.stack import PROJECT, StackSettings
 
 T = TypeVar("T")

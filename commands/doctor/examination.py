@@ -16,11 +16,11 @@ from kuberay.checks.memory import memory_advice
 from kuberay.facts.labels import VERSION_ANNOTATION
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line, one_line
-from kuberay.live.client import connect
+from kuberay.live.api.client import connect
+from kuberay.live.api.kinds import RayJob, RayService
 from kuberay.live.crds.upgrade import NAMES, OF_EACH_VERSION
 from kuberay.live.diagnosis.diagnoser import Diagnoser
 from kuberay.live.diagnosis.workloads import Verdict, job_verdict, service_verdict
-from kuberay.live.kinds import RayJob, RayService
 from kuberay.live.pod_monitors import NO_POD_MONITORS
 from kuberay.live.waiting.deployment import look_at_deployment, no_deployment
 from kuberay.live.waiting.loop import NotUpError, until_listed

@@ -27,7 +27,7 @@ from commands.preview.output.wording import what_happens
 from commands.stack.cli import PROGRAM, StackError
 from commands.stack.interrupts import take_interrupts
 from commands.stack.state import RELEASE
-from kuberay.live.connection import KUBECONFIG, Connection
+from kuberay.live.api.connection import KUBECONFIG, Connection
 
 _EXIT_CODES = """exit codes, with --exit-codes:
   0  nothing changes

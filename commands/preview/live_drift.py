@@ -12,7 +12,7 @@ from commands.preview.meaning.report import Drift
 from commands.stack.inventory import Cluster
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line
-from kuberay.live.connection import Connection
+from kuberay.live.api.connection import Connection
 
 #: A preview is not to wait long for a cluster that it can do without.
 _SECONDS = 3

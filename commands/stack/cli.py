@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kuberay.live.connection import Connection
+from kuberay.live.api.connection import Connection
 from kuberay.settings.stack import PROJECT
 
 PROGRAM = Path(__file__).resolve().parent.parent.parent

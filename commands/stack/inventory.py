@@ -12,10 +12,10 @@ from lightkube.types import PatchType
 
 from kuberay.facts.labels import HELM_NAMESPACE, HELM_RELEASE, STACK_MARK
 from kuberay.facts.objects import Object
-from kuberay.live.client import BUSY_SECONDS, connect_blocking
-from kuberay.live.connection import Connection
+from kuberay.live.api.client import BUSY_SECONDS, connect_blocking
+from kuberay.live.api.connection import Connection
+from kuberay.live.api.kinds import kind_of, kind_of_object
 from kuberay.live.diagnosis.pods import is_going, is_ready
-from kuberay.live.kinds import kind_of, kind_of_object
 from kuberay.live.takeover.marks import Record, read_record, stack_of
 
 #: Kinds of Kubernetes itself that can be in a namespace. Not those that it makes by itself: events, endpoints, leases.
@@ -61,7 +61,7 @@ class Cluster:
         return any(is_ready(pod) and not is_going(pod) and watches(pod, watched) for pod in pods)
 
     def ray_kinds(self) -> set[str]:
-        """Those of KubeRay that the cluster knows."""
+        """The kinds of KubeRay that the cluster knows."""
         return {kind.__name__ for kind in self._ray_kinds}
 
     def ray_objects(self, namespace: str) -> list[Object]:

@@ -27,7 +27,7 @@ class Problem:
     """Goes after the value: ``is too long …``."""
 
     def below(self, *here: str) -> Self:
-        """The same of settings that are themselves a part of others."""
+        """The problem as it is told where the part lies below ``here``."""
         return replace(self, path=(*here, *self.path))
 
 

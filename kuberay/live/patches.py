@@ -6,9 +6,9 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.types import PatchType
 
 from kuberay.facts.labels import COMPLETE_MARK
-from kuberay.live.client import connect, or_none
-from kuberay.live.connection import Connection
-from kuberay.live.kinds import RayCluster
+from kuberay.live.api.client import connect, or_none
+from kuberay.live.api.connection import Connection
+from kuberay.live.api.kinds import RayCluster
 
 
 async def mark_complete(connection: Connection, kind: Literal["Deployment", "RayCluster"], name: str, namespace: str) -> None:

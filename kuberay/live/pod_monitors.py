@@ -2,9 +2,9 @@
 
 from httpx2 import HTTPStatusError
 
-from kuberay.live.client import connect_blocking
-from kuberay.live.connection import Connection
-from kuberay.live.kinds import PodMonitor
+from kuberay.live.api.client import connect_blocking
+from kuberay.live.api.connection import Connection
+from kuberay.live.api.kinds import PodMonitor
 
 NO_POD_MONITORS = "left out, the cluster knows no PodMonitor (monitoring.coreos.com); install the Prometheus operator"
 

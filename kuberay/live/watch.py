@@ -15,10 +15,10 @@ from lightkube.operators import exists
 from kuberay.facts.labels import CLUSTER_LABEL
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line
-from kuberay.live.client import connect, connect_blocking
-from kuberay.live.connection import Connection
+from kuberay.live.api.client import connect, connect_blocking
+from kuberay.live.api.connection import Connection
+from kuberay.live.api.kinds import Kind, PlainPod, RayCluster
 from kuberay.live.diagnosis.pods import has_failed
-from kuberay.live.kinds import Kind, PlainPod, RayCluster
 
 #: The API server ends a watch after so many seconds, and it is begun again where it was.
 _WATCH_SECONDS = 60

@@ -36,7 +36,7 @@ def fault_tolerance_values(settings: GcsFaultToleranceSettings | None, cluster: 
 
 
 def for_charts_before_1_5(values: dict[str, Any]) -> dict[str, Any]:
-    """The same values without `gcsFaultTolerance`, for a chart that does not know it."""
+    """Values that say what `gcsFaultTolerance` says, for a chart that does not know it."""
     values = copy.deepcopy(values)
     options = values.pop("gcsFaultTolerance", {})
     if not options.get("enabled"):

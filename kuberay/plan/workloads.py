@@ -201,7 +201,7 @@ class ServicePlan:
 
     @property
     def head_service(self) -> str:
-        """The Kubernetes Service of the dashboard, led over likewise."""
+        """The Kubernetes Service of the dashboard; KubeRay leads it over to each new cluster."""
         return f"{self.name}-head-svc"
 
 

@@ -52,7 +52,7 @@ def differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[Diff
 
 
 def shown_differences(old: Any, new: Any) -> list[Difference]:
-    """The same without what stands there for the program itself; nothing where all of the new tree is a secret."""
+    """What differs, without what stands there for the program itself; nothing where all of the new tree is a secret."""
     if new == SECRET:
         return []
     found = differences(old if isinstance(old, Mapping) else {}, new if isinstance(new, Mapping) else {})

@@ -18,11 +18,11 @@ from kuberay.facts.charts import ChartSource
 from kuberay.facts.labels import VERSION_ANNOTATION
 from kuberay.facts.phrases import first_few
 from kuberay.facts.versions import at_least
-from kuberay.live.client import connect, or_none, patiently
-from kuberay.live.connection import Connection
+from kuberay.live.api.client import connect, or_none, patiently
+from kuberay.live.api.connection import Connection
+from kuberay.live.api.kinds import PlainCrd, kind_of
 from kuberay.live.crds.chart_archive import chart_crds
 from kuberay.live.crds.schemas import lost_fields, storage_schema, unknown_fields
-from kuberay.live.kinds import PlainCrd, kind_of
 from kuberay.live.waiting.targets import Report
 
 Crd = dict[str, Any]

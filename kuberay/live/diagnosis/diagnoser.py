@@ -10,8 +10,8 @@ from lightkube import ApiError, AsyncClient
 from lightkube.resources.core_v1 import ConfigMap, Event, Node
 
 from kuberay.facts.objects import Object
+from kuberay.live.api.kinds import NodePool
 from kuberay.live.diagnosis.pods import Trouble, is_ready, no_node_will_do, pod_trouble, starting_trouble, with_logs
-from kuberay.live.kinds import NodePool
 
 #: A pod that no node can take is given this long, in seconds: nodes may just be registering.
 SCHEDULING_GRACE = 5.0

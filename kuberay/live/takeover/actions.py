@@ -10,9 +10,9 @@ from lightkube.resources.core_v1 import Secret
 
 from kuberay.facts.labels import COMPLETE_MARK
 from kuberay.facts.objects import Object
-from kuberay.live.client import connect, or_none
-from kuberay.live.connection import Connection
-from kuberay.live.kinds import kind_of_object
+from kuberay.live.api.client import connect, or_none
+from kuberay.live.api.connection import Connection
+from kuberay.live.api.kinds import kind_of_object
 from kuberay.live.takeover.marks import Record, read_record
 from kuberay.live.takeover.rules import Leftover, before_creating, before_install, before_upgrade
 

@@ -10,8 +10,8 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 
 from kuberay.facts.objects import Object
-from kuberay.live.client import connect
-from kuberay.live.connection import Connection
+from kuberay.live.api.client import connect
+from kuberay.live.api.connection import Connection
 from kuberay.live.diagnosis.diagnoser import Diagnoser
 from kuberay.live.diagnosis.pods import Trouble, is_going
 from kuberay.live.takeover.rules import how_to_make_anew

@@ -17,11 +17,11 @@ from lightkube.types import PatchType
 
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP, RETRY_ANNOTATION, TEMPLATE_ANNOTATION
 from kuberay.facts.objects import Object
-from kuberay.live.client import connect_blocking, or_none
-from kuberay.live.connection import Connection
+from kuberay.live.api.client import connect_blocking, or_none
+from kuberay.live.api.connection import Connection
+from kuberay.live.api.kinds import RayCluster
 from kuberay.live.diagnosis.diagnoser import SCHEDULING_GRACE, Diagnoser
 from kuberay.live.diagnosis.pods import Trouble, cluster_trouble, failed_pods_trouble, is_going, is_over, is_ready, refused_for_good
-from kuberay.live.kinds import RayCluster
 from kuberay.live.takeover.rules import how_to_make_anew
 from kuberay.live.waiting.loop import NotUpError, is_unanswered, no_answer, refuse_half_removed, until_listed
 from kuberay.live.waiting.targets import GroupTarget, Report, as_asked

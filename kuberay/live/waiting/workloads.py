@@ -14,12 +14,12 @@ from lightkube.resources.core_v1 import Pod
 
 from kuberay.facts.labels import JOB_LABEL
 from kuberay.facts.objects import Object
-from kuberay.live.client import or_none
-from kuberay.live.connection import Connection
+from kuberay.live.api.client import or_none
+from kuberay.live.api.connection import Connection
+from kuberay.live.api.kinds import Kind, RayJob, RayService
 from kuberay.live.diagnosis.diagnoser import Diagnoser
 from kuberay.live.diagnosis.pods import Trouble, cluster_trouble, is_going, is_over, refused_for_good
 from kuberay.live.diagnosis.workloads import Verdict, job_verdict, operator_has_seen, service_verdict, with_last_lines
-from kuberay.live.kinds import Kind, RayJob, RayService
 from kuberay.live.waiting.loop import NotUpError, no_answer, until_listed
 from kuberay.live.waiting.targets import Report, WorkloadTarget
 from kuberay.live.watch import NamespaceView, namespace_view

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kuberay.live import watch as module
-from kuberay.live.connection import Connection
+from kuberay.live.api.connection import Connection
 from kuberay.live.waiting.loop import NotUpError, until_listed
 from kuberay.live.watch import NamespaceView
 

@@ -9,7 +9,7 @@ from httpx2 import Request, Response
 from lightkube import ApiError
 
 from kuberay.facts.charts import ChartSource
-from kuberay.live.connection import Connection
+from kuberay.live.api.connection import Connection
 from kuberay.live.crds import upgrade as crds
 from kuberay.live.crds.upgrade import CrdError, bring_to_version, is_stale
 

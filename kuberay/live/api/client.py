@@ -8,8 +8,8 @@ from typing import TypeVar
 from httpx2 import HTTPStatusError, Timeout
 from lightkube import ApiError, AsyncClient, Client
 
-from kuberay.live.connection import Connection
-from kuberay.live.kubeconfig import kube_config
+from kuberay.live.api.connection import Connection
+from kuberay.live.api.kubeconfig import kube_config
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from lightkube import ConfigError, KubeConfig
 from lightkube.config.client_adapter import user_auth
 from lightkube.config.kubeconfig import SingleConfig
 
-from kuberay.live.connection import Connection
-from kuberay.live.kubeconfig import kube_config
+from kuberay.live.api.connection import Connection
+from kuberay.live.api.kubeconfig import kube_config
 
 POD = "https://of-the-pod"
 

@@ -11,7 +11,7 @@ from lightkube import ConfigError, KubeConfig
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.config.models import NameValue, UserExec
 
-from kuberay.live.connection import CLUSTER, Connection
+from kuberay.live.api.connection import CLUSTER, Connection
 
 #: How a plugin that gives credentials is asked, and answers.
 _V1, _V1BETA1 = "client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"
