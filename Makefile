@@ -29,22 +29,22 @@ down: $(VENV)/ready ## Destroy it and stop everything
 	@$(RUN) -m local down
 
 preview: $(VENV)/ready ## What `pulumi up` would do, for a reviewer: STACK="dev prod", ARGS="--output report" (ARGS=--help says more)
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m preview $(STACK) $(ARGS)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m commands.preview $(STACK) $(ARGS)
 
 drift: $(VENV)/ready ## What in the cluster is no longer as a stack made it, Helm's objects included: STACK=…
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m preview --drift $(STACK) $(ARGS)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m commands.preview --drift $(STACK) $(ARGS)
 
 comment: $(VENV)/ready ## Put report/comment.md on a pull request: REPOSITORY=owner/name PULL_REQUEST=12, GITHUB_TOKEN in the environment
-	@$(RUN) -m preview.comment report/comment.md --repository $(REPOSITORY) --pull-request $(PULL_REQUEST) $(ARGS)
+	@$(RUN) -m commands.preview.comment report/comment.md --repository $(REPOSITORY) --pull-request $(PULL_REQUEST) $(ARGS)
 
 deploy: $(VENV)/ready ## `pulumi up` of a stack of your own cluster: STACK=… (ARGS=--yes does not ask)
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pulumi up --stack $(STACK) $(ARGS)
 
 destroy: $(VENV)/ready ## Take a stack of your own cluster away, whatever condition it is in: STACK=…
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m destroy --stack $(STACK) $(ARGS)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m commands.destroy --stack $(STACK) $(ARGS)
 
 doctor: $(VENV)/ready ## What is wrong with a stack of your own cluster, and what to do: STACK=…
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m doctor --stack $(STACK) $(ARGS)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m commands.doctor --stack $(STACK) $(ARGS)
 
 # Real pods mostly wait: beside the simulated ones they cost little time.
 test: lint types unit ## All checks and tests

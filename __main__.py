@@ -7,7 +7,7 @@ from components.job import RayJob
 from components.metrics import Metrics
 from components.namespace import Namespace
 from components.operator import Operator
-from components.recovery import recover_from_killed_runs
+from components.resources.recovery import recover_from_killed_runs
 from components.service import RayService
 from components.stack import stack_settings
 

@@ -23,12 +23,12 @@ from typing import Any
 
 import yaml
 
+from commands.stack.interrupts import take_interrupts
 from local import job
 from local.cluster import LocalCluster
 from local.errors import LocalError
 from local.real import images
 from local.real.cluster import CPU_REQUEST, RealCluster
-from stacks.interrupts import take_interrupts
 from tests.integration.stack import ROOT, Stack
 
 NAMESPACE = "kuberay"

@@ -8,15 +8,19 @@ from pulumi_kubernetes.helm.v3 import Release
 
 from components.namespace import Namespace
 from components.operator import Operator
-from components.pod_secrets import pod_secrets
-from components.ready import Ready
-from components.release import chart_release
-from components.settings.cluster import GroupSettings, RayClusterSettings
-from components.settings.stack import StackSettings
-from components.stack import is_encrypted, secret_outputs
-from components.token_auth import auth_options, token_command
-from components.values import ClusterPlan, PodGroup, Values, plan_cluster
-from components.waits import HEAD_GROUP, Report, group_wait
+from components.resources.hooks import resource_hook
+from components.resources.pod_secrets import pod_secrets
+from components.resources.release import chart_release
+from components.resources.wait_for import WaitFor
+from components.stack import is_encrypted, secret_outputs, stack_connection
+from kuberay.facts.charts import Values
+from kuberay.facts.labels import HEAD_GROUP
+from kuberay.live.waiting.targets import Report, group_target
+from kuberay.plan.cluster import ClusterPlan, plan_cluster
+from kuberay.plan.pods import PodGroup
+from kuberay.plan.protection import auth_options, token_command
+from kuberay.settings.cluster import GroupSettings, RayClusterSettings
+from kuberay.settings.stack import StackSettings
 
 
 class RayCluster(pulumi.ComponentResource):
@@ -28,7 +32,7 @@ class RayCluster(pulumi.ComponentResource):
     """
 
     release: Release
-    groups: dict[str, Ready]
+    groups: dict[str, WaitFor]
     summary: pulumi.Output[dict[str, Any]]
     """What a person needs to use the cluster: names, image, totals, addresses."""
 
@@ -43,20 +47,21 @@ class RayCluster(pulumi.ComponentResource):
         super().__init__("kuberay:components:RayCluster", name, None, opts)
         self._plan = plan_cluster(settings, name)
         self._settings = settings
+        self._connection = stack_connection()
         self._cluster = settings.clusters[name]
         self.release = chart_release(
             name,
             "ray-cluster",
             settings,
-            namespace,
-            concealed(self._plan.values, self._cluster) if is_encrypted("clusters") else self._plan.values,
+            namespace.name,
+            conceal(self._plan.values, self._cluster) if is_encrypted("clusters") else self._plan.values,
             # Helm finds a RayCluster ready at once, and waits until it is gone when it uninstalls: with fault tolerance only a living
             # operator, with the password at hand, runs the job that clears Redis and takes the finalizer off.
             skip_await=False,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # Of the release itself, not of this component alone: `destroy` has to delete Ray before the operator.
-                depends_on=[operator, *pod_secrets(self._plan, self._cluster, settings.auth_token, namespace, self)],
+                depends_on=[operator, *pod_secrets(self._plan, self._cluster, settings.auth_token, namespace.name, self)],
                 # The replicas that Ray's autoscaler has set stay as they are.
                 hooks=self._keep_replicas() if self._cluster.autoscaling else None,
                 # KubeRay never updates the head's Service, so a changed one takes a new RayCluster.
@@ -74,9 +79,29 @@ class RayCluster(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _keep_replicas(self) -> pulumi.ResourceHookBinding:
-        from components.autoscaling import keep_replicas
+        """Keeps what Ray's autoscaler has set through an update of the release.
 
-        return keep_replicas(self._plan.release, self._settings.namespace, self._plan.name)
+        The autoscaler writes `replicas` of the worker groups into the RayCluster. Helm patches a custom resource by what changed between
+        two manifests, and a list as a whole: any change of a worker group would set every group's `replicas` back to the chart's value. If
+        the run is killed between the two hooks, no pod is lost: with its autoscaler on, KubeRay leaves removing pods to it.
+        """
+        release, cluster, namespace = self._plan.release, self._plan.name, self._settings.namespace
+        before: dict[str, int] = {}
+
+        async def remember(_: pulumi.ResourceHookArgs) -> None:
+            from kuberay.live.patches import read_replicas
+
+            before.update(await read_replicas(self._connection, cluster, namespace))
+
+        async def restore(_: pulumi.ResourceHookArgs) -> None:
+            from kuberay.live.patches import restore_replicas
+
+            await restore_replicas(self._connection, cluster, namespace, before)
+
+        return pulumi.ResourceHookBinding(
+            before_update=[resource_hook(f"{release}.remember-replicas", remember)],
+            after_update=[resource_hook(f"{release}.restore-replicas", restore)],
+        )
 
     def _tell_the_operator_of_the_token(self, namespace: Namespace) -> None:
         """Without it the operator cannot submit jobs to the cluster. No chart up to 1.7.0 writes `authOptions`."""
@@ -96,25 +121,24 @@ class RayCluster(pulumi.ComponentResource):
             ),
         )
 
-    def _pods(self, group: PodGroup) -> Ready:
+    def _pods(self, group: PodGroup) -> WaitFor:
         """The pods of one group: ready when this resource is made, replaced when it is replaced."""
-        wait = group_wait(self._settings, self._plan, group)
+        target = group_target(self._settings, self._plan, group)
 
         async def until_ready(report: Report) -> None:
-            from components.readiness import wait_for_group
+            from kuberay.live.waiting.pods import wait_for_group
 
-            await wait_for_group(wait, lambda text: report(f"{group.name}: {text}"))
+            await wait_for_group(self._connection, target, lambda text: report(f"{group.name}: {text}"))
 
         async def mark() -> None:
-            from components.takeover import mark_complete
-            from components.token_removal import ask_for_no_token
+            from kuberay.live.patches import ask_for_no_token, mark_complete
 
-            await mark_complete("RayCluster", self._plan.name, self._settings.namespace)
+            await mark_complete(self._connection, "RayCluster", self._plan.name, self._settings.namespace)
             if not self._plan.token_secret and auth_options(self._settings.kuberay_version):
-                await ask_for_no_token(self._plan.name, self._settings.namespace)
+                await ask_for_no_token(self._connection, self._plan.name, self._settings.namespace)
 
         looks = {"pods": f"{group.count} x {group.summary}", "template": group.fingerprint}
-        return Ready(
+        return WaitFor(
             # Dots, which neither name can hold: cluster a-b with group c is not cluster a with group b-c.
             f"{self._plan.release}.{group.name}.pods",
             looks | ({"release": self._plan.fingerprint} if group.is_head else {}),
@@ -122,20 +146,20 @@ class RayCluster(pulumi.ComponentResource):
             self.release,
             self,
             mark=mark if group.is_head else None,
-            replacement_trigger=group.fingerprint if wait.replace_old else None,
+            replacement_trigger=group.fingerprint if target.replace_old else None,
         )
 
     def _warn_of_old_pods(self) -> None:
         """An owner who keeps running pods (upgradeStrategy None) is told, in each preview and `up`, which of them run an old spec."""
-        from components.readiness import old_pods
+        from kuberay.live.waiting.pods import old_pods
 
         wanted = {HEAD_GROUP if group.is_head else group.name: group.fingerprint for group in self._plan.groups}
-        for group, pods in old_pods(self._settings.namespace, self._plan.name, wanted).items():
+        for group, pods in old_pods(self._connection, self._settings.namespace, self._plan.name, wanted).items():
             count = f"{pods} pod of {group} keeps" if pods == 1 else f"{pods} pods of {group} keep"
             pulumi.log.warn(f"{self._plan.name}: {count} running the old spec (upgradeStrategy: None)", resource=self)
 
 
-def concealed(values: Values, cluster: RayClusterSettings) -> pulumi.Input[Values]:
+def conceal(values: Values, cluster: RayClusterSettings) -> pulumi.Input[Values]:
     """The values with what may come from an encrypted setting kept as a secret: whatever holds text of any kind, or all of raw values.
 
     Not always all of them: a reviewer has to see which size and image a preview changes, and on which nodes pods run.
@@ -143,10 +167,10 @@ def concealed(values: Values, cluster: RayClusterSettings) -> pulumi.Input[Value
     if cluster.values:
         return pulumi.Output.secret(values)
     additional: Values = values["additionalWorkerGroups"]
-    groups = {name: _concealed_group(additional[name], group) for name, group in cluster.additional_worker_groups.items()}
+    groups = {name: _conceal_group(additional[name], group) for name, group in cluster.additional_worker_groups.items()}
     hidden = {
-        "head": _concealed_group(values["head"], cluster.head),
-        "worker": _concealed_group(values["worker"], cluster.worker),
+        "head": _conceal_group(values["head"], cluster.head),
+        "worker": _conceal_group(values["worker"], cluster.worker),
         "additionalWorkerGroups": additional | groups,
     }
     if user := (values.get("gcsFaultTolerance") or {}).get("redisUsername"):
@@ -154,7 +178,7 @@ def concealed(values: Values, cluster: RayClusterSettings) -> pulumi.Input[Value
     return values | hidden
 
 
-def _concealed_group(values: Values, group: GroupSettings) -> Values:
+def _conceal_group(values: Values, group: GroupSettings) -> Values:
     """Maps value by value, for the chart goes through their names, and a preview reads what stands beside the owner's values.
 
     Lists as a whole: the provider makes that of a list with any secret in it (`annotateSecrets`).

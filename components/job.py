@@ -6,15 +6,14 @@ import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
 
 from components.cluster import RayCluster
-from components.job_plan import JobPlan, plan_job
 from components.namespace import Namespace
 from components.operator import Operator
-from components.own_clusters import own_cluster
-from components.pod_secrets import pod_secrets
-from components.ready import Ready
-from components.settings.stack import StackSettings
-from components.stack import concealed_texts, secret_where_encrypted
-from components.waits import Report, WorkloadWait
+from components.resources.pod_secrets import pod_secrets
+from components.resources.wait_for import WaitFor
+from components.stack import conceal_texts, secret_where_encrypted, stack_connection
+from kuberay.live.waiting.targets import Report, WorkloadTarget
+from kuberay.plan.workloads import JobPlan, plan_job, workload_cluster
+from kuberay.settings.stack import StackSettings
 
 
 class RayJob(pulumi.ComponentResource):
@@ -43,8 +42,8 @@ class RayJob(pulumi.ComponentResource):
         if self._job.cluster:
             needed.append(clusters[self._job.cluster])
         else:
-            own = own_cluster(settings, f"jobs.{name}")
-            needed += pod_secrets(own.plan, own.settings, None, namespace, self)
+            cluster = workload_cluster(settings, f"jobs.{name}")
+            needed += pod_secrets(cluster.plan, cluster.settings, None, namespace.name, self)
         self.resource = CustomResource(
             name,
             api_version="ray.io/v1",
@@ -53,7 +52,7 @@ class RayJob(pulumi.ComponentResource):
             metadata={
                 "name": name,
                 "namespace": namespace.name,
-                "annotations": {**concealed_texts(self._plan.annotations, "jobs"), "pulumi.com/patchForce": "true"},
+                "annotations": {**conceal_texts(self._plan.annotations, "jobs"), "pulumi.com/patchForce": "true"},
             },
             spec=secret_where_encrypted(self._plan.spec, "jobs"),
             opts=pulumi.ResourceOptions(
@@ -70,18 +69,19 @@ class RayJob(pulumi.ComponentResource):
         self.summary = ended.urn.apply(lambda _: summary(self._plan, settings))
         self.register_outputs({})
 
-    def _succeeded(self) -> Ready:
+    def _succeeded(self) -> WaitFor:
         """Made when the job has succeeded, anew with each run."""
-        wait = WorkloadWait(self._settings.namespace, self._plan.name, self._job.timeout_seconds or self._settings.timeout_seconds)
+        connection = stack_connection()
+        target = WorkloadTarget(self._settings.namespace, self._plan.name, self._job.timeout_seconds or self._settings.timeout_seconds)
 
         async def until_succeeded(report: Report) -> None:
-            from components.workload_readiness import wait_for_job
+            from kuberay.live.waiting.workloads import wait_for_job
 
-            await wait_for_job(wait, report)
+            await wait_for_job(connection, target, report)
 
         # It names the entrypoint.
         looks = secret_where_encrypted(self._plan.summary, "jobs")
-        return Ready(
+        return WaitFor(
             f"{self._plan.name}.succeeded",
             {"job": looks, "spec": self._plan.fingerprint},
             until_succeeded,

@@ -1,14 +1,12 @@
 """Metrics: what Prometheus is told to scrape."""
 
-from typing import Any
-
 import pulumi
 
-from components.kubernetes_object import KubernetesObject, name_of_stack
 from components.namespace import Namespace
-from components.settings.stack import StackSettings
-
-NO_POD_MONITORS = "left out, the cluster knows no PodMonitor (monitoring.coreos.com); install the Prometheus operator"
+from components.resources.kubernetes_object import KubernetesObject, name_of_stack
+from components.stack import stack_connection
+from kuberay.plan.namespace import pod_monitors
+from kuberay.settings.stack import StackSettings
 
 
 class Metrics(pulumi.ComponentResource):
@@ -23,45 +21,15 @@ class Metrics(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def pod_monitors(settings: StackSettings, stack: str) -> list[dict[str, Any]]:
-    """One for Ray pods, jobs' and services' included, and one for the operator if this stack installs it."""
-    # Which Ray cluster a figure is of: Ray itself does not say so.
-    cluster = {"sourceLabels": ["__meta_kubernetes_pod_label_ray_io_cluster"], "targetLabel": "ray_io_cluster"}
-    ray_pods = {"matchExpressions": [{"key": "ray.io/node-type", "operator": "In", "values": ["head", "worker"]}]}
-    monitors = [_pod_monitor(settings, f"ray-{stack}", ray_pods, {"port": "metrics", "relabelings": [cluster]})]
-    if settings.operator.install:
-        operator = {"matchLabels": {"app.kubernetes.io/name": "kuberay-operator"}}
-        monitors.append(_pod_monitor(settings, f"kuberay-operator-{stack}", operator, {"port": "http", "path": "/metrics"}))
-    return monitors
-
-
-def _pod_monitor(settings: StackSettings, name: str, selector: dict[str, Any], endpoint: dict[str, Any]) -> dict[str, Any]:
-    # No empty ones: the API server keeps none, and each preview would add them anew.
-    labels = {"labels": settings.metrics.labels} if settings.metrics.labels else {}
-    return {
-        "apiVersion": "monitoring.coreos.com/v1",
-        "kind": "PodMonitor",
-        "metadata": {"name": name, "namespace": settings.namespace, **labels},
-        "spec": {"selector": selector, "podMetricsEndpoints": [endpoint | {"interval": settings.metrics.interval}]},
-    }
-
-
 def _pod_monitors_are_known(namespace: str) -> bool:
     """Whether the cluster knows the kind; True where it cannot be asked, so that a short outage takes no PodMonitor away."""
-    from httpx2 import HTTPStatusError
-    from lightkube.generic_resource import create_namespaced_resource
+    from kuberay.live.pod_monitors import NO_POD_MONITORS, knows_pod_monitors
 
-    from components.connection import connect_blocking
-
-    pod_monitor = create_namespaced_resource("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
     try:
-        for _ in connect_blocking(namespace, timeout=3).list(pod_monitor):
-            break
-    except HTTPStatusError as error:
-        # An account that may not list them may still make them.
-        if error.response.status_code == 404:
-            pulumi.log.warn(f"metrics: {NO_POD_MONITORS}")
-            return False
+        known = knows_pod_monitors(stack_connection(), namespace)
     except Exception as error:
         pulumi.log.warn(f"metrics: planned as if the cluster knew PodMonitors; it cannot be asked: {error}")
-    return True
+        return True
+    if not known:
+        pulumi.log.warn(f"metrics: {NO_POD_MONITORS}")
+    return known

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import pulumi
 
-from components.kubernetes_object import KubernetesObject, name_of_stack
-from components.network_policy import network_policy
-from components.quota import limit_range, resource_quota
-from components.settings.stack import StackSettings
+from components.resources.kubernetes_object import KubernetesObject, name_of_stack
+from kuberay.plan.namespace import limit_range, network_policy, resource_quota
+from kuberay.settings.stack import StackSettings
 
 
 class Namespace(pulumi.ComponentResource):
@@ -23,16 +22,16 @@ class Namespace(pulumi.ComponentResource):
             enforced = settings.protection.namespace_pod_security
             labels = {} if enforced == "privileged" else {"labels": {"pod-security.kubernetes.io/enforce": enforced}}
             manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": settings.namespace, **labels}}
-            # Others may have put things into it, and `pulumi destroy` runs no program that could look: it leaves the namespace, and the
-            # next `up` takes it over by its mark (components/recovery.py). `make destroy` looks, and deletes an empty one.
+            # Others may have put something into it, and `pulumi destroy` runs no program that could look: it leaves the namespace, and the
+            # next `up` takes it over by its mark (components/resources/recovery.py). `make destroy` looks, and deletes an empty one.
             kept = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
             namespace = KubernetesObject(settings.namespace, manifest, kept)
             name = _when_made(settings.namespace, [namespace])
         # Other stacks may share the namespace; each has its own, and they add up.
-        own = f"ray-{name_of_stack()}"
-        rules = [resource_quota(settings, own), limit_range(settings, own)]
+        rule_name = f"ray-{name_of_stack()}"
+        rules = [resource_quota(settings, rule_name), limit_range(settings, rule_name)]
         if settings.protection.network_policy.enabled:
-            rules.append(network_policy(settings, own))
+            rules.append(network_policy(settings, rule_name))
         made = [
             KubernetesObject(
                 f"{settings.namespace}.{rule['kind']}",

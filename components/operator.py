@@ -3,14 +3,14 @@
 import pulumi
 from pulumi_kubernetes.helm.v3 import Release
 
-from components.hooks import resource_hook
 from components.namespace import Namespace
-from components.ready import Ready
-from components.release import chart_release, source_of
-from components.settings.stack import StackSettings
-from components.stack import is_encrypted
-from components.values import operator_fingerprint, operator_values
-from components.waits import DeploymentWait, Report
+from components.resources.hooks import resource_hook
+from components.resources.release import chart_release, source_of
+from components.resources.wait_for import WaitFor
+from components.stack import is_encrypted, stack_connection
+from kuberay.live.waiting.targets import DeploymentTarget, Report
+from kuberay.plan.operator import operator_fingerprint, operator_values
+from kuberay.settings.stack import StackSettings
 
 RELEASE_NAME = "kuberay-operator"
 
@@ -19,7 +19,7 @@ class Operator(pulumi.ComponentResource):
     """Installs the operator and waits until it runs, or stands for one that the cluster has (``operator.install: false``)."""
 
     release: Release | None = None
-    deployment: Ready | None = None
+    deployment: WaitFor | None = None
 
     def __init__(self, settings: StackSettings, namespace: Namespace, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("kuberay:components:Operator", RELEASE_NAME, None, opts)
@@ -34,7 +34,7 @@ class Operator(pulumi.ComponentResource):
             RELEASE_NAME,
             "kuberay-operator",
             settings,
-            namespace,
+            namespace.name,
             # Raw values may hold anything.
             pulumi.Output.secret(values) if settings.operator.values and is_encrypted("operator") else values,
             # Waited for below instead: Helm looks only every two seconds, and names no cause when the time is over.
@@ -46,30 +46,42 @@ class Operator(pulumi.ComponentResource):
                 delete_before_replace=True,
             ),
         )
+        connection = stack_connection()
         deployment = str(values["fullnameOverride"])
-        wait = DeploymentWait(settings.namespace, RELEASE_NAME, deployment, settings.timeout_seconds)
+        target = DeploymentTarget(settings.namespace, RELEASE_NAME, deployment, settings.timeout_seconds)
 
         async def until_rolled_out(report: Report) -> None:
-            from components.readiness import wait_for_deployment
+            from kuberay.live.waiting.deployment import wait_for_deployment
 
-            await wait_for_deployment(wait, report)
+            await wait_for_deployment(connection, target, report)
 
         async def mark() -> None:
-            from components.takeover import mark_complete
+            from kuberay.live.patches import mark_complete
 
-            await mark_complete("Deployment", deployment, settings.namespace)
+            await mark_complete(connection, "Deployment", deployment, settings.namespace)
 
         looks = {"release": operator_fingerprint(settings)}
-        self.deployment = Ready(f"{RELEASE_NAME}.deployment", looks, until_rolled_out, self.release, self, mark=mark)
+        self.deployment = WaitFor(f"{RELEASE_NAME}.deployment", looks, until_rolled_out, self.release, self, mark=mark)
 
     def _crds_hook(self, settings: StackSettings) -> pulumi.ResourceHook:
-        source = source_of("kuberay-operator", settings)
+        """A preview that changes the release says and refuses the same as `up`, as far as it can reach the cluster."""
+        connection, source = stack_connection(), source_of("kuberay-operator", settings)
 
         async def before_the_operator_changes(args: pulumi.ResourceHookArgs) -> None:
-            from components.crds import follow_operator
+            from kuberay.live.crds.upgrade import CrdError, bring_to_version
 
-            was = (args.old_inputs or {}).get("version")
-            await follow_operator(settings.kuberay_version, source, was, lambda text: pulumi.log.info(text, resource=self))
+            def report(text: str) -> None:
+                pulumi.log.info(text, resource=self)
+
+            was, dry_run = (args.old_inputs or {}).get("version"), pulumi.runtime.is_dry_run()
+            try:
+                await bring_to_version(connection, settings.kuberay_version, source, was, report, dry_run=dry_run)
+            except CrdError:
+                raise
+            except Exception as error:
+                if not dry_run:
+                    raise
+                pulumi.log.debug(f"the CRDs were not looked at: {error}")
 
         options = pulumi.ResourceHookOptions(on_dry_run=True)
         return resource_hook(f"{RELEASE_NAME}.crds-are-of-its-version", before_the_operator_changes, options)

@@ -7,13 +7,14 @@ from pulumi_kubernetes.apiextensions import CustomResource
 
 from components.namespace import Namespace
 from components.operator import Operator
-from components.own_clusters import own_cluster
-from components.pod_secrets import pod_secrets
-from components.ready import Ready
-from components.service_plan import ServicePlan, plan_service
-from components.settings.stack import StackSettings
-from components.stack import concealed_texts, secret_where_encrypted
-from components.waits import HEAD_GROUP, Report, WorkloadWait
+from components.resources.pod_secrets import pod_secrets
+from components.resources.wait_for import WaitFor
+from components.stack import conceal_texts, secret_where_encrypted, stack_connection
+from kuberay.facts.labels import HEAD_GROUP
+from kuberay.live.api.connection import Connection
+from kuberay.live.waiting.targets import Report, WorkloadTarget
+from kuberay.plan.workloads import ServicePlan, plan_service, workload_cluster
+from kuberay.settings.stack import StackSettings
 
 
 class RayService(pulumi.ComponentResource):
@@ -37,8 +38,8 @@ class RayService(pulumi.ComponentResource):
         super().__init__("kuberay:components:RayService", name, None, opts)
         self._settings = settings
         self._plan = plan_service(settings, name)
-        own = own_cluster(settings, f"services.{name}")
-        secrets = pod_secrets(own.plan, own.settings, None, namespace, self)
+        cluster = workload_cluster(settings, f"services.{name}")
+        secrets = pod_secrets(cluster.plan, cluster.settings, None, namespace.name, self)
         self.resource = CustomResource(
             name,
             api_version="ray.io/v1",
@@ -46,7 +47,7 @@ class RayService(pulumi.ComponentResource):
             metadata={
                 "name": name,
                 "namespace": namespace.name,
-                "annotations": {**concealed_texts(self._plan.annotations, "services"), "pulumi.com/patchForce": "true"},
+                "annotations": {**conceal_texts(self._plan.annotations, "services"), "pulumi.com/patchForce": "true"},
             },
             spec=secret_where_encrypted(self._plan.spec, "services"),
             opts=pulumi.ResourceOptions(
@@ -57,30 +58,31 @@ class RayService(pulumi.ComponentResource):
                 custom_timeouts=pulumi.CustomTimeouts(delete=f"{settings.timeout_seconds}s"),
             ),
         )
-        self.summary = self._ready().up.apply(lambda _: summary(self._plan, settings))
+        self.summary = self._serves().up.apply(lambda _: summary(self._plan, settings))
         self.register_outputs({})
 
-    def _ready(self) -> Ready:
+    def _serves(self) -> WaitFor:
         """Made when the service serves, and updated with each change of it."""
         timeout = self._settings.services[self._plan.name].timeout_seconds or self._settings.timeout_seconds
-        wait = WorkloadWait(self._settings.namespace, self._plan.name, timeout)
+        connection = stack_connection()
+        target = WorkloadTarget(self._settings.namespace, self._plan.name, timeout)
 
-        async def until_ready(report: Report) -> None:
-            from components.workload_readiness import wait_for_service
+        async def until_serving(report: Report) -> None:
+            from kuberay.live.waiting.workloads import wait_for_service
 
-            cluster = await wait_for_service(wait, self._plan.applications, report)
+            cluster = await wait_for_service(connection, target, self._plan.applications, report)
             if self._settings.services[self._plan.name].upgrade_strategy == "None":
-                self._warn_of_old_pods(cluster)
+                self._warn_of_old_pods(connection, cluster)
 
         looks = {"service": self._plan.summary, "spec": self._plan.fingerprint}
-        return Ready(f"{self._plan.name}.ready", looks, until_ready, self.resource, self)
+        return WaitFor(f"{self._plan.name}.ready", looks, until_serving, self.resource, self)
 
-    def _warn_of_old_pods(self, cluster: str) -> None:
+    def _warn_of_old_pods(self, connection: Connection, cluster: str) -> None:
         """KubeRay leaves a running cluster as it is with upgradeStrategy None; whoever changed `rayCluster` is told."""
-        from components.readiness import old_pods
+        from kuberay.live.waiting.pods import old_pods
 
         wanted = {HEAD_GROUP if group.is_head else group.name: group.fingerprint for group in self._plan.cluster.groups}
-        if old_pods(self._settings.namespace, cluster, wanted):
+        if old_pods(connection, self._settings.namespace, cluster, wanted):
             pulumi.log.warn(f"{self._plan.name}: its cluster {cluster} keeps running the old spec (upgradeStrategy: None)", resource=self)
 
 

@@ -11,10 +11,11 @@ from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import get_monitor
 
-from components.config import PROJECT, SettingsError, load_settings
-from components.memory import memory_advice
-from components.protection import open_things
-from components.settings.stack import StackSettings
+from kuberay.checks.exposure import exposures
+from kuberay.checks.loading import SettingsError, load_settings
+from kuberay.checks.memory import memory_advice
+from kuberay.live.api.connection import Connection
+from kuberay.settings.stack import PROJECT, StackSettings
 
 T = TypeVar("T")
 
@@ -37,9 +38,15 @@ def secret_where_encrypted(value: T, key: str) -> T | pulumi.Output[T]:
     return pulumi.Output.secret(value) if is_encrypted(key) else value
 
 
-def concealed_texts(texts: Mapping[str, str], key: str) -> dict[str, pulumi.Input[str]]:
+def conceal_texts(texts: Mapping[str, str], key: str) -> dict[str, pulumi.Input[str]]:
     """The texts of a map, kept as secrets where something below this key of the config is encrypted."""
     return {name: secret_where_encrypted(text, key) for name, text in texts.items()}
+
+
+def stack_connection() -> Connection:
+    """The cluster of the stack's default Kubernetes provider, for whatever has to be asked beside Pulumi."""
+    config = pulumi.Config("kubernetes")
+    return Connection(config.get("kubeconfig") or None, config.get("context") or None, config.get("cluster") or None)
 
 
 def stack_settings() -> StackSettings:
@@ -54,7 +61,7 @@ def stack_settings() -> StackSettings:
         settings = load_settings(get_config_env(), secret_keys=get_config_secret_keys_env(), project_folder=PROJECT_FOLDER)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
-    for line in open_things(settings):
+    for line in exposures(settings):
         pulumi.log.info(f"open: {line}")
     for line in memory_advice(settings):
         pulumi.log.warn(line)

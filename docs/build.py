@@ -18,24 +18,22 @@ import yaml
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from components.config import PROJECT
-from components.settings.base import Settings
-from components.settings.cluster import (
+from kuberay.settings.base import Settings
+from kuberay.settings.cluster import (
     ClusterSettings,
     DefaultWorkerGroupSettings,
+    GcsFaultToleranceSettings,
     GroupSettings,
     HeadSettings,
     RayClusterSettings,
     WorkerGroupSettings,
 )
-from components.settings.fault_tolerance import GcsFaultToleranceSettings
-from components.settings.job import JobSettings
-from components.settings.metrics import MetricsSettings
-from components.settings.operator import OperatorSettings
-from components.settings.overrides import ChartOverrides
-from components.settings.protection import ContainerLimits, LimitRangeSettings, NetworkPolicySettings, ProtectionSettings, QuotaSettings
-from components.settings.service import ServiceSettings
-from components.settings.stack import StackSettings
+from kuberay.settings.metrics import MetricsSettings
+from kuberay.settings.operator import OperatorSettings
+from kuberay.settings.overrides import ChartOverrides
+from kuberay.settings.protection import ContainerLimits, LimitRangeSettings, NetworkPolicySettings, ProtectionSettings, QuotaSettings
+from kuberay.settings.stack import PROJECT, StackSettings
+from kuberay.settings.workloads import JobSettings, ServiceSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -105,7 +103,7 @@ def settings_reference() -> str:
     lines = [
         "# Settings",
         "",
-        "Made from `components/settings/` by `make docs`; edit it there.",
+        "Made from `kuberay/settings/` by `make docs`; edit it there.",
         "",
         f"Every key stands in `Pulumi.<stack>.yaml` below `config:` as `{PROJECT}:<key>`. Unknown and misspelt keys are refused, with the",
         "nearest right name. Editors complete them through `docs/stack.schema.json` (see the first line of `Pulumi.dev.yaml`).",
@@ -158,10 +156,10 @@ def project_file() -> str:
         entry: dict[str, Any] = {"type": kind, "description": " ".join((field.description or "").split())}
         if kind == "array":
             entry["items"] = {"type": "string"}
-        # The CLI demands a value for each key without a default; an empty text is how it says "not set" (components/config.py).
+        # The CLI demands a value for each key without a default; an empty text is how it says "not set" (kuberay/checks/loading.py).
         entry["default"] = "" if field.default is None else _plain(field.default)
         config[field.alias or name] = entry
-    # What a killed run has made is taken over, and not refused because it is there; components/recovery.py looks whose it is.
+    # What a killed run has made is taken over, and not refused because it is there; components/resources/recovery.py looks whose it is.
     config["kubernetes:upsertExistingObjects"] = {"value": "true"}
     project = {
         "name": PROJECT,
@@ -172,7 +170,7 @@ def project_file() -> str:
         "config": config,
     }
     text = yaml.safe_dump(project, sort_keys=False, width=140, allow_unicode=True)
-    return "# Made from components/settings/ by `make docs`; edit the settings there.\n" + text
+    return "# Made from kuberay/settings/ by `make docs`; edit the settings there.\n" + text
 
 
 FILES = {"docs/settings.md": settings_reference, "docs/stack.schema.json": stack_schema, "Pulumi.yaml": project_file}

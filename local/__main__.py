@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from commands.stack.interrupts import take_interrupts
 from local import job as ray_job
 from local import sources, tools
 from local.cluster import LocalCluster, default_home
@@ -15,7 +16,6 @@ from local.progress import elapsed, step
 from local.real import machine
 from local.real.cluster import RealCluster
 from local.stack import LocalStack, kuberay_version
-from stacks.interrupts import take_interrupts
 
 PROGRAM = Path(__file__).parent.parent
 KINDS: dict[str, type[LocalCluster]] = {"real": RealCluster, "simulated": LocalCluster}

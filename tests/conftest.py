@@ -6,7 +6,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from stacks.interrupts import take_interrupts
+from commands.stack.interrupts import take_interrupts
 from tests.integration.operators import NEWEST, OLDEST
 
 take_interrupts()

@@ -13,7 +13,7 @@ from typing import Any
 
 from lightkube import Client
 
-from components.quantities import parse_quantity
+from kuberay.facts.quantities import parse_quantity
 from local import control_plane, sources, tools
 from local.cluster import LocalCluster, until
 from local.control_plane import SOCKET_LIMIT, Ports, Program

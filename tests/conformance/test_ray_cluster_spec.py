@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from components.config import load_settings
-from components.quantities import canonical_quantity
-from components.ray_cluster_spec import ray_cluster_spec
-from components.settings.overrides import merge
-from components.values import plan_cluster
-from components.versions import at_least
+from kuberay.checks.loading import load_settings
+from kuberay.facts.quantities import canonical_quantity
+from kuberay.facts.versions import at_least
+from kuberay.plan.cluster import plan_cluster
+from kuberay.plan.ray_cluster_spec import ray_cluster_spec
+from kuberay.settings.overrides import merge
 from local import tools
 from tests.conformance.charts_at_hand import ALL
 

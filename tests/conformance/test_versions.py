@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
-from components.charts import ANY, EACH, Keys, chart_keys
-from components.config import SettingsError, load_settings
-from components.settings.stack import StackSettings
-from components.values import operator_values, plan_cluster
-from components.versions import at_least
+from kuberay.checks.loading import SettingsError, load_settings
+from kuberay.facts.charts import ANY, EACH, Keys, chart_keys
+from kuberay.facts.versions import at_least
+from kuberay.plan.cluster import plan_cluster
+from kuberay.plan.operator import operator_values
+from kuberay.settings.stack import StackSettings
 from local import tools
 from local.chart_repository import CHARTS
 from tests.conformance.charts_at_hand import ALL, OFFICIAL

@@ -131,7 +131,7 @@ class Stack:
     def make_preview(self, *arguments: str) -> Run:
         """What `make preview` runs; the report is in the folder `report` beside the config file."""
         folder = self.config_file.parent
-        command = [sys.executable, "-m", "preview", "--config-folder", str(folder), "--output", str(folder / "report"), *arguments]
+        command = [sys.executable, "-m", "commands.preview", "--config-folder", str(folder), "--output", str(folder / "report"), *arguments]
         return self._run(command, ROOT, check=False)
 
     def preview_text(self) -> Run:
@@ -157,7 +157,7 @@ class Stack:
         return self._command("doctor")
 
     def _command(self, command: str, *arguments: str) -> Run:
-        line = [sys.executable, "-m", command, "--stack", self.name, "--config-file", str(self.config_file), *arguments]
+        line = [sys.executable, "-m", f"commands.{command}", "--stack", self.name, "--config-file", str(self.config_file), *arguments]
         return self._run(line, ROOT, check=False)
 
     def pulumi(self, command: str, *arguments: str) -> Run:

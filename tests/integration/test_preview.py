@@ -73,7 +73,7 @@ def test_exit_codes_tell_a_pipeline(stack: Stack) -> None:
     def code(**cluster: Any) -> int:
         stack.configure(guide(**cluster))
         done = subprocess.run(
-            ["python", "-m", "preview", stack.name, "--config-folder", str(stack.config_file.parent), "--exit-codes"],
+            ["python", "-m", "commands.preview", stack.name, "--config-folder", str(stack.config_file.parent), "--exit-codes"],
             env=stack.cluster.pulumi_env(),
             cwd=ROOT,
             capture_output=True,

@@ -5,9 +5,9 @@ import shlex
 
 import pytest
 
-from components.config import load_settings
-from components.memory import cluster_memory
-from components.values import plan_cluster
+from kuberay.checks.loading import load_settings
+from kuberay.plan.cluster import plan_cluster
+from kuberay.plan.memory import cluster_memory
 from local import job
 from tests.integration.stack import ROOT
 from tests.real.real_stack import GUIDE, RealStack

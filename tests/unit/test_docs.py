@@ -1,12 +1,9 @@
 """What is read about the settings is made from them."""
 
-from pathlib import Path
-
 import pytest
 
 from docs.build import FILES
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.paths import ROOT
 
 
 @pytest.mark.parametrize("name", FILES)

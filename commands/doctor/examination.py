@@ -1,0 +1,294 @@
+"""Looks at one stack and its cluster, in the order in which its parts depend on each other."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import Any
+
+from httpx2 import HTTPError
+from lightkube import ApiError, AsyncClient
+
+from commands.doctor import judge
+from commands.doctor.finding import Finding
+from commands.stack.cli import PROGRAM, Pulumi, StackConfig, StackError
+from commands.stack.inventory import Cluster, of_stack
+from commands.stack.state import OPERATOR, read_state
+from kuberay.checks.loading import SettingsError, load_settings
+from kuberay.checks.memory import memory_advice
+from kuberay.facts.labels import VERSION_ANNOTATION
+from kuberay.facts.objects import Object
+from kuberay.facts.phrases import error_line, one_line
+from kuberay.live.api.client import connect
+from kuberay.live.api.kinds import RayJob, RayService
+from kuberay.live.crds.upgrade import NAMES, OF_EACH_VERSION
+from kuberay.live.diagnosis.diagnoser import Diagnoser
+from kuberay.live.diagnosis.workloads import Verdict, job_verdict, service_verdict
+from kuberay.live.pod_monitors import NO_POD_MONITORS
+from kuberay.live.waiting.deployment import look_at_deployment, no_deployment
+from kuberay.live.waiting.loop import NotUpError, until_listed
+from kuberay.live.waiting.pods import look_at_group, no_ray_cluster
+from kuberay.live.waiting.targets import DeploymentTarget, WorkloadTarget, group_target
+from kuberay.live.waiting.workloads import look_at_workload, why_it_failed
+from kuberay.live.watch import NamespaceView, namespace_view
+from kuberay.plan.cluster import ClusterPlan, plan_cluster
+from kuberay.plan.memory import cluster_memory
+from kuberay.plan.operator import operator_values
+from kuberay.plan.workloads import plan_service
+from kuberay.settings.stack import StackSettings
+
+#: An API server that has not answered in this time, in seconds, does not answer.
+_PATIENCE = 10.0
+
+
+class Examination:
+    """Of one stack. Changes nothing."""
+
+    def __init__(self, pulumi: Pulumi) -> None:
+        self._pulumi = pulumi
+
+    async def findings(self) -> AsyncIterator[Finding]:
+        """All there is to say, as it is found out."""
+        try:
+            deployment: dict[str, Any] = self._pulumi.ask("stack", "export")["deployment"]
+        except StackError as error:
+            yield Finding("wrong", "stack", f"cannot be read: {one_line(error)}", "`pulumi stack ls` lists those that there are")
+            return
+        self._state = read_state(deployment)
+        #: Nothing has to be there yet.
+        self._fresh = self._state.is_empty
+        if self._fresh:
+            yield Finding("warning", "stack", "has made nothing yet", "`pulumi up`")
+        else:
+            yield Finding("ok", "stack", f"{self._state.size} resources")
+        for found in judge.pending_operations(deployment):
+            yield found
+        try:
+            config = self._pulumi.config()
+        except StackError as error:
+            yield Finding("wrong", "settings", f"cannot be read: {one_line(error)}")
+            yield Finding("unknown", "cluster", "which one it is stands in the settings")
+            return
+        self._settings: StackSettings | None = None
+        for found in self._read_settings(config):
+            yield found
+        async for found in self._in_cluster(config):
+            yield found
+
+    def _read_settings(self, config: StackConfig) -> Iterator[Finding]:
+        try:
+            self._settings = load_settings(config.values, secret_keys=config.secret_keys, project_folder=PROGRAM)
+        except SettingsError as error:
+            yield from (Finding("wrong", "settings", line) for line in error.problems)
+            return
+        yield Finding("ok", "settings", "are in order")
+        yield from (Finding("warning", "memory", line) for line in memory_advice(self._settings))
+
+    # --- The cluster ------------------------------------------------------------------------------------------------------
+
+    async def _in_cluster(self, config: StackConfig) -> AsyncIterator[Finding]:
+        try:
+            self._connection = config.connection()
+            self._cluster = Cluster(self._connection)
+            _answers(self._cluster)
+        except Exception as error:
+            text = f"does not answer: {error_line(error)}"
+            advice = "check kubernetes:context and kubernetes:kubeconfig of the stack, and whether the cluster runs"
+            yield Finding("wrong", "cluster", text, advice)
+            yield Finding("unknown", "operator, releases, pods", "the cluster cannot be asked")
+            return
+        yield Finding("ok", "cluster", "answers")
+        for namespace in sorted({self._settings.namespace} if self._settings else self._state.namespaces):
+            async for found in self._in_namespace(namespace):
+                yield found
+
+    async def _in_namespace(self, namespace: str) -> AsyncIterator[Finding]:
+        client = connect(self._connection, namespace, timeout=_PATIENCE)
+        diagnoser = Diagnoser(client, namespace, at_once=True)
+        try:
+            more_may_come = await diagnoser.nodes_may_come()
+            gone = False
+            for what, check in (
+                ("nodes", lambda: judge.nodes(self._cluster.list("v1", "Node"), self._settings, more_may_come=more_may_come)),
+                ("CRDs", self._crds),
+                ("namespace", lambda: self._namespace(namespace)),
+                ("objects that are being deleted", lambda: self._held(namespace)),
+                ("Helm releases", lambda: self._releases(namespace)),
+                ("quota", lambda: judge.quotas(self._cluster.list("v1", "ResourceQuota", namespace))),
+            ):
+                # Of a namespace that is gone, or goes, only what holds it is of interest.
+                if gone and what != "objects that are being deleted":
+                    return
+                for found in _as_far_as_known(what, check):
+                    yield found
+                    gone = gone or (what == "namespace" and found.mark == "wrong")
+            if self._settings is None:
+                yield Finding("unknown", "operator, pods", "what they should be cannot be told before the settings are repaired")
+                return
+            if self._fresh or not self._has_crds():
+                return
+            view = namespace_view(self._connection, namespace)
+            await until_listed(view, _PATIENCE)
+            for part in (self._operator(client, diagnoser), self._pods(view, diagnoser), self._workloads(view, diagnoser)):
+                async for found in part:
+                    yield found
+        except (ApiError, HTTPError, NotUpError) as error:
+            yield Finding("unknown", "the rest", one_line(error))
+        finally:
+            await client.close()
+
+    def _namespace(self, name: str) -> Iterator[Finding]:
+        found = self._cluster.get({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        if found or not self._fresh:
+            yield judge.namespace(name, found, in_state=any(made.name == name for made in self._state.namespace_objects))
+
+    def _crd(self, name: str) -> Object | None:
+        return self._cluster.get({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": name}})
+
+    def _has_crds(self) -> bool:
+        try:
+            return self._crd(NAMES[0]) is not None
+        except ApiError:  # This account may not read them; what they are of, it may.
+            return True
+
+    def _crds(self) -> Iterator[Finding]:
+        settings = self._settings
+        if settings and settings.metrics.enabled and self._crd("podmonitors.monitoring.coreos.com") is None:
+            yield Finding("warning", "metrics", NO_POD_MONITORS)
+        if settings is None or not settings.operator.install:
+            return
+        installed = [str(made.inputs.get("version")) for made in self._state.made if made.is_release and made.name == OPERATOR]
+        there = {name: found for name in NAMES if (found := self._crd(name))}
+        missing = [name for name in OF_EACH_VERSION if name not in there]
+        if missing and installed:
+            lost = "was deleted by hand, and every such object with it"
+            yield Finding("wrong", f"CRD {', '.join(missing)}", lost, "`make destroy`, then `pulumi up`")
+            return
+        if installed:
+            versions = {name: (found["metadata"].get("annotations") or {}).get(VERSION_ANNOTATION) for name, found in there.items()}
+            yield judge.crds(versions, settings.kuberay_version, installed[0])
+
+    def _releases(self, namespace: str) -> Iterator[Finding]:
+        made = {made.name for made in self._state.made if made.is_release and made.namespace == namespace}
+        wanted = made if self._settings is None else {*self._settings.clusters, *([OPERATOR] if self._settings.operator.install else [])}
+        for name in sorted(made | wanted, key=lambda name: (name != OPERATOR, name)):
+            records = self._cluster.records(namespace, name)
+            if records or not self._fresh:
+                yield judge.helm_release(name, records, self._pulumi.mark, in_state=name in made, wanted=name in wanted)
+
+    def _held(self, namespace: str) -> Iterator[Finding]:
+        ours = of_stack(self._cluster.ray_objects(namespace), self._pulumi.mark, self._state.releases)
+        installed = self._state.has_release(OPERATOR)
+        if any(obj["metadata"].get("deletionTimestamp") for obj in ours):
+            yield from judge.held_objects(ours, operator_runs=self._cluster.operator_runs(namespace, installed=installed))
+
+    # --- What `up` waits for, looked at once ------------------------------------------------------------------------------
+
+    async def _operator(self, client: AsyncClient, diagnoser: Diagnoser) -> AsyncIterator[Finding]:
+        settings = self._of_settings
+        if not settings.operator.install:
+            for found in _as_far_as_known("operator", self._operator_of_others):
+                yield found
+            return
+        name = str(operator_values(settings)["fullnameOverride"])
+        wait = DeploymentTarget(settings.namespace, OPERATOR, name, _PATIENCE)
+        try:
+            state = await look_at_deployment(client, wait, diagnoser)
+        except ApiError as error:
+            if error.status.code != 404:
+                raise
+            if self._state.has_release(OPERATOR):
+                yield Finding("wrong", "operator", no_deployment(wait))
+            return
+        tag, wanted = next(iter(state.images), "").rpartition(":")[2], str(operator_values(settings)["image"]["tag"])
+        if state.wanted == 0:
+            start = f"`kubectl scale deployment {name} --namespace {settings.namespace} --replicas=1`"
+            yield Finding("wrong", "operator", "is scaled to zero: nobody makes pods, or takes finalizers off", start)
+        elif not state.up:
+            yield Finding("wrong", "operator", state.cause, judge.remedy(state.trouble.text) if state.trouble else "")
+        elif tag != wanted:
+            yield Finding("wrong", "operator", f"{tag} runs, and not {wanted}", "`pulumi up` brings it to that version")
+        else:
+            yield Finding("ok", "operator", f"runs, {tag}")
+
+    def _operator_of_others(self) -> Iterator[Finding]:
+        if self._cluster.operator_runs(self._of_settings.namespace, installed=False):
+            yield Finding("ok", "operator", "one runs that this stack has not installed")
+        else:
+            yield Finding("wrong", "operator", "none runs that watches this namespace", "install one, or set `operator.install: true`")
+
+    async def _pods(self, view: NamespaceView, diagnoser: Diagnoser) -> AsyncIterator[Finding]:
+        settings = self._of_settings
+        for release in settings.clusters:
+            plan = plan_cluster(settings, release)
+            found = view.ray_cluster(plan.name)
+            if found is None:
+                if self._state.has_release(release):
+                    yield Finding("wrong", f"RayCluster {plan.name}", no_ray_cluster(group_target(settings, plan, plan.head)))
+                continue
+            async for line in self._groups(view, diagnoser, plan, found):
+                yield line
+
+    async def _groups(self, view: NamespaceView, diagnoser: Diagnoser, plan: ClusterPlan, found: Object) -> AsyncIterator[Finding]:
+        memory = cluster_memory(plan)
+        for group in plan.groups:
+            what = f"{plan.name}, {group.name}"
+            wait = group_target(self._of_settings, plan, group)
+            state = await look_at_group(view, wait, found, diagnoser)
+            if state.unwanted:
+                yield Finding("wrong", what, state.text, "`pulumi up` replaces them")
+            elif not state.up:
+                advice = judge.remedy(state.trouble.text) if state.trouble else ""
+                yield Finding("wrong", what, f"{state.text}: {state.cause}", advice)
+            elif state.old:
+                text = f"{state.text}, {state.old} running an old spec (upgradeStrategy: None)"
+                yield Finding("warning", what, text, "delete them, and KubeRay makes new ones")
+            else:
+                of_each = f"; memory of each {memory[group.name].summary}" if group.name in memory else ""
+                yield Finding("ok", what, state.text + of_each)
+
+    async def _workloads(self, view: NamespaceView, diagnoser: Diagnoser) -> AsyncIterator[Finding]:
+        settings = self._of_settings
+        for name in settings.jobs:
+            yield await self._workload(view, diagnoser, name, RayJob, job_verdict)
+        for name in settings.services:
+            applications = plan_service(settings, name).applications
+            yield await self._workload(view, diagnoser, name, RayService, lambda found, a=applications: service_verdict(found, a))
+
+    async def _workload(
+        self, view: NamespaceView, diagnoser: Diagnoser, name: str, kind: type[Any], judged: Callable[[Object], Verdict]
+    ) -> Finding:
+        what = f"{kind.__name__} {name}"
+        wait = WorkloadTarget(self._of_settings.namespace, name, _PATIENCE)
+        workload, verdict, trouble = await look_at_workload(view, kind, judged, wait, diagnoser)
+        if workload is None:
+            return Finding("wrong", what, "is not there", "`pulumi up --refresh` makes it")
+        if verdict.good:
+            return Finding("ok", what, verdict.text)
+        if verdict.failed:
+            again = f"repair it; `pulumi up --replace '**RayJob::{name}'` runs it again" if kind is RayJob else "then `pulumi up`"
+            return Finding("wrong", what, await why_it_failed(view.client, kind, wait, verdict), again)
+        if trouble is not None:
+            return Finding("wrong", what, f"{verdict.text}: {trouble.line}", judge.remedy(trouble.text))
+        return Finding("warning", what, verdict.text)
+
+    @property
+    def _of_settings(self) -> StackSettings:
+        assert self._settings is not None
+        return self._settings
+
+
+def _answers(cluster: Cluster) -> None:
+    try:
+        cluster.has_namespace("default")
+    except ApiError as error:
+        # One that lets an account see only its own namespace answers all the same.
+        if error.status.code != 403:
+            raise
+
+
+def _as_far_as_known(what: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """A check's findings, or why they cannot be known: not every account may read everything."""
+    try:
+        yield from check()
+    except ApiError as error:
+        yield Finding("unknown", what, f"the API server refuses: {error.status.message}")
+    except HTTPError as error:
+        yield Finding("unknown", what, f"the API server does not answer: {one_line(error)}")

@@ -1,0 +1,205 @@
+"""What is wrong, from what there is. Pure: the state and Kubernetes objects in (as plain dicts), findings out.
+
+What pods, jobs and services tell is read where `up` reads it (kuberay/live/diagnosis/); here is the rest.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from commands.doctor.finding import Finding
+from kuberay.facts.images import NODE_ARCHITECTURE
+from kuberay.facts.labels import ARCHITECTURE_LABEL
+from kuberay.facts.objects import Object
+from kuberay.facts.phrases import one_line
+from kuberay.facts.quantities import parse_quantity
+from kuberay.live.crds.upgrade import is_stale
+from kuberay.live.diagnosis.pods import is_going
+from kuberay.live.takeover.marks import Record
+from kuberay.live.takeover.rules import RecoveryError, before_install, before_upgrade, how_to_make_anew
+from kuberay.plan.pods import group_architecture
+from kuberay.plan.workloads import workload_cluster_settings
+from kuberay.settings.stack import StackSettings
+
+_GO_ON = "if it was killed, `pulumi cancel`, then `pulumi up` goes on from there"
+_DESTROY_GOES_ON = "if it was killed, `pulumi cancel`, then `make destroy` goes on from there"
+
+#: What to do about a pod's trouble, by how its line begins (kuberay/live/diagnosis/pods.py).
+_REMEDIES = {
+    "unschedulable": "ask for less or add nodes, then `pulumi up`",
+    "image": "name an image that the registry has, or give access with imagePullSecrets, then `pulumi up`",
+    "exec format error": "then `pulumi up`",
+    "OOMKilled": "then `pulumi up`",
+    "refused by the API server": "make room or change the settings, then `pulumi up`",
+    "FailedMount": "make the Secret, ConfigMap or claim that it names, or leave out the volume, then `pulumi up`",
+    "Unhealthy": "wait while it starts; else its log says more: `kubectl logs` of the pod",
+    "waits for the head": "see to the head first",
+    "container": "repair what its message names, then `pulumi up`",
+}
+
+
+def remedy(trouble: str) -> str:
+    """What to do about a pod's trouble."""
+    return next((what for start, what in _REMEDIES.items() if trouble.startswith(start)), "")
+
+
+def pending_operations(deployment: Mapping[str, Any]) -> Iterator[Finding]:
+    """What killed runs left in the state (below `deployment` of `pulumi stack export`)."""
+    there = {resource["urn"] for resource in deployment.get("resources") or []}
+    good: list[str] = []
+    for operation in deployment.get("pending_operations") or []:
+        urn, doing = str(operation["resource"]["urn"]), str(operation["type"])
+        *_, kind, name = urn.split("::")
+        named = f"{kind.rsplit(':', 1)[-1]} {name}"
+        if doing == "creating" and urn in there:
+            good.append(named)
+        else:
+            yield Finding(
+                "wrong",
+                "pending operation",
+                f"a run goes on, or was killed, while {doing} {named}",
+                _DESTROY_GOES_ON if doing == "deleting" else _GO_ON,
+            )
+    if good:
+        text = f"a killed run was creating {', '.join(good)}, which a later one has made"
+        yield Finding("warning", "pending operation", text, "`pulumi refresh --clear-pending-creates` makes Pulumi forget it")
+
+
+def helm_release(name: str, records: Sequence[Record], stack: str, *, in_state: bool, wanted: bool) -> Finding:
+    """How a Helm release is.
+
+    Args:
+        name: of the release.
+        records: what there is of a release of this name.
+        stack: this stack, as `<project>/<stack>`.
+        in_state: whether the stack has made it.
+        wanted: whether the settings ask for it.
+    """
+    what = f"Helm release {name}"
+    newest = max(records, key=lambda record: record.revision, default=None)
+    told = f"{newest.status}, revision {newest.revision}" if newest else ""
+    if in_state and newest and newest.status == "uninstalling":
+        return Finding("wrong", what, f"{told}: a run goes on, or was killed", f"{_DESTROY_GOES_ON}, or {how_to_make_anew(name)}")
+    try:
+        if in_state:
+            before_upgrade(name, records)
+        elif newest is None:
+            return Finding("wrong", what, "is not installed yet", "`pulumi up`")
+        else:
+            before_install(name, records, stack, newest.values)
+            return Finding("wrong", what, "a killed run left it, and the stack does not know it", "`pulumi up` takes it over")
+    except RecoveryError as error:
+        text = str(error).removeprefix(f"{what} ")
+        return Finding("wrong", what, text)
+    assert newest is not None
+    if newest.stack != stack:
+        owner = f"stack {newest.stack}" if newest.stack else "no stack"
+        return Finding("wrong", what, f"was replaced by one of {owner}", "choose another name for one of them")
+    if newest.status.startswith("pending-"):
+        return Finding("wrong", what, f"{told}: a run goes on, or was killed", _GO_ON)
+    if newest.status != "deployed":
+        return Finding("wrong", what, told, "`pulumi up` tries again")
+    if not wanted:
+        return Finding("warning", what, "the settings do not ask for it any more", "`pulumi up` removes it")
+    return Finding("ok", what, told)
+
+
+def crds(versions: Mapping[str, str | None], version: str, was: str) -> Finding:
+    """Whether the CRDs are of the operator's version.
+
+    Args:
+        versions: the version that each was brought to, if it was, by name.
+        version: the one that the settings ask for.
+        was: the one that the operator's release is of.
+    """
+    stale = [name for name, found in versions.items() if is_stale(found, version, was)]
+    if not stale:
+        return Finding("ok", "CRDs", f"of KubeRay {version}")
+    remedy = "`pulumi up` brings them to it"
+    if was == version:
+        # Someone took them back. `up` looks at them only before the operator's release changes (components/operator.py).
+        remedy = f"{remedy} when the operator changes: set another `operator.memory` first"
+    return Finding("wrong", "CRDs", f"{', '.join(stale)} are not of KubeRay {version}", remedy)
+
+
+def namespace(name: str, found: Object | None, *, in_state: bool) -> Finding:
+    """How the stack's namespace is; ``found`` is None where there is none of the name."""
+    what = f"namespace {name}"
+    if found is None:
+        if in_state:
+            return Finding("wrong", what, "was deleted by hand, with all that was in it", "`pulumi up --refresh` makes it again")
+        return Finding("wrong", what, "is not there yet", "`pulumi up` makes it; with `createNamespace: false`, you have to")
+    if is_going(found):
+        waits = [one_line(c.get("message")) for c in _conditions(found) if c.get("status") == "True" and "Remaining" in str(c.get("type"))]
+        text = "is being deleted" + (f": {'; '.join(waits)}" if waits else "")
+        return Finding("wrong", what, text, "wait until it is gone, then `pulumi up --refresh`; finalizers of Ray's wait for an operator")
+    return Finding("ok", what, "is there")
+
+
+def nodes(found: Sequence[Object], settings: StackSettings | None, *, more_may_come: bool) -> Iterator[Finding]:
+    """Whether there are nodes for the stack's pods."""
+    troubled = {node["metadata"]["name"]: why for node in found if (why := _not_ready(node))}
+    for name, why in list(troubled.items())[:5]:
+        yield Finding("warning", f"node {name}", why, f"`kubectl describe node {name}` says more")
+    mark = "warning" if more_may_come else "wrong"
+    if len(troubled) == len(found):
+        yield Finding(mark, "nodes", f"none of {len(found)} is ready", "add or repair nodes")
+    there = {(node["metadata"].get("labels") or {}).get(ARCHITECTURE_LABEL) for node in found}
+    for architecture, group in _architectures(settings).items() if settings else ():
+        if architecture not in there:
+            text = f"none is {architecture} ({ARCHITECTURE_LABEL}), which {group} asks for; there are: {', '.join(sorted(map(str, there)))}"
+            yield Finding(mark, "nodes", text, "set `architecture` to that of the nodes, or add such nodes")
+    if not troubled and found:
+        yield Finding("ok", "nodes", f"{len(found)} ready")
+
+
+def _architectures(settings: StackSettings) -> dict[str, str]:
+    """Node architectures that the stack needs, and the first group of pods that needs each."""
+    wanted: dict[str, str] = {}
+    clusters = {f"clusters.{name}": cluster for name, cluster in settings.clusters.items()} | workload_cluster_settings(settings)
+    for what, cluster in clusters.items():
+        groups = {
+            "head": cluster.head,
+            **({"worker": cluster.worker} if cluster.worker.enabled else {}),
+            **cluster.additional_worker_groups,
+        }
+        for name, group in groups.items():
+            wanted.setdefault(NODE_ARCHITECTURE[group_architecture(settings, cluster, group)], f"{what}.{name}")
+    return wanted
+
+
+def _not_ready(node: Object) -> str | None:
+    ready = next((c for c in _conditions(node) if c.get("type") == "Ready"), None)
+    if ready is None or ready.get("status") != "True":
+        return f"is not ready: {one_line(ready.get('message') or ready.get('reason')) if ready else 'it has not reported yet'}"
+    return None
+
+
+def held_objects(objects: Iterable[Object], *, operator_runs: bool) -> Iterator[Finding]:
+    """Objects of Ray's that are being deleted and do not go."""
+    for obj in objects:
+        finalizers = obj["metadata"].get("finalizers") or []
+        if is_going(obj) and finalizers:
+            if operator_runs:
+                needs = "the operator is at it; its log says what keeps it: `kubectl logs deployment/kuberay-operator`"
+            else:
+                needs = "start the operator, or take the stack away with `make destroy`"
+            text = f"is being deleted since {obj['metadata']['deletionTimestamp']}, held by {', '.join(finalizers)}"
+            yield Finding("warning" if operator_runs else "wrong", f"{obj['kind']} {obj['metadata']['name']}", text, needs)
+
+
+def quotas(found: Iterable[Object]) -> Iterator[Finding]:
+    """Quotas of the namespace that leave no room."""
+    for quota in found:
+        status: Object = quota.get("status") or {}
+        used: Mapping[str, Any] = status.get("used") or {}
+        hard: Mapping[str, Any] = status.get("hard") or {}
+        full = [
+            f"{key} {used[key]} of {hard[key]}" for key in hard if key in used and parse_quantity(used[key]) >= parse_quantity(hard[key])
+        ]
+        if full:
+            name = quota["metadata"]["name"]
+            yield Finding("warning", f"quota {name}", f"is used up: {', '.join(full)}", "more pods are refused until it is raised")
+
+
+def _conditions(obj: Object) -> Sequence[Object]:
+    return (obj.get("status") or {}).get("conditions") or []

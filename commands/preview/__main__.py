@@ -1,0 +1,122 @@
+"""What `pulumi up` would do, for a reviewer: `python -m commands.preview dev prod`.
+
+Says for each stack which Ray pods restart and why, what CPU, memory and GPUs come to, what changes version or loses protection, and shows
+the difference of the Helm values and of what Helm renders of them. Changes nothing. Secrets are never shown.
+
+It needs no access to the target cluster: it works from the stack's state, and says what it could not know then. A stack that does not
+exist yet is previewed as new, in an empty backend of its own.
+"""
+
+import argparse
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from commands.preview.engine import Engine
+from commands.preview.live_drift import ClusterError, drift_of_releases, reach
+from commands.preview.manifests import Helm, add_manifests
+from commands.preview.meaning.changes import stack_report
+from commands.preview.meaning.drift import add_drift, seen_by_refresh
+from commands.preview.meaning.report import EXIT_CODES, Report, StackReport, worst
+from commands.preview.meaning.steps import SECRET, Preview
+from commands.preview.output.markdown import COMMENT_LIMIT, markdown
+from commands.preview.output.terminal import terminal
+from commands.preview.output.wording import what_happens
+from commands.stack.cli import PROGRAM, StackError
+from commands.stack.interrupts import take_interrupts
+from commands.stack.state import RELEASE
+from kuberay.live.api.connection import KUBECONFIG, Connection
+
+_EXIT_CODES = """exit codes, with --exit-codes:
+  0  nothing changes
+  1  a preview failed (without --exit-codes too)
+  2  something changes, and no Ray pod restarts
+  3  Ray pods restart
+  4  something is destroyed
+The worst of all stacks counts, and a failed preview most.
+"""
+
+
+def main() -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m commands.preview", description=__doc__, epilog=_EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("stacks", nargs="+", metavar="stack", help="which stacks")
+    parser.add_argument(
+        "--output", type=Path, help="folder for report.md, comment.md (at most 64,000 characters), report.json and report.txt"
+    )
+    parser.add_argument("--refresh", action="store_true", help="compare with what is in the cluster, not with the state alone")
+    parser.add_argument("--drift", action="store_true", help="--refresh, and look for what was edited or deleted inside Helm releases")
+    parser.add_argument("--exit-codes", action="store_true", help="end with a code that says what would happen")
+    parser.add_argument("--config-folder", type=Path, default=PROGRAM, help="where Pulumi.<stack>.yaml are (default: beside the program)")
+    given = parser.parse_args()
+    take_interrupts()
+    engine = Engine(given.config_folder.resolve(), given.refresh or given.drift)
+    with Helm() as helm, ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+        stacks = list(threads.map(lambda stack: preview(stack, engine, helm, drift=given.drift), dict.fromkeys(given.stacks)))
+    report = Report(level=worst(stack.level for stack in stacks), stacks=stacks)
+    if given.output:
+        write(report, given.output, "Drift" if given.drift else "What a merge does")
+    print(terminal(report, colours=sys.stdout.isatty() and "NO_COLOR" not in os.environ), end="")
+    code = EXIT_CODES[report.level]
+    sys.exit(code if given.exit_codes or code == EXIT_CODES["failed"] else 0)
+
+
+def preview(stack: str, engine: Engine, helm: Helm, *, drift: bool = False) -> StackReport:
+    """One stack's report, whatever goes wrong on the way."""
+    say(f"{stack}: pulumi preview …")
+    try:
+        previewed = engine.preview(stack)
+    except StackError as error:
+        report = StackReport(stack=stack, level="failed", errors=str(error).splitlines())
+        say(f"{stack}: {report.errors[0]}")
+        return report
+    started = time.monotonic()
+    report = stack_report(stack, previewed.preview)
+    report.is_new = previewed.is_new or report.is_new
+    add_manifests(report, previewed.preview.steps, helm)
+    ask_the_cluster(report, previewed.preview, engine, drift=drift)
+    report.preview_seconds, report.report_seconds = previewed.seconds, time.monotonic() - started
+    say(f"{stack}: {what_happens(report)[0]} (preview {previewed.seconds:.1f} s, report {report.report_seconds:.1f} s)")
+    return report
+
+
+def ask_the_cluster(report: StackReport, preview: Preview, engine: Engine, *, drift: bool) -> None:
+    """Fills in what only the cluster knows, or that it cannot be asked."""
+    if report.level == "failed" or report.is_new:
+        return
+    connection = dict(preview.connection)
+    try:
+        if connection.get(KUBECONFIG) == SECRET:
+            connection[KUBECONFIG] = engine.kubeconfig(report.stack)
+        cluster = reach(Connection.of(connection))
+        if drift:
+            releases = [inputs for (type_, _), inputs in preview.refreshed.items() if type_ == RELEASE]
+            add_drift(report, [*seen_by_refresh(preview), *drift_of_releases(cluster, releases)])
+    except (ClusterError, StackError) as error:
+        if drift:
+            # A check that could not look had better not pass.
+            report.level, report.errors = "failed", [f"the cluster could not be asked: {error}"]
+        else:
+            report.unknown.append(f"what is in the cluster, which could not be asked ({error}): pods that still run an old spec, and drift")
+
+
+def write(report: Report, folder: Path, title: str) -> None:
+    """The report in each of its forms."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(report.model_dump_json(indent=2) + "\n")
+    (folder / "report.md").write_text(markdown(report, title=title))
+    (folder / "comment.md").write_text(markdown(report, limit=COMMENT_LIMIT, title=title))
+    (folder / "report.txt").write_text(terminal(report, colours=False))
+
+
+def say(line: str) -> None:
+    """Progress, apart from the report."""
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The cluster that a stack lies in, where it can be reached: whether it answers, and what Helm's releases have become. Changes nothing."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from httpx2 import HTTPError
+from lightkube import ApiError
+
+from commands.preview.meaning.drift import drift_of, is_namespaced
+from commands.preview.meaning.report import Drift
+from commands.stack.inventory import Cluster
+from kuberay.facts.objects import Object
+from kuberay.facts.phrases import error_line
+from kuberay.live.api.connection import Connection
+
+#: A preview is not to wait long for a cluster that it can do without.
+_SECONDS = 3
+
+
+class ClusterError(Exception):
+    """The cluster cannot be asked; the message says why, in one line."""
+
+
+def reach(connection: Connection) -> Cluster:
+    """The cluster that the stack's provider uses.
+
+    Raises:
+        ClusterError: there is none in the kubeconfig, or it does not answer.
+    """
+    try:
+        cluster = Cluster(connection, timeout=_SECONDS)
+        with suppress(ApiError):  # A refusal is an answer too.
+            cluster.has_namespace("default")
+    except Exception as error:
+        raise ClusterError(error_line(error)) from None
+    return cluster
+
+
+def drift_of_releases(cluster: Cluster, releases: Iterable[Mapping[str, Any]]) -> Iterator[Drift]:
+    """What of these releases, given by their inputs, is no longer as Helm installed it.
+
+    Raises:
+        ClusterError: the account may not ask that.
+    """
+    try:
+        for release in releases:
+            for obj in _installed(cluster, str(release["namespace"]), str(release["name"])):
+                live = cluster.get(obj)
+                found = drift_of(cluster.as_applied(obj) if live else obj, live)
+                if found:
+                    yield found
+    except ApiError as error:
+        raise ClusterError(error.status.message or str(error)) from None
+    except HTTPError as error:
+        raise ClusterError(str(error) or type(error).__name__) from None
+
+
+def _installed(cluster: Cluster, namespace: str, release: str) -> Iterator[Object]:
+    """What the newest revision that is deployed consists of. Charts leave it to Helm to say in which namespace."""
+    records = [record for record in cluster.records(namespace, release) if record.status == "deployed"]
+    for obj in max(records, key=lambda record: record.revision).objects if records else []:
+        place = {"namespace": namespace} if is_namespaced(obj) else {}
+        yield {**obj, "metadata": {**obj["metadata"], **place}}

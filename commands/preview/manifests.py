@@ -1,0 +1,205 @@
+"""What Helm renders of the old and of the new values of a release, and what is different. Secrets are placeholders in both.
+
+Pulumi's own preview shows values alone, which do not tell what a chart makes of them.
+"""
+
+import copy
+import difflib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import yaml
+
+from commands.preview.meaning.report import ManifestDiff, StackReport
+from commands.preview.meaning.steps import SECRET, Properties, Step
+from commands.stack.state import RELEASE
+from kuberay.facts.charts import ChartSource
+from kuberay.facts.labels import TEMPLATE_ANNOTATION
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_NAME = "<its name>"
+#: Values that templates range over: a list has to stay one.
+_LISTS = ("containerEnv", "env")
+
+Objects = dict[str, str]
+"""YAML by kind and name."""
+
+
+class RenderError(Exception):
+    """Helm could not render something; the message is its own, in one line."""
+
+
+class Helm:
+    """`helm template`, with each chart fetched once. Use as a context: the charts are in a folder of its own."""
+
+    def __init__(self) -> None:
+        self._program = shutil.which("helm")
+        self._charts: dict[ChartSource, str] = {}
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._folder.cleanup()
+
+    def fetch(self, charts: Iterable[ChartSource]) -> None:
+        """Brings charts here.
+
+        Raises:
+            RenderError: there is no Helm, or a chart cannot be had.
+        """
+        for chart in charts:
+            if chart not in self._charts:
+                self._charts[chart] = self._pull(chart)
+
+    def render(self, name: str, namespace: str, chart: ChartSource, values: Mapping[str, Any]) -> Objects:
+        """Every object of a release, of a chart that is here."""
+        text = self._helm("template", name, self._charts[chart], "--namespace", namespace, "--values", "-", given=json.dumps(values))
+        return dict(_objects(text))
+
+    def _pull(self, chart: ChartSource) -> str:
+        if chart.repository is None and not chart.chart.startswith("oci://"):
+            return chart.chart
+        folder = Path(self._folder.name, str(len(self._charts)))
+        repository = ["--repo", chart.repository] if chart.repository else []
+        version = ["--version", chart.version] if chart.version else []
+        self._helm("pull", chart.chart, *repository, *version, "--untar", "--untardir", str(folder))
+        return str(next(folder.iterdir()))
+
+    def _helm(self, *arguments: str, given: str = "") -> str:
+        if self._program is None:
+            raise RenderError("there is no `helm` on the PATH")
+        environment = os.environ | {"HELM_CACHE_HOME": str(Path(self._folder.name, "cache"))}
+        done = subprocess.run(
+            [self._program, *arguments], input=given, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+        if done.returncode:
+            raise RenderError(" ".join(done.stderr.split()) or f"helm {arguments[0]} failed")
+        return done.stdout
+
+
+def add_manifests(report: StackReport, steps: Iterable[Step], helm: Helm) -> None:
+    """Fills in the difference of each release that changes. Releases with the same change, but for their names, are rendered once."""
+    releases = {step.name: step for step in steps if step.type == RELEASE and step.operation != "delete"}
+    distinct: dict[str, list[Step]] = {}
+    for step in releases.values():
+        if _is_readable(step):
+            distinct.setdefault(_what_changes(step), []).append(step)
+        else:
+            report.unknown.append(f"the rendered manifests of {step.name}: all of its Helm values are encrypted")
+    try:
+        helm.fetch(_chart(side) for steps in distinct.values() for side in (steps[0].old, steps[0].new) if side)
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+            rendered = list(threads.map(lambda steps: _diff(steps[0], helm), distinct.values()))
+    except (RenderError, OSError, subprocess.TimeoutExpired) as error:
+        report.unknown.append(f"the rendered manifests: {error}")
+        return
+    of = {
+        step.name: ManifestDiff(rendered_for=steps[0].name, lines=lines)
+        for steps, lines in zip(distinct.values(), rendered, strict=True)
+        for step in steps
+    }
+    for change in (*report.ray, *report.others):
+        if change.name in of and getattr(change, "kind", None) in ("cluster", "Helm release"):
+            change.manifests = of[change.name]
+
+
+def diff(old: Objects, new: Objects) -> list[str]:
+    """A unified diff, object by object."""
+    written: list[str] = []
+    for name in dict.fromkeys([*old, *new]):
+        before, after = old.get(name, "").splitlines(), new.get(name, "").splitlines()
+        if before != after:
+            hunks = list(difflib.unified_diff(before, after, lineterm="", n=3))[2:]
+            written.append(f"@@ {name} @@")
+            written += ["…" if line.startswith("@@") else line for line in hunks[1:]]
+    return written
+
+
+def _diff(step: Step, helm: Helm) -> list[str]:
+    old = {**step.old, "values": hidden_alike(step.old.get("values"), step.new.get("values"))} if step.old else step.old
+    return diff(*(_render(side, helm) if side else {} for side in (old, step.new)))
+
+
+def hidden_alike(old: Any, new: Any) -> Any:
+    """The old values without what is a secret in the new ones: it was readable, and may be the same."""
+    if new == SECRET:
+        return SECRET
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return {key: hidden_alike(value, new.get(key)) for key, value in old.items()}
+    if isinstance(old, list) and isinstance(new, list):
+        named = {item["name"]: item for item in new if isinstance(item, Mapping) and "name" in item}
+        return [hidden_alike(item, named.get(item.get("name"))) if isinstance(item, Mapping) else item for item in old]
+    return old
+
+
+def _render(release: Properties, helm: Helm) -> Objects:
+    return helm.render(
+        str(release["name"]), str(release.get("namespace") or "default"), _chart(release), _renderable(release.get("values"))
+    )
+
+
+def _chart(release: Properties) -> ChartSource:
+    return ChartSource(str(release["chart"]), release.get("version") or None, (release.get("repositoryOpts") or {}).get("repo") or None)
+
+
+def _is_readable(step: Step) -> bool:
+    return all(isinstance(side.get("values"), Mapping) for side in (step.old, step.new) if side)
+
+
+def _what_changes(step: Step) -> str:
+    """The same text for two releases that change alike and differ in their names only."""
+    sides = [
+        [{"chart": vars(_chart(side)), "values": _nameless(_renderable(side.get("values")), step.name)} if side else None]
+        for side in (step.old, step.new)
+    ]
+    return json.dumps(sides, sort_keys=True)
+
+
+def _nameless(values: Any, release: str) -> Any:
+    names = {release, str(values.get("fullnameOverride"))}
+
+    def without(tree: Any) -> Any:
+        if isinstance(tree, Mapping):
+            return {key: without(value) for key, value in tree.items()}
+        if isinstance(tree, list):
+            return [without(value) for value in tree]
+        return _NAME if tree in names else tree
+
+    return without(values)
+
+
+def _renderable(values: Any) -> dict[str, Any]:
+    """Without the program's own marks, which change with everything. A secret list is one that a template can range over."""
+
+    def cleaned(tree: Any) -> Any:
+        if isinstance(tree, Mapping):
+            return {
+                key: [{"name": SECRET, "value": SECRET}] if value == SECRET and key in _LISTS else cleaned(value)
+                for key, value in tree.items()
+                if key not in (TEMPLATE_ANNOTATION, "global")
+            }
+        return [cleaned(value) for value in tree] if isinstance(tree, list) else tree
+
+    return cleaned(copy.copy(values or {}))
+
+
+def _objects(text: str) -> Iterator[tuple[str, str]]:
+    for found in yaml.load_all(text, _Loader):
+        if isinstance(found, dict):
+            yield f"{found['kind']} {found['metadata']['name']}", yaml.dump(_hide_data(found), Dumper=_Dumper, width=1000)
+
+
+def _hide_data(found: dict[str, Any]) -> dict[str, Any]:
+    hidden = ("data", "stringData") if found["kind"] == "Secret" else ()
+    return {key: SECRET if key in hidden else value for key, value in found.items()}

@@ -1,0 +1,98 @@
+"""From the steps of a preview to what they mean for a whole stack. Pure."""
+
+from commands.preview.meaning.clusters import clusters
+from commands.preview.meaning.differences import hidden_changes, lines, shown_differences
+from commands.preview.meaning.pods import add_totals, versions
+from commands.preview.meaning.protection import protection_of
+from commands.preview.meaning.report import Level, OtherChange, RayChange, StackReport, Totals, VersionChange, worst
+from commands.preview.meaning.steps import COMPONENT, READY, Preview, Step
+from commands.preview.meaning.workloads import JOB, SERVICE, workloads
+from commands.stack.state import RELEASE
+
+OPERATOR_RELEASE = "kuberay-operator"
+
+#: A new one is not the old one: what it held is gone. A Secret of the same name is as good as another.
+_HOLDERS = (":Release", ":Namespace", ":PersistentVolumeClaim")
+
+
+def stack_report(stack: str, preview: Preview) -> StackReport:
+    """The report of a stack, but for what Helm renders and what the cluster says."""
+    if preview.errors:
+        return StackReport(stack=stack, level="failed", errors=list(preview.errors), warnings=list(preview.warnings))
+    ray = [*clusters(preview), *workloads(preview)]
+    others = _others(preview)
+    protection = protection_of(preview)
+    changed: list[Level] = ["changes"] if any(count for name, count in preview.operations.items() if name != "same") else []
+    before, after = _stack_totals(preview, ray)
+    report = StackReport(
+        stack=stack,
+        level=worst([*(one.level for one in (*ray, *others)), *changed]),
+        is_new=not preview.outputs and any(step.type == "pulumi:pulumi:Stack" for step in preview.steps),
+        operations=dict(preview.operations),
+        before=before,
+        after=after,
+        versions=_versions(preview),
+        protection=protection,
+        ray=ray,
+        others=others,
+        warnings=list(preview.warnings),
+    )
+    released = {step.name for step in preview.steps if step.type == RELEASE and step.operation != "delete"}
+    if hidden := [one.name for one in ray if one.kind == "cluster" and one.name in released and one.after is None]:
+        report.unknown.append(f"CPU, memory and GPUs of {', '.join(hidden)}: all of its Helm values are encrypted")
+    return report
+
+
+def _others(preview: Preview) -> list[OtherChange]:
+    return [_other(step) for step in preview.steps if _is_other(step)]
+
+
+def _is_other(step: Step) -> bool:
+    if step.type.startswith((COMPONENT, "pulumi:pulumi:")) or step.type == READY:
+        return False
+    if step.type in (JOB, SERVICE):
+        return False
+    return not (step.type == RELEASE and step.parents == f"{COMPONENT}RayCluster")
+
+
+def _other(step: Step) -> OtherChange:
+    old, new = (step.old.get("values"), step.new.get("values")) if step.type == RELEASE else (step.old, step.new)
+    found = shown_differences(old, new)
+    operation = step.operation
+    return OtherChange(
+        kind="Helm release" if step.type == RELEASE else step.type.rpartition(":")[2],
+        name=step.name,
+        operation=operation,
+        values=lines(found) if operation in ("update", "replace") else [],
+        secrets=hidden_changes(step.old, step.new, step.changed),
+        level="destroys" if operation == "delete" or (operation == "replace" and step.type.endswith(_HOLDERS)) else "changes",
+    )
+
+
+def _versions(preview: Preview) -> list[VersionChange]:
+    for step in preview.steps:
+        if step.type == RELEASE and step.name == OPERATOR_RELEASE and step.operation != "delete":
+            old, new = [step.old.get("version")], [step.new.get("version")]
+            # The hook before the operator's release brings the CRDs of that version (kuberay/live/crds/upgrade.py).
+            return [*versions("KubeRay operator", old, new), *versions("CRDs", old, new)]
+    return []
+
+
+def _stack_totals(preview: Preview, ray: list[RayChange]) -> tuple[Totals | None, Totals | None]:
+    known: dict[str, Totals] = {}
+    for name, cluster in (preview.outputs.get("clusters") or {}).items():
+        known[name] = Totals(cpu=str(cluster["cpu"]), memory=str(cluster["memory"]), gpus=int(cluster["gpus"]))
+    before = add_totals(list(known.values())) if preview.outputs else None
+    changed = {one.name: one for one in ray if one.kind == "cluster"}
+    after: list[Totals] = [total for name, total in known.items() if name not in changed]
+    for one in changed.values():
+        if one.operation == "delete":
+            continue
+        if one.after is None:
+            untouched = known.get(one.name) if all(group.effect == "stays" for group in one.groups) else None
+            if untouched is None:
+                return before, None
+            after.append(untouched)
+        else:
+            after.append(one.after)
+    return before, add_totals(after)

@@ -1,0 +1,185 @@
+"""What happens to the pods of each Ray cluster, and why. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from commands.preview.meaning.differences import HIDDEN, Difference, hidden_changes, lines, shown_differences
+from commands.preview.meaning.pods import Groups, pod_versions, pods_of_values, totals, versions, what_differs
+from commands.preview.meaning.report import GroupChange, Level, Pods, RayChange
+from commands.preview.meaning.steps import COMPONENT, READY, Preview, Step
+from commands.stack.state import RELEASE
+
+
+@dataclass(frozen=True)
+class _ClusterSteps:
+    release: Step | None
+    groups: Mapping[str, Step]
+    """Of the pods, by group."""
+
+
+def clusters(preview: Preview) -> list[RayChange]:
+    """Every cluster that changes."""
+    releases: dict[str, Step] = {}
+    groups: dict[str, dict[str, Step]] = {}
+    for step in preview.steps:
+        if step.parents != f"{COMPONENT}RayCluster":
+            continue
+        if step.type == RELEASE:
+            releases[step.name] = step
+        elif step.type == READY and step.name.endswith(".pods"):
+            release, _, group = step.name.removesuffix(".pods").partition(".")
+            groups.setdefault(release, {})[group] = step
+    return [_cluster(name, _ClusterSteps(releases.get(name), groups.get(name, {}))) for name in dict.fromkeys([*releases, *groups])]
+
+
+def _cluster(name: str, steps: _ClusterSteps) -> RayChange:
+    release = steps.release
+    operation = release.operation if release else "update"
+    old, new = (release.old.get("values"), release.new.get("values")) if release else (None, None)
+    before, after = pods_of_values(old), pods_of_values(new)
+    found = shown_differences(old, new)
+    secrets = hidden_changes(release.old, release.new, release.changed) if release else []
+    groups = _groups(steps, before, after, found)
+    change = RayChange(
+        kind="cluster",
+        name=name,
+        operation=operation,
+        headline="",
+        groups=groups,
+        before=totals(before),
+        after=totals(after),
+        versions=[
+            *pod_versions(before, after, (_ray(old), _ray(new))),
+            *(versions("chart", [release.old.get("version")], [release.new.get("version")]) if release else []),
+        ]
+        if operation in ("update", "replace")
+        else [],
+        secrets=secrets,
+        values=lines(found) if operation != "delete" else [],
+    )
+    change.headline, change.level = _cluster_headline(change, found)
+    return change
+
+
+def _groups(steps: _ClusterSteps, before: Groups | None, after: Groups | None, found: list[Difference]) -> list[GroupChange]:
+    before, after = before or {}, after or {}
+    names = dict.fromkeys([*before, *after, *steps.groups])
+    release = steps.release
+    places = _places(release.old.get("values"), release.new.get("values")) if release else {}
+    head = "head" in steps.groups and steps.groups["head"].operation == "replace"
+
+    def why(name: str) -> list[str]:
+        place = places.get(name, (name,))
+        below = [one for one in found if one.path[: len(place)] == place and len(one.path) > len(place)]
+        shared = [one for one in found if one.top in ("common", "imagePullSecrets")]
+        return _why(
+            before.get(name), after.get(name), [one.path[len(place)] for one in below], [one.top for one in shared], head and name != "head"
+        )
+
+    return [_group(name, steps.groups.get(name), before.get(name), after.get(name), why) for name in names]
+
+
+def _group(name: str, step: Step | None, before: Pods | None, after: Pods | None, why: Callable[[str], list[str]]) -> GroupChange:
+    change = GroupChange(group=name, effect="stays", before=before, after=after)
+    if step is None:
+        return change
+    if step.operation == "create":
+        change.effect = "new"
+    elif step.operation == "delete":
+        change.effect = "goes"
+    elif step.operation == "replace":
+        change.effect = "restarts"
+        change.why = why(name) if before and after else _pods_said(step)
+    elif _template(step.old) != _template(step.new):
+        change.effect = "keeps the old spec"
+        change.why = why(name)
+    elif before and after and before.count != after.count:
+        change.effect = "scales"
+    return change
+
+
+def _pods_said(step: Step) -> list[str]:
+    """Where the values are encrypted: size and image as the program sums them up."""
+    old, new = ((side.get("input") or {}).get("pods") for side in (step.old, step.new))
+    return [f"{old} → {new}" if old != new else HIDDEN]
+
+
+def _why(before: Pods | None, after: Pods | None, own: list[str], shared: list[str], with_head: bool) -> list[str]:
+    """A reason that a group shares with the head is enough. KubeRay's workers cannot join a new head: they are replaced with it."""
+    sizes = what_differs(before, after) if before and after else []
+    # Said by the sizes already, or no reason for new pods.
+    said = ("resources", "image", "replicas", "minReplicas", "maxReplicas", *(["nodeSelector"] if sizes else []))
+    why = [*sizes, *dict.fromkeys(key for key in (*own, *shared) if key not in said)]
+    return why or (["its head restarts"] if with_head else [HIDDEN])
+
+
+def _places(*sides: Any) -> dict[str, tuple[str, ...]]:
+    """Where in the Helm values each group is."""
+    places: dict[str, tuple[str, ...]] = {"head": ("head",)}
+    for values in sides:
+        if isinstance(values, Mapping):
+            places |= {str(name): ("additionalWorkerGroups", str(name)) for name in values.get("additionalWorkerGroups") or {}}
+            places |= {str((values.get("worker") or {}).get("groupName")): ("worker",)}
+    return places
+
+
+def _template(inputs: Mapping[str, Any]) -> Any:
+    return (inputs.get("input") or {}).get("template")
+
+
+def _cluster_headline(change: RayChange, found: list[Difference]) -> tuple[str, Level]:
+    groups = change.groups
+    if change.operation == "create":
+        return f"new: {_all_pods(groups, new=True)}", "changes"
+    if change.operation == "delete":
+        return f"goes, with {_all_pods(groups, new=False)}", "destroys"
+    if change.operation == "replace":
+        why = ", ".join(one.where for one in found if one.top in ("service", "fullnameOverride") or "headService" in one.path)
+        return f"is deleted and made anew{f' ({why})' if why else ''}: {_all_pods(groups, new=False)} restart", "restarts"
+    parts: list[str] = []
+    level: Level = "changes"
+    reasons: dict[tuple[str, ...], list[GroupChange]] = {}
+    for group in groups:
+        if group.effect == "restarts":
+            reasons.setdefault(tuple(group.why), []).append(group)
+    for why, which in reasons.items():
+        pods = sum(group.before.pods for group in which if group.before)
+        named = _and([group.group for group in which])
+        what = f"{_counted(pods, 'pod')} of {named} {'restarts' if pods == 1 else 'restart'}" if pods else f"pods of {named} restart"
+        parts.append(f"{what} ({', '.join(why)})")
+        level = "restarts"
+    for group in groups:
+        if group.effect == "new" and group.after:
+            parts.append(f"new group {group.group}, {_counted(group.after.pods, 'pod')}")
+        elif group.effect == "goes":
+            parts.append(f"group {group.group} goes" + (f", with {_counted(group.before.pods, 'pod')}" if group.before else ""))
+            level = "destroys"
+        elif group.effect == "keeps the old spec":
+            parts.append(f"running pods of {group.group} keep the old spec (upgradeStrategy: None; {', '.join(group.why)})")
+        if group.before and group.after and group.before.count != group.after.count:
+            parts.append(f"{group.group}: {group.before.count} → {_counted(group.after.count, 'pod')}")
+    if not any(group.effect == "restarts" for group in groups):
+        parts.append("no pod restarts")
+    return "; ".join(parts), level
+
+
+def _all_pods(groups: Iterable[GroupChange], *, new: bool) -> str:
+    pods = [(group.group, side) for group in groups if (side := group.after if new else group.before)]
+    if not pods:
+        return "its pods"
+    workers = [f"{side.count} of {name}" for name, side in pods if name != "head"]
+    return _and(["a head" if new else "its head", *workers])
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def _counted(number: int | str, what: str) -> str:
+    return f"{number} {what}" if str(number) == "1" else f"{number} {what}s"
+
+
+def _ray(values: Any) -> str | None:
+    head = values.get("head") if isinstance(values, Mapping) else None
+    return str(head["rayVersion"]) if isinstance(head, Mapping) and head.get("rayVersion") else None

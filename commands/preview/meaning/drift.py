@@ -1,0 +1,84 @@
+"""What in the cluster is no longer as the stack made it, where `pulumi refresh` does not look: inside Helm releases. Pure.
+
+The API server is asked what an object would be if it were applied once more, without applying it. Compared with the object as it is, that
+shows neither what the API server fills in by default nor another way to write a quantity.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from commands.preview.meaning.differences import Difference, differences
+from commands.preview.meaning.report import Drift, StackReport, worst
+from commands.preview.meaning.steps import Preview
+from kuberay.facts.quantities import parse_quantity
+
+Object = Mapping[str, Any]
+
+#: Written by the API server, or by whoever reports on the object.
+_NOT_COMPARED = {"metadata": ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"), "": ("status",)}
+#: Of a group that Ray's autoscaler scales.
+_AUTOSCALERS = ("replicas", "scaleStrategy")
+_GLOBAL_KINDS = ("Namespace", "CustomResourceDefinition", "PriorityClass", "StorageClass")
+
+
+def drift_of(applied: Object, live: Object | None) -> Drift | None:
+    """How an object differs from what it would be if it were applied again; None where it does not."""
+    kind, name = str(applied["kind"]), str(applied["metadata"]["name"])
+    if live is None:
+        return Drift(kind=kind, name=name, what="deleted")
+    found = [one for one in differences(_strip(live), _strip(applied)) if not _is_same(one) and not _is_autoscalers(one, applied)]
+    return Drift(kind=kind, name=name, what="edited", fields=list(map(_describe, found))) if found else None
+
+
+def is_namespaced(obj: Object) -> bool:
+    """Whether an object of a chart lies in the release's namespace."""
+    return not str(obj["kind"]).startswith("Cluster") and obj["kind"] not in _GLOBAL_KINDS
+
+
+def _strip(obj: Object) -> Object:
+    kept = {key: value for key, value in obj.items() if key not in _NOT_COMPARED[""]}
+    return {**kept, "metadata": {key: value for key, value in obj["metadata"].items() if key not in _NOT_COMPARED["metadata"]}}
+
+
+def _is_same(one: Difference) -> bool:
+    """Whether both are the same amount: custom resources keep quantities as they were written."""
+    if not {"limits", "requests"} & set(one.path) or one.old is None or one.new is None:
+        return False
+    try:
+        return parse_quantity(one.old) == parse_quantity(one.new)
+    except ValueError:
+        return False
+
+
+def _is_autoscalers(one: Difference, applied: Object) -> bool:
+    scaled = (applied.get("spec") or {}).get("enableInTreeAutoscaling") is True
+    return scaled and "workerGroupSpecs" in one.path and bool(set(_AUTOSCALERS) & set(one.path))
+
+
+def _describe(one: Difference) -> str:
+    """A Secret's data is not shown."""
+    if one.path[:1] in (("data",), ("stringData",)):
+        return f"{one.where} is another"
+    now = "is gone" if one.old is None else f"is {one.old}"
+    return f"{one.where} {now}" + (f", not {one.new}" if one.new is not None else ", and was not there")
+
+
+def seen_by_refresh(preview: Preview) -> list[Drift]:
+    """What `--refresh` has found deleted, so that it is created again, or other than the stack made it, whose settings are the same."""
+    found: list[Drift] = []
+    for step in preview.steps:
+        made = preview.refreshed.get((step.type, step.name))
+        if made is None or not step.type.startswith("kubernetes:"):
+            continue
+        kind = step.type.rpartition(":")[2].removesuffix("Patch")
+        if step.operation == "create":
+            found.append(Drift(kind=kind, name=step.name, what="deleted"))
+        elif step.operation == "update" and made == step.new and step.changed:
+            found.append(Drift(kind=kind, name=step.name, what="edited", fields=list(step.changed)))
+    return found
+
+
+def add_drift(report: StackReport, found: list[Drift]) -> None:
+    """A stack that has drifted is one that changes, whether `pulumi up` would notice it or not."""
+    report.drift = sorted(found, key=lambda one: (one.what, one.kind, one.name))
+    report.level = worst([report.level, "changes" if found else "nothing"])

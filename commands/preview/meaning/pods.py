@@ -1,0 +1,141 @@
+"""What a cluster's pods are, and come to in sum, read from Helm values or from a RayCluster's spec. Pure."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from commands.preview.meaning.report import Pods, Totals, VersionChange
+from commands.preview.meaning.steps import SECRET
+from kuberay.facts.images import NODE_ARCHITECTURE
+from kuberay.facts.labels import ARCHITECTURE_LABEL
+from kuberay.facts.quantities import add_quantities
+from kuberay.plan.pods import pod_groups, rendered_groups
+
+_ARCHITECTURE = {label: name for name, label in NODE_ARCHITECTURE.items()}
+#: Of Ray's own images: `2.46.0-py310-aarch64`.
+_PYTHON_TAG = re.compile(r"-py(\d)(\d+)(?:-|$)")
+
+Groups = Mapping[str, Pods]
+"""By group, the head first."""
+
+
+def pods_of_values(values: Any) -> Groups | None:
+    """The pods of a release of the `ray-cluster` chart; None where the values are encrypted or are no such release's."""
+    try:
+        selectors = {name: group.get("nodeSelector") for name, group in rendered_groups(values).items()}
+        return {
+            group.name: Pods(
+                count=group.count,
+                pods=group.pods,
+                cpu=group.cpu,
+                memory=group.memory,
+                gpus=group.gpus,
+                image=group.image,
+                architecture=_architecture(selectors[group.name]),
+            )
+            for group in pod_groups(values)
+        }
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def pods_of_spec(spec: Any) -> Groups | None:
+    """The pods of a RayCluster's spec; None where it is encrypted or not there."""
+    try:
+        scaled = bool(spec.get("enableInTreeAutoscaling"))
+        groups = {"head": _pods_of_template(spec["headGroupSpec"]["template"], 1, "1")}
+        for group in spec.get("workerGroupSpecs") or []:
+            hosts = int(group.get("numOfHosts") or 1)
+            least, most = int(group.get("minReplicas") or 0) * hosts, int(group.get("maxReplicas") or 0) * hosts
+            wanted = max(least, min(int(group.get("replicas") or 0) * hosts, most))
+            groups[str(group["groupName"])] = _pods_of_template(group["template"], wanted, f"{least}-{most}" if scaled else str(wanted))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+    return groups
+
+
+def totals(groups: Groups | None) -> Totals | None:
+    """What all pods of a cluster ask for; with autoscaling, what those ask for that there are at first."""
+    if groups is None:
+        return None
+    pods = [group for group in groups.values() for _ in range(group.pods)]
+    return Totals(
+        cpu=add_quantities(one.cpu for one in pods), memory=add_quantities(one.memory for one in pods), gpus=sum(one.gpus for one in pods)
+    )
+
+
+def add_totals(each: Sequence[Totals]) -> Totals:
+    """The sum."""
+    return Totals(
+        cpu=add_quantities(one.cpu for one in each),
+        memory=add_quantities(one.memory for one in each),
+        gpus=sum(one.gpus for one in each),
+    )
+
+
+def what_differs(before: Pods, after: Pods) -> list[str]:
+    """Why pods have to be others, in a reviewer's words: ``memory 2G → 3G``."""
+    compared = {
+        "CPU": (before.cpu, after.cpu),
+        "memory": (before.memory, after.memory),
+        "GPU": (str(before.gpus), str(after.gpus)),
+        "Ray": (_ray_of(before.image), _ray_of(after.image)),
+        "Python": (python_of(before.image), python_of(after.image)),
+        "architecture": (before.architecture, after.architecture),
+    }
+    found = {what: f"{what} {old or '–'} → {new or '–'}" for what, (old, new) in compared.items() if old != new}
+    if before.image != after.image and not found.keys() & {"Ray", "Python", "architecture"}:
+        found["image"] = f"image {before.image} → {after.image}"
+    return list(found.values())
+
+
+def versions(what: str, before: Iterable[str | None], after: Iterable[str | None]) -> list[VersionChange]:
+    """A change of a version, of which a cluster may have several; nothing where it stays."""
+    old, new = (", ".join(sorted({one for one in some if one})) or None for some in (before, after))
+    return [] if old == new else [VersionChange(what=what, before=old, after=new)]
+
+
+def pod_versions(before: Groups | None, after: Groups | None, ray: tuple[str | None, str | None]) -> list[VersionChange]:
+    """What changes in what pods run; ``ray`` is the version of Ray before and after."""
+    sides = [list((side or {}).values()) for side in (before, after)]
+    pythons, architectures, images = (
+        [[what(one) for one in side] for side in sides]
+        for what in (lambda one: python_of(one.image), lambda one: one.architecture, lambda one: one.image)
+    )
+    return [
+        *versions("Ray", [ray[0]], [ray[1]]),
+        *versions("Python", *pythons),
+        *versions("architecture", *architectures),
+        *versions("image", *images),
+    ]
+
+
+def python_of(image: str) -> str | None:
+    """The Python version that a tag of one of Ray's images names."""
+    found = _PYTHON_TAG.search(image.rpartition(":")[2])
+    return f"{found[1]}.{found[2]}" if found else None
+
+
+def _ray_of(image: str) -> str | None:
+    """The Ray version that such a tag names."""
+    tag = image.rpartition(":")[2]
+    return tag.partition("-")[0] if _PYTHON_TAG.search(tag) else None
+
+
+def _pods_of_template(template: Mapping[str, Any], pods: int, count: str) -> Pods:
+    container = template["spec"]["containers"][0]
+    limits: Mapping[str, Any] = (container.get("resources") or {}).get("limits") or {}
+    return Pods(
+        count=count,
+        pods=pods,
+        cpu=str(limits.get("cpu", 0)),
+        memory=str(limits.get("memory", 0)),
+        gpus=sum(int(amount) for name, amount in limits.items() if name.endswith("gpu") or "/mig-" in name),
+        image=str(container["image"]),
+        architecture=_architecture(template["spec"].get("nodeSelector")),
+    )
+
+
+def _architecture(selector: Any) -> str | None:
+    label = selector.get(ARCHITECTURE_LABEL) if isinstance(selector, Mapping) else None
+    return _ARCHITECTURE.get(str(label), str(label)) if label and label != SECRET else None

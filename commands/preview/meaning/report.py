@@ -1,0 +1,165 @@
+"""The report as data: what `report.json` holds, and what Markdown and terminal text are written from. Pure.
+
+Amounts are Kubernetes quantities as strings (``4G``, ``500m``); before and after are None where there is none, or it is not known.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import BaseModel
+
+from commands.preview.meaning.steps import Operation
+
+#: From the least to the most that a reviewer has to know, `failed` aside.
+Level = Literal["nothing", "changes", "restarts", "destroys", "failed"]
+
+EXIT_CODES: dict[Level, int] = {"nothing": 0, "failed": 1, "changes": 2, "restarts": 3, "destroys": 4}
+_SEVERITY: tuple[Level, ...] = ("nothing", "changes", "restarts", "destroys", "failed")
+
+
+def worst(levels: Iterable[Level]) -> Level:
+    """The level of all of these together."""
+    found = {_SEVERITY.index(level) for level in levels}
+    return _SEVERITY[max(found, default=0)]
+
+
+class Totals(BaseModel):
+    """What pods ask for, in sum."""
+
+    cpu: str
+    memory: str
+    gpus: int
+
+
+class Pods(BaseModel):
+    """The pods of one group."""
+
+    count: str
+    """``2``, or ``0-10`` where an autoscaler chooses."""
+    pods: int
+    """How many there are at first."""
+    cpu: str
+    memory: str
+    gpus: int
+    image: str
+    architecture: str | None
+
+
+class GroupChange(BaseModel):
+    """One group of pods of a cluster."""
+
+    group: str
+    effect: Literal["restarts", "new", "goes", "scales", "keeps the old spec", "stays"]
+    why: list[str] = []
+    before: Pods | None = None
+    after: Pods | None = None
+
+
+class VersionChange(BaseModel):
+    """A version of something."""
+
+    what: str
+    before: str | None
+    after: str | None
+
+
+class ManifestDiff(BaseModel):
+    """A difference between what Helm renders of the old and of the new values."""
+
+    rendered_for: str
+    """The release that it was rendered for; others with the same change differ in their names only."""
+    lines: list[str]
+    """A unified diff, without its header."""
+
+
+class RayChange(BaseModel):
+    """A Ray cluster, job or service that changes."""
+
+    kind: Literal["cluster", "job", "service"]
+    name: str
+    operation: Operation
+    headline: str
+    """What it means, in one line without the name."""
+    groups: list[GroupChange] = []
+    before: Totals | None = None
+    after: Totals | None = None
+    versions: list[VersionChange] = []
+    secrets: list[str] = []
+    """Which settings change that the stack keeps encrypted; never what they hold."""
+    values: list[str] = []
+    """What changes in its Helm values, or in its spec: lines that begin with ``-``, ``+`` or ``~``."""
+    manifests: ManifestDiff | None = None
+    level: Level = "changes"
+
+
+class OtherChange(BaseModel):
+    """Anything else that changes: an operator's release, a namespace, a Secret, a NetworkPolicy."""
+
+    kind: str
+    name: str
+    operation: Operation
+    values: list[str] = []
+    secrets: list[str] = []
+    manifests: ManifestDiff | None = None
+    level: Level = "changes"
+
+
+class ProtectionChange(BaseModel):
+    """Something that keeps others out, and goes or comes."""
+
+    what: str
+    of: list[str] = []
+    """Which clusters; empty where it is the whole stack's."""
+
+
+class Protection(BaseModel):
+    """What keeps others out, as this change leaves it."""
+
+    lost: list[ProtectionChange] = []
+    gained: list[ProtectionChange] = []
+    open: list[str] = []
+    """What the stack leaves open after the change, as the program says it."""
+
+
+class Drift(BaseModel):
+    """Something in the cluster that is no longer as the stack made it."""
+
+    kind: str
+    name: str
+    what: Literal["deleted", "edited"]
+    fields: list[str] = []
+    """Of an edited one: ``spec.replicas: 3, not 1``."""
+
+
+class StackReport(BaseModel):
+    """What `pulumi up` would do to one stack."""
+
+    stack: str
+    level: Level = "nothing"
+    is_new: bool = False
+    errors: list[str] = []
+    operations: dict[str, int] = {}
+    """How many resources there are by operation, ``same`` included, as Pulumi counts them."""
+    before: Totals | None = None
+    """Of all Ray clusters of the stack, those that do not change included; jobs and services have their own."""
+    after: Totals | None = None
+    versions: list[VersionChange] = []
+    protection: Protection = Protection()
+    ray: list[RayChange] = []
+    others: list[OtherChange] = []
+    drift: list[Drift] | None = None
+    """None where nobody looked."""
+    warnings: list[str] = []
+    unknown: list[str] = []
+    """What could not be known in this preview, and why."""
+    preview_seconds: float = 0
+    report_seconds: float = 0
+
+
+class Report(BaseModel):
+    """One report, of one or several stacks."""
+
+    version: Literal[1] = 1
+    """Changes when a reader of the JSON has to."""
+    level: Level
+    stacks: list[StackReport]

@@ -1,0 +1,134 @@
+"""The report as text for a terminal. Pure."""
+
+from collections.abc import Callable, Iterator
+
+from commands.preview.meaning.report import Drift, GroupChange, Level, ManifestDiff, Report, StackReport
+from commands.preview.output.wording import Alike, alike, amounts, other_line, sides, versions_of, what_happens
+from kuberay.facts.phrases import first_few
+
+Paint = Callable[[str, str], str]
+"""A text and the name of its colour -> the text as it is printed."""
+
+#: A longer difference of manifests, as of all that is new, would bury the rest; a terminal folds nothing.
+_LONG = 60
+_CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "blue": 34}
+_COLOURS: dict[Level, str] = {"nothing": "dim", "changes": "blue", "restarts": "yellow", "destroys": "red", "failed": "red"}
+
+
+def terminal(report: Report, *, colours: bool) -> str:
+    """The whole report."""
+
+    def paint(text: str, colour: str) -> str:
+        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if colours and colour in _CODES else text
+
+    return "\n".join(_lines(report, paint)) + "\n"
+
+
+def _lines(report: Report, paint: Paint) -> Iterator[str]:
+    width = max(len(stack.stack) for stack in report.stacks)
+    for stack in report.stacks:
+        headline, about = what_happens(stack)
+        yield f"{stack.stack:<{width}}  {paint(headline, _COLOURS[stack.level])}{f': {about}' if about else ''}"
+        if stack.after and stack.level != "failed":
+            figures = [f"{name} {_amount(before, after)}" for name, before, after in amounts(stack.before or stack.after, stack.after)]
+            yield f"{'':<{width}}  {', '.join(figures)}"
+    for stack in report.stacks:
+        parts = list(_stack(stack, paint))
+        if parts:
+            yield ""
+            yield paint(f"── {stack.stack} {'─' * (76 - len(stack.stack))}", "bold")
+            yield from parts
+
+
+def _stack(report: StackReport, paint: Paint) -> Iterator[str]:
+    yield from (paint(error, "red") for error in report.errors)
+    if report.drift is not None:
+        yield from _drift(report.drift, paint)
+    yield from (f"{one.what} {one.before or '–'} → {one.after}" for one in report.versions)
+    for sign, colour, changes in (("no longer", "red", report.protection.lost), ("from now on", "green", report.protection.gained)):
+        yield from (f"{paint(sign, colour)}: {one.what}{f' ({first_few(one.of)})' if one.of else ''}" for one in changes)
+    for group in alike(report.ray):
+        yield ""
+        yield from _ray(group, paint)
+    for change in report.others:
+        yield ""
+        yield paint(other_line(change), _COLOURS[change.level] if change.level != "changes" else "bold")
+        yield from (f"  a secret changes: {path}" for path in change.secrets)
+        yield from _diff(change.values, paint)
+        yield from _manifests(change.manifests, paint)
+    for heading, lines in (
+        ("warning", report.warnings),
+        ("not known", report.unknown),
+        ("open", report.protection.open if report.level != "nothing" else []),
+    ):
+        if lines:
+            yield ""
+            yield from (f"{paint(heading, 'dim')}: {line}" for line in lines)
+
+
+def _ray(group: Alike, paint: Paint) -> Iterator[str]:
+    change = group.change
+    yield f"{paint(group.title, 'bold')}: {paint(group.headline, _COLOURS[change.level])}"
+    if any(group.effect != "stays" for group in change.groups) and change.operation != "delete":
+        yield from _groups(change.groups, paint)
+    yield from (f"  {one.what} {one.before or '–'} → {one.after}" for one in versions_of(change))
+    yield from (f"  a secret changes: {path}" for path in change.secrets)
+    if len(group.names) > 3:
+        yield f"  all of them: {', '.join(group.names)}"
+    if change.operation != "create":
+        yield from _diff(change.values, paint)
+    yield from _manifests(change.manifests, paint)
+
+
+def _groups(groups: list[GroupChange], paint: Paint) -> Iterator[str]:
+    rows = [
+        [
+            group.group,
+            group.effect,
+            _side(*sides(group, "count")) + " x",
+            _side(*sides(group, "cpu")) + " CPU",
+            _side(*sides(group, "memory")),
+            *([_side(*sides(group, "gpus")) + " GPU"] if _has_gpus(groups) else []),
+            _side(*sides(group, "image")),
+        ]
+        for group in groups
+        if group.before or group.after
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
+    for row in rows:
+        text = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        yield f"  {paint(text, 'dim' if row[1] == 'stays' else '')}"
+
+
+def _has_gpus(groups: list[GroupChange]) -> bool:
+    return any(side and side.gpus for group in groups for side in (group.before, group.after))
+
+
+def _diff(lines: list[str], paint: Paint) -> Iterator[str]:
+    colours = {"-": "red", "+": "green", "~": "yellow"}
+    yield from (f"  {paint(line, colours.get(line[:1], ''))}" for line in lines)
+
+
+def _manifests(manifests: ManifestDiff | None, paint: Paint) -> Iterator[str]:
+    lines = manifests.lines if manifests else []
+    if len(lines) > _LONG:
+        yield f"  {paint(f'what Helm renders: {len(lines)} lines, in report.md (--output)', 'dim')}"
+    elif lines:
+        yield f"  {paint('what Helm renders:', 'dim')}"
+        yield from _diff(lines, paint)
+
+
+def _drift(drift: list[Drift], paint: Paint) -> Iterator[str]:
+    if not drift:
+        yield "the cluster is as the stack made it: nothing was edited or deleted there"
+    for one in drift:
+        yield paint(f"{one.kind} {one.name} was {one.what} in the cluster", "yellow")
+        yield from (f"  {field}" for field in one.fields)
+
+
+def _side(before: str | None, after: str | None) -> str:
+    return (after or before or "–") if before is None or after is None or before == after else f"{before} → {after}"
+
+
+def _amount(before: str, after: str) -> str:
+    return after if before == after else f"{before} → {after}"

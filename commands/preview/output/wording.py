@@ -1,0 +1,126 @@
+"""The sentences of a report, whatever it is written as. Pure."""
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from commands.preview.meaning.report import GroupChange, Level, OtherChange, RayChange, StackReport, Totals, VersionChange
+from kuberay.facts.phrases import first_few
+
+WORDS: dict[Level, str] = {
+    "nothing": "nothing changes",
+    "changes": "changes",
+    "restarts": "Ray pods restart",
+    "destroys": "something is destroyed",
+    "failed": "the preview fails",
+}
+OPERATIONS = {
+    "create": "is new",
+    "update": "changes",
+    "replace": "is deleted and made anew",
+    "delete": "goes",
+    "retain": "is left in the cluster",
+}
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Clusters, jobs or services that change in the same way."""
+
+    change: RayChange
+    """Of the first of them."""
+    names: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """``cluster ray0`` or ``100 clusters: ray0, ray1, ray2 …``."""
+        kind = self.change.kind
+        return f"{kind} {self.names[0]}" if len(self.names) == 1 else f"{len(self.names)} {kind}s: {first_few(self.names)}"
+
+    @property
+    def headline(self) -> str:
+        """What happens to each."""
+        return self.change.headline if len(self.names) == 1 else f"each: {self.change.headline}"
+
+
+def alike(changes: Iterable[RayChange]) -> list[Alike]:
+    """Equal changes together, those that a reviewer has to see first at the front."""
+    found: dict[str, list[RayChange]] = {}
+    for change in changes:
+        without = {"name", "manifests"} | ({"values"} if change.operation == "create" else set())
+        rendered = change.manifests.rendered_for if change.manifests else ""
+        found.setdefault(f"{rendered} {change.model_dump_json(exclude=without)}", []).append(change)
+    order: list[Level] = ["failed", "destroys", "restarts", "changes", "nothing"]
+    groups = [Alike(some[0], tuple(change.name for change in some)) for some in found.values()]
+    return sorted(groups, key=lambda group: order.index(group.change.level))
+
+
+def what_happens(report: StackReport) -> tuple[str, str]:
+    """The headline of a stack, and what it is about."""
+    match report.level:
+        case "failed":
+            # The whole of it is below.
+            return WORDS["failed"], textwrap.shorten(report.errors[0], 150, placeholder=" …") if report.errors else ""
+        case "nothing":
+            return WORDS["nothing"], ""
+        case "changes" if report.drift:
+            count = len(report.drift)
+            return f"{count} {_plural(count, 'thing')} edited or deleted in the cluster", first_few(
+                [f"{one.kind} {one.name}" for one in report.drift]
+            )
+        case "changes":
+            versions = [f"{one.what} {one.before} → {one.after}" for one in report.versions if one.before and one.after]
+            about = [*versions[:1], *([first_few([one.name for one in report.ray])] if report.ray else [])]
+            return f"{_changes(report)}{' (a new stack)' if report.is_new else ''}", "; ".join(about)
+        case "restarts":
+            return WORDS["restarts"], _restarting(report)
+        case _:
+            gone = [f"{one.kind} {one.name}" for one in (*report.ray, *report.others) if one.level == "destroys"]
+            restarting = _restarting(report)
+            return WORDS["destroys"], first_few(gone) + (f"; Ray pods restart: {restarting}" if restarting else "")
+
+
+def amounts(before: Totals | None, after: Totals | None) -> list[tuple[str, str, str]]:
+    """CPU, memory and GPUs, each by name, before and after; ``?`` where that is not known."""
+    sides = [(side.cpu, side.memory, str(side.gpus)) if side else ("?", "?", "?") for side in (before, after)]
+    return list(zip(("CPU", "Memory", "GPU"), *sides, strict=True))
+
+
+def versions_of(change: RayChange) -> list[VersionChange]:
+    """Its versions, without an image whose change another of them explains."""
+    explained = any(one.what in ("Ray", "Python", "architecture") for one in change.versions)
+    return [one for one in change.versions if one.what != "image" or not explained]
+
+
+def sides(group: GroupChange, field: str) -> tuple[str | None, str | None]:
+    """A field of a group's pods, before and after."""
+    before, after = (str(getattr(side, field)) if side else None for side in (group.before, group.after))
+    return before, after
+
+
+def other_line(change: OtherChange) -> str:
+    """``Namespace kuberay is new``"""
+    return f"{change.kind} {change.name} {OPERATIONS[change.operation]}"
+
+
+def _restarting(report: StackReport) -> str:
+    found: list[str] = []
+    pods = 0
+    for one in report.ray:
+        groups = [group for group in one.groups if group.effect == "restarts" or (one.level == "restarts" and one.operation == "replace")]
+        if one.kind == "service" and one.level == "restarts":
+            groups = one.groups
+        count = sum(group.before.pods for group in groups if group.before)
+        if groups:
+            pods += count
+            found.append(f"{one.name} ({', '.join(group.group for group in groups)})")
+    return f"{pods} {_plural(pods, 'pod')} of {first_few(found)}" if pods else first_few(found)
+
+
+def _changes(report: StackReport) -> str:
+    count = sum(number for name, number in report.operations.items() if name != "same")
+    return f"{count} {_plural(count, 'change')}"
+
+
+def _plural(number: int, word: str) -> str:
+    return word if number == 1 else f"{word}s"

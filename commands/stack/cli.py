@@ -1,0 +1,80 @@
+"""The Pulumi CLI."""
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kuberay.live.api.connection import Connection
+from kuberay.settings.stack import PROJECT
+
+PROGRAM = Path(__file__).resolve().parent.parent.parent
+
+
+class StackError(Exception):
+    """Why a command cannot do its work, in one or a few lines."""
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """What `Pulumi.<stack>.yaml` says, and Pulumi.yaml for every stack."""
+
+    values: Mapping[str, str]
+    """By whole key, ``kuberay:clusters``: texts as they are, maps and lists as JSON."""
+    secret_keys: frozenset[str]
+
+    def connection(self) -> Connection:
+        """The cluster that the stack's provider uses."""
+        return Connection.of(self.values)
+
+
+def run_pulumi(
+    arguments: Sequence[str], folder: Path = PROGRAM, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """What a command printed, and its exit code; without an environment in this process's own.
+
+    Raises:
+        StackError: there is no CLI.
+    """
+    command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
+    try:
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise StackError("there is no `pulumi` on the PATH") from None
+
+
+class Pulumi:
+    """The CLI, for one stack."""
+
+    def __init__(self, stack: str, config_file: str | None) -> None:
+        self.stack = stack
+        self._config_file = ["--config-file", config_file] if config_file else []
+
+    @property
+    def mark(self) -> str:
+        """What everything carries that the stack has made (components/resources/recovery.py)."""
+        # The program knows its stack without the organization that it may be given with here.
+        return f"{PROJECT}/{self.stack.rpartition('/')[2]}"
+
+    def ask(self, *arguments: str) -> Any:
+        return json.loads(self._run(*arguments))
+
+    def change(self, command: str, *arguments: str) -> None:
+        """Runs `destroy` or `refresh`."""
+        self._run(command, "--yes", "--skip-preview", *self._config_file, *arguments)
+
+    def config(self) -> "StackConfig":
+        shown: Mapping[str, Any] = self.ask("config", "--json", "--show-secrets", *self._config_file)
+        values = {key: str(entry["value"]) for key, entry in shown.items() if "value" in entry}
+        return StackConfig(values, frozenset(key for key, entry in shown.items() if entry.get("secret")))
+
+    def _run(self, *arguments: str) -> str:
+        done = run_pulumi([*arguments, "--stack", self.stack])
+        if done.returncode == 0:
+            return done.stdout
+        if "currently locked" in done.stderr + done.stdout:
+            frees = f"`pulumi cancel --stack {self.stack}` frees it"
+            raise StackError(f"stack {self.stack} is locked by a run that goes on, or that was killed: then {frees}")
+        raise StackError(f"pulumi {' '.join(arguments[:2])} failed:\n{done.stdout}{done.stderr}".rstrip())

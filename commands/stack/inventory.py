@@ -1,0 +1,191 @@
+"""The cluster that a stack lies in: what is there, whose it is, and the few objects that have to be deleted here."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from httpx2 import HTTPStatusError
+from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
+from lightkube.resources.core_v1 import Namespace, Pod, Secret
+from lightkube.types import PatchType
+
+from kuberay.facts.labels import HELM_NAMESPACE, HELM_RELEASE, STACK_MARK
+from kuberay.facts.objects import Object
+from kuberay.live.api.client import BUSY_SECONDS, connect_blocking
+from kuberay.live.api.connection import Connection
+from kuberay.live.api.kinds import kind_of, kind_of_object
+from kuberay.live.diagnosis.pods import is_going, is_ready
+from kuberay.live.takeover.marks import Record, read_record, stack_of
+
+#: Kinds of Kubernetes itself that can be in a namespace. Not those that it makes by itself: events, endpoints, leases.
+_KINDS = """v1 ConfigMap, v1 PersistentVolumeClaim, v1 Pod, v1 ReplicationController, v1 ResourceQuota, v1 LimitRange, v1 Secret,
+    v1 Service, v1 ServiceAccount, apps/v1 DaemonSet, apps/v1 Deployment, apps/v1 ReplicaSet, apps/v1 StatefulSet,
+    autoscaling/v2 HorizontalPodAutoscaler, batch/v1 CronJob, batch/v1 Job, networking.k8s.io/v1 Ingress,
+    networking.k8s.io/v1 NetworkPolicy, policy/v1 PodDisruptionBudget, rbac.authorization.k8s.io/v1 Role,
+    rbac.authorization.k8s.io/v1 RoleBinding"""
+#: What every namespace has.
+_OF_EVERY_NAMESPACE = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
+#: The first ones own the others.
+RAY_KINDS = ("RayCronJob", "RayJob", "RayService", "RayCluster")
+
+
+class Cluster:
+    """Asks and deletes as the stack's own provider would."""
+
+    def __init__(self, connection: Connection, *, timeout: float = 20) -> None:
+        # Of each request, in seconds: a CRD is a megabyte, and an API server may take seconds for it.
+        self._client = connect_blocking(connection, timeout=timeout)
+
+    def has_namespace(self, name: str) -> bool:
+        """Also says whether the cluster answers at all."""
+        return self._get(Namespace, name) is not None
+
+    def has_mark(self, namespace: str, stack: str) -> bool:
+        found = self._get(Namespace, namespace)
+        return found is not None and stack_of(found) == stack
+
+    def forget_mark(self, namespace: str) -> None:
+        """The namespace is nobody's from here on: a later `up` does not take it for its own, and a later destroy does not delete it."""
+        self._client.patch(Namespace, namespace, {"metadata": {"annotations": {STACK_MARK: None}}}, patch_type=PatchType.MERGE)
+
+    def records(self, namespace: str, release: str) -> list[Record]:
+        secrets = self._client.list(Secret, namespace=namespace, labels={"owner": "helm", "name": release})
+        return [read_record(secret.to_dict()) for secret in secrets]
+
+    def operator_runs(self, watched: str, *, installed: bool) -> bool:
+        """Whether an operator is ready that can take finalizers off in a namespace. ``installed``: by the stack, so in that namespace."""
+        # Of pods that KubeRay's chart makes, and of those of its Kustomize base.
+        labels: dict[str, Any] = {"app.kubernetes.io/component": "kuberay-operator"}
+        pods = [pod.to_dict() for pod in self._client.list(Pod, namespace=watched if installed else "*", labels=labels)]
+        return any(is_ready(pod) and not is_going(pod) and watches(pod, watched) for pod in pods)
+
+    def ray_kinds(self) -> set[str]:
+        """The kinds of KubeRay that the cluster knows."""
+        return {kind.__name__ for kind in self._ray_kinds}
+
+    def ray_objects(self, namespace: str) -> list[Object]:
+        kinds = {kind.__name__: kind for kind in self._ray_kinds}
+        return [found for name in RAY_KINDS if name in kinds for found in self._list(kinds[name], namespace)]
+
+    def contents(self, namespace: str) -> list[Object]:
+        """Everything in the namespace that someone has put there and that is not on its way out."""
+        builtin = [kind_of(*line.split(), namespaced=True) for line in _KINDS.replace("\n", " ").split(",")]
+        everything = (found for kind in (*builtin, *self._custom_kinds) for found in self._list(kind, namespace))
+        return [found for found in everything if is_put_there(found)]
+
+    def delete(self, obj: Object, *, finalizers: bool = True) -> None:
+        """Deletes an object; with `finalizers` false it does not wait for anyone's clean-up."""
+        namespace = obj["metadata"].get("namespace")
+        kind, name = kind_of_object(obj), obj["metadata"]["name"]
+        _unless_gone(lambda: self._client.delete(kind, name, namespace=namespace))
+        if not finalizers:
+            nothing = {"metadata": {"finalizers": None}}
+            _unless_gone(lambda: self._client.patch(kind, name, nothing, patch_type=PatchType.MERGE, namespace=namespace))
+
+    def delete_record(self, namespace: str, record: Record) -> None:
+        _unless_gone(lambda: self._client.delete(Secret, record.secret, namespace=namespace))
+
+    def get(self, obj: Object) -> Object | None:
+        namespace = obj["metadata"].get("namespace")
+        kind = kind_of_object(obj)
+        return self._get(kind, obj["metadata"]["name"], namespace)
+
+    def as_applied(self, obj: Object) -> Object:
+        """What an object would be if it were applied as it is given here; nothing is changed."""
+        namespace = obj["metadata"].get("namespace")
+        kind = kind_of_object(obj)
+        found = self._client.patch(
+            kind,
+            obj["metadata"]["name"],
+            {**obj},
+            namespace=namespace,
+            patch_type=PatchType.APPLY,
+            field_manager="kuberay-dry-run",
+            force=True,
+            dry_run=True,
+        )
+        return found.to_dict()
+
+    def list(self, api_version: str, kind: str, namespace: str | None = None) -> list[Object]:
+        return list(self._list(kind_of(api_version, kind, namespaced=namespace is not None), namespace))
+
+    def _get(self, kind: Any, name: str, namespace: str | None = None) -> Object | None:
+        found = _unless_gone(lambda: self._client.get(kind, name, namespace=namespace))
+        return found.to_dict() if found else None
+
+    def _list(self, kind: Any, namespace: str | None) -> Iterator[Object]:
+        about = kind._api_info.resource
+        for found in _unless_gone(lambda: list(self._client.list(kind, namespace=namespace))) or []:
+            # Items of a list do not say of which kind they are.
+            yield {**found.to_dict(), "apiVersion": about.api_version, "kind": about.kind}
+
+    @cached_property
+    def _custom_kinds(self) -> Sequence[Any]:
+        """Asked for once: they are megabytes, and what is looked for again and again are their objects."""
+        specs: list[Object] = [found.to_dict()["spec"] for found in self._client.list(CustomResourceDefinition)]
+        return [_custom_kind(spec) for spec in specs if spec["scope"] == "Namespaced"]
+
+    @property
+    def _ray_kinds(self) -> Sequence[Any]:
+        return [kind for kind in self._custom_kinds if kind._api_info.resource.group == "ray.io"]
+
+
+def is_put_there(found: Object) -> bool:
+    """Whether someone has put an object into its namespace: nothing that goes, comes with each namespace, or hangs on another object."""
+    metadata: Object = found["metadata"]
+    ends = metadata.get("deletionTimestamp") or metadata.get("ownerReferences")
+    return not ends and (found["kind"], metadata["name"]) not in _OF_EVERY_NAMESPACE
+
+
+def watches(operator: Object, namespace: str) -> bool:
+    """Whether an operator's pod is for a namespace: for each, unless told otherwise."""
+    words = [word for container in operator["spec"]["containers"] for word in (*container.get("command", ()), *container.get("args", ()))]
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        flag, given, value = word.partition("=")
+        if flag.lstrip("-") == "watch-namespace":
+            return namespace in (value if given else after).split(",")
+    return True
+
+
+def of_stack(objects: Iterable[Object], stack: str, releases: set[tuple[str, str]]) -> list[Object]:
+    """Which objects a stack has made, by its mark, by their Helm release, or by what they hang on; owners come first."""
+    ours: list[Object] = []
+    uids: set[str] = set()
+    for obj in objects:
+        annotations: Object = obj["metadata"].get("annotations") or {}
+        owners = {owner["uid"] for owner in obj["metadata"].get("ownerReferences") or []}
+        release = (annotations.get(HELM_NAMESPACE, ""), annotations.get(HELM_RELEASE, ""))
+        if stack_of(obj) == stack or release in releases or owners & uids:
+            ours.append(obj)
+            uids.add(obj["metadata"]["uid"])
+    return ours
+
+
+def until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether something became so within this time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    return True
+
+
+def _custom_kind(spec: Object) -> Any:
+    """The kind that a CRD defines, in the version that is stored."""
+    version = next(version["name"] for version in spec["versions"] if version["storage"])
+    return kind_of(f"{spec['group']}/{version}", spec["names"]["kind"], namespaced=True, path=spec["names"]["plural"])
+
+
+def _unless_gone(ask: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return ask()
+        except HTTPStatusError as error:  # An unknown API group is answered with plain text, which makes no ApiError.
+            if error.response.status_code == 404:
+                return None
+            if error.response.status_code != 429 or time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)

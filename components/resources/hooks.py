@@ -1,0 +1,33 @@
+"""Pulumi's resource hooks, whose failures are failures."""
+
+from collections.abc import Awaitable, Callable
+
+import pulumi
+
+from kuberay.facts.phrases import one_line
+
+Run = Callable[[pulumi.ResourceHookArgs], Awaitable[None]]
+
+
+def resource_hook(name: str, run: Run, options: pulumi.ResourceHookOptions | None = None) -> pulumi.ResourceHook:
+    """A hook that never fails without a word."""
+    return pulumi.ResourceHook(name, with_error_text(run), options)
+
+
+def with_error_text(run: Run) -> Run:
+    """Pulumi's Python SDK passes the text of an error on, and the engine takes an empty one, which a request's timeout has, for success
+    (pulumi 3.259.0: `_callbacks.py`, `wrapResourceHookCallback`).
+    """
+
+    async def run_with_error_text(args: pulumi.ResourceHookArgs) -> None:
+        try:
+            await run(args)
+        except Exception as error:
+            raise pulumi.RunError(error_text(error)) from None
+
+    return run_with_error_text
+
+
+def error_text(error: Exception) -> str:
+    """What an error says, or at least what it is."""
+    return str(error) if one_line(error) else type(error).__name__

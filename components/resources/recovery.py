@@ -1,0 +1,77 @@
+"""Lets a run go on after one that was killed: whatever that one was making is taken over, and what is someone else's is left alone.
+
+The looks at the cluster are in hooks, so only `up` takes them, and only of what it is about to make or change.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+
+from components.resources.hooks import resource_hook
+from components.stack import stack_connection
+from kuberay.facts.labels import STACK_MARK
+from kuberay.live.takeover.marks import marked_values
+
+_RELEASE = "kubernetes:helm.sh/v3:Release"
+
+
+def recover_from_killed_runs() -> None:
+    """From here on everything that the stack makes carries its mark and is looked at before it is made."""
+    stack, connection = f"{pulumi.get_project()}/{pulumi.get_stack()}", stack_connection()
+
+    async def make_object(args: pulumi.ResourceHookArgs) -> None:
+        from kuberay.live.takeover.actions import take_over_object
+
+        await take_over_object(connection, await resolve_outputs(args.new_inputs or {}), stack)
+
+    async def install(args: pulumi.ResourceHookArgs) -> None:
+        from kuberay.live.takeover.actions import take_over_install
+
+        await take_over_install(connection, await resolve_outputs(args.new_inputs or {}), stack)
+
+    async def upgrade(args: pulumi.ResourceHookArgs) -> None:
+        from kuberay.live.takeover.actions import take_over_upgrade
+
+        await take_over_upgrade(connection, await resolve_outputs(args.new_inputs or {}))
+
+    of_object = pulumi.ResourceHookBinding(before_create=[resource_hook("recovery.before-object", make_object)])
+    of_release = pulumi.ResourceHookBinding(
+        before_create=[resource_hook("recovery.before-install", install)],
+        before_update=[resource_hook("recovery.before-upgrade", upgrade)],
+    )
+
+    def mark(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
+        if args.type_ == _RELEASE:
+            values: Any = args.props.get("values")
+            # Values that hold something encrypted are a secret as a whole (components/cluster.py).
+            is_secret = isinstance(values, pulumi.Output)
+            marked = values.apply(lambda found: marked_values(found, stack)) if is_secret else marked_values(values or {}, stack)
+            props = {**args.props, "values": marked}
+            hooks = of_release
+        elif args.type_.startswith("kubernetes:") and not args.type_.endswith("Patch"):
+            metadata: Any = args.props["metadata"]
+            props = {**args.props, "metadata": _marked(metadata, stack)}
+            hooks = of_object
+        else:
+            return None
+        return pulumi.ResourceTransformationResult(props, pulumi.ResourceOptions.merge(pulumi.ResourceOptions(hooks=hooks), args.opts))
+
+    pulumi.runtime.register_stack_transformation(mark)
+
+
+def _marked(metadata: Mapping[str, Any], stack: str) -> dict[str, Any]:
+    # The provider applies each run's objects under a name of that run's own: the fields of a killed one have to be taken over by force.
+    ours = {STACK_MARK: stack, "pulumi.com/patchForce": "true"}
+    return {**metadata, "annotations": {**(metadata.get("annotations") or {}), **ours}}
+
+
+async def resolve_outputs(inputs: Any) -> Any:
+    """Inputs as they are: the SDK hands a hook an Output of whatever has a secret anywhere below it."""
+    if isinstance(inputs, pulumi.Output):
+        return await resolve_outputs(await inputs.future())
+    if isinstance(inputs, Mapping):
+        return {key: await resolve_outputs(below) for key, below in inputs.items()}
+    if isinstance(inputs, list):
+        return [await resolve_outputs(below) for below in inputs]
+    return inputs

@@ -1,0 +1,53 @@
+"""A Helm release of one of KubeRay's charts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pulumi_kubernetes.helm.v3 import Release, RepositoryOptsArgs
+
+from components.stack import PROJECT_FOLDER
+from kuberay.facts.charts import Chart, ChartSource, Values, chart_source
+from kuberay.settings.stack import StackSettings
+
+
+def source_of(chart: Chart, settings: StackSettings) -> ChartSource:
+    """Where this stack has a chart from."""
+    return chart_source(chart, version=settings.kuberay_version, repository=settings.chart_repository, project_folder=PROJECT_FOLDER)
+
+
+def chart_release(
+    name: str,
+    chart: Chart,
+    settings: StackSettings,
+    namespace: pulumi.Input[str],
+    values: pulumi.Input[Values],
+    opts: pulumi.ResourceOptions,
+    *,
+    skip_await: bool,
+) -> Release:
+    """The release, called `name` in Pulumi and in Helm (which else adds a random suffix), pinned to the stack's version."""
+    source = source_of(chart, settings)
+    return Release(
+        name,
+        name=name,
+        namespace=namespace,
+        chart=source.chart,
+        version=source.version,
+        repository_opts=RepositoryOptsArgs(repo=source.repository) if source.repository else None,
+        values=values.apply(without_nulls) if isinstance(values, pulumi.Output) else without_nulls(values),
+        timeout=settings.timeout_seconds,
+        skip_await=skip_await,
+        opts=opts,
+    )
+
+
+def without_nulls(values: Any) -> Any:
+    """The values without keys that have none: a null in raw values takes away what the program sets, and no more.
+
+    The Kubernetes plugin drops nulls up to 4.29 and hands them to Helm from 4.30 on (pulumi-kubernetes 2997), where they would also take
+    the chart's own defaults away: releases would change with the plugin.
+    """
+    if isinstance(values, Mapping):
+        return {key: without_nulls(value) for key, value in values.items() if value is not None}
+    return values

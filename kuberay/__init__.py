@@ -1,0 +1,1 @@
+"""What is known of Ray on Kubernetes, and asked of a cluster; nothing here knows Pulumi."""

@@ -1,0 +1,1 @@
+"""From the raw config of a stack to its settings, or to one clear line for each problem with it. Pure."""

@@ -1,0 +1,52 @@
+"""What is open: the protections that a stack does without, one line each."""
+
+from collections.abc import Iterator
+
+from kuberay.facts.phrases import first_few
+from kuberay.facts.versions import NEEDS
+from kuberay.plan.cluster import head_service_type, plan_cluster
+from kuberay.plan.operator import operator_values
+from kuberay.plan.pods import custom_image
+from kuberay.plan.protection import FIRST_RAY, is_restricted, uses_token
+from kuberay.plan.workloads import workload_clusters
+from kuberay.settings.stack import StackSettings
+
+
+def exposures(settings: StackSettings) -> Iterator[str]:
+    """What somebody can reach or do, and which setting closes it."""
+    protection = settings.protection
+    plans = {name: plan_cluster(settings, name) for name in settings.clusters}
+
+    for_workloads = list(workload_clusters(settings))
+    asks = {made.what: uses_token(protection, made.settings.ray_version or settings.ray_version) for made in for_workloads}
+
+    open_clusters = [name for name, plan in plans.items() if not plan.token_secret] + [what for what, token in asks.items() if not token]
+    if open_clusters:
+        disabled = protection.token_authentication == "disabled"
+        why = "protection.tokenAuthentication is disabled" if disabled else f"Ray asks for a token from rayVersion {FIRST_RAY} on"
+        yield f"jobs and dashboard of {first_few(open_clusters)} are open to whoever reaches them: {why}"
+
+    if unknown := [made.what for made in for_workloads if asks[made.what] and not made.token_options]:
+        first = NEEDS["token authentication"].kuberay
+        yield f"jobs and dashboard of the clusters of {first_few(unknown)} are open: KubeRay makes tokens from kuberayVersion {first} on"
+
+    if not protection.network_policy.enabled:
+        yield "every pod of the Kubernetes cluster reaches Ray's ports: protection.networkPolicy.enabled is false"
+    plans |= {made.what: made.plan for made in for_workloads}
+    exposed = [f"{name} ({kind})" for name, plan in plans.items() if (kind := head_service_type(plan.values)) != "ClusterIP"]
+    if exposed:
+        yield f"the head's Service is reached from outside the Kubernetes cluster: {first_few(exposed)}"
+
+    unrestricted = [
+        name
+        for name, cluster in (*settings.clusters.items(), *((made.what, made.settings) for made in for_workloads))
+        for group in (cluster.head, cluster.worker, *cluster.additional_worker_groups.values())
+        if not is_restricted(protection, custom_image(settings, cluster, group))
+    ]
+    if unrestricted:
+        reason = "their image is not one of Ray's; protection.podSecurity: restricted asks for it"
+        why = "protection.podSecurity is none" if protection.pod_security == "none" else reason
+        yield f"pods of {first_few(list(dict.fromkeys(unrestricted)))} run without the restricted security context: {why}"
+
+    if settings.operator.install and not operator_values(settings)["singleNamespaceInstall"]:
+        yield "the operator has rights in every namespace; operator.singleNamespaceInstall keeps it to its own"

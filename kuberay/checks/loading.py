@@ -1,0 +1,78 @@
+"""From the raw config of a stack to its settings, or to one clear line for each problem with it."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from kuberay.checks.messages import Place, Problem, problem_line, validation_problems
+from kuberay.checks.stack import cross_checks
+from kuberay.settings.base import containers, field_of
+from kuberay.settings.kubernetes import SECRET_KEYS
+from kuberay.settings.stack import PROJECT, StackSettings
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used: one line a problem, each naming the key, the value and what is allowed."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def load_settings(config: Mapping[str, str], *, secret_keys: Iterable[str] = (), project_folder: Path = Path()) -> StackSettings:
+    """The settings in a stack's config.
+
+    Args:
+        config: all config of the stack as Pulumi hands it over: ``{"kuberay:rayVersion": "2.46.0", "kuberay:clusters": "<JSON>"}``.
+        secret_keys: the keys whose values must not be printed.
+        project_folder: what values files and local chart folders are relative to.
+
+    Raises:
+        SettingsError: something is unknown, misspelt, malformed, or does not go together.
+    """
+    hidden = {key.partition(":")[2] for key in secret_keys if key.startswith(f"{PROJECT}:")}
+    raw: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for full_key, text in config.items():
+        project, _, key = full_key.partition(":")
+        if project != PROJECT:
+            continue
+        try:
+            raw[key] = _decode(key, text)
+        except ValueError:
+            problems.append(Problem((key,), text, "is neither text nor YAML that Pulumi understands as an object"))
+    problems += [problem for key, value in raw.items() if key not in hidden for problem in _unencrypted(value, (key,))]
+    try:
+        settings = StackSettings.model_validate(raw, context={"project_folder": project_folder})
+        problems += cross_checks(settings)
+    except ValidationError as error:
+        problems += validation_problems(error)
+    else:
+        if not problems:
+            return settings
+    raise SettingsError(problem_line(problem, hidden) for problem in problems)
+
+
+def _decode(key: str, text: str) -> Any:
+    """Pulumi hands over every value as text: objects and arrays as JSON, and a top-level scalar as it stands."""
+    field = field_of(StackSettings, key)
+    if text == "" and field is not None and field.default is None:
+        return None
+    if field is None or containers(field.annotation):
+        # Unknown keys are refused by name, whatever they hold; a scalar where an object belongs is refused by its type.
+        return json.loads(text) if text.lstrip().startswith(("{", "[")) else text
+    return text
+
+
+def _unencrypted(value: Any, path: Place) -> Iterator[Problem]:
+    """Secrets that stand in the stack file for everyone to read."""
+    # A password may be written as text, or as the `value` of a map.
+    if isinstance(value, str) and (path[-1] in SECRET_KEYS or (path[-1] == "value" and not set(path).isdisjoint(SECRET_KEYS))):
+        command = "pulumi config set --secret" + (" --path" if len(path) > 1 else "")
+        yield Problem(path, "[secret]", f"must not be readable in the stack file: {command} '{PROJECT}:{'.'.join(path)}'")
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from _unencrypted(below, (*path, str(key)))

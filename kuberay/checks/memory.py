@@ -1,0 +1,85 @@
+"""Sizes with which Ray does not start, or is of little use. Pure: plans in, problems and advice out."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from kuberay.checks.messages import Place, Problem
+from kuberay.facts.quantities import in_gb, in_mb, parse_quantity
+from kuberay.plan.memory import HEAD, LARGEST_ON_DISK, PodMemory, cluster_memory, limits_of, own_processes_of
+from kuberay.plan.pods import rendered_groups
+from kuberay.plan.ray_cluster_spec import ray_start_params
+from kuberay.plan.workloads import PlacedPlan, placed_plans
+from kuberay.settings.stack import StackSettings
+
+#: Ray ends with exit code 1 where its object store would be smaller (`OBJECT_STORE_MINIMUM_MEMORY_BYTES`).
+SMALLEST_OBJECT_STORE = 78_643_200
+#: A head that is smaller has little left beside Ray's own processes: KubeRay's samples and charts start at this size.
+_SMALLEST_HEAD = 2_000_000_000
+#: A worker process that does nothing: Ray starts as many of them as the pod has CPUs (`num_prestart_python_workers`).
+_IDLE_WORKER = 50_000_000
+
+
+def memory_problems(plans: Iterable[PlacedPlan]) -> Iterator[Problem]:
+    """Sizes that Ray refuses whatever else is so: where, the value, and why."""
+    for placed in plans:
+        for name, group in rendered_groups(placed.plan.values).items():
+            at = placed.place(name, "rayStartParams")
+            yield from _problems(at, limits_of(group).get("memory"), ray_start_params(group))
+
+
+def memory_advice(settings: StackSettings) -> Iterator[str]:
+    """Sizes with which Ray is known to fail, or to be of little use: a line each."""
+    for placed in placed_plans(settings):
+        groups = rendered_groups(placed.plan.values)
+        for name, memory in cluster_memory(placed.plan).items():
+            line = _advice(memory, limits_of(groups[name])["memory"], ray_start_params(groups[name]), is_head=name == "head")
+            if line:
+                yield f"{'.'.join((*placed.here, *placed.path(name)))}: {line}"
+
+
+def _problems(here: Place, limit: Any, params: Mapping[str, str]) -> Iterator[Problem]:
+    for flag in ("memory", "object-store-memory", "num-cpus", "num-gpus"):
+        if flag in params and not params[flag].isdecimal():
+            unit = "a whole number of bytes, without a unit" if "memory" in flag else "a whole number"
+            yield Problem((*here, flag), params[flag], f"is refused by `ray start`: it must be {unit}")
+            return
+    store = params.get("object-store-memory")
+    if store is None:
+        return
+    at = (*here, "object-store-memory")
+    if int(store) < SMALLEST_OBJECT_STORE:
+        yield Problem(at, store, f"is less than Ray's smallest object store, {SMALLEST_OBJECT_STORE} bytes")
+    elif "plasma-directory" not in params and limit and int(store) > parse_quantity(limit) > 0:
+        yield Problem(at, store, f"is more than the pod's memory ({limit}): Ray refuses to start")
+
+
+def _advice(memory: PodMemory, limit: str, params: Mapping[str, str], *, is_head: bool) -> str | None:
+    own = own_processes_of(params, is_head=is_head)
+    if memory.object_store < SMALLEST_OBJECT_STORE:
+        enough = own.before_the_store + SMALLEST_OBJECT_STORE / Decimal("0.3")
+        return (
+            f"memory {limit} is too little: Ray would take {in_mb(memory.object_store)} for its object store "
+            f"(30 % of what is free when it starts) and ends with exit code 1 below {SMALLEST_OBJECT_STORE} bytes; "
+            f"it starts from about {in_mb(int(enough))}" + (", and a head is of use from 2G" if own is HEAD else "")
+        )
+    shared = memory.shared_memory
+    if "plasma-directory" not in params and shared is not None and memory.object_store > shared:
+        beyond = "refuses to start" if memory.object_store > LARGEST_ON_DISK else "puts it on disk, which is slow"
+        store = in_gb(memory.object_store)
+        return f"the object store of {store} is larger than /dev/shm ({in_gb(shared)}): Ray {beyond}"
+    if own is HEAD and memory.limit < _SMALLEST_HEAD:
+        return (
+            f"memory {limit} is little for a head: Ray's own processes take about {in_gb(own.in_all)} of it, "
+            f"the object store {in_gb(memory.object_store)}; give it 2G, or leave the dashboard out "
+            "(rayStartParams.include-dashboard: false)"
+        )
+    idle = memory.cpus * _IDLE_WORKER
+    if memory.kills_from is not None and own.in_all + idle > memory.kills_from:
+        return (
+            f"memory {limit} is too little for {memory.cpus} CPUs: Ray starts a worker process for each, "
+            f"about {in_mb(idle)} before any does something, beside its own {in_gb(own.in_all)}, "
+            f"and kills tasks from {in_gb(memory.kills_from)} on; give it more memory, or fewer CPUs "
+            "(rayStartParams.num-cpus)"
+        )
+    return None

@@ -1,0 +1,118 @@
+"""Whether a stack fits into the quota and the limits of its own namespace."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from kuberay.checks.messages import Problem
+from kuberay.facts.quantities import add_quantities, parse_quantity
+from kuberay.plan.cluster import ClusterPlan, plan_cluster
+from kuberay.plan.namespace import GPU, named_limits
+from kuberay.plan.operator import operator_values
+from kuberay.plan.pods import rendered_groups
+from kuberay.plan.workloads import workload_clusters
+from kuberay.settings.stack import StackSettings
+
+Resources = dict[str, Decimal]
+
+#: KubeRay's init container of workers, fixed in the operator: a pod counts as the larger of it and its containers.
+_WAIT_GCS_READY: Resources = {"cpu": parse_quantity("200m"), "memory": parse_quantity("256Mi")}
+#: The autoscaler's sidecar, where its resources are not set.
+_AUTOSCALER = {"limits": {"cpu": "500m", "memory": "512Mi"}}
+#: The pod that submits a job (kuberay/plan/workloads.py).
+_SUBMITTER: Resources = {"cpu": parse_quantity("1"), "memory": parse_quantity("1Gi")}
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Pods of one shape that the stack wants to run."""
+
+    what: str
+    """Who wants them: `operator`, `clusters.<name>, <group>`, `jobs.<name>, submitter`."""
+    pods: int
+    containers: tuple[Resources, ...]
+    """Limits of each container."""
+    init_containers: tuple[Resources, ...] = ()
+
+    def of(self, resource: str) -> Decimal:
+        """What all of them count for in a quota."""
+        running = sum((container.get(resource, Decimal(0)) for container in self.containers), Decimal(0))
+        return self.pods * max(running, *(container.get(resource, Decimal(0)) for container in self.init_containers), Decimal(0))
+
+
+def demands(settings: StackSettings) -> Iterator[Demand]:
+    """All pods that the stack wants."""
+    if settings.operator.install:
+        yield Demand("operator", 1, (_limits(operator_values(settings)),))
+    for name in settings.clusters:
+        yield from _cluster_demands(f"clusters.{name}", plan_cluster(settings, name))
+    # All at once; an upgrade of a service takes as much once more, for as long as it lasts.
+    for cluster in workload_clusters(settings):
+        yield from _cluster_demands(cluster.what, cluster.plan)
+    for name, job in settings.jobs.items():
+        if job.submission_mode == "K8sJobMode":
+            yield Demand(f"jobs.{name}, submitter", 1, (_SUBMITTER,))
+
+
+def quota_problems(settings: StackSettings) -> Iterator[Problem]:
+    """Where the stack does not fit into its own quota and limits: the setting, its value, and by how much."""
+    if settings.quota == type(settings.quota)() and settings.limit_range == type(settings.limit_range)():
+        return
+    wanted = list(demands(settings))
+    quota = settings.quota
+    for key, resource, limit in (("cpu", "cpu", quota.cpu), ("memory", "memory", quota.memory), ("gpus", GPU, quota.gpus)):
+        if limit is not None:
+            amounts = {demand.what: demand.of(resource) for demand in wanted}
+            yield from _over("quota", key, limit, {what: amount for what, amount in amounts.items() if amount})
+    if quota.pods is not None:
+        yield from _over("quota", "pods", quota.pods, {demand.what: Decimal(demand.pods) for demand in wanted if demand.pods})
+    for key, most in named_limits(settings.limit_range.max).items():
+        default = named_limits(settings.limit_range.default).get(key)
+        if default and parse_quantity(default) > parse_quantity(most):
+            yield Problem(("limitRange", "default", key), default, f"is more than limitRange.max.{key} ({most}): Kubernetes refuses that")
+        for demand in wanted:
+            largest = max(container.get(key, Decimal(0)) for container in (*demand.containers, *demand.init_containers))
+            if largest > parse_quantity(most):
+                over = f"is less than the {_readable(largest)} of a container of {demand.what}"
+                yield Problem(("limitRange", "max", key), most, over)
+                break
+
+
+def _over(setting: str, key: str, limit: str | int, amounts: dict[str, Decimal]) -> Iterator[Problem]:
+    total = sum(amounts.values(), Decimal(0))
+    if total > parse_quantity(limit):
+        parts = ", ".join(f"{what} {_readable(amount)}" for what, amount in amounts.items())
+        short = _readable(total - parse_quantity(limit))
+        yield Problem((setting, key), limit, f"is {short} less than the {_readable(total)} that the stack's own pods need ({parts})")
+
+
+def _cluster_demands(what: str, plan: ClusterPlan) -> Iterator[Demand]:
+    for group, values in zip(plan.groups, rendered_groups(plan.values).values(), strict=True):
+        containers = [values, *(values.get("sidecarContainers") or [])]
+        if group.is_head and values.get("enableInTreeAutoscaling"):
+            options = values.get("autoscalerOptions") or {}
+            containers.append({"resources": options.get("resources") or _AUTOSCALER})
+        init = [_limits(container) for container in values.get("initContainers") or []]
+        yield Demand(
+            what=f"{what}, {group.name}",
+            pods=group.pods,
+            containers=tuple(_limits(container) for container in containers),
+            init_containers=tuple(init if group.is_head else [*init, _WAIT_GCS_READY]),
+        )
+
+
+def _limits(container: dict[str, Any]) -> Resources:
+    limits = (container.get("resources") or {}).get("limits") or {}
+    return {resource: parse_quantity(amount) for resource, amount in limits.items()}
+
+
+def _readable(amount: Decimal) -> str:
+    """In the unit that reads best: `4.5G`, `512Mi`, `500m`; a mixture of units in megabytes, rounded up."""
+    if amount < 1:
+        return f"{amount * 1000:f}".rstrip("0").rstrip(".") + "m"
+    exact = add_quantities([f"{amount:f}"])
+    if len(exact) <= 6:
+        return exact
+    mebibytes = amount / 2**20
+    return f"{mebibytes:f}Mi" if mebibytes == mebibytes.to_integral_value() else f"{-(-amount // 1_000_000)}M"

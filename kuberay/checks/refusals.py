@@ -1,0 +1,96 @@
+"""What the operator refuses of a RayCluster, told before it does. Pure.
+
+It says so in an event, and from then on does nothing for the cluster: `up` would replace running pods, and wait for new ones until its
+time is over. The rules are those of `ValidateRayClusterSpec` (KubeRay 1.3.0 to 1.7.0, `controllers/ray/utils/validation.go`), as far as
+settings or raw values can break them; a rule without a version is in all of them.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from kuberay.checks.messages import Place, Problem
+from kuberay.facts.charts import Values
+from kuberay.facts.labels import FAULT_TOLERANT, STORAGE_NAMESPACE
+from kuberay.facts.versions import at_least
+from kuberay.plan.pods import AUTOSCALER_V2, rendered_groups
+from kuberay.plan.ray_cluster_spec import ray_start_params
+from kuberay.plan.workloads import PlacedPlan
+
+#: Variables of the head that `gcsFaultTolerance` stands for.
+_BY_OPTIONS = {"RAY_REDIS_ADDRESS": "redisAddress", "REDIS_PASSWORD": "redisPassword"}
+
+
+def refusals(plans: Iterable[PlacedPlan], version: str) -> Iterator[Problem]:
+    """Of all clusters of a stack; ``version`` is KubeRay's."""
+    for placed in plans:
+        yield from _group_refusals(placed, version)
+        yield from _redis_refusals(placed)
+        yield from _autoscaler_refusals(placed, version)
+
+
+def _group_refusals(placed: PlacedPlan, version: str) -> Iterator[Problem]:
+    for name, group in rendered_groups(placed.plan.values).items():
+        labels = ray_start_params(group).get("labels")
+        if labels is not None and at_least(version, "1.5.0"):
+            why = "is refused by KubeRay from 1.5.0 on, and no chart writes its own field for them; name a file of them by labels-file"
+            yield Problem((*placed.place(name, "rayStartParams"), "labels"), labels, why)
+        least, most = group.get("minReplicas") or 0, group.get("maxReplicas") or 0
+        if name != "head" and 0 < most < least and at_least(version, "1.6.0"):
+            why = f"is more than maxReplicas ({most}): KubeRay refuses that from 1.6.0 on"
+            yield Problem(placed.place(name, "minReplicas"), least, why)
+
+
+def _redis_refusals(placed: PlacedPlan) -> Iterator[Problem]:
+    values, params = placed.plan.values, ray_start_params(placed.plan.values["head"])
+    environment = _environment(values)
+    why = "is refused by KubeRay; it takes a user from gcsFaultTolerance.redisUsername alone"
+    if params.get("redis-username"):
+        yield Problem((*placed.place("head", "rayStartParams"), "redis-username"), params["redis-username"], why)
+    if "REDIS_USERNAME" in environment:
+        yield Problem(_place_of(placed, "REDIS_USERNAME"), "…", why)
+
+    annotations: Values = values.get("annotations") or {}
+    if (values.get("gcsFaultTolerance") or {}).get("enabled"):
+        if params.get("redis-password"):
+            why = "is refused by KubeRay together with gcsFaultTolerance; set its redisPassword"
+            yield Problem((*placed.place("head", "rayStartParams"), "redis-password"), "…", why)
+        for variable, setting in _BY_OPTIONS.items():
+            if variable in environment:
+                yield Problem(_place_of(placed, variable), "…", f"is refused by KubeRay together with gcsFaultTolerance; set its {setting}")
+        for annotation in (FAULT_TOLERANT, STORAGE_NAMESPACE):
+            if annotations.get(annotation):
+                why = "is refused by KubeRay together with gcsFaultTolerance; leave it out"
+                yield Problem((*placed.here, "values", "annotations", annotation), annotations[annotation], why)
+    elif str(annotations.get(FAULT_TOLERANT)).lower() != "true" and "RAY_REDIS_ADDRESS" in environment:
+        yield Problem(_place_of(placed, "RAY_REDIS_ADDRESS"), "…", "is refused by KubeRay without gcsFaultTolerance; set its redisAddress")
+
+
+def _autoscaler_refusals(placed: PlacedPlan, version: str) -> Iterator[Problem]:
+    values = placed.plan.values
+    environment, head = _environment(values), values["head"]
+    if AUTOSCALER_V2 not in environment:
+        return
+    if not head.get("enableInTreeAutoscaling"):
+        if environment[AUTOSCALER_V2] in ("1", "true") and at_least(version, "1.5.0"):
+            why = "is refused by KubeRay from 1.5.0 on without an autoscaler; set autoscaling.version: v2 instead"
+            yield Problem(_place_of(placed, AUTOSCALER_V2), environment[AUTOSCALER_V2], why)
+    elif (chosen := (head.get("autoscalerOptions") or {}).get("version")) and at_least(version, "1.4.0"):
+        why = f"is refused by KubeRay from 1.4.0 on beside {AUTOSCALER_V2}, which autoscaling.version: v2 sets; leave it out"
+        yield Problem((*placed.place("head", "autoscalerOptions"), "version"), chosen, why)
+
+
+def _environment(values: Values) -> dict[str, Any]:
+    """Of the head's container. What comes first counts."""
+    both = [*(values["common"].get("containerEnv") or []), *(values["head"].get("containerEnv") or [])]
+    return {variable["name"]: variable.get("value") for variable in reversed(both)}
+
+
+def _place_of(placed: PlacedPlan, variable: str) -> Place:
+    """Where a variable of the head's container was set."""
+    raw: Values = placed.settings.values
+    common: list[Values] = (raw.get("common") or {}).get("containerEnv") or []
+    if any(each["name"] == variable for each in common):
+        return (*placed.here, "values", "common", "containerEnv", variable)
+    if "containerEnv" in (raw.get("head") or {}):
+        return (*placed.here, "values", "head", "containerEnv", variable)
+    return (*placed.here, "head", "env", variable)

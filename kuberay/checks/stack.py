@@ -1,0 +1,174 @@
+"""What settings must agree on with one another: limits, names and values that no single type can check."""
+
+import typing
+from collections.abc import Iterator
+from typing import Any, Final
+
+from kuberay.checks.groups import cluster_problems
+from kuberay.checks.memory import memory_problems
+from kuberay.checks.messages import Place, Problem
+from kuberay.checks.quota import quota_problems
+from kuberay.checks.raw_values import raw_operator_problems, unknown_keys
+from kuberay.checks.refusals import refusals
+from kuberay.facts.charts import feature_gates, in_this_version
+from kuberay.facts.phrases import did_you_mean
+from kuberay.facts.versions import KubeRayVersion, at_least, lacking
+from kuberay.plan.cluster import cluster_resource_name
+from kuberay.plan.pods import custom_image
+from kuberay.plan.protection import FIRST_RAY, auth_options, is_restricted, uses_token
+from kuberay.plan.workloads import placed_plans, workload_cluster_settings
+from kuberay.settings.cluster import RayClusterSettings
+from kuberay.settings.stack import StackSettings
+from kuberay.settings.workloads import JobSettings
+
+#: KubeRay 1.3 calls a job's cluster `<name>-raycluster-<5 letters>`, which has to fit a label: 63 characters. From 1.4 on it takes 47.
+LONGEST_JOB_NAME = 63 - len("-raycluster-") - 5
+#: `<name>-serve-svc` has to stay whole (`CheckName`, all versions).
+LONGEST_SERVICE_NAME = 50 - len("-serve-svc")
+#: A cluster of a job or a service is rendered by no chart (ray_cluster_spec.py): what any chart knows is rendered at every version.
+_ANY_CHART: Final = typing.get_args(KubeRayVersion)[-1]
+
+
+def cross_checks(settings: StackSettings) -> list[Problem]:
+    """Every problem that lies between settings."""
+    problems = [*_stack_checks(settings), *_protection_checks(settings)]
+    if problems:
+        return problems
+    # What pods are and need can only be told of settings that are right.
+    plans = list(placed_plans(settings))
+    return [*refusals(plans, settings.kuberay_version), *memory_problems(plans), *quota_problems(settings)]
+
+
+def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
+    yield from _operator_value_checks(settings)
+    if not settings.operator.install and settings.operator.values:
+        yield Problem(("operator", "values"), settings.operator.values, "has no effect with operator.install: false")
+    if not settings.operator.install and settings.operator.single_namespace_install:
+        yield Problem(("operator", "singleNamespaceInstall"), True, "has no effect with operator.install: false")
+    if not (settings.clusters or settings.jobs or settings.services or settings.operator.install):
+        yield Problem(("clusters",), {}, "is empty and operator.install is false: nothing would be deployed")
+
+    names: dict[str, str] = {}
+    for release, cluster in settings.clusters.items():
+        here = ("clusters", release)
+        name = cluster_resource_name(release, cluster.values)
+        if len(name) > longest_cluster_name(settings.kuberay_version):
+            limit = longest_cluster_name(settings.kuberay_version) - (len(name) - len(release))
+            yield Problem(
+                here, name, f"is too long a RayCluster name for KubeRay {settings.kuberay_version}: {limit} characters at most here"
+            )
+        if name in names:
+            yield Problem(here, name, f"is the RayCluster name of clusters.{names[name]} too; rename one of them")
+        names.setdefault(name, release)
+        if release == "kuberay-operator" and settings.operator.install:
+            yield Problem(here, release, "is the name of the operator's own Helm release")
+        yield from cluster_problems(settings, here, cluster, chart_version=settings.kuberay_version)
+    for name, job in settings.jobs.items():
+        yield from _job_checks(settings, name, job)
+    for name, service in settings.services.items():
+        here = ("services", name)
+        if len(name) > LONGEST_SERVICE_NAME:
+            yield Problem(here, name, f"is too long a RayService name for KubeRay: {LONGEST_SERVICE_NAME} characters at most")
+        if name in names:
+            yield Problem(here, name, f"is the RayCluster name of clusters.{names[name]} too, whose head Service it would need; rename it")
+        yield from _workload_cluster_checks(settings, (*here, "rayCluster"), service.ray_cluster)
+
+
+def _job_checks(settings: StackSettings, name: str, job: JobSettings) -> Iterator[Problem]:
+    here = ("jobs", name)
+    if len(name) > LONGEST_JOB_NAME:
+        yield Problem(here, name, f"is too long a RayJob name for KubeRay: {LONGEST_JOB_NAME} characters at most")
+    if job.ttl_seconds_after_finished and not job.shutdown_after_job_finishes:
+        at = (*here, "ttlSecondsAfterFinished")
+        yield Problem(at, job.ttl_seconds_after_finished, "has no effect with shutdownAfterJobFinishes: false")
+    if job.cluster is None:
+        yield from _workload_cluster_checks(settings, (*here, "rayCluster"), job.ray_cluster or RayClusterSettings())
+        return
+    if job.cluster in settings.clusters:
+        ray_version = settings.clusters[job.cluster].ray_version or settings.ray_version
+        if uses_token(settings.protection, ray_version) and not auth_options(settings.kuberay_version):
+            needs = lacking("token authentication", kuberay=settings.kuberay_version)
+            remedy = f"{needs}; or set protection.tokenAuthentication: disabled"
+            yield Problem((*here, "cluster"), job.cluster, f"asks for a token, and an operator that has it {remedy}")
+    else:
+        known = f"{did_you_mean(job.cluster, settings.clusters)}; it has: {', '.join(settings.clusters) or 'none'}"
+        yield Problem((*here, "cluster"), job.cluster, f"is no cluster of this stack{known}")
+    for key, value in job.model_dump(by_alias=True, exclude_unset=True).items():
+        if key in ("rayCluster", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished"):
+            yield Problem((*here, key), value, "is for a cluster of the job's own; it has none with cluster")
+    if job.backoff_limit:
+        # KubeRay 1.3 deletes the cluster that the job was given before it tries again; 1.4 and later refuse the job.
+        yield Problem((*here, "backoffLimit"), job.backoff_limit, "takes a new cluster for each try; it must be 0 with cluster")
+    if job.metadata and job.submission_mode == "K8sJobMode":
+        # KubeRay up to 1.4 crashes on it, later ones drop it (GetK8sJobCommand, BuildJobSubmitCommand).
+        yield Problem((*here, "metadata"), job.metadata, "never gets to a job with cluster this way; set submissionMode: HTTPMode")
+
+
+def _workload_cluster_checks(settings: StackSettings, here: Place, cluster: RayClusterSettings) -> Iterator[Problem]:
+    """A cluster that KubeRay makes for a job or a service: what holds for any, and no name, which is for KubeRay to choose."""
+    yield from cluster_problems(settings, here, cluster, chart_version=_ANY_CHART)
+    for key in ("fullnameOverride", "nameOverride"):
+        if key in cluster.values:
+            yield Problem((*here, "values", key), cluster.values[key], "has no effect: KubeRay names this cluster itself")
+    path = ("head", "headService", "metadata", "name")
+    name: Any = cluster.values
+    for key in path:
+        name = name.get(key) if isinstance(name, dict) else None
+    if name:
+        yield Problem((*here, "values", *path), name, "must be left out: KubeRay names this Service itself")
+
+
+def longest_cluster_name(kuberay_version: str) -> int:
+    """KubeRay 1.3 cuts names at 50 (`CheckName`), and `<name>-head-svc` is to stay whole; later ones refuse more than 53."""
+    return 53 if at_least(kuberay_version, "1.4.0") else 50 - len("-head-svc")
+
+
+def _operator_value_checks(settings: StackSettings) -> Iterator[Problem]:
+    here = ("operator", "values")
+    values = in_this_version("kuberay-operator", settings.kuberay_version, settings.operator.values)
+    unknown = list(unknown_keys(values, "kuberay-operator", settings.kuberay_version))
+    yield from (problem.below(*here) for problem in unknown or raw_operator_problems(values))
+    gates = values.get("featureGates") or []
+    known = feature_gates(settings.kuberay_version)
+    for index, gate in enumerate(gates if isinstance(gates, list) else []):
+        name = gate.get("name") if isinstance(gate, dict) else gate
+        if name not in known:
+            message = f"is not a feature gate that the operator knows at {settings.kuberay_version}{did_you_mean(str(name), known)}"
+            yield Problem((*here, "featureGates", str(index)), name, f"{message}; it knows: {', '.join(known)}")
+
+
+def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
+    protection = settings.protection
+    here = ("protection",)
+    for_workloads = workload_cluster_settings(settings)
+    versions = {name: cluster.ray_version or settings.ray_version for name, cluster in settings.clusters.items()}
+    without = [f"clusters.{name} has {version}" for name, version in versions.items() if not uses_token(protection, version)]
+    if protection.token_authentication == "token" and without:
+        yield Problem((*here, "tokenAuthentication"), "token", f"needs Ray {FIRST_RAY} or later; {', '.join(without)}")
+    elif settings.auth_token and len(without) == len(versions):
+        why = f"Ray asks for one from {FIRST_RAY} on" if protection.token_authentication == "auto" else "tokenAuthentication is disabled"
+        yield Problem(("authToken",), "[secret]", f"has no effect: no cluster asks for a token ({why})")
+
+    for what, cluster in for_workloads.items() if protection.token_authentication == "token" else ():
+        ray_version = cluster.ray_version or settings.ray_version
+        if needs := lacking("token authentication", kuberay=settings.kuberay_version, ray=ray_version):
+            yield Problem((*here, "tokenAuthentication"), "token", f"{needs}, for the cluster of {what}")
+
+    if not protection.network_policy.enabled and protection.network_policy.allowed_namespaces:
+        allowed = protection.network_policy.allowed_namespaces
+        yield Problem((*here, "networkPolicy", "allowedNamespaces"), allowed, "has no effect with networkPolicy.enabled: false")
+    if not settings.metrics.enabled and settings.metrics != type(settings.metrics)():
+        yield Problem(("metrics", "enabled"), False, "leaves the other settings of metrics without effect")
+
+    enforced = protection.namespace_pod_security
+    if enforced != "privileged" and not settings.create_namespace:
+        yield Problem((*here, "namespacePodSecurity"), enforced, "is for a namespace that this stack makes (createNamespace: true)")
+    if enforced == "restricted":
+        every = {f"clusters.{name}": cluster for name, cluster in settings.clusters.items()} | for_workloads
+        for what, cluster in every.items():
+            for group in (cluster.head, cluster.worker, *cluster.additional_worker_groups.values()):
+                image = custom_image(settings, cluster, group)
+                if not is_restricted(protection, image):
+                    refused = f"would refuse pods of {what} (image {image}): set protection.podSecurity to restricted"
+                    yield Problem((*here, "namespacePodSecurity"), enforced, refused)
+                    return

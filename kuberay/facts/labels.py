@@ -1,0 +1,33 @@
+"""The names that are written on Kubernetes objects: labels and annotations of this program, of KubeRay, Helm and Kubernetes."""
+
+# --- This program's ---------------------------------------------------------------------------------------------------------
+
+#: On every object that a stack makes, and in the values of its Helm releases: whose it is, as `<project>/<stack>`.
+STACK_MARK = "kuberay.pulumi/stack"
+#: What `up` writes on the main object of a release once the release is in the state (components/operator.py, components/cluster.py).
+COMPLETE_MARK = "kuberay.pulumi/release"
+#: On every Ray pod: the fingerprint of the template it was made from. A pod with another one runs an old spec.
+TEMPLATE_ANNOTATION = "kuberay.pulumi/template"
+#: On each CRD that this program brought to a version: that version.
+VERSION_ANNOTATION = "kuberay.pulumi/version"
+#: On a RayCluster: changed to let the operator look at it at once.
+RETRY_ANNOTATION = "kuberay.pulumi/retry"
+
+# --- KubeRay's --------------------------------------------------------------------------------------------------------------
+
+#: On Ray pods: their RayCluster, and their group.
+CLUSTER_LABEL = "ray.io/cluster"
+GROUP_LABEL = "ray.io/group"
+#: The group of a head's pod.
+HEAD_GROUP = "headgroup"
+#: Annotations of a RayCluster that say what `gcsFaultToleranceOptions` says from KubeRay 1.5 on.
+FAULT_TOLERANT, STORAGE_NAMESPACE = "ray.io/ft-enabled", "ray.io/external-storage-namespace"
+
+# --- Helm's and Kubernetes' -------------------------------------------------------------------------------------------------
+
+#: On each object of a Helm release.
+HELM_RELEASE, HELM_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
+#: On the pods of a Job; KubeRay calls the Job that submits a RayJob like that RayJob.
+JOB_LABEL = "batch.kubernetes.io/job-name"
+#: On each node.
+ARCHITECTURE_LABEL = "kubernetes.io/arch"

@@ -1,0 +1,19 @@
+"""Kubernetes objects as plain dicts, and what their kind alone tells."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Object = Mapping[str, Any]
+
+
+def is_ray_object(obj: Object) -> bool:
+    """Whether an object is of one of KubeRay's kinds."""
+    return str(obj.get("apiVersion", "")).startswith("ray.io/")
+
+
+def plural(kind: str) -> str:
+    """The kind as it stands in API paths, by the rule that Kubernetes itself guesses by (`UnsafeGuessKindToResource`)."""
+    word = kind.lower()
+    if word.endswith("s"):
+        return f"{word}es"
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

@@ -1,0 +1,31 @@
+"""Phrases that messages share: the nearest right spelling, one line of a text, the first few of many."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'memory'?"``, or nothing where no known word is near."""
+    by_folded = {_fold(name): name for name in known}
+    near = difflib.get_close_matches(_fold(word), by_folded, n=1, cutoff=0.6)
+    return f"; did you mean {by_folded[near[0]]!r}?" if near else ""
+
+
+def _fold(word: str) -> str:
+    # worker_memory, worker-memory and WorkerMemory are all near workerMemory.
+    return word.lower().replace("_", "").replace("-", "")
+
+
+def one_line(message: object) -> str:
+    """A message in one line."""
+    return " ".join(str(message or "").split())
+
+
+def error_line(error: Exception) -> str:
+    """What an error says, in one line, or at least what it is: a request's timeout says nothing."""
+    return one_line(error) or type(error).__name__
+
+
+def first_few(names: Sequence[str], most: int = 3) -> str:
+    """``a, b, c and 7 more``"""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,67 @@
+"""Kubernetes resource quantities: exact arithmetic on strings such as ``500m``, ``2G`` and ``2Gi``."""
+
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+
+_DECIMAL = {"m": Decimal("0.001"), "": Decimal(1)} | {s: Decimal(1000) ** n for n, s in enumerate("kMGTPE", start=1)}
+_BINARY = {f"{s}i": Decimal(1024) ** n for n, s in enumerate("KMGTPE", start=1)}
+_SUFFIXES = _DECIMAL | _BINARY
+_QUANTITY = re.compile(r"(?P<number>\d+(?:\.\d+)?|\.\d+)(?P<suffix>[A-Za-z]*)")
+
+
+def parse_quantity(quantity: str | int | float) -> Decimal:
+    """The exact value of a Kubernetes quantity: cores for CPU, bytes for memory.
+
+    Raises:
+        ValueError: not a quantity, with the suffixes Kubernetes knows.
+    """
+    match = _QUANTITY.fullmatch(str(quantity).strip())
+    if match is None or match["suffix"] not in _SUFFIXES:
+        known = ", ".join(suffix for suffix in _SUFFIXES if suffix)
+        raise ValueError(f"is not a Kubernetes quantity: a number, then one of {known}")
+    return Decimal(match["number"]) * _SUFFIXES[match["suffix"]]
+
+
+def add_quantities(quantities: Iterable[str | int | float]) -> str:
+    """The sum, written in the largest unit that keeps it exact.
+
+    ``2G`` + ``2G`` is ``4G`` and ``2Gi`` + ``2Gi`` is ``4Gi``; a mixture is written in decimal units, as ``2G`` is not ``2Gi``.
+    """
+    items = [str(quantity) for quantity in quantities]
+    total = sum((parse_quantity(item) for item in items), Decimal(0))
+    all_binary = bool(items) and all(item.endswith("i") for item in items)
+    units = _BINARY if all_binary else {s: f for s, f in _DECIMAL.items() if f >= 1}
+    for suffix, factor in sorted(units.items(), key=lambda unit: unit[1], reverse=True):
+        # Up to three decimals read better than a long integer: 1.5G, not 1500M.
+        scaled = total / factor
+        if 1 <= scaled < 10_000 and scaled == scaled.quantize(Decimal("0.001")):
+            return f"{_without_zeros(scaled)}{suffix}"
+    return _without_zeros(total)
+
+
+def canonical_quantity(quantity: str | int | float) -> str:
+    """The same amount as Kubernetes' own clients write it: ``500m`` for ``0.5``, ``1Gi`` for ``1024Mi``, ``2`` for ``2000m``."""
+    text = str(quantity).strip()
+    value = parse_quantity(text)
+    units = _BINARY if text.endswith("i") and value >= 1024 else _DECIMAL
+    for suffix, factor in sorted(units.items(), key=lambda unit: unit[1], reverse=True):
+        scaled = value / factor
+        if scaled and scaled == scaled.to_integral_value():
+            return f"{scaled:f}".partition(".")[0] + suffix
+    return text
+
+
+def _without_zeros(number: Decimal) -> str:
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def in_gb(amount: int) -> str:
+    """``0.95 GB``"""
+    return f"{float(round(Decimal(amount) / 10**9, 2)):g} GB"
+
+
+def in_mb(amount: int) -> str:
+    """``950 MB``"""
+    return f"{amount // 10**6} MB"

@@ -1,0 +1,1 @@
+"""KubeRay's custom resource definitions (CRDs) at the operator's version."""

@@ -1,0 +1,1 @@
+"""What Kubernetes objects tell about why Ray is not up. Pure: objects in (as plain dicts), a verdict out."""

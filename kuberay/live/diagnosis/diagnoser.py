@@ -1,0 +1,119 @@
+"""Looks at pods, and further where their status alone does not say enough: logs, events, nodes, autoscalers."""
+
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from httpx2 import HTTPError, HTTPStatusError
+from lightkube import ApiError, AsyncClient
+from lightkube.resources.core_v1 import ConfigMap, Event, Node
+
+from kuberay.facts.objects import Object
+from kuberay.live.api.kinds import NodePool
+from kuberay.live.diagnosis.pods import Trouble, is_ready, no_node_will_do, pod_trouble, starting_trouble, with_logs
+
+#: A pod that no node can take is given this long, in seconds: nodes may just be registering.
+SCHEDULING_GRACE = 5.0
+#: A pod may say nothing for this long, in seconds, before its events are read: Ray's own start is no trouble.
+_QUIET_START = 15.0
+#: And how often they are read then.
+_EVENTS_AGAIN = 5.0
+
+
+class Diagnoser:
+    """Looks at pods, and further where their status alone does not say enough: logs, events, nodes, autoscalers."""
+
+    def __init__(self, client: AsyncClient, namespace: str, *, at_once: bool = False) -> None:
+        """``at_once``: with no time for what may pass by itself, for a single look."""
+        self._client = client
+        self._namespace = namespace
+        self._at_once = at_once
+        self._events: dict[str, tuple[float, Trouble | None]] = {}
+        self._since: dict[str, float] = {}
+        self._logs: dict[tuple[str, int], list[str]] = {}
+
+    def lasts(self, key: str, seconds: float) -> bool:
+        """Whether something has been so for this long."""
+        now = time.monotonic()
+        return self._at_once or now - self._since.setdefault(key, now) >= seconds
+
+    async def look_at_all(self, pods: Iterable[Object], *, room_may_come: bool) -> Trouble | None:
+        """What is to be told first of what keeps these pods from being ready."""
+        troubles = [t for pod in pods if not is_ready(pod) and (t := await self.look_at(pod, room_may_come=room_may_come))]
+        return min(troubles, key=lambda trouble: trouble.rank, default=None)
+
+    async def look_at(self, pod: Object, *, room_may_come: bool) -> Trouble | None:
+        trouble = pod_trouble(pod)
+        if trouble is None:
+            return await self._starting(pod)
+        if trouble.crashed_container is not None:
+            return with_logs(trouble, pod, await self._last_lines(pod, trouble.crashed_container))
+        if trouble.unschedulable and not room_may_come and self.lasts(trouble.pod, SCHEDULING_GRACE):
+            never = await self._never_scheduled(pod)
+            if never:
+                return Trouble(trouble.pod, f"{trouble.text} ({never})", certain=True)
+        return trouble
+
+    async def _starting(self, pod: Object) -> Trouble | None:
+        """What its events tell, where a pod takes long to start."""
+        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+        if not self.lasts(f"starting {uid}", _QUIET_START):
+            return None
+        read, known = self._events.get(uid, (-_EVENTS_AGAIN, None))
+        if time.monotonic() - read < _EVENTS_AGAIN:
+            return known
+        found: list[Object] = []
+        with suppress(HTTPStatusError):  # An account that may not read them goes without.
+            fields = {"involvedObject.uid": uid}
+            found = [event.to_dict() async for event in self._client.list(Event, namespace=self._namespace, fields=fields)]
+        trouble = starting_trouble(name, found)
+        self._events[uid] = time.monotonic(), trouble
+        return trouble
+
+    async def _last_lines(self, pod: Object, container: str) -> list[str]:
+        statuses = [*(pod["status"].get("initContainerStatuses") or []), *(pod["status"].get("containerStatuses") or [])]
+        status = next(status for status in statuses if status["name"] == container)
+        restarts = int(status.get("restartCount") or 0)
+        name = str(pod["metadata"]["name"])
+        if "running" in (status.get("state") or {}):
+            # The log is now that of the next run, which has not got to its end.
+            return self._logs.get((name, restarts - 1), [])
+        if (name, restarts) not in self._logs:
+            # Of a container that waits to be restarted, the kubelet gives the log of the run that crashed.
+            lines: list[str] = []
+            with suppress(HTTPError, OSError, ValueError):
+                log = self._client.log(name, namespace=self._namespace, container=container, tail_lines=5)
+                lines = [line async for line in log]
+            self._logs[name, restarts] = lines
+        return self._logs[name, restarts]
+
+    async def _never_scheduled(self, pod: Object) -> str | None:
+        """Why no node will ever take the pod; None where that is not certain: nodes may come, or may not be listed by this account."""
+        try:
+            never = no_node_will_do(pod, [node.to_dict() async for node in self._client.list(Node)])
+        except ApiError:
+            return None
+        return None if never is None or await self.nodes_may_come() else never
+
+    async def nodes_may_come(self) -> bool:
+        """Whether a node autoscaler is seen, or could not be looked for."""
+        try:
+            return await self._has_cluster_autoscaler() or await self._knows_karpenter()
+        except HTTPStatusError:
+            return True
+
+    async def _has_cluster_autoscaler(self) -> bool:
+        # Beside the autoscaler, which can be in any namespace.
+        fields: dict[str, Any] = {"metadata.name": "cluster-autoscaler-status"}
+        return bool([found async for found in self._client.list(ConfigMap, namespace="*", fields=fields)])
+
+    async def _knows_karpenter(self) -> bool:
+        try:
+            async for _ in self._client.list(NodePool):
+                break
+        except HTTPStatusError as error:  # An unknown API group is answered with plain text, which makes no ApiError.
+            if error.response.status_code == 404:
+                return False
+            raise
+        return True

@@ -1,0 +1,239 @@
+"""What pods tell about why Ray is not up. Pure: Kubernetes objects in (as plain dicts), a verdict out.
+
+A cause is certain when waiting longer cannot help: then `up` fails at once, with that cause. Anything else is progress until the stack's
+timeout. KubeRay itself names no cause: a failing pod leaves `.status.state` of the RayCluster empty (1.3.0 to 1.6.2).
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import chain
+from typing import Any
+
+from kuberay.facts.labels import ARCHITECTURE_LABEL
+from kuberay.facts.phrases import one_line
+from kuberay.facts.quantities import parse_quantity
+
+Object = Mapping[str, Any]
+
+#: A registry's final word, as opposed to a network that may come back.
+_IMAGE_WILL_NOT_COME = re.compile(
+    r"not found|manifest unknown|unauthorized|denied|forbidden|no match for platform"
+    r"|does not exist|invalid reference|authentication required",
+    re.IGNORECASE,
+)
+#: What the scheduler adds about claims and preemption says nothing about the want.
+_PREEMPTION = re.compile(r"\.? (?:no new claims to deallocate|preemption: )")
+#: KubeRay starts Ray with `ulimit -n 65536`, which many container runtimes refuse and Ray does without.
+_SAID_BY_EVERY_POD = re.compile(r"ulimit: open files: cannot modify limit")
+#: What Python prints at the end of a traceback.
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)\b: ")
+#: The kubelet evicts a pod for what it uses of its own ephemeral storage or of a volume.
+_BEYOND_ITS_OWN_LIMIT = re.compile(r"exceeds the (?:total )?limit")
+_FAILURES_TO_BE_CERTAIN = 3
+_IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that keeps a pod from being ready."""
+
+    pod: str
+    text: str
+    certain: bool = False
+    """Whether waiting longer cannot help."""
+    crashed_container: str | None = None
+    """The container whose last log lines say more."""
+    unschedulable: bool = False
+    waits_for_head: bool = False
+    from_event: bool = False
+    """Only an event tells it; whatever else is known says more."""
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """What is to be told first is the least."""
+        return not self.certain, self.from_event
+
+    @property
+    def line(self) -> str:
+        return f"pod {self.pod}: {self.text}"
+
+
+def is_ready(pod: Object) -> bool:
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in _conditions(pod))
+
+
+def is_going(pod: Object) -> bool:
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def is_over(pod: Object) -> bool:
+    """Succeeded and Failed pods never run again; KubeRay deletes them and makes new ones."""
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+
+def has_failed(pod: Object) -> bool:
+    return pod.get("status", {}).get("phase") == "Failed"
+
+
+def pod_trouble(pod: Object) -> Trouble | None:
+    """What keeps one pod from being ready, None where it is just starting."""
+    name = str(pod["metadata"]["name"])
+    status: Object = pod.get("status") or {}
+    for condition in _conditions(pod):
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            message = one_line(condition.get("message") or condition.get("reason"))
+            return Trouble(name, f"unschedulable: {_PREEMPTION.split(message)[0]}", unschedulable=True)
+    if has_failed(pod):
+        what = "evicted" if status.get("reason") == "Evicted" else "failed"
+        return Trouble(name, f"{what}: {one_line(status.get('message') or status.get('reason') or 'no reason given')}")
+    containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    for container in containers:
+        trouble = _container_trouble(name, pod, container)
+        if trouble is not None:
+            return trouble
+    for container in status.get("initContainerStatuses") or []:
+        # KubeRay's own init container: a worker starts when the head answers.
+        if container["name"] == "wait-gcs-ready" and "running" in (container.get("state") or {}):
+            return Trouble(name, "waits for the head", waits_for_head=True)
+    return None
+
+
+def _container_trouble(pod_name: str, pod: Object, container: Object) -> Trouble | None:
+    state: Object = container.get("state") or {}
+    waiting: Object = state.get("waiting") or {}
+    reason = str(waiting.get("reason") or "")
+    name = str(container["name"])
+    if reason in _IMAGE_REASONS:
+        message = one_line(waiting.get("message"))
+        certain = reason in ("InvalidImageName", "ErrImageNeverPull") or bool(_IMAGE_WILL_NOT_COME.search(message))
+        return Trouble(pod_name, f"image {container.get('image') or _image(pod, name)} cannot be pulled ({reason}): {message}", certain)
+    if reason in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
+        message = one_line(waiting.get("message"))
+        return Trouble(pod_name, f"container {name} cannot be made: {message}", "exec format error" in message or "not found" in message)
+    ended: Object = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
+    if not ended or ended.get("exitCode") == 0 or container.get("ready"):
+        return None
+    looping = reason == "CrashLoopBackOff"
+    message = one_line(ended.get("message"))
+    if "exec format error" in message:
+        return Trouble(pod_name, _wrong_architecture(pod, name), certain=True)
+    if ended.get("reason") == "OOMKilled":
+        limit = _limit(pod, name)
+        return Trouble(pod_name, f"OOMKilled: container {name} needed more than its memory limit of {limit}; raise memory", certain=looping)
+    text = f"container {name} crashed with exit code {ended.get('exitCode')}" + (f": {message}" if message else "")
+    return Trouble(pod_name, text, certain=looping, crashed_container=name)
+
+
+def starting_trouble(pod_name: str, events: Iterable[Object]) -> Trouble | None:
+    """What the last event of a pod tells whose status tells nothing: a volume that is not there, a probe that fails, an image on its way.
+
+    Never certain: whoever looks at events alone sees tries, which may still succeed.
+    """
+    # Times are in whole seconds, and the API server lists the oldest first.
+    last = max(reversed(list(events)), key=_happened, default=None)
+    if last is None or (last.get("type") != "Warning" and last.get("reason") != "Pulling"):
+        return None
+    return Trouble(pod_name, f"{last.get('reason')}: {one_line(last.get('message')).rstrip(': ')}", from_event=True)
+
+
+def _happened(event: Object) -> str:
+    """When it last did; the scheduler notes it elsewhere than the kubelet."""
+    times = (event.get("lastTimestamp"), (event.get("series") or {}).get("lastObservedTime"), event.get("eventTime"))
+    return max(str(time or "") for time in (*times, event["metadata"].get("creationTimestamp")))
+
+
+def failed_pods_trouble(failed: Sequence[Object]) -> Trouble | None:
+    """What the pods of a group that have failed so far tell, the last one of them last; KubeRay makes new ones, which may fare alike."""
+    trouble = pod_trouble(failed[-1]) if failed else None
+    if trouble is None or len(failed) == 1:
+        return trouble
+    # What a pod uses beyond its own limit it will use again; a node that runs short of something may recover.
+    certain = len(failed) >= _FAILURES_TO_BE_CERTAIN and bool(_BEYOND_ITS_OWN_LIMIT.search(trouble.text))
+    return Trouble(trouble.pod, f"{trouble.text} (as {len(failed) - 1} before it)", certain)
+
+
+def with_logs(trouble: Trouble, pod: Object, lines: Sequence[str]) -> Trouble:
+    """The same trouble, with what the container's last log lines add to it."""
+    assert trouble.crashed_container is not None
+    if any("exec format error" in line for line in lines):
+        return Trouble(trouble.pod, _wrong_architecture(pod, trouble.crashed_container), certain=True)
+    said = " | ".join(telling(lines))
+    return Trouble(trouble.pod, f"{trouble.text}; its last lines: {said}" if said else trouble.text, trouble.certain)
+
+
+def telling(lines: Sequence[str]) -> list[str]:
+    """The lines of a log's end that say why: of a Python traceback its last part, and nothing that every Ray pod says at its start."""
+    said = [one_line(line) for line in lines if line.strip() and not _SAID_BY_EVERY_POD.search(line)]
+    raised = next((number for number, line in reversed(list(enumerate(said))) if _EXCEPTION.match(line)), 0)
+    return said[raised:]
+
+
+def _wrong_architecture(pod: Object, container: str) -> str:
+    node = pod["spec"].get("nodeSelector", {}).get(ARCHITECTURE_LABEL, "another architecture")
+    return f"exec format error: image {_image(pod, container)} is not for this node's architecture ({node}); check architecture and image"
+
+
+# --- Scheduling -----------------------------------------------------------------------------------------------------------
+
+
+def no_node_will_do(pod: Object, nodes: Iterable[Object]) -> str | None:
+    """Why no node of the cluster could ever take the pod, even an empty one; None where one could."""
+    spec = pod["spec"]
+    selector: Mapping[str, str] = spec.get("nodeSelector") or {}
+    nodes = list(nodes)
+    matching = [node for node in nodes if all((node["metadata"].get("labels") or {}).get(k) == v for k, v in selector.items())]
+    if not matching:
+        wanted = ", ".join(f"{key}={value}" for key, value in selector.items())
+        return f"none of {len(nodes)} nodes has {wanted}"
+    requests = [(container.get("resources") or {}).get("requests") or {} for container in spec["containers"]]
+    asked = {
+        name: sum((parse_quantity(request.get(name, "0")) for request in requests), Decimal(0)) for name in sorted({*chain(*requests)})
+    }
+    fits = [n for n in matching if all(_allocatable(n, resource) >= amount for resource, amount in asked.items())]
+    if fits:
+        return None
+    for resource, amount in asked.items():
+        largest = max(matching, key=lambda node: _allocatable(node, resource))
+        if _allocatable(largest, resource) < amount:
+            parts = " + ".join(str(request[resource]) for request in requests if resource in request)
+            return f"asks for {parts} of {resource}, the largest such node has {largest['status']['allocatable'].get(resource, 0)}"
+    return f"asks for more {', '.join(asked)} together than any such node has"
+
+
+def _allocatable(node: Object, resource: str) -> Decimal:
+    return parse_quantity(node["status"]["allocatable"].get(resource, "0"))
+
+
+# --- The RayCluster itself -------------------------------------------------------------------------------------------------
+
+
+def cluster_trouble(cluster: Object) -> str | None:
+    """Why KubeRay could not make pods: a quota, a refused pod template (condition `ReplicaFailure`, KubeRay 1.3)."""
+    for condition in _conditions(cluster):
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            return one_line(condition.get("message") or condition.get("reason"))
+    return None
+
+
+def refused_for_good(message: str) -> bool:
+    """Whether the API server refused the pod by rule: asking again will not change its mind."""
+    return "exceeded quota" in message or "is invalid" in message or "forbidden" in message or "violates PodSecurity" in message
+
+
+def _conditions(obj: Object) -> Sequence[Object]:
+    return (obj.get("status") or {}).get("conditions") or []
+
+
+def _image(pod: Object, container: str) -> str:
+    return next((str(c.get("image")) for c in _containers(pod) if c["name"] == container), "?")
+
+
+def _limit(pod: Object, container: str) -> str:
+    limits = next(((c.get("resources") or {}).get("limits") or {} for c in _containers(pod) if c["name"] == container), {})
+    return str(limits.get("memory", "?"))
+
+
+def _containers(pod: Object) -> list[Object]:
+    return [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]

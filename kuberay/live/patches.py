@@ -1,0 +1,71 @@
+"""The little that `up` itself changes on objects that a Helm release has made."""
+
+from typing import Any, Literal
+
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.types import PatchType
+
+from kuberay.facts.labels import COMPLETE_MARK
+from kuberay.live.api.client import connect, or_none
+from kuberay.live.api.connection import Connection
+from kuberay.live.api.kinds import RayCluster
+
+
+async def mark_complete(connection: Connection, kind: Literal["Deployment", "RayCluster"], name: str, namespace: str) -> None:
+    """Says on the main object of a release that some state has that release."""
+    resource = Deployment if kind == "Deployment" else RayCluster
+    async with connect(connection, namespace) as client:
+        mark = {"metadata": {"annotations": {COMPLETE_MARK: "complete"}}}
+        await or_none(client.patch(resource, name, mark, patch_type=PatchType.MERGE))
+
+
+async def ask_for_no_token(connection: Connection, cluster: str, namespace: str) -> None:
+    """Takes `authOptions` off a RayCluster.
+
+    Pulumi takes away what a stack no longer has at the end of a run. While the spec still asks for a token, the operator makes no pods of a
+    Ray that knows none (KubeRay 1.5.1 to 1.6.2): the wait for them would never come to that end.
+    """
+    async with connect(connection, namespace) as client:
+        await client.patch(RayCluster, cluster, {"spec": {"authOptions": None}}, patch_type=PatchType.MERGE)
+
+
+# --- What Ray's autoscaler has set --------------------------------------------------------------------------------------------
+
+
+async def read_replicas(connection: Connection, cluster: str, namespace: str) -> dict[str, int]:
+    """The replicas of each worker group of a RayCluster; none where there is no such RayCluster."""
+    async with connect(connection, namespace) as client:
+        found = await or_none(client.get(RayCluster, cluster))
+    return {group["groupName"]: group.get("replicas") or 0 for group in _worker_groups(found)}
+
+
+async def restore_replicas(connection: Connection, cluster: str, namespace: str, before: dict[str, int]) -> None:
+    """Gives the worker groups of a RayCluster the replicas that they had."""
+    async with connect(connection, namespace) as client:
+        patch = replicas_to_restore(before, _worker_groups(await or_none(client.get(RayCluster, cluster))))
+        if patch:
+            await client.patch(RayCluster, cluster, patch, patch_type=PatchType.JSON)
+
+
+def replicas_to_restore(before: dict[str, int], groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The JSON patch that gives groups the replicas they had, within what is allowed now.
+
+    Args:
+        before: replicas by group name, as they were.
+        groups: `spec.workerGroupSpecs` of the RayCluster, as it is now.
+    """
+    patch: list[dict[str, Any]] = []
+    for index, group in enumerate(groups):
+        name, replicas = group["groupName"], before.get(group["groupName"])
+        if replicas is None:
+            continue
+        kept = max(group.get("minReplicas") or 0, min(replicas, group.get("maxReplicas") or replicas))
+        if kept != group.get("replicas"):
+            at = f"/spec/workerGroupSpecs/{index}"
+            # Only if this is still the same group: another update may have come between.
+            patch += [{"op": "test", "path": f"{at}/groupName", "value": name}, {"op": "add", "path": f"{at}/replicas", "value": kept}]
+    return patch
+
+
+def _worker_groups(cluster: Any) -> list[dict[str, Any]]:
+    return (cluster.to_dict()["spec"].get("workerGroupSpecs") or []) if cluster else []

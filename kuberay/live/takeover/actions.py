@@ -1,0 +1,123 @@
+"""Takes over what a killed run was making, before it is made again."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from lightkube import AsyncClient
+from lightkube.resources.core_v1 import Secret
+
+from kuberay.facts.labels import COMPLETE_MARK
+from kuberay.facts.objects import Object
+from kuberay.live.api.client import connect, or_none
+from kuberay.live.api.connection import Connection
+from kuberay.live.api.kinds import kind_of_object
+from kuberay.live.takeover.marks import Record, read_record
+from kuberay.live.takeover.rules import Leftover, before_creating, before_install, before_upgrade
+
+#: How long something that is being deleted is waited for, in seconds.
+_GONE_SECONDS = 600.0
+
+
+async def take_over_install(connection: Connection, release: Mapping[str, Any], stack: str) -> None:
+    """Clears the way for a Helm release that the state does not have.
+
+    Args:
+        connection: of the stack.
+        release: its inputs: ``name``, ``namespace``, ``values``.
+        stack: whose it is to be.
+
+    Raises:
+        RecoveryError: there is one that is not this stack's to take over.
+    """
+    name, namespace = _name_of(release)
+    values = release.get("values") or {}
+    async with _Cluster(connection, namespace) as cluster:
+        records = await cluster.records(name)
+        newest = max(records, key=lambda record: record.revision, default=None)
+        complete = await cluster.complete(newest) if newest and newest.stack == stack else []
+        await cluster.remove(before_install(name, records, stack, values, complete))
+
+
+async def take_over_upgrade(connection: Connection, release: Mapping[str, Any]) -> None:
+    """Clears the way for a Helm release that the state has.
+
+    Raises:
+        RecoveryError: it was removed, or half removed.
+    """
+    name, namespace = _name_of(release)
+    async with _Cluster(connection, namespace) as cluster:
+        await cluster.remove(before_upgrade(name, await cluster.records(name)))
+
+
+async def take_over_object(connection: Connection, wanted: Mapping[str, Any], stack: str) -> None:
+    """Clears the way for an object that the state does not have.
+
+    Raises:
+        RecoveryError: there is one that is not this stack's to take over.
+    """
+    name, namespace = _name_of(wanted["metadata"])
+    async with _Cluster(connection, namespace or name) as cluster:
+        existing = await cluster.get(wanted)
+        if existing and existing["metadata"].get("deletionTimestamp"):
+            await cluster.gone(wanted)
+            existing = None
+        in_use = []
+        if existing and wanted["kind"] == "Namespace":
+            in_use = [record.release for record in await cluster.records() if record.stack == stack]
+        before_creating(wanted["kind"], existing, stack, in_use)
+
+
+def _name_of(inputs: Mapping[str, Any]) -> tuple[str, str]:
+    return str(inputs["name"]), str(inputs.get("namespace") or "")
+
+
+class _Cluster:
+    """One namespace, as far as leftovers can lie in it."""
+
+    def __init__(self, connection: Connection, namespace: str) -> None:
+        self._connection = connection
+        self._namespace = namespace
+
+    async def __aenter__(self) -> "_Cluster":
+        self._client: AsyncClient = connect(self._connection, self._namespace)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
+
+    async def records(self, release: str | None = None) -> list[Record]:
+        labels: dict[str, Any] = {"owner": "helm"} | ({"name": release} if release else {})
+        return [read_record(secret.to_dict()) async for secret in self._client.list(Secret, namespace=self._namespace, labels=labels)]
+
+    async def complete(self, record: Record) -> list[str]:
+        """Objects of a release that a stack has in its state."""
+        found: list[str] = []
+        for obj in record.objects:
+            if obj["kind"] in ("Deployment", "RayCluster"):
+                live = await self.get({**obj, "metadata": {"namespace": self._namespace, **obj["metadata"]}})
+                if live and COMPLETE_MARK in (live["metadata"].get("annotations") or {}):
+                    found.append(f"{obj['kind']} {live['metadata']['name']}")
+        return found
+
+    async def remove(self, leftover: Leftover) -> None:
+        # Records last: if this run is killed too, the next one has to find them.
+        for obj in leftover.objects:
+            there = {**obj, "metadata": {"namespace": self._namespace, **obj["metadata"]}}
+            await or_none(self._client.delete(kind_of_object(there), there["metadata"]["name"], namespace=there["metadata"]["namespace"]))
+            await self.gone(there)
+        for record in leftover.records:
+            await or_none(self._client.delete(Secret, record.secret, namespace=self._namespace))
+
+    async def get(self, obj: Object) -> Object | None:
+        name, namespace = _name_of(obj["metadata"])
+        found = await or_none(self._client.get(kind_of_object(obj), name, namespace=namespace or None))
+        return found.to_dict() if found else None
+
+    async def gone(self, obj: Object) -> None:
+        deadline = time.monotonic() + _GONE_SECONDS
+        while await self.get(obj):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{obj['kind']} {obj['metadata']['name']} is being deleted and does not go; its finalizers wait")
+            await asyncio.sleep(0.5)

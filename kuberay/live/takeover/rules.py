@@ -1,0 +1,116 @@
+"""What a killed run left in the cluster, and what to do about it. Pure: objects in (as plain dicts), a decision out.
+
+Pulumi writes a resource into its state when it is done. What was being made when `up` was killed is in the cluster and not in the
+state, so the next `up` creates it again: Helm then refuses the name, and the API server the object. Everything that a stack makes
+carries the stack's mark; what carries it and is not in the state is such a leftover, and anything else belongs to someone.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kuberay.facts.objects import Object, is_ray_object
+from kuberay.live.takeover.marks import Record, stack_of, without_mark
+
+
+class RecoveryError(Exception):
+    """A run cannot go on by itself; the message says whose something seems to be, and what to do."""
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What has to go so that a release can be installed or upgraded."""
+
+    records: tuple[Record, ...] = ()
+    objects: tuple[Object, ...] = ()
+    """Custom resources made from other values than the new ones: Helm adopts a custom resource as it stands (`createPatch`, 3.19)."""
+
+
+def before_install(name: str, records: Sequence[Record], stack: str, values: Mapping[str, Any], complete: Iterable[str] = ()) -> Leftover:
+    """What has to go before a release is installed that the state does not have.
+
+    Only the records go. Helm adopts the objects, which carry its annotations from the moment they are made, so that nothing restarts.
+
+    Args:
+        name: of the release.
+        records: what there is of a release of this name.
+        stack: this stack.
+        values: what the release is to be installed with.
+        complete: objects of the release that carry the mark of a release in some state.
+
+    Raises:
+        RecoveryError: the release is in use.
+    """
+    if not records:
+        return Leftover()
+    newest = max(records, key=lambda record: record.revision)
+    if newest.stack != stack:
+        owner = f"stack {newest.stack}" if newest.stack else "no stack: it was installed by hand or by another tool"
+        raise RecoveryError(
+            f"Helm release {name} exists already and is of {owner}; choose another name or namespace for this stack, "
+            f"or remove it with `helm uninstall {name}`"
+        )
+    for found in complete:
+        raise RecoveryError(
+            f"Helm release {name} is in use ({found}) by a stack that is called {stack} too and has its state elsewhere; "
+            f"log in to that state with `pulumi login`, or remove the release with `helm uninstall {name}`"
+        )
+    stale = newest.values != without_mark(values)
+    custom = [found for found in newest.objects if stale and is_ray_object(found)]
+    return Leftover(tuple(records), tuple(custom))
+
+
+def before_upgrade(name: str, records: Sequence[Record]) -> Leftover:
+    """What has to go before a release is upgraded that the state has: the record of an upgrade that was killed.
+
+    Raises:
+        RecoveryError: the release was removed, or half removed.
+    """
+    if not records:
+        raise RecoveryError(f"Helm release {name} was removed by hand; `pulumi up --refresh` notices and installs it again")
+    if max(records, key=lambda record: record.revision).status == "uninstalling":
+        raise RecoveryError(half_removed(name))
+    pending = [record for record in records if record.status.startswith("pending-")]
+    # Without any other record Helm would know of no release at all.
+    return Leftover(tuple(pending) if len(pending) < len(records) else ())
+
+
+def how_to_make_anew(release: str) -> str:
+    """What to say where something of a release is gone: Helm never looks for it.
+
+    With a refresh, for of the release itself there may be nothing left that could be replaced.
+    """
+    return f"`pulumi up --refresh --replace '**Release::{release}'` makes it anew"
+
+
+def half_removed(release: str) -> str:
+    """What to say where Helm's record of a release says `uninstalling`: any part of it may be gone, and Helm upgrades it no more."""
+    return f"Helm release {release} was being removed by a run that was killed; {how_to_make_anew(release)}"
+
+
+def before_creating(kind: str, existing: Object | None, stack: str, in_use: Iterable[str] = ()) -> None:
+    """Whether an object that the state does not have may be made, or taken over where it exists.
+
+    Args:
+        kind: of the object.
+        existing: the object of this name, if there is one.
+        stack: this stack.
+        in_use: Helm releases of a stack of this name in a namespace.
+
+    Raises:
+        RecoveryError: the object is someone else's.
+    """
+    if existing is None:
+        return
+    what = f"{kind} {existing['metadata']['name']}"
+    owner = stack_of(existing)
+    remedy = "choose another name, or delete it"
+    if kind == "Namespace":
+        remedy = "to use it as it is set `createNamespace: false`, else choose another `namespace`"
+    if owner != stack:
+        raise RecoveryError(f"{what} exists already and is of {f'stack {owner}' if owner else 'no stack'}; {remedy}")
+    for release in in_use:
+        raise RecoveryError(
+            f"{what} is in use (Helm release {release}) by a stack that is called {stack} too and has its state elsewhere; "
+            f"log in to that state with `pulumi login`; {remedy}"
+        )

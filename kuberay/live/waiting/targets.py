@@ -1,0 +1,94 @@
+"""What `up` waits for. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from kuberay.facts.labels import HEAD_GROUP
+from kuberay.facts.objects import Object
+from kuberay.plan.cluster import ClusterPlan
+from kuberay.plan.pods import PodGroup
+from kuberay.settings.stack import StackSettings
+
+#: Takes a line of progress.
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class DeploymentTarget:
+    """A Deployment that is to be rolled out."""
+
+    namespace: str
+    release: str
+    name: str
+    timeout: float
+    """In seconds."""
+
+
+@dataclass(frozen=True)
+class GroupTarget:
+    """The pods of one group, as they are to be."""
+
+    namespace: str
+    release: str
+    cluster: str
+    group: str
+    """Value of the pods' label ``ray.io/group``."""
+    at_least: int
+    at_most: int | None
+    """None with autoscaling: KubeRay then leaves it to the autoscaler to remove pods."""
+    fingerprint: str
+    replace_old: bool
+    """Whether pods that run another template are to be replaced (upgradeStrategy Recreate)."""
+    all_groups: frozenset[str] | None
+    """For the head: every group of the cluster. KubeRay 1.3 forgets the pods of a group that was taken away."""
+    timeout: float
+    """In seconds."""
+
+    @property
+    def is_head(self) -> bool:
+        """Whether it also speaks for what the groups of a cluster have in common."""
+        return self.all_groups is not None
+
+    @property
+    def wanted(self) -> str:
+        return f"at least {self.at_least}" if self.at_most is None else str(self.at_least)
+
+    def satisfied_by(self, pods: int) -> bool:
+        return self.at_least <= pods and (self.at_most is None or pods <= self.at_most)
+
+
+def group_target(settings: StackSettings, plan: ClusterPlan, group: PodGroup) -> GroupTarget:
+    """The pods of a group of one of the stack's own clusters, as its settings ask for them."""
+    cluster = settings.clusters[plan.release]
+    return GroupTarget(
+        namespace=settings.namespace,
+        release=plan.release,
+        cluster=plan.name,
+        group=HEAD_GROUP if group.is_head else group.name,
+        at_least=group.at_least,
+        at_most=None if cluster.autoscaling and not group.is_head else group.at_most,
+        fingerprint=group.fingerprint,
+        replace_old=cluster.upgrade_strategy == "Recreate",
+        all_groups=frozenset([HEAD_GROUP, *(g.name for g in plan.groups[1:])]) if group.is_head else None,
+        timeout=settings.timeout_seconds,
+    )
+
+
+def as_asked(target: GroupTarget, cluster: Object | None) -> GroupTarget:
+    """With autoscaling a RayCluster says how many pods KubeRay is to make now: what the stack asked for at first, then the autoscaler."""
+    specs = cluster["spec"].get("workerGroupSpecs") or [] if cluster and target.at_most is None else []
+    for group in specs:
+        if group["groupName"] == target.group:
+            hosts = int(group.get("numOfHosts") or 1)
+            return replace(target, at_least=max(target.at_least, int(group.get("replicas") or 0) * hosts))
+    return target
+
+
+@dataclass(frozen=True)
+class WorkloadTarget:
+    """A RayJob that is to succeed, or a RayService that is to serve."""
+
+    namespace: str
+    name: str
+    timeout: float
+    """In seconds."""

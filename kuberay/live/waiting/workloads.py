@@ -1,0 +1,143 @@
+"""Waits for jobs and services, and fails with the cause as soon as it is certain.
+
+Like the wait for pods, it runs in resource hooks of the program, so only while `up` changes something, and looks at the cluster as it is.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from httpx2 import HTTPError
+from lightkube import AsyncClient
+from lightkube.resources.core_v1 import Pod
+
+from kuberay.facts.labels import JOB_LABEL
+from kuberay.facts.objects import Object
+from kuberay.live.api.client import or_none
+from kuberay.live.api.connection import Connection
+from kuberay.live.api.kinds import Kind, RayJob, RayService
+from kuberay.live.diagnosis.diagnoser import Diagnoser
+from kuberay.live.diagnosis.pods import Trouble, cluster_trouble, is_going, is_over, refused_for_good
+from kuberay.live.diagnosis.workloads import Verdict, job_verdict, operator_has_seen, service_verdict, with_last_lines
+from kuberay.live.waiting.loop import NotUpError, no_answer, until_listed
+from kuberay.live.waiting.targets import Report, WorkloadTarget
+from kuberay.live.watch import NamespaceView, namespace_view
+
+_LOG_LINES = 5
+#: KubeRay looks at Serve every 2 s, hands over a new config after it has looked, and calls its status up to date all the same: what it says
+#: of the applications is about the new config from the round after that (1.3.0 to 1.6.2, `reconcileServe`).
+_SERVE_ROUNDS = 5.0
+_LOOK_AGAIN = 1.0
+
+
+async def wait_for_job(connection: Connection, target: WorkloadTarget, report: Report) -> None:
+    """Ends when the job has succeeded.
+
+    Raises:
+        NotUpError: with the job's own message and last log lines, or with what keeps its cluster from coming up.
+    """
+    await _wait(connection, target, RayJob, job_verdict, report, settled=0)
+
+
+async def wait_for_service(connection: Connection, target: WorkloadTarget, applications: frozenset[str], report: Report) -> str:
+    """Ends when all applications of the newest config run, on the newest cluster, and requests get to them; returns that cluster's name.
+
+    Raises:
+        NotUpError: with the application's own message, or with what keeps its cluster from coming up.
+    """
+    good = await _wait(
+        connection, target, RayService, lambda service: service_verdict(service, applications), report, settled=_SERVE_ROUNDS
+    )
+    return good.cluster or ""
+
+
+async def _wait(
+    connection: Connection, target: WorkloadTarget, kind: Kind, judge: Callable[[Object], Verdict], report: Report, *, settled: float
+) -> Verdict:
+    deadline = time.monotonic() + target.timeout
+    what = "job" if kind is RayJob else "service"
+    view = namespace_view(connection, target.namespace)
+    await until_listed(view, target.timeout)
+    diagnoser = Diagnoser(view.client, target.namespace)
+    said = ""
+    while True:
+        try:
+            workload, verdict, trouble = await look_at_workload(view, kind, judge, target, diagnoser)
+        except HTTPError as error:
+            workload, verdict, trouble = None, Verdict(no_answer(error)), None
+        else:
+            if workload is None:
+                raise NotUpError(f"{what} {target.name}: {verdict.text}, though the state has it; `pulumi up --refresh` makes it anew")
+        # A status from before the last change says nothing, neither good nor bad.
+        about_this = workload is not None and (not settled or (operator_has_seen(workload) and diagnoser.lasts("seen", settled)))
+        if about_this and verdict.good:
+            return verdict
+        if about_this and verdict.failed and diagnoser.lasts(verdict.text, verdict.grace):
+            raise NotUpError(f"{what} {target.name} failed: {await why_it_failed(view.client, kind, target, verdict)}")
+        # Until the operator has come to the new spec, these may be the pods of a cluster that it is about to take away.
+        if about_this and trouble is not None and trouble.certain:
+            raise NotUpError(f"{what} {target.name}: {trouble.line}")
+        progress = verdict.text + (f": {trouble.line}" if trouble else "")
+        if time.monotonic() > deadline:
+            raise NotUpError(f"{what} {target.name}: not over after {target.timeout:.0f} s (timeoutSeconds): {progress}")
+        if progress != said:
+            report(progress)
+            said = progress
+        await asyncio.sleep(_LOOK_AGAIN)
+
+
+async def look_at_workload(
+    view: NamespaceView, kind: Kind, judge: Callable[[Object], Verdict], target: WorkloadTarget, diagnoser: Diagnoser
+) -> tuple[Object | None, Verdict, Trouble | None]:
+    """A RayJob or RayService if there is one, what it says of itself, and what keeps the pods that it still waits for from being ready."""
+    workload = await _get(view.client, kind, target)
+    verdict = judge(workload) if workload is not None else Verdict(f"there is no such {kind.__name__}")
+    trouble = None
+    if not verdict.good and not verdict.failed:
+        trouble = await _trouble(view, target, verdict, diagnoser, submitter=kind is RayJob)
+    return workload, verdict, trouble
+
+
+async def why_it_failed(client: AsyncClient, kind: Kind, target: WorkloadTarget, verdict: Verdict) -> str:
+    """A failed verdict's text, with what a job's log adds to it."""
+    return with_last_lines(verdict.text, await _last_lines(client, target) if kind is RayJob else [])
+
+
+async def _get(client: AsyncClient, kind: Kind, target: WorkloadTarget) -> Object | None:
+    found = await or_none(client.get(kind, target.name, namespace=target.namespace))
+    return found.to_dict() if found else None
+
+
+async def _trouble(
+    view: NamespaceView, target: WorkloadTarget, verdict: Verdict, diagnoser: Diagnoser, *, submitter: bool
+) -> Trouble | None:
+    """What keeps the pods that it still waits for from being ready, the certain first."""
+    pods = view.pods(verdict.cluster) if verdict.cluster else []
+    if submitter and not pods:
+        pods = await _submitters(view.client, target)
+    alive = [pod for pod in pods if not is_going(pod) and not is_over(pod)]
+    first = await diagnoser.look_at_all(alive, room_may_come=any(is_going(pod) for pod in pods))
+    if first and not first.from_event:
+        return first
+    cluster = view.ray_cluster(verdict.cluster) if verdict.cluster else None
+    message = cluster_trouble(cluster) if cluster else None
+    if not message:
+        return first
+    certain = refused_for_good(message) and diagnoser.lasts("refused", 5)
+    return Trouble(f"of {verdict.cluster}", f"refused by the API server: {message}", certain)
+
+
+async def _submitters(client: AsyncClient, target: WorkloadTarget) -> list[Object]:
+    found = [pod.to_dict() async for pod in client.list(Pod, namespace=target.namespace, labels={JOB_LABEL: target.name})]
+    return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+
+async def _last_lines(client: AsyncClient, target: WorkloadTarget) -> list[str]:
+    """The end of the job's log, from the pod that submitted it; nothing in HTTPMode, where Ray's message holds it."""
+    for pod in reversed(await _submitters(client, target)):
+        with suppress(HTTPError, OSError, ValueError):
+            lines = [line async for line in client.log(pod["metadata"]["name"], namespace=target.namespace, tail_lines=_LOG_LINES)]
+            if any(line.strip() for line in lines):
+                return lines
+    return []

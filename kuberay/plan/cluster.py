@@ -1,0 +1,186 @@
+"""A Ray cluster: from settings to the Helm values of the ``ray-cluster`` chart, and to what they mean. Pure.
+
+Every value that matters is written out, so that no changed default of a newer chart slips in unseen. The owner's own values are merged
+last; totals and fingerprints are read from the merged result, so that they are true whichever way a value came in.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kuberay.facts.charts import Values
+from kuberay.facts.digests import fingerprint, secret_digest
+from kuberay.facts.labels import TEMPLATE_ANNOTATION
+from kuberay.facts.quantities import add_quantities
+from kuberay.facts.versions import NEEDS, at_least
+from kuberay.plan.fault_tolerance import fault_tolerance_values, for_charts_before_1_5
+from kuberay.plan.pods import (
+    PodGroup,
+    custom_image,
+    group_image,
+    image_values,
+    pod_group,
+    pod_template,
+    pod_values,
+    rendered_groups,
+    replica_values,
+)
+from kuberay.plan.protection import CONTAINER_CONTEXT, is_restricted, token_environment, uses_token
+from kuberay.settings.cluster import RayClusterSettings
+from kuberay.settings.overrides import merge
+from kuberay.settings.stack import StackSettings
+
+
+@dataclass(frozen=True)
+class ClusterPlan:
+    """One Ray cluster: its Helm values, and what they mean."""
+
+    release: str
+    name: str
+    """Name of the RayCluster resource."""
+    values: Values
+    groups: tuple[PodGroup, ...]
+    """The head first."""
+    service_fingerprint: str
+    """Changes when the head's Service has to be made anew: KubeRay never updates an existing one."""
+    fingerprint: str
+    """Changes with anything that the release renders."""
+    token_secret: str | None = None
+    """The Secret with the token that the cluster asks for, if it does."""
+
+    @property
+    def head(self) -> PodGroup:
+        return self.groups[0]
+
+    @property
+    def cpu(self) -> str:
+        return add_quantities(group.cpu for group in self.groups for _ in range(group.pods))
+
+    @property
+    def memory(self) -> str:
+        return add_quantities(group.memory for group in self.groups for _ in range(group.pods))
+
+    @property
+    def gpus(self) -> int:
+        return sum(group.gpus * group.pods for group in self.groups)
+
+    @property
+    def head_service(self) -> str:
+        service = self.values["head"].get("headService") or {}
+        return (service.get("metadata") or {}).get("name") or f"{self.name}-head-svc"
+
+
+def plan_cluster(settings: StackSettings, release: str) -> ClusterPlan:
+    """One of the stack's Ray clusters as the ``ray-cluster`` chart takes it."""
+    cluster = settings.clusters[release]
+    token = uses_token(settings.protection, cluster.ray_version or settings.ray_version)
+    # The Secret is named like the RayCluster: there KubeRay's `authOptions` look for it.
+    secret = cluster_resource_name(release, cluster.values) if token else None
+    plan = plan_ray_cluster(settings, release, cluster, token_secret=secret)
+    if at_least(settings.kuberay_version, NEEDS["gcsFaultTolerance chart values"].kuberay):
+        return plan
+    return replace(plan, values=for_charts_before_1_5(plan.values))
+
+
+def plan_ray_cluster(settings: StackSettings, release: str, cluster: RayClusterSettings, *, token_secret: str | None = None) -> ClusterPlan:
+    """Any Ray cluster, also one that KubeRay makes for a job or a service: as if the chart rendered it for a release of this name.
+
+    ``token_secret`` is the Secret with the token that this cluster asks for, if it does.
+    """
+    values = copy.deepcopy(merge(_cluster_values(settings, release, cluster), cluster.values))
+    if token_secret:
+        _add_token(values, token_secret)
+    groups: list[PodGroup] = []
+    for name, group in rendered_groups(values).items():
+        # A new head cuts its workers off from their cluster, so they are replaced with it, as KubeRay 1.6's own `Recreate` does.
+        above = _secrets(settings, release, cluster, token_secret is not None) if name == "head" else groups[0].fingerprint
+        of_template = fingerprint(above, pod_template(values, group))
+        group["annotations"] = {**(group.get("annotations") or {}), TEMPLATE_ANNOTATION: of_template}
+        groups.append(pod_group(values, name, group, of_template))
+    service = [values.get("service"), values["head"].get("headService"), values.get("fullnameOverride")]
+    return ClusterPlan(
+        release=release,
+        name=cluster_resource_name(release, cluster.values),
+        values=values,
+        groups=tuple(groups),
+        service_fingerprint=fingerprint(service),
+        fingerprint=fingerprint(settings.kuberay_version, values),
+        token_secret=token_secret,
+    )
+
+
+def cluster_resource_name(release: str, values: Mapping[str, Any]) -> str:
+    """The RayCluster's name, as the chart derives it from the release's name and overrides."""
+    if values.get("fullnameOverride"):
+        return str(values["fullnameOverride"])
+    suffix = str(values.get("nameOverride") or "kuberay")
+    return release if suffix in release else f"{release}-{suffix}"
+
+
+def _cluster_values(settings: StackSettings, release: str, cluster: RayClusterSettings) -> Values:
+    name, worker = cluster_resource_name(release, cluster.values), cluster.worker
+    return {
+        "fullnameOverride": name,
+        "image": image_values(group_image(settings, cluster, cluster.head), settings.image_pull_policy),
+        "imagePullSecrets": [{"name": secret} for secret in settings.image_pull_secrets],
+        "common": {"containerEnv": []},
+        "head": {
+            "rayVersion": cluster.ray_version or settings.ray_version,
+            **_autoscaler_values(settings, cluster),
+            **pod_values(settings, cluster, cluster.head),
+        },
+        "worker": {
+            "disabled": not worker.enabled,
+            "groupName": worker.group_name,
+            **replica_values(worker),
+            **pod_values(settings, cluster, worker),
+        },
+        # The chart's own example group is disabled by default; that is said here too.
+        "additionalWorkerGroups": {"smallGroup": {"disabled": True}}
+        | {
+            group_name: {"disabled": False, **replica_values(group), **pod_values(settings, cluster, group)}
+            for group_name, group in cluster.additional_worker_groups.items()
+        },
+        "service": {"type": "ClusterIP"},
+        "gcsFaultTolerance": fault_tolerance_values(cluster.gcs_fault_tolerance, name),
+    }
+
+
+def _add_token(values: Values, secret: str) -> None:
+    """To merged values: an owner's own list of variables replaces what stands below it, and must not take the token away."""
+    token = token_environment(secret)
+    values["common"]["containerEnv"] = [*(values["common"].get("containerEnv") or []), *token]
+    if values["head"].get("enableInTreeAutoscaling"):
+        options = values["head"]["autoscalerOptions"] = values["head"].get("autoscalerOptions") or {}
+        options["env"] = [*(options.get("env") or []), *token]
+
+
+def _secrets(settings: StackSettings, release: str, cluster: RayClusterSettings, token: bool) -> list[str]:
+    """Another list when a secret in the stack's config has changed: pods read theirs at their start only."""
+    redis = cluster.gcs_fault_tolerance and cluster.gcs_fault_tolerance.redis_password
+    given = [redis.value if redis else None, settings.auth_token if token else None]
+    return [secret_digest(secret.get_secret_value(), f"{settings.namespace}/{release}") for secret in given if secret]
+
+
+def _autoscaler_values(settings: StackSettings, cluster: RayClusterSettings) -> Values:
+    autoscaling = cluster.autoscaling
+    if autoscaling is None:
+        return {"enableInTreeAutoscaling": False}
+    resources = {"cpu": autoscaling.cpu, "memory": autoscaling.memory}
+    restricted = is_restricted(settings.protection, custom_image(settings, cluster, cluster.head))
+    return {
+        "enableInTreeAutoscaling": True,
+        "autoscalerOptions": {
+            "idleTimeoutSeconds": autoscaling.idle_timeout_seconds,
+            "upscalingMode": autoscaling.upscaling_mode,
+            "resources": {"limits": resources, "requests": resources},
+            "securityContext": CONTAINER_CONTEXT if restricted else {},
+        },
+    }
+
+
+def head_service_type(values: Values) -> str:
+    """Of the head's Service: its own counts, then the chart's `service.type` (`BuildServiceForHeadPod`)."""
+    own = (values["head"].get("headService") or {}).get("spec") or {}
+    return str(own.get("type") or values["service"].get("type") or "ClusterIP")

@@ -1,0 +1,91 @@
+"""What holds for all pods of a namespace: its quota, its limits, who reaches Ray, what Prometheus scrapes. Pure.
+
+Each function makes a Kubernetes manifest of the given name, or none where the settings ask for none.
+"""
+
+from typing import Any
+
+from kuberay.facts.labels import CLUSTER_LABEL
+from kuberay.settings.protection import ContainerLimits
+from kuberay.settings.stack import StackSettings
+
+Manifest = dict[str, Any]
+
+#: The GPUs that a quota counts.
+GPU = "nvidia.com/gpu"
+
+
+def resource_quota(settings: StackSettings, name: str) -> Manifest | None:
+    """The namespace's ResourceQuota, which counts limits: a request is never more than its limit, so that requests are bounded as well."""
+    quota = settings.quota
+    named = {"limits.cpu": quota.cpu, "limits.memory": quota.memory, f"requests.{GPU}": quota.gpus, "pods": quota.pods}
+    hard = {resource: str(amount) for resource, amount in named.items() if amount is not None}
+    return _in_namespace(settings, "ResourceQuota", name, {"hard": hard}) if hard else None
+
+
+def limit_range(settings: StackSettings, name: str) -> Manifest | None:
+    """The namespace's LimitRange."""
+    limits = {"default": named_limits(settings.limit_range.default), "max": named_limits(settings.limit_range.max)}
+    limits = {key: value for key, value in limits.items() if value}
+    return _in_namespace(settings, "LimitRange", name, {"limits": [{"type": "Container", **limits}]}) if limits else None
+
+
+def network_policy(settings: StackSettings, name: str) -> Manifest:
+    """Lets only the pods of the namespace, and those of namespaces that the settings name, reach Ray pods.
+
+    It holds for every Ray pod of the namespace, so for those of jobs and services too, whose clusters have names of KubeRay's choice.
+    """
+    policy = settings.protection.network_policy
+    ingress: list[Manifest] = [{"from": [{"podSelector": {}}, *_pods_of(policy.allowed_namespaces)]}]
+    if settings.metrics.enabled and settings.metrics.allowed_namespaces:
+        ingress.append({"from": _pods_of(settings.metrics.allowed_namespaces), "ports": [{"port": "metrics", "protocol": "TCP"}]})
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name, "namespace": settings.namespace},
+        "spec": {
+            "podSelector": {"matchExpressions": [{"key": CLUSTER_LABEL, "operator": "Exists"}]},
+            "policyTypes": ["Ingress"],
+            "ingress": ingress,
+        },
+    }
+
+
+def pod_monitors(settings: StackSettings, stack: str) -> list[Manifest]:
+    """One for Ray pods, jobs' and services' included, and one for the operator if this stack installs it."""
+    # Which Ray cluster a figure is of: Ray itself does not say so.
+    cluster = {"sourceLabels": ["__meta_kubernetes_pod_label_ray_io_cluster"], "targetLabel": "ray_io_cluster"}
+    ray_pods = {"matchExpressions": [{"key": "ray.io/node-type", "operator": "In", "values": ["head", "worker"]}]}
+    monitors = [_pod_monitor(settings, f"ray-{stack}", ray_pods, {"port": "metrics", "relabelings": [cluster]})]
+    if settings.operator.install:
+        operator = {"matchLabels": {"app.kubernetes.io/name": "kuberay-operator"}}
+        monitors.append(_pod_monitor(settings, f"kuberay-operator-{stack}", operator, {"port": "http", "path": "/metrics"}))
+    return monitors
+
+
+def named_limits(limits: ContainerLimits) -> dict[str, str]:
+    """The limits that the settings name, by resource."""
+    return limits.model_dump(exclude_none=True)
+
+
+def _pods_of(namespaces: list[str]) -> list[Manifest]:
+    if not namespaces:
+        return []
+    # The label that every namespace carries by itself since Kubernetes 1.22.
+    names = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": namespaces}
+    return [{"namespaceSelector": {"matchExpressions": [names]}}]
+
+
+def _pod_monitor(settings: StackSettings, name: str, selector: Manifest, endpoint: Manifest) -> Manifest:
+    # No empty ones: the API server keeps none, and each preview would add them anew.
+    labels = {"labels": settings.metrics.labels} if settings.metrics.labels else {}
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PodMonitor",
+        "metadata": {"name": name, "namespace": settings.namespace, **labels},
+        "spec": {"selector": selector, "podMetricsEndpoints": [endpoint | {"interval": settings.metrics.interval}]},
+    }
+
+
+def _in_namespace(settings: StackSettings, kind: str, name: str, spec: Manifest) -> Manifest:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": settings.namespace}, "spec": spec}

@@ -1,0 +1,56 @@
+"""The operator as a stack asks for it: the values of the ``kuberay-operator`` chart."""
+
+from kuberay.facts.charts import Values, chart_keys, feature_gates, in_this_version, only_known
+from kuberay.facts.digests import fingerprint
+from kuberay.settings.overrides import merge
+from kuberay.settings.stack import StackSettings
+
+#: Feature gates of the operator that `up` relies on.
+_GATES_ON = ("RayClusterStatusConditions",)
+
+
+def operator_values(settings: StackSettings) -> Values:
+    """Values of the ``kuberay-operator`` chart."""
+    operator, version = settings.operator, settings.kuberay_version
+    probe = {"initialDelaySeconds": 10, "periodSeconds": 5, "failureThreshold": 5}
+    values: Values = {
+        "nameOverride": "kuberay-operator",
+        "fullnameOverride": "kuberay-operator",
+        "componentOverride": "kuberay-operator",
+        "image": {"repository": "quay.io/kuberay/operator", "tag": f"v{version}", "pullPolicy": "IfNotPresent"},
+        "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
+        "serviceAccount": {"create": True, "name": "kuberay-operator"},
+        "service": {"type": "ClusterIP", "port": 8080},
+        "replicas": 1,
+        "resources": {"limits": {"cpu": operator.cpu, "memory": operator.memory}},
+        "livenessProbe": probe,
+        "readinessProbe": probe,
+        "podSecurityContext": {},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "logging": {"stdoutEncoder": "json", "fileEncoder": "json"},
+        "batchScheduler": {"enabled": False, "name": ""},
+        "configuration": {"enabled": False},
+        "leaderElectionEnabled": True,
+        "reconcileConcurrency": 1,
+        "kubeClient": {"qps": 100.0, "burst": 200},
+        "metrics": {"enabled": True, "serviceMonitor": {"enabled": False}},
+        "rbacEnable": True,
+        "crNamespacedRbacEnable": True,
+        "singleNamespaceInstall": operator.single_namespace_install,
+        # Every gate is said, for later versions turn more of them on: with RayMultiHostIndexing (on since 1.6) the operator would make
+        # the pods of running multi-host groups a second time, as these lack its labels. A list: whoever overrides it replaces it whole.
+        "featureGates": [{"name": gate, "enabled": gate in _GATES_ON} for gate in feature_gates(version)],
+    }
+    known = chart_keys("kuberay-operator", version)
+    return merge(only_known(values, known), in_this_version("kuberay-operator", version, operator.values))
+
+
+def operator_fingerprint(settings: StackSettings) -> str:
+    """Changes with anything that the operator's release renders."""
+    return fingerprint(settings.kuberay_version, operator_values(settings))

@@ -1,0 +1,198 @@
+"""The pods of a group: from settings to their Helm values, and from merged values to what they mean in pods. Pure.
+
+Counts, sizes and fingerprints are read from merged values, so that they are true whichever way a value came in.
+"""
+
+from dataclasses import dataclass
+
+from kuberay.facts.charts import Values
+from kuberay.facts.images import NODE_ARCHITECTURE, Architecture, Image, ray_image
+from kuberay.facts.labels import ARCHITECTURE_LABEL, TEMPLATE_ANNOTATION
+from kuberay.plan.protection import security_context
+from kuberay.settings.base import Settings
+from kuberay.settings.cluster import GroupSettings, RayClusterSettings, WorkerGroupSettings
+from kuberay.settings.kubernetes import EnvVar
+from kuberay.settings.stack import StackSettings
+
+#: Ray's variable that chooses the second autoscaler.
+AUTOSCALER_V2 = "RAY_enable_autoscaler_v2"
+
+#: Ray writes its logs below /tmp/ray, not to stdout; the chart mounts this by default.
+_LOG_VOLUME: Values = {"name": "log-volume", "emptyDir": {}}
+
+_LOG_MOUNT: Values = {"name": "log-volume", "mountPath": "/tmp/ray"}
+
+#: Values of a group that say how many pods there are, or are no part of a pod.
+_NOT_IN_PODS = ("disabled", "groupName", "headService", "maxReplicas", "minReplicas", "rayVersion", "replicas")
+
+
+@dataclass(frozen=True)
+class PodGroup:
+    """The pods of one template: the head, or a worker group."""
+
+    name: str
+    """``head``, or the worker group's name: the pods' label ``ray.io/group``, which for the head is ``headgroup``."""
+    pods: int
+    """How many pods are wanted; with autoscaling, how many there are at first."""
+    at_least: int
+    at_most: int
+    """Between these an autoscaler may choose; both are ``pods`` without one."""
+    cpu: str
+    """CPU limit of each pod."""
+    memory: str
+    """Memory limit of each pod."""
+    gpus: int
+    """GPUs of each pod."""
+    image: str
+    fingerprint: str
+    """Changes when, and only when, running pods have to be replaced to carry the new spec."""
+
+    @property
+    def is_head(self) -> bool:
+        return self.name == "head"
+
+    @property
+    def summary(self) -> str:
+        """One line for a reviewer: ``1 CPU, 2G memory, rayproject/ray:2.46.0-py310``."""
+        gpus = f"{self.gpus} GPU, " if self.gpus else ""
+        return f"{self.cpu} CPU, {self.memory} memory, {gpus}{self.image}"
+
+    @property
+    def count(self) -> str:
+        """``2``, or ``0-10`` where an autoscaler chooses."""
+        return str(self.pods) if self.at_least == self.at_most else f"{self.at_least}-{self.at_most}"
+
+
+# --- From settings to values --------------------------------------------------------------------------------------------------
+
+
+def group_architecture(settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings) -> Architecture:
+    """The architecture of a group's pods: its own, else the cluster's, else the stack's."""
+    return group.architecture or cluster.architecture or settings.architecture
+
+
+def custom_image(settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings) -> str | None:
+    """The owner's image of a group's pods: the group's, else the cluster's, else the stack's."""
+    return group.image or cluster.image or settings.image
+
+
+def group_image(settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings) -> Image:
+    """The image that a group's pods run."""
+    return ray_image(
+        ray_version=cluster.ray_version or settings.ray_version,
+        python_version=cluster.python_version or settings.python_version,
+        accelerator=group.accelerator or cluster.accelerator or settings.accelerator or ("gpu" if group.gpus else None),
+        architecture=group_architecture(settings, cluster, group),
+        custom_image=custom_image(settings, cluster, group),
+    )
+
+
+def pod_values(settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings) -> Values:
+    devices = {group.gpu_resource: group.gpus, "google.com/tpu": group.tpus}
+    devices = {resource: count for resource, count in devices.items() if count}
+    # Nodes with such devices are tainted with the resource's name, so that nothing else takes their place.
+    tolerated = [{"key": resource, "operator": "Exists", "effect": "NoSchedule"} for resource in devices]
+    # With v2 the autoscaler replaces pods, so none is restarted in place (KubeRay's sample for v2). Before KubeRay 1.4 an environment
+    # variable is the only way to turn v2 on; later versions still take it, so that an upgrade changes no pod.
+    v2 = cluster.autoscaling is not None and cluster.autoscaling.version == "v2"
+    chooses = {AUTOSCALER_V2: EnvVar(value="1")} if v2 and group is cluster.head else {}
+    return {
+        # Whole, never a tag alone: the chart would render an image without a repository.
+        "image": image_values(group_image(settings, cluster, group), settings.image_pull_policy),
+        "resources": {
+            "limits": {"cpu": group.cpu, "memory": group.memory, **devices},
+            # Always written: the chart's own requests (1 CPU, 2G or 1G) would make a pod with a lower limit invalid.
+            "requests": {"cpu": group.cpu_request or group.cpu, "memory": group.memory_request or group.memory, **devices},
+        },
+        "containerEnv": [{"name": name, **_as_kubernetes(variable)} for name, variable in (chooses | group.env).items()],
+        "nodeSelector": {ARCHITECTURE_LABEL: NODE_ARCHITECTURE[group_architecture(settings, cluster, group)], **group.node_selector},
+        "tolerations": [*tolerated, *(_as_kubernetes(toleration) for toleration in group.tolerations)],
+        "affinity": group.affinity,
+        "volumes": [_LOG_VOLUME, *(_as_kubernetes(volume) for volume in group.volumes)],
+        "volumeMounts": [_LOG_MOUNT, *(_as_kubernetes(mount) for mount in group.volume_mounts)],
+        "serviceAccountName": group.service_account_name or "",
+        "labels": group.labels,
+        "annotations": group.annotations,
+        "rayStartParams": group.ray_start_params,
+        "restartPolicy": "Never" if v2 else "",
+        **security_context(settings.protection, custom_image(settings, cluster, group)),
+    }
+
+
+def image_values(image: Image, pull_policy: str) -> Values:
+    return {"repository": image.repository, "tag": image.tag, "pullPolicy": pull_policy}
+
+
+def replica_values(group: WorkerGroupSettings) -> Values:
+    maximum = group.max_replicas if group.max_replicas is not None else max(group.replicas, 1)
+    return {"replicas": group.replicas, "minReplicas": group.min_replicas, "maxReplicas": maximum, "numOfHosts": group.num_of_hosts}
+
+
+def _as_kubernetes(settings: Settings) -> Values:
+    return settings.model_dump(by_alias=True, exclude_none=True)
+
+
+# --- From merged values to pods -----------------------------------------------------------------------------------------------
+
+
+def rendered_groups(values: Values) -> dict[str, Values]:
+    """The values of each group that the chart renders, the head first."""
+    groups: dict[str, Values] = {"head": values["head"]}
+    additional: dict[str, Values] = values.get("additionalWorkerGroups") or {}
+    groups |= {name: group for name, group in additional.items() if group and group.get("disabled") is not True}
+    if values["worker"].get("disabled") is not True:
+        groups[values["worker"]["groupName"]] = values["worker"]
+    return groups
+
+
+def pod_groups(values: Values) -> tuple[PodGroup, ...]:
+    """The pods of merged values that `plan_cluster` has made, as a release has them; the head first."""
+    return tuple(
+        pod_group(values, name, group, str((group.get("annotations") or {}).get(TEMPLATE_ANNOTATION, "")))
+        for name, group in rendered_groups(values).items()
+    )
+
+
+def pod_template(values: Values, group: Values) -> Values:
+    """What lands in the pods of a group."""
+    own = {key: value for key, value in group.items() if key not in _NOT_IN_PODS}
+    if own.get("autoscalerOptions"):
+        # The sidecar reads these from the RayCluster as it goes.
+        own["autoscalerOptions"] = {k: v for k, v in own["autoscalerOptions"].items() if k not in ("idleTimeoutSeconds", "upscalingMode")}
+    own.setdefault("image", values["image"])
+    if group is values["head"]:
+        own["gcsFaultTolerance"] = values.get("gcsFaultTolerance")
+    return {**own, "imagePullSecrets": values.get("imagePullSecrets"), "common": values.get("common")}
+
+
+def pod_group(values: Values, name: str, group: Values, fingerprint: str) -> PodGroup:
+    image = group.get("image") or values["image"]
+    limits: Values = (group.get("resources") or {}).get("limits") or {}
+    at_first, at_least, at_most = (
+        (1, 1, 1) if name == "head" else _replica_range(group, bool(values["head"].get("enableInTreeAutoscaling")))
+    )
+    hosts = int(group.get("numOfHosts") or 1)
+    return PodGroup(
+        name=name,
+        pods=at_first * hosts,
+        at_least=at_least * hosts,
+        at_most=at_most * hosts,
+        cpu=str(limits.get("cpu", 0)),
+        memory=str(limits.get("memory", 0)),
+        gpus=sum(int(count) for resource, count in limits.items() if is_gpu(resource)),
+        image=f"{image['repository']}:{image['tag']}",
+        fingerprint=fingerprint,
+    )
+
+
+def _replica_range(group: Values, autoscaling: bool) -> tuple[int, int, int]:
+    """How many replicas KubeRay makes at first (`GetWorkerGroupDesiredReplicas`), the fewest and the most there may be later."""
+    replicas, least = int(group.get("replicas") or 0), int(group.get("minReplicas") or 0)
+    most = int(group.get("maxReplicas") or replicas)
+    at_first = max(least, min(replicas, most))
+    return (at_first, least, most) if autoscaling else (at_first, at_first, at_first)
+
+
+def is_gpu(resource: str) -> bool:
+    """KubeRay counts what ends in `gpu` as GPUs (`sumGPUs`); slices of a GPU are counted by name too."""
+    return resource.endswith("gpu") or "/mig-" in resource

@@ -1,0 +1,62 @@
+"""What protects Ray's pods: the security context, and the token that jobs, dashboard and clients show. Pure."""
+
+from typing import Any, Final
+
+from kuberay.facts.images import is_ray_image
+from kuberay.facts.versions import NEEDS, at_least
+from kuberay.settings.protection import ProtectionSettings
+
+# --- Kubernetes' pod security standard `restricted`, as Ray's images can live with it -----------------------------------------
+
+#: Of the container. KubeRay copies it to the init container `wait-gcs-ready`; Ray's autoscaler takes it as its own.
+CONTAINER_CONTEXT: Final[dict[str, Any]] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+
+#: Of the pod. Ray's images run as the user `ray`, by name: the kubelet can tell that it is not root by its number only.
+POD_CONTEXT: Final[dict[str, Any]] = {
+    "runAsNonRoot": True,
+    "runAsUser": 1000,
+    "runAsGroup": 100,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def is_restricted(protection: ProtectionSettings, custom_image: str | None) -> bool:
+    """Whether pods of this image get the restricted context; what user an own image runs as is not known."""
+    return protection.pod_security == "restricted" or (protection.pod_security == "auto" and is_ray_image(custom_image))
+
+
+def security_context(protection: ProtectionSettings, custom_image: str | None) -> dict[str, Any]:
+    """The chart values of a group that hold its security contexts."""
+    restricted = is_restricted(protection, custom_image)
+    return {"securityContext": CONTAINER_CONTEXT if restricted else {}, "podSecurityContext": POD_CONTEXT if restricted else {}}
+
+
+# --- Ray's token authentication -----------------------------------------------------------------------------------------------
+# No chart up to 1.7.0 writes `authOptions`, and operators before 1.5.1 know none; the variables that it would set work with all.
+
+#: The key of the Secret, as KubeRay names it.
+TOKEN_KEY: Final = "auth_token"
+FIRST_RAY: Final = NEEDS["token authentication"].ray
+
+
+def uses_token(protection: ProtectionSettings, ray_version: str) -> bool:
+    """Whether a cluster of this Ray version asks for a token."""
+    return protection.token_authentication != "disabled" and at_least(ray_version, FIRST_RAY)
+
+
+def token_environment(secret: str) -> list[dict[str, Any]]:
+    """What each container that runs Ray needs to have in its environment."""
+    return [
+        {"name": "RAY_AUTH_MODE", "value": "token"},
+        {"name": "RAY_AUTH_TOKEN", "valueFrom": {"secretKeyRef": {"name": secret, "key": TOKEN_KEY}}},
+    ]
+
+
+def token_command(secret: str, namespace: str) -> str:
+    """How a person gets the token."""
+    return f"kubectl get secret {secret} --namespace {namespace} --output jsonpath='{{.data.{TOKEN_KEY}}}' | base64 --decode"
+
+
+def auth_options(kuberay_version: str) -> dict[str, Any]:
+    """What in the spec of a RayCluster tells the operator that it asks for a token; empty where the operator knows none."""
+    return {"authOptions": {"mode": "token"}} if at_least(kuberay_version, NEEDS["token authentication"].kuberay) else {}

@@ -1,0 +1,93 @@
+"""From Helm values to the spec of a RayCluster, for the clusters that KubeRay makes for jobs and services.
+
+The ``ray-cluster`` chart renders a RayCluster and nothing else: no chart makes a RayJob or a RayService. What the chart makes of the values
+is said here once more; tests/conformance compares the two.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kuberay.facts.charts import Values
+from kuberay.facts.quantities import canonical_quantity
+
+#: Copied from a group's values into its pods, under the same name.
+_POD_KEYS = """affinity dnsConfig initContainers nodeSelector priority priorityClassName resourceClaims restartPolicy runtimeClassName
+serviceAccountName tolerations topologySpreadConstraints volumes""".split()
+#: Copied from a group's values into its Ray container, under the same name.
+_CONTAINER_KEYS = "args command envFrom lifecycle ports securityContext volumeMounts".split()
+
+
+def ray_cluster_spec(values: Values) -> Values:
+    """The spec of the RayCluster that the chart renders from these values, without the labels that tell of Helm.
+
+    The default worker group comes first, whatever the chart's version: KubeRay gives a running RayService groups that were added at the
+    end without a new cluster, and only these.
+    """
+    head = values["head"]
+    groups: list[Values] = []
+    if values["worker"].get("disabled") is not True:
+        groups.append(_worker_group(values, str(values["worker"]["groupName"]), values["worker"]))
+    for name, group in (values.get("additionalWorkerGroups") or {}).items():
+        if group and group.get("disabled") is not True:
+            groups.append(_worker_group(values, name, group))
+    return _drop_empty(
+        rayVersion=head.get("rayVersion"),
+        enableInTreeAutoscaling=head.get("enableInTreeAutoscaling"),
+        autoscalerOptions=head.get("autoscalerOptions"),
+        gcsFaultToleranceOptions=_gcs_fault_tolerance(values.get("gcsFaultTolerance") or {}),
+    ) | {
+        "headGroupSpec": _drop_empty(headService=head.get("headService"), serviceType=values["service"].get("type"))
+        | {"rayStartParams": ray_start_params(head), "template": _pod_template(values, head, "ray-head")},
+        "workerGroupSpecs": groups,
+    }
+
+
+def _worker_group(values: Values, name: str, group: Values) -> Values:
+    return {
+        "groupName": name,
+        "replicas": group.get("replicas"),
+        "minReplicas": group.get("minReplicas") or 0,
+        "maxReplicas": group.get("maxReplicas") or 2_147_483_647,
+        "numOfHosts": group.get("numOfHosts") or 1,
+        "rayStartParams": ray_start_params(group),
+        "template": _pod_template(values, group, "ray-worker"),
+    }
+
+
+def _pod_template(values: Values, group: Values, container: str) -> Values:
+    image = group.get("image") or values["image"]
+    ray: Values = {
+        "name": container,
+        "image": f"{image['repository']}:{image['tag']}",
+        "imagePullPolicy": image["pullPolicy"],
+        **_drop_empty(env=[*(values["common"].get("containerEnv") or []), *(group.get("containerEnv") or [])]),
+        **_drop_empty(**{key: group.get(key) for key in _CONTAINER_KEYS}, resources=_resources(group.get("resources") or {})),
+    }
+    pod = _drop_empty(imagePullSecrets=values.get("imagePullSecrets"), securityContext=group.get("podSecurityContext"))
+    pod |= _drop_empty(**{key: group.get(key) for key in _POD_KEYS})
+    metadata = _drop_empty(annotations=group.get("annotations"), labels=group.get("labels"))
+    return {"metadata": metadata, "spec": {"containers": [ray, *(group.get("sidecarContainers") or [])], **pod}}
+
+
+def _resources(resources: Mapping[str, Any]) -> Values:
+    # As the operator writes them when it adds its finalizer to a RayJob: else each refresh would find a difference.
+    amounts = {kind: resources.get(kind) or {} for kind in ("limits", "requests")}
+    canonical = {kind: {name: canonical_quantity(amount) for name, amount in each.items()} for kind, each in amounts.items()}
+    return _drop_empty(**{**resources, **canonical})
+
+
+def ray_start_params(group: Values) -> dict[str, str]:
+    # The CRD has a map of strings; KubeRay 1.3 demands it, even empty. `initArgs` is the chart's old name of it.
+    both = {**(group.get("rayStartParams") or {}), **(group.get("initArgs") or {})}
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in both.items()}
+
+
+def _gcs_fault_tolerance(values: Mapping[str, Any]) -> Values:
+    if not values.get("enabled"):
+        return {}
+    return {key: value for key, value in values.items() if key != "enabled" and value}
+
+
+def _drop_empty(**fields: Any) -> Values:
+    """The fields that are not empty: the chart leaves out the others, or writes them to no effect."""
+    return {key: value for key, value in fields.items() if value not in (None, "", False, 0, [], {})}

@@ -1,0 +1,232 @@
+"""Workloads: jobs (RayJob), services (RayService), and the clusters that KubeRay makes for them. Pure.
+
+No chart renders these clusters, and KubeRay chooses their names.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from kuberay.facts.digests import fingerprint
+from kuberay.facts.labels import CLUSTER_LABEL
+from kuberay.plan.cluster import ClusterPlan, plan_cluster, plan_ray_cluster
+from kuberay.plan.protection import auth_options, uses_token
+from kuberay.plan.ray_cluster_spec import ray_cluster_spec
+from kuberay.settings.cluster import RayClusterSettings
+from kuberay.settings.stack import StackSettings
+from kuberay.settings.workloads import application_name
+
+Spec = dict[str, Any]
+
+SERVE_PORT = 8000
+
+#: What says how KubeRay goes about a job, and not what runs: a change of it takes no new run.
+_NOT_WHAT_RUNS = ("activeDeadlineSeconds", "backoffLimit", "shutdownAfterJobFinishes", "submitterPodTemplate", "ttlSecondsAfterFinished")
+#: What the submitter's pod takes over from the head's pod, whose image it runs.
+_AS_THE_HEAD = ("imagePullSecrets", "nodeSelector", "securityContext", "tolerations")
+
+
+# --- The clusters that KubeRay makes for them ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WorkloadCluster:
+    """The Ray cluster that KubeRay makes for one job or service."""
+
+    what: str
+    """Whose it is: ``jobs.train``, ``services.chat``."""
+    settings: RayClusterSettings
+    plan: ClusterPlan
+    token_options: dict[str, Any]
+    """What in its spec lets KubeRay make a token; empty where the cluster asks for none, or the operator knows of none."""
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The RayCluster's spec."""
+        return ray_cluster_spec(self.plan.values) | self.token_options
+
+
+@dataclass(frozen=True)
+class PlacedPlan:
+    """Any cluster of a stack, and where its settings are."""
+
+    here: tuple[str, ...]
+    settings: RayClusterSettings
+    plan: ClusterPlan
+
+    def path(self, group: str) -> tuple[str, ...]:
+        """Where the settings of a group are, within the cluster's."""
+        if group == "head":
+            return ("head",)
+        return ("worker",) if group == self.plan.values["worker"].get("groupName") else ("additionalWorkerGroups", group)
+
+    def place(self, group: str, key: str) -> tuple[str, ...]:
+        """Where a value of a group was set: among the settings, or the raw values that are laid over them."""
+        path = self.path(group)
+        raw: Any = self.settings.values
+        for part in path:
+            raw = raw.get(part) or {}
+        return (*self.here, *(["values"] if key in raw else []), *path, key)
+
+
+def placed_plans(settings: StackSettings) -> Iterator[PlacedPlan]:
+    """All clusters of a stack, those of workloads last."""
+    for name, cluster in settings.clusters.items():
+        yield PlacedPlan(("clusters", name), cluster, plan_cluster(settings, name))
+    for cluster in workload_clusters(settings):
+        yield PlacedPlan((*cluster.what.split("."), "rayCluster"), cluster.settings, cluster.plan)
+
+
+def workload_cluster_settings(settings: StackSettings) -> dict[str, RayClusterSettings]:
+    """The settings of all workload clusters of a stack, by whose they are: ``jobs.train``, ``services.chat``."""
+    jobs = {f"jobs.{name}": job.ray_cluster or RayClusterSettings() for name, job in settings.jobs.items() if job.cluster is None}
+    return jobs | {f"services.{name}": service.ray_cluster for name, service in settings.services.items()}
+
+
+def workload_clusters(settings: StackSettings) -> Iterator[WorkloadCluster]:
+    """All workload clusters of a stack."""
+    return (workload_cluster(settings, what) for what in workload_cluster_settings(settings))
+
+
+def workload_cluster(settings: StackSettings, what: str) -> WorkloadCluster:
+    """The workload cluster of ``jobs.train`` or ``services.chat``."""
+    cluster = workload_cluster_settings(settings)[what]
+    token = uses_token(settings.protection, cluster.ray_version or settings.ray_version)
+    # A name for the Secret with a Redis password: KubeRay gives the cluster another one.
+    plan = plan_ray_cluster(settings, what.replace(".", "-"), cluster)
+    return WorkloadCluster(what, cluster, plan, auth_options(settings.kuberay_version) if token else {})
+
+
+# --- Jobs ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """One RayJob."""
+
+    name: str
+    spec: Spec
+    annotations: dict[str, str]
+    fingerprint: str
+    """Changes when the job has to run again."""
+    summary: str
+    """One line for a reviewer."""
+
+
+def plan_job(settings: StackSettings, name: str) -> JobPlan:
+    """One of the stack's jobs as KubeRay takes it."""
+    job = settings.jobs[name]
+    spec: Spec = {"entrypoint": job.entrypoint, "submissionMode": job.submission_mode, "backoffLimit": job.backoff_limit}
+    if job.runtime_env:
+        spec["runtimeEnvYAML"] = yaml.safe_dump(job.runtime_env)
+    if job.metadata:
+        spec["metadata"] = job.metadata
+    if job.active_deadline_seconds is not None:
+        spec["activeDeadlineSeconds"] = job.active_deadline_seconds
+    if job.entrypoint_num_cpus:
+        spec["entrypointNumCpus"] = job.entrypoint_num_cpus
+    if job.entrypoint_num_gpus:
+        spec["entrypointNumGpus"] = job.entrypoint_num_gpus
+    if job.entrypoint_resources:
+        spec["entrypointResources"] = json.dumps(job.entrypoint_resources, sort_keys=True)
+
+    if job.cluster is not None:
+        cluster = plan_cluster(settings, job.cluster)
+        cluster_spec = ray_cluster_spec(cluster.values)
+        spec["clusterSelector"] = {CLUSTER_LABEL: cluster.name}
+        where = f"on {cluster.name}"
+    else:
+        made = workload_cluster(settings, f"jobs.{name}")
+        cluster = made.plan
+        spec["rayClusterSpec"] = cluster_spec = made.spec
+        spec["shutdownAfterJobFinishes"] = job.shutdown_after_job_finishes
+        spec["ttlSecondsAfterFinished"] = job.ttl_seconds_after_finished
+        where = f"on {cluster.cpu} CPU, {cluster.memory} memory, {cluster.head.image}"
+    if job.submission_mode == "K8sJobMode":
+        spec["submitterPodTemplate"] = _submitter(cluster_spec["headGroupSpec"]["template"]["spec"])
+
+    return JobPlan(
+        name=name,
+        spec=spec,
+        # KubeRay gives them to the cluster that it makes.
+        annotations={} if job.cluster else cluster.values.get("annotations") or {},
+        fingerprint=fingerprint({key: value for key, value in spec.items() if key not in _NOT_WHAT_RUNS}),
+        summary=f"{job.entrypoint} {where}",
+    )
+
+
+def _submitter(head: Spec) -> Spec:
+    """The pod that submits the job and follows its log. KubeRay's own default would run the head's image on a node of any architecture."""
+    ray = head["containers"][0]
+    submitter = {
+        "name": "ray-job-submitter",
+        # Without a command: KubeRay fills in `ray job submit …`. The resources are those of its default.
+        "image": ray["image"],
+        "imagePullPolicy": ray["imagePullPolicy"],
+        "resources": {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "500m", "memory": "200Mi"}},
+    }
+    if "securityContext" in ray:
+        submitter["securityContext"] = ray["securityContext"]
+    taken = {key: head[key] for key in _AS_THE_HEAD if key in head}
+    return {"spec": {"restartPolicy": "Never", "containers": [submitter], **taken}}
+
+
+# --- Services --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ServicePlan:
+    """One RayService."""
+
+    name: str
+    spec: dict[str, Any]
+    annotations: dict[str, str]
+    cluster: ClusterPlan
+    """The cluster that KubeRay makes; its name is for KubeRay to choose."""
+    applications: frozenset[str]
+    port: int
+    """Where the applications answer."""
+    fingerprint: str
+    """Changes with anything of it."""
+    summary: str
+    """One line for a reviewer."""
+
+    @property
+    def serve_service(self) -> str:
+        """The Kubernetes Service of the applications; KubeRay makes it once they run, and leads it over to each new cluster."""
+        return f"{self.name}-serve-svc"
+
+    @property
+    def head_service(self) -> str:
+        """The Kubernetes Service of the dashboard; KubeRay leads it over to each new cluster."""
+        return f"{self.name}-head-svc"
+
+
+def plan_service(settings: StackSettings, name: str) -> ServicePlan:
+    """One of the stack's services as KubeRay takes it."""
+    service = settings.services[name]
+    made = workload_cluster(settings, f"services.{name}")
+    cluster = made.plan
+    spec: dict[str, Any] = {
+        "serveConfigV2": yaml.safe_dump(service.serve_config),
+        "rayClusterConfig": made.spec,
+        "upgradeStrategy": {"type": service.upgrade_strategy},
+    }
+    if service.exclude_head_pod_from_serve_svc:
+        # Never as false: an operator that writes the whole object leaves that out, and each refresh would find a difference.
+        spec["excludeHeadPodFromServeSvc"] = True
+    applications = [application_name(application) for application in service.serve_config["applications"]]
+    ports = cluster.values["head"].get("ports") or []
+    return ServicePlan(
+        name=name,
+        spec=spec,
+        annotations=cluster.values.get("annotations") or {},
+        cluster=cluster,
+        applications=frozenset(applications),
+        port=next((int(port["containerPort"]) for port in ports if port.get("name") == "serve"), SERVE_PORT),
+        fingerprint=fingerprint(spec),
+        summary=f"{', '.join(applications)} on {cluster.cpu} CPU, {cluster.memory} memory, {cluster.head.image}",
+    )

@@ -1,0 +1,133 @@
+"""What all settings share: how their keys are written, and the scalars that have rules of their own."""
+
+import re
+import types
+import typing
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
+
+from kuberay.facts.images import ARCHITECTURE_ALIASES, Architecture
+from kuberay.facts.phrases import did_you_mean
+from kuberay.facts.quantities import parse_quantity
+
+#: Ray refuses an object store under 78,643,200 bytes and takes 30 % of the pod's memory for it, so less than this never starts.
+SMALLEST_RAY_MEMORY = Decimal(262_144_000)
+
+_ARCHITECTURES = (*typing.get_args(Architecture), *ARCHITECTURE_ALIASES)
+
+
+class Settings(BaseModel):
+    """Keys are camelCase as in Helm values and Kubernetes objects; unknown ones are refused.
+
+    Each field is documented by the text below it, which docs/build.py reads.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, defer_build=True)
+
+
+def number_as_text(value: object) -> object:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _check_cpu(cpu: str) -> str:
+    cores = parse_quantity(cpu)
+    if cores <= 0:
+        raise ValueError("must be more than 0 cores")
+    if cores > 1024:
+        raise ValueError("is more cores than any node has; 1 is one core, 500m is half of one")
+    return cpu
+
+
+def _check_memory(memory: str) -> str:
+    if 0 <= parse_quantity(memory) < 1_000_000:
+        raise ValueError(f"is less than a megabyte; write the unit, such as {memory.rstrip('m')}G or {memory.rstrip('m')}Gi")
+    return memory
+
+
+def _check_ray_memory(memory: str) -> str:
+    if parse_quantity(_check_memory(memory)) < SMALLEST_RAY_MEMORY:
+        raise ValueError("is too small for Ray's object store (30 % of it, at least 78643200 bytes); Ray needs 250Mi, a head 2G")
+    return memory
+
+
+def _known_architecture(value: object) -> object:
+    if value not in _ARCHITECTURES:
+        raise ValueError(f"is not an architecture: x86 (or amd64, x86_64), aarch64 (or arm64){did_you_mean(str(value), _ARCHITECTURES)}")
+    return ARCHITECTURE_ALIASES.get(str(value), value)
+
+
+def _check_python_version(version: str) -> str:
+    known = ("3.9", "3.10", "3.11", "3.12", "3.13")
+    if version == "3.1":
+        raise ValueError('is what YAML makes of an unquoted 3.10; write "3.10"')
+    if version not in known:
+        raise ValueError(f"is not a Python version that Ray has images for: {', '.join(known)}{did_you_mean(version, known)}")
+    return version
+
+
+def _check_name(name: str) -> str:
+    if len(name) > 63 or re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name) is None:
+        raise ValueError("is not a Kubernetes name: lower-case letters, digits and '-', a letter first, 63 characters at most")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+Cpu = Annotated[str, BeforeValidator(number_as_text, json_schema_input_type=str | int | float), AfterValidator(_check_cpu)]
+Memory = Annotated[str, AfterValidator(_check_memory)]
+RayMemory = Annotated[str, AfterValidator(_check_ray_memory)]
+NodeArchitecture = Annotated[
+    Architecture,
+    BeforeValidator(_known_architecture, json_schema_input_type=Literal["x86", "aarch64", "x86_64", "amd64", "arm64"]),
+]
+RayVersion = Annotated[
+    str, BeforeValidator(number_as_text), Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([.-]?[a-z0-9]+)?$", examples=["2.46.0"])
+]
+PythonVersion = Annotated[str, BeforeValidator(number_as_text), AfterValidator(_check_python_version)]
+Accelerator = Annotated[str, Field(pattern=r"^(cpu|gpu|cu[0-9]{3})$", examples=["cpu", "gpu", "cu124"])]
+ImageReference = Annotated[
+    str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._/-]*(:[0-9]+/[A-Za-z0-9._/-]+)?(@sha256)?(:[A-Za-z0-9_.-]+)?$", max_length=500)
+]
+
+
+# --- Which keys there are at a path of the settings ---------------------------------------------------------------------
+
+
+def field_of(model: type[BaseModel], alias: str) -> FieldInfo | None:
+    """A field of a model by its key in the config."""
+    return next((field for name, field in model.model_fields.items() if (field.alias or name) == alias), None)
+
+
+def containers(annotation: Any) -> list[Any]:
+    """The models, dicts and lists that an annotation allows."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return containers(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return [found for option in typing.get_args(annotation) for found in containers(option)]
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return [annotation] if is_model or origin in (dict, list) else []
+
+
+def keys_at(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
+    """The keys that the settings know at a path, none where any key will do."""
+    annotation: Any = model
+    for part in path:
+        found = containers(annotation)
+        if not found:
+            return []
+        container = found[0]
+        if typing.get_origin(container) in (dict, list):
+            annotation = typing.get_args(container)[-1]
+        else:
+            field = field_of(container, part)
+            if field is None:
+                return []
+            annotation = field.annotation
+    found = containers(annotation)
+    if not found or typing.get_origin(found[0]) is not None:
+        return []
+    return [field.alias or name for name, field in found[0].model_fields.items()]

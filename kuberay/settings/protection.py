@@ -1,0 +1,71 @@
+"""Settings of what protects the stack: who reaches Ray, and what its pods may do."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from kuberay.facts.quantities import parse_quantity
+from kuberay.settings.base import Cpu, Memory, Name, Settings, number_as_text
+
+
+def _check_quantity(quantity: str) -> str:
+    parse_quantity(quantity)
+    return quantity
+
+
+#: Of many nodes together.
+TotalCpu = Annotated[str, BeforeValidator(number_as_text, json_schema_input_type=str | int | float), AfterValidator(_check_quantity)]
+
+
+class NetworkPolicySettings(Settings):
+    """Who reaches Ray's ports: a NetworkPolicy for every Ray pod of the namespace. The cluster's network has to enforce such policies."""
+
+    enabled: bool = True
+    """`false`: every pod of the Kubernetes cluster reaches Ray."""
+    allowed_namespaces: list[Name] = []
+    """Namespaces whose pods reach Ray, beside its own. An operator that runs elsewhere needs it for jobs and services."""
+
+
+class ProtectionSettings(Settings):
+    """What protects Ray; each protection can be turned off, and a preview says what is open then."""
+
+    token_authentication: Literal["auto", "token", "disabled"] = "auto"
+    """Whether jobs, dashboard and clients need a token: `auto` where Ray can (2.52.0), `token` always, `disabled` never."""
+    network_policy: NetworkPolicySettings = NetworkPolicySettings()
+    """Who reaches Ray's ports."""
+    pod_security: Literal["auto", "restricted", "none"] = "auto"
+    """Security context of Ray pods: `restricted` as Kubernetes' pod security standard has it (no root, no new privileges, so no `sudo`), as
+    user 1000 of Ray's images; `auto` for Ray's images and `none` for own ones."""
+    namespace_pod_security: Literal["privileged", "baseline", "restricted"] = "privileged"
+    """Pod security standard that the API server enforces on all pods of the namespace; for a namespace that this stack makes."""
+
+
+class QuotaSettings(Settings):
+    """The most that all pods of the namespace may take together: a ResourceQuota."""
+
+    cpu: TotalCpu | None = None
+    """CPU limits of all pods together."""
+    memory: Memory | None = None
+    """Memory limits of all pods together."""
+    gpus: Annotated[int, Field(ge=0)] | None = None
+    """GPUs (`nvidia.com/gpu`) of all pods together."""
+    pods: Annotated[int, Field(ge=1)] | None = None
+    """How many pods, the operator's included."""
+
+
+class ContainerLimits(Settings):
+    """Resources of a container."""
+
+    cpu: Cpu | None = None
+    """CPU."""
+    memory: Memory | None = None
+    """Memory."""
+
+
+class LimitRangeSettings(Settings):
+    """What a single container of the namespace may take: a LimitRange."""
+
+    default: ContainerLimits = ContainerLimits()
+    """Limits and requests of containers that name none; with a quota, such containers are refused otherwise."""
+    max: ContainerLimits = ContainerLimits()
+    """The most that one container may take."""

@@ -1,0 +1,78 @@
+"""The settings of a stack: all of `kuberay:…` in Pulumi.<stack>.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from kuberay.facts.phrases import did_you_mean
+from kuberay.facts.versions import KubeRayVersion
+from kuberay.settings.base import Accelerator, ImageReference, Name, NodeArchitecture, PythonVersion, RayVersion, Settings
+from kuberay.settings.cluster import ClusterSettings
+from kuberay.settings.kubernetes import AuthToken
+from kuberay.settings.metrics import MetricsSettings
+from kuberay.settings.operator import OperatorSettings
+from kuberay.settings.overrides import project_folder
+from kuberay.settings.protection import LimitRangeSettings, ProtectionSettings, QuotaSettings
+from kuberay.settings.workloads import JobSettings, ServiceSettings
+
+#: The Pulumi project, and so the namespace of all keys.
+PROJECT = "kuberay"
+
+
+class StackSettings(Settings):
+    """The configuration of a stack, keys `kuberay:…` in Pulumi.<stack>.yaml."""
+
+    namespace: Name = "kuberay"
+    """Namespace of the operator and the Ray clusters."""
+    create_namespace: bool = True
+    """Whether this stack makes the namespace; `false` uses one that exists."""
+    kuberay_version: KubeRayVersion = "1.3.0"
+    """Version of KubeRay: of its operator, its CRDs and both charts."""
+    chart_repository: str = "https://ray-project.github.io/kuberay-helm/"
+    """Where the charts come from: a Helm repository (https://…), an OCI registry (oci://…) or a local folder."""
+    architecture: NodeArchitecture = "x86"
+    """Architecture of the Ray pods: `x86` (also `amd64`) or `aarch64` (also `arm64`): picks the image and pins the pods to such nodes."""
+    ray_version: RayVersion = "2.46.0"
+    """Ray version of the images, such as `2.46.0`."""
+    python_version: PythonVersion = "3.10"
+    """Python version of the images, in quotes: `"3.10"`."""
+    accelerator: Accelerator | None = None
+    """Image flavour: `cpu`, `gpu` or a CUDA version such as `cu124`; none is the plain image."""
+    image: ImageReference | None = None
+    """Own image: with a tag it is used as it is; without one (`registry.example/ray`) the tag follows the other settings."""
+    image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    """When nodes pull the Ray image."""
+    image_pull_secrets: list[Name] = []
+    """Secrets in the namespace that hold registry credentials."""
+    timeout_seconds: Annotated[int, Field(ge=10, le=86_400)] = 900
+    """How long `up` waits for the operator and for each Ray cluster, job and service, in seconds."""
+    operator: OperatorSettings = OperatorSettings()
+    """The KubeRay operator."""
+    clusters: dict[Name, ClusterSettings] = {"raycluster": ClusterSettings()}
+    """The Ray clusters by release name."""
+    jobs: dict[Name, JobSettings] = {}
+    """The jobs by name."""
+    services: dict[Name, ServiceSettings] = {}
+    """The services by name."""
+    protection: ProtectionSettings = ProtectionSettings()
+    """Who reaches Ray, and what its pods may do."""
+    auth_token: AuthToken | None = None
+    """Own token for token authentication, 32 characters or more: `pulumi config set --secret kuberay:authToken`. Without it, each cluster
+    is given a random one that stays."""
+    quota: QuotaSettings = QuotaSettings()
+    """The most that all pods of the namespace may take together."""
+    limit_range: LimitRangeSettings = LimitRangeSettings()
+    """What a single container of the namespace may take."""
+    metrics: MetricsSettings = MetricsSettings()
+    """What Prometheus is told to scrape."""
+
+    @field_validator("chart_repository")
+    @classmethod
+    def _reachable_kind(cls, repository: str, info: ValidationInfo) -> str:
+        if "://" in repository:
+            scheme = repository.partition("://")[0]
+            if scheme not in ("https", "http", "oci"):
+                raise ValueError("is neither https://…, oci://… nor a local folder" + did_you_mean(scheme, ["https", "http", "oci"]))
+        elif not (project_folder(info) / repository).is_dir():
+            raise ValueError("is neither https://…, oci://… nor a folder that exists")
+        return repository

@@ -1,0 +1,76 @@
+"""Drift is what someone changed, and not what Kubernetes fills in."""
+
+import copy
+import json
+from typing import Any
+
+from commands.preview.meaning.drift import add_drift, drift_of, seen_by_refresh
+from commands.preview.meaning.report import StackReport
+from commands.preview.meaning.steps import read_preview
+from tests.paths import PREVIEWS
+
+CLUSTER: dict[str, Any] = {
+    "apiVersion": "ray.io/v1",
+    "kind": "RayCluster",
+    "metadata": {"name": "ray", "resourceVersion": "1", "generation": 1, "managedFields": []},
+    "spec": {
+        "enableInTreeAutoscaling": False,
+        "workerGroupSpecs": [{"replicas": 1, "limits": {"cpu": "1", "memory": "1Gi"}}],
+    },
+}
+
+
+def edited(**group: Any) -> dict[str, Any]:
+    live = copy.deepcopy(CLUSTER)
+    live["metadata"] |= {"resourceVersion": "9", "generation": 4, "uid": "u"}
+    live["status"] = {"state": "ready"}
+    live["spec"]["workerGroupSpecs"][0] |= group
+    return live
+
+
+def test_versions_status_and_other_ways_to_write_an_amount_are_no_drift() -> None:
+    assert drift_of(CLUSTER, edited(limits={"cpu": "1000m", "memory": "1024Mi"})) is None
+
+
+def test_an_edited_field_is_said_with_what_it_should_be() -> None:
+    drift = drift_of(CLUSTER, edited(replicas=3))
+    assert drift is not None
+    assert (drift.what, drift.fields) == ("edited", ["spec.workerGroupSpecs[0].replicas is 3, not 1"])
+
+
+def test_replicas_that_the_autoscaler_sets_are_no_drift() -> None:
+    scaled = copy.deepcopy(CLUSTER)
+    scaled["spec"]["enableInTreeAutoscaling"] = True
+    live = edited(replicas=3, scaleStrategy={"workersToDelete": ["a"]})
+    live["spec"]["enableInTreeAutoscaling"] = True
+    assert drift_of(scaled, live) is None
+
+
+def test_what_is_not_there_was_deleted() -> None:
+    drift = drift_of(CLUSTER, None)
+    assert drift is not None
+    assert (drift.kind, drift.name, drift.what) == ("RayCluster", "ray", "deleted")
+
+
+def test_the_data_of_a_secret_is_not_shown() -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"password": "b3BlbnNlc2FtZQ=="}}
+    drift = drift_of(secret, secret | {"data": {"password": "YW5vdGhlcg=="}})
+    assert drift is not None
+    assert drift.fields == ["data.password is another"]
+
+
+def test_refresh_tells_what_was_deleted_and_edited_of_the_stacks_own_objects() -> None:
+    preview = read_preview(json.loads((PREVIEWS / "drift.json").read_text()))
+    found = {(one.what, one.kind): one.fields for one in seen_by_refresh(preview)}
+    assert found.keys() == {("deleted", "NetworkPolicy"), ("edited", "Namespace")}
+    assert found["edited", "Namespace"] == ['metadata.annotations["kuberay.pulumi/stack"]']
+
+
+def test_a_stack_that_drifted_is_one_that_changes() -> None:
+    drift = drift_of(CLUSTER, None)
+    assert drift is not None
+    report = StackReport(stack="dev")
+    add_drift(report, [])
+    assert (report.level, report.drift) == ("nothing", [])
+    add_drift(report, [drift])
+    assert report.level == "changes"

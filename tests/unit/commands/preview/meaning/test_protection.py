@@ -1,0 +1,64 @@
+"""What a preview says of protection that is lost or gained, a step at a time."""
+
+import json
+from typing import Any
+
+import pytest
+
+from commands.preview.meaning.protection import protection_of
+from commands.preview.meaning.steps import COMPONENT, Preview, Step
+from commands.stack.state import RELEASE
+from kuberay.checks.loading import load_settings
+from kuberay.plan.cluster import plan_cluster
+from kuberay.plan.namespace import network_policy
+from tests.unit.settings import load
+
+
+def said(kind: str, old: dict[str, Any], new: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """What is lost, and what is gained."""
+    step = Step("update", kind, "kuberay", "", old, new)
+    preview = Preview((step,), outputs={"namespace": "kuberay"}, operations={}, errors=(), warnings=(), notes=(), refreshed={})
+    protection = protection_of(preview)
+    return [one.what for one in protection.lost], [one.what for one in protection.gained]
+
+
+def policy(ray: list[str], metrics: list[str]) -> dict[str, Any]:
+    config = {
+        "kuberay:protection": {"networkPolicy": {"allowedNamespaces": ray}},
+        "kuberay:metrics": {"enabled": True, "allowedNamespaces": metrics},
+    }
+    return network_policy(load_settings({key: json.dumps(value) for key, value in config.items()}), "ray")
+
+
+def test_a_namespace_that_is_let_in_is_named_and_so_is_one_that_is_shut_out() -> None:
+    lost, gained = said("kubernetes:networking.k8s.io/v1:NetworkPolicy", policy(["a", "b"], []), policy(["b", "c"], ["monitoring"]))
+    assert lost == ["Ray's ports are closed to namespace c", "the metrics port is closed to namespace monitoring"]
+    assert gained == ["Ray's ports are closed to namespace a"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lost", "gained"),
+    [
+        ("restricted", "baseline", ["restricted"], []),
+        ("restricted", None, ["baseline", "restricted"], []),
+        (None, "baseline", [], ["baseline"]),
+        ("restricted", "restricted", [], []),
+    ],
+)
+def test_a_looser_standard_of_the_namespace_is_a_loss(before: str | None, after: str | None, lost: list[str], gained: list[str]) -> None:
+    def namespace(standard: str | None) -> dict[str, Any]:
+        return {"metadata": {"name": "kuberay", "labels": {"pod-security.kubernetes.io/enforce": standard} if standard else {}}}
+
+    text = "the namespace enforces the pod security standard "
+    expected = [text + standard for standard in lost], [text + standard for standard in gained]
+    assert said("kubernetes:core/v1:Namespace", namespace(before), namespace(after)) == expected
+
+
+def test_a_preview_tells_that_the_heads_own_service_opens() -> None:
+    old, new = (
+        plan_cluster(load(clusters={"raycluster": {"values": raw}}), "raycluster").values
+        for raw in ({}, {"head": {"headService": {"spec": {"type": "LoadBalancer"}}}})
+    )
+    step = Step("update", RELEASE, "ray", f"{COMPONENT}RayCluster", {"values": old}, {"values": new})
+    (lost,) = protection_of(Preview((step,), {}, {}, (), (), (), {})).lost
+    assert (lost.what, lost.of) == ("the head's Service is reached from within the Kubernetes cluster only", ["ray"])

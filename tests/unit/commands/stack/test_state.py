@@ -1,0 +1,54 @@
+"""What a stack has made is read from its state."""
+
+from typing import Any
+
+from commands.stack.state import read_state
+
+PREFIX = "urn:pulumi:dev::kuberay::kuberay:components:Operator$"
+
+
+def resource(kind: str, name: str, /, **inputs: Any) -> dict[str, Any]:
+    return {"urn": f"{PREFIX}{kind}::{name}", "inputs": inputs}
+
+
+RELEASE = resource("kubernetes:helm.sh/v3:Release", "ray", name="ray", namespace="team")
+NAMESPACE = resource("kubernetes:core/v1:Namespace", "team", kind="Namespace", metadata={"name": "team"})
+PATCH = resource("kubernetes:apps/v1:DeploymentPatch", "operator.deployment", kind="Deployment", metadata={"name": "operator"})
+PROVIDER = resource("pulumi:providers:kubernetes", "default")
+
+
+def test_a_stack_has_made_objects_and_releases_and_no_patches() -> None:
+    state = read_state({"resources": [PROVIDER, NAMESPACE, RELEASE, PATCH]})
+    assert [made.name for made in state.made] == ["team", "ray"]
+    assert (state.size, state.interrupted) == (4, ())
+    assert state.releases == {("team", "ray")}
+    assert state.namespaces == {"team"}
+
+
+def test_a_release_consists_of_what_it_rendered() -> None:
+    names = {"ClusterRole.rbac.authorization.k8s.io/rbac.authorization.k8s.io/v1": ["operator"], "Service/v1": ["team/operator"]}
+    (release,) = read_state({"resources": [RELEASE | {"outputs": {"resourceNames": names}}]}).made
+    assert release.rendered == (
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "operator"}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "operator"}},
+    )
+
+
+def test_a_stack_without_resources_has_nothing() -> None:
+    state = read_state({})
+    assert (state.size, state.made, state.interrupted) == (0, (), ())
+
+
+def test_what_a_killed_run_was_making_is_known_by_its_pending_operation() -> None:
+    state = read_state({"resources": [PROVIDER], "pending_operations": [{"type": "creating", "resource": RELEASE}]})
+    assert [made.name for made in state.interrupted] == ["ray"]
+    assert state.releases == {("team", "ray")}
+
+
+def test_what_a_later_run_has_made_good_is_not_interrupted() -> None:
+    state = read_state({"resources": [RELEASE], "pending_operations": [{"type": "creating", "resource": RELEASE}]})
+    assert state.interrupted == ()
+
+
+def test_an_interrupted_update_has_made_nothing() -> None:
+    assert read_state({"pending_operations": [{"type": "updating", "resource": RELEASE}]}).interrupted == ()

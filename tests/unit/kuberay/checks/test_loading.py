@@ -1,0 +1,97 @@
+"""Which settings are taken, and how the others are refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kuberay.checks.loading import SettingsError, load_settings
+from tests.bad_settings import BAD_SETTINGS, Bad
+from tests.paths import ROOT
+
+
+def as_pulumi_hands_it_over(settings: dict[str, Any]) -> dict[str, str]:
+    return {f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+
+
+def load(settings: dict[str, Any], **options: Any) -> Any:
+    return load_settings(as_pulumi_hands_it_over(settings), project_folder=ROOT, **options)
+
+
+def refused(settings: dict[str, Any], **options: Any) -> list[str]:
+    with pytest.raises(SettingsError) as error:
+        load(settings, **options)
+    return error.value.problems
+
+
+@pytest.mark.parametrize("bad", BAD_SETTINGS, ids=lambda bad: bad.mistake)
+def test_a_mistake_is_refused_with_one_line_that_says_what_is_allowed(bad: Bad) -> None:
+    (line,) = refused(bad.config)
+    assert "\n" not in line
+    for part in bad.says:
+        assert part in line
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    lines = refused({"architecture": "arm", "clusters": {"a": {"head": {"memory": "2Q"}, "worker": {"cpu": 0}}}})
+    assert len(lines) == 3
+
+
+def test_a_secret_is_not_shown_in_an_error() -> None:
+    config = as_pulumi_hands_it_over({"clusters": {"a": {"head": {"env": {"TOKEN": {"valeu": "hunter2"}}}}}})
+    with pytest.raises(SettingsError) as error:
+        load_settings(config, secret_keys=["kuberay:clusters"])
+    assert "hunter2" not in str(error.value)
+    assert "[secret]" in str(error.value)
+
+
+@pytest.mark.parametrize("password", [12345, {"value": 12345}, {"valeu": "hunter2"}, {"value": "hunter2", "secretKeyRef": {"name": "a"}}])
+def test_a_password_is_not_shown_in_an_error_even_where_it_is_written_wrong(password: Any) -> None:
+    lines = refused({"clusters": {"a": {"gcsFaultTolerance": {"redisAddress": "r:6379", "redisPassword": password}}}})
+    assert not any("hunter2" in line or "12345" in line for line in lines)
+
+
+def test_a_password_is_not_shown_in_an_error_about_what_it_stands_in() -> None:
+    lines = refused({"clusters": {"a": {"gcsFaultTolerance": {"redisPassword": "hunter2"}}}})
+    assert any("redisAddress" in line and "is required" in line for line in lines)
+    assert not any("hunter2" in line for line in lines)
+
+
+def test_a_reference_to_a_secret_is_shown_in_an_error() -> None:
+    reference = {"secretKeyRef": {"name": "Redis Secret", "key": "password"}}
+    (line,) = refused({"clusters": {"a": {"gcsFaultTolerance": {"redisAddress": "r:6379", "redisPassword": reference}}}})
+    assert "Redis Secret" in line
+
+
+def test_config_of_other_projects_is_left_alone() -> None:
+    assert load_settings({"kubernetes:context": "kind", "other:architcture": "x"}).architecture == "x86"
+
+
+@pytest.mark.parametrize(("written", "means"), [("amd64", "x86"), ("x86_64", "x86"), ("arm64", "aarch64"), ("aarch64", "aarch64")])
+def test_an_architecture_may_be_written_as_kubernetes_or_linux_does(written: str, means: str) -> None:
+    assert load({"architecture": written}).architecture == means
+
+
+def test_zero_is_a_number_of_replicas() -> None:
+    assert load({"clusters": {"a": {"worker": {"replicas": 0}}}}).clusters["a"].worker.replicas == 0
+
+
+def test_without_an_autoscaler_a_group_may_have_no_replica_at_most() -> None:
+    assert load({"clusters": {"a": {"worker": {"replicas": 0, "maxReplicas": 0}}}}).clusters["a"].worker.max_replicas == 0
+
+
+def test_a_stack_without_clusters_installs_the_operator_alone() -> None:
+    assert load({"clusters": {}}).clusters == {}
+
+
+def test_raw_values_win_over_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text("head: {priorityClassName: low, lifecycle: {}}\n")
+    config = as_pulumi_hands_it_over({"clusters": {"a": {"valuesFile": "values.yaml", "values": {"head": {"priorityClassName": "high"}}}}})
+    settings = load_settings(config, project_folder=tmp_path)
+    assert settings.clusters["a"].values == {"head": {"priorityClassName": "high", "lifecycle": {}}}
+
+
+def test_numbers_and_text_both_do_for_cpu() -> None:
+    for cpu in (2, "2", "2000m"):
+        assert load({"clusters": {"a": {"head": {"cpu": cpu}}}}).clusters["a"].head.cpu == str(cpu)

@@ -1,0 +1,149 @@
+"""A chart's CRDs are read from every kind of place that a chart can come from."""
+
+import base64
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from kuberay.facts.charts import chart_source
+from kuberay.live.crds.chart_archive import ChartError, chart_crds
+
+CRD = "kind: CustomResourceDefinition\nmetadata: {name: rayclusters.ray.io}\n"
+FILES = {"kuberay-operator/Chart.yaml": "name: kuberay-operator\n", "kuberay-operator/crds/ray.io_rayclusters.yaml": CRD}
+VERSION = "1.6.2"
+
+
+def archive() -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as tar:
+        for name, text in FILES.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    return content.getvalue()
+
+
+class Answers(dict[str, bytes]):
+    """What a server answers, by path; with `login`, only to who brings a token that it gave for that login."""
+
+    login: str | None = None
+
+
+@contextmanager
+def serving(answers: Answers) -> Generator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path, _, query = self.path.partition("?")
+            authorization = self.headers.get("Authorization", "")
+            if answers.login is not None and path == "/token":
+                right = authorization == f"Basic {answers.login}" and "scope=repository" in query
+                self._answer(200 if right else 403, json.dumps({"token": "t0ken"}).encode())
+            elif answers.login is not None and authorization != "Bearer t0ken":
+                host = self.headers["Host"]
+                challenge = f'Bearer realm="http://{host}/token",service="registry",scope="repository:charts/kuberay-operator:pull"'
+                self._answer(401, b"", challenge)
+            else:
+                self._answer(200 if path in answers else 404, answers.get(path, b""))
+
+        def _answer(self, status: int, body: bytes, challenge: str = "") -> None:
+            self.send_response(status)
+            if challenge:
+                self.send_header("WWW-Authenticate", challenge)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def names(repository: str, folder: Path = Path()) -> list[str]:
+    source = chart_source("kuberay-operator", version=VERSION, repository=repository, project_folder=folder)
+    return [crd["metadata"]["name"] for crd in chart_crds(source)]
+
+
+def registry() -> Answers:
+    chart = archive()
+    digest = f"sha256:{hashlib.sha256(chart).hexdigest()}"
+    manifest = {"layers": [{"mediaType": "application/vnd.cncf.helm.chart.content.v1.tar+gzip", "digest": digest}]}
+    base = "/v2/charts/kuberay-operator"
+    return Answers({f"{base}/manifests/{VERSION}": json.dumps(manifest).encode(), f"{base}/blobs/{digest}": chart})
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    for name, text in FILES.items():
+        file = tmp_path / "charts" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    assert names("charts", tmp_path) == ["rayclusters.ray.io"]
+
+
+def test_an_archive_in_a_folder(tmp_path: Path) -> None:
+    (tmp_path / f"kuberay-operator-{VERSION}.tgz").write_bytes(archive())
+    assert names(".", tmp_path) == ["rayclusters.ray.io"]
+
+
+@pytest.mark.parametrize("url", [f"kuberay-operator-{VERSION}.tgz", "http://{host}/kuberay-operator-1.6.2.tgz"])
+def test_a_helm_repository_with_relative_or_whole_addresses(url: str) -> None:
+    answers = Answers({f"/helm/kuberay-operator-{VERSION}.tgz": archive(), f"/kuberay-operator-{VERSION}.tgz": archive()})
+    with serving(answers) as host:
+        entry = {"version": VERSION, "urls": [url.format(host=host)]}
+        answers["/helm/index.yaml"] = json.dumps({"entries": {"kuberay-operator": [{"version": "1.3.0", "urls": ["x"]}, entry]}}).encode()
+        assert names(f"http://{host}/helm") == names(f"http://{host}/helm/") == ["rayclusters.ray.io"]
+
+
+def test_a_registry_for_everyone() -> None:
+    with serving(registry()) as host:
+        assert names(f"oci://{host}/charts") == ["rayclusters.ray.io"]
+
+
+def test_a_registry_that_gives_something_else_is_not_believed() -> None:
+    answers = registry()
+    answers.update({path: b"something else" for path in answers if "/blobs/" in path})
+    with serving(answers) as host, pytest.raises(ChartError, match="not what its digest says"):
+        names(f"oci://{host}/charts")
+
+
+def test_a_registry_that_gives_tokens_for_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = registry()
+    answers.login = base64.b64encode(b"me:secret").decode()
+    with serving(answers) as host:
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {host: {"auth": answers.login}}}))
+        monkeypatch.setenv("HELM_REGISTRY_CONFIG", str(tmp_path / "config.json"))
+        assert names(f"oci://{host}/charts") == ["rayclusters.ray.io"]
+        monkeypatch.setenv("HELM_REGISTRY_CONFIG", str(tmp_path / "none.json"))
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "none"))
+        with pytest.raises(ChartError, match="answers 403"):
+            names(f"oci://{host}/charts")
+
+
+def test_what_is_missing_is_named_in_one_line_without_the_login(tmp_path: Path) -> None:
+    answers = Answers({"/index.yaml": b"entries: {}"})
+    with serving(answers) as host:
+        with pytest.raises(ChartError, match="its index does not have that version") as error:
+            names(f"http://me:secret@{host}")
+        assert "kuberay-operator 1.6.2" in str(error.value)
+        assert "secret" not in str(error.value)
+        answers.clear()
+        with pytest.raises(ChartError, match="answers 404"):
+            names(f"http://{host}")
+    (tmp_path / "kuberay-operator-1.6.2.tgz").write_bytes(b"no archive")
+    with pytest.raises(ChartError, match="cannot be read"):
+        names(".", tmp_path)

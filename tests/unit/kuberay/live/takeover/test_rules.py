@@ -1,0 +1,125 @@
+"""What a killed run left goes, and what is someone else's stays."""
+
+import base64
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from kuberay.facts.labels import STACK_MARK
+from kuberay.live.takeover.marks import Record, marked_values, read_record
+from kuberay.live.takeover.rules import RecoveryError, before_creating, before_install, before_upgrade
+
+OURS = "kuberay/dev"
+VALUES = {"head": {"resources": {"limits": {"cpu": "1"}}}}
+MANIFEST = """
+---
+# Source: ray-cluster/templates/raycluster.yaml
+apiVersion: ray.io/v1
+kind: RayCluster
+metadata: {name: ray-kuberay}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: ray-config}
+---
+# nothing but a comment
+"""
+
+
+def secret(status: str = "pending-install", revision: int = 1, values: dict[str, Any] | None = None) -> dict[str, Any]:
+    release = {"name": "ray", "version": revision, "info": {"status": status}, "config": values, "manifest": MANIFEST}
+    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(release).encode()))).decode()
+    return {"metadata": {"name": f"sh.helm.release.v1.ray.v{revision}"}, "data": {"release": packed}}
+
+
+def record(status: str = "pending-install", revision: int = 1, stack: str | None = OURS) -> Record:
+    return read_record(secret(status, revision, marked_values(VALUES, stack) if stack else VALUES))
+
+
+def namespace(**annotations: str) -> dict[str, Any]:
+    return {"metadata": {"name": "team", "annotations": annotations}}
+
+
+def test_nothing_has_to_go_where_nothing_was_left() -> None:
+    leftover = before_install("ray", [], OURS, marked_values(VALUES, OURS))
+    assert (leftover.records, leftover.objects) == ((), ())
+
+
+@pytest.mark.parametrize("status", ["pending-install", "deployed", "failed", "uninstalling"])
+def test_of_a_killed_install_the_record_goes_and_the_objects_stay(status: str) -> None:
+    leftover = before_install("ray", [record(status)], OURS, marked_values(VALUES, OURS))
+    assert [gone.status for gone in leftover.records] == [status]
+    assert leftover.objects == ()
+
+
+def test_a_ray_cluster_that_was_made_from_other_values_is_made_anew() -> None:
+    leftover = before_install("ray", [record()], OURS, marked_values({"head": {}}, OURS))
+    assert [gone["metadata"]["name"] for gone in leftover.objects] == ["ray-kuberay"]
+
+
+def test_a_release_of_another_stack_is_left_alone_and_named() -> None:
+    with pytest.raises(RecoveryError, match=r"Helm release ray exists already and is of stack kuberay/prod; .*`helm uninstall ray`"):
+        before_install("ray", [record(stack="kuberay/prod")], OURS, VALUES)
+
+
+def test_a_release_that_was_installed_by_hand_is_left_alone() -> None:
+    with pytest.raises(RecoveryError, match="is of no stack: it was installed by hand"):
+        before_install("ray", [record("deployed", stack=None)], OURS, VALUES)
+
+
+def test_a_release_that_took_over_from_a_leftover_is_judged_by_its_newest_record() -> None:
+    with pytest.raises(RecoveryError):
+        before_install("ray", [record("superseded"), record("deployed", 2, stack=None)], OURS, VALUES)
+
+
+def test_a_complete_release_of_a_stack_of_the_same_name_is_left_alone() -> None:
+    with pytest.raises(RecoveryError, match=r"in use \(RayCluster ray-kuberay\) by a stack that is called kuberay/dev too"):
+        before_install("ray", [record("deployed")], OURS, VALUES, ["RayCluster ray-kuberay"])
+
+
+def test_of_a_killed_upgrade_the_pending_record_goes_and_the_deployed_one_stays() -> None:
+    leftover = before_upgrade("ray", [record("superseded", 1), record("deployed", 2), record("pending-upgrade", 3)])
+    assert [gone.revision for gone in leftover.records] == [3]
+
+
+def test_an_upgrade_needs_nothing_where_none_was_killed() -> None:
+    assert before_upgrade("ray", [record("superseded", 1), record("failed", 2)]).records == ()
+
+
+def test_an_upgrade_keeps_the_only_record_there_is() -> None:
+    assert before_upgrade("ray", [record("pending-install")]).records == ()
+
+
+def test_an_upgrade_of_a_release_that_was_removed_by_hand_says_so() -> None:
+    with pytest.raises(RecoveryError, match="removed by hand; `pulumi up --refresh`"):
+        before_upgrade("ray", [])
+
+
+def test_an_upgrade_of_a_release_that_was_being_removed_says_how_it_is_made_anew() -> None:
+    with pytest.raises(RecoveryError, match=r"was being removed .*; `pulumi up --refresh --replace '\*\*Release::ray'` makes it anew"):
+        before_upgrade("ray", [record("superseded", 1), record("uninstalling", 2)])
+
+
+def test_an_object_that_is_not_there_can_be_made() -> None:
+    before_creating("Namespace", None, OURS)
+
+
+def test_a_namespace_that_a_killed_run_has_made_is_taken_over() -> None:
+    before_creating("Namespace", namespace(**{STACK_MARK: OURS}), OURS)
+
+
+def test_a_namespace_that_someone_made_is_left_alone_and_the_way_to_use_it_is_named() -> None:
+    with pytest.raises(RecoveryError, match=r"Namespace team exists already and is of no stack; .*`createNamespace: false`"):
+        before_creating("Namespace", namespace(), OURS)
+
+
+def test_a_namespace_of_another_stack_is_left_alone() -> None:
+    with pytest.raises(RecoveryError, match="is of stack kuberay/prod"):
+        before_creating("Namespace", namespace(**{STACK_MARK: "kuberay/prod"}), OURS)
+
+
+def test_a_namespace_in_use_by_a_stack_of_the_same_name_is_left_alone() -> None:
+    with pytest.raises(RecoveryError, match=r"in use \(Helm release kuberay-operator\)"):
+        before_creating("Namespace", namespace(**{STACK_MARK: OURS}), OURS, ["kuberay-operator"])

@@ -1,0 +1,39 @@
+"""What Ray's autoscaler has set is given back after an update."""
+
+from typing import Any
+
+from kuberay.live.patches import replicas_to_restore
+
+
+def group(name: str, replicas: int, least: int = 0, most: int = 10) -> dict[str, Any]:
+    return {"groupName": name, "replicas": replicas, "minReplicas": least, "maxReplicas": most}
+
+
+def restored(before: dict[str, int], *groups: dict[str, Any]) -> dict[str, int]:
+    """The replicas of each group once the patch is applied."""
+    result = {g["groupName"]: g["replicas"] for g in groups}
+    for step in replicas_to_restore(before, list(groups)):
+        if step["op"] == "add":
+            result[groups[int(step["path"].split("/")[3])]["groupName"]] = step["value"]
+    return result
+
+
+def test_every_group_gets_back_what_it_had() -> None:
+    assert restored({"a": 4, "b": 2}, group("a", 1), group("b", 2)) == {"a": 4, "b": 2}
+
+
+def test_new_limits_hold() -> None:
+    assert restored({"a": 8, "b": 0}, group("a", 1, most=5), group("b", 1, least=2)) == {"a": 5, "b": 2}
+
+
+def test_a_new_group_starts_as_it_was_declared() -> None:
+    assert restored({"a": 3}, group("new", 1), group("a", 1)) == {"new": 1, "a": 3}
+
+
+def test_nothing_is_patched_when_nothing_was_reset() -> None:
+    assert replicas_to_restore({"a": 3}, [group("a", 3)]) == []
+
+
+def test_a_group_is_only_patched_where_it_still_is() -> None:
+    patch = replicas_to_restore({"a": 3}, [group("a", 1)])
+    assert patch[0] == {"op": "test", "path": "/spec/workerGroupSpecs/0/groupName", "value": "a"}

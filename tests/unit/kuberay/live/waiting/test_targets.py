@@ -1,0 +1,31 @@
+"""What Ray's autoscaler asks for is waited for."""
+
+from typing import Any
+
+from kuberay.live.waiting.targets import GroupTarget, as_asked
+
+
+def group(name: str, replicas: int, least: int = 0, most: int = 10) -> dict[str, Any]:
+    return {"groupName": name, "replicas": replicas, "minReplicas": least, "maxReplicas": most}
+
+
+def wait(*, at_least: int = 0, at_most: int | None = None) -> GroupTarget:
+    return GroupTarget("kuberay", "ray", "ray-kuberay", "a", at_least, at_most, "", replace_old=True, all_groups=None, timeout=1)
+
+
+def ray_cluster(*groups: dict[str, Any]) -> dict[str, Any]:
+    return {"spec": {"workerGroupSpecs": list(groups)}}
+
+
+def test_pods_that_the_ray_cluster_asks_for_are_waited_for_though_the_group_may_have_none() -> None:
+    assert as_asked(wait(), ray_cluster(group("b", 9), group("a", 3))).at_least == 3
+    assert as_asked(wait(), ray_cluster(group("a", 3) | {"numOfHosts": 2})).at_least == 6
+
+
+def test_a_group_has_at_least_its_minimum_whatever_the_ray_cluster_says() -> None:
+    assert as_asked(wait(at_least=2), ray_cluster(group("a", 0))).at_least == 2
+    assert as_asked(wait(at_least=2), None).at_least == 2
+
+
+def test_without_autoscaling_the_stack_alone_says_how_many_pods_there_are_to_be() -> None:
+    assert as_asked(wait(at_least=1, at_most=1), ray_cluster(group("a", 3))).at_least == 1
