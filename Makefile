@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up status job down preview drift comment deploy destroy doctor test lint types unit integration real conformance bench docs clean
+.PHONY: help up status job env down preview drift comment deploy destroy doctor test lint types unit integration real conformance bench docs clean
 
 STACK ?= dev
 NODES ?= auto
@@ -16,6 +16,9 @@ PYTEST_SIDE_BY_SIDE := GOGC=300 $(RUN) -m pytest --dist loadscope --no-loadscope
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# A stack that `make up` has brought up here is meant before one of the same name elsewhere; LOCAL=no means that one.
+ON_STACK := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(if $(filter no,$(LOCAL)),,$(RUN) -m local within --stacks "$(STACK)" --)
+
 up: $(VENV)/ready ## Ray on this machine: tools, control plane, then `pulumi up` of the dev stack (STACK=… NODES=real|simulated)
 	@$(RUN) -m local up --stack $(STACK) --nodes $(NODES)
 
@@ -25,26 +28,29 @@ status: $(VENV)/ready ## What `kubectl get rayclusters` and `kubectl get pods` s
 job: $(VENV)/ready ## A Ray job on it: a task on each node (ARGS="-- python -c …" for another)
 	@$(RUN) -m local job --stack $(STACK) $(ARGS)
 
+env: $(VENV)/ready ## What makes `pulumi`, `kubectl` and `helm` in your shell those of that cluster: eval "$$(make -s env)"
+	@$(RUN) -m local env
+
 down: $(VENV)/ready ## Destroy it and stop everything
 	@$(RUN) -m local down
 
 preview: $(VENV)/ready ## What `pulumi up` would do, for a reviewer: STACK="dev prod", ARGS="--output report" (ARGS=--help says more)
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m commands.preview $(STACK) $(ARGS)
+	@$(ON_STACK) $(RUN) -m commands.preview $(STACK) $(ARGS)
 
 drift: $(VENV)/ready ## What in the cluster is no longer as a stack made it, Helm's objects included: STACK=…
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m commands.preview --drift $(STACK) $(ARGS)
+	@$(ON_STACK) $(RUN) -m commands.preview --drift $(STACK) $(ARGS)
 
 comment: $(VENV)/ready ## Put report/comment.md on a pull request: REPOSITORY=owner/name PULL_REQUEST=12, GITHUB_TOKEN in the environment
 	@$(RUN) -m commands.preview.comment report/comment.md --repository $(REPOSITORY) --pull-request $(PULL_REQUEST) $(ARGS)
 
 deploy: $(VENV)/ready ## `pulumi up` of a stack of your own cluster: STACK=… (ARGS=--yes does not ask)
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" pulumi up --stack $(STACK) $(ARGS)
+	@$(ON_STACK) sh -c 'cd "$${KUBERAY_WORKSPACE:-.}" && exec pulumi up --stack $(STACK) $(ARGS)'
 
 destroy: $(VENV)/ready ## Take a stack of your own cluster away, whatever condition it is in: STACK=…
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m commands.destroy --stack $(STACK) $(ARGS)
+	@$(ON_STACK) $(RUN) -m commands.destroy --stack $(STACK) $(ARGS)
 
 doctor: $(VENV)/ready ## What is wrong with a stack of your own cluster, and what to do: STACK=…
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m commands.doctor --stack $(STACK) $(ARGS)
+	@$(ON_STACK) $(RUN) -m commands.doctor --stack $(STACK) $(ARGS)
 
 # Real pods mostly wait: beside the simulated ones they cost little time.
 test: lint types unit ## All checks and tests

@@ -1,6 +1,7 @@
 """Ray on Kubernetes on this machine: `python -m local up`, and `down` leaves nothing behind."""
 
 import argparse
+import os
 import shlex
 import shutil
 import sys
@@ -48,6 +49,10 @@ def main() -> None:
     command.add_argument(
         "entrypoint", nargs="*", help="what to run, after -- : python -c '…' (default: a task on each node, examples/each_node.py)"
     )
+    command = commands.add_parser("within", help="run a command on stacks: of the local cluster where they are up on it, else of yours")
+    command.add_argument("--stacks", required=True, help="their names, with spaces between")
+    command.add_argument("command_line", nargs="+", metavar="command", help="what to run, after --")
+    commands.add_parser("env", help="print what makes `pulumi`, `kubectl` and `helm` in your shell those of the local cluster")
     commands.add_parser("down", help="destroy the stack, stop every process, remove the files")
     commands.add_parser("tools", help="find or build every tool, and say where each is")
     commands.add_parser("doctor", help="say what this machine has and lacks")
@@ -61,6 +66,10 @@ def main() -> None:
                 status(given.home)
             case "job":
                 job(given.home, given.stack, given.cluster, given.entrypoint)
+            case "within":
+                within(given.home, given.stacks.split(), given.command_line)
+            case "env":
+                print_environment(given.home)
             case "down":
                 down(given.home)
             case "tools":
@@ -81,7 +90,7 @@ def up(home: Path, stack: str, nodes: str) -> None:
         print(f"nodes: {cluster.nodes}, as this cluster was started with them", flush=True)
     else:
         cluster = choose(nodes)(home)
-    cluster.kuberay_versions = [kuberay_version(PROGRAM, stack)]
+    cluster.kuberay_versions = list(dict.fromkeys([*cluster.known_versions, kuberay_version(PROGRAM, stack)]))
     print(cluster.sources.table(), flush=True)
     with step("control plane"):
         cluster.start()
@@ -91,7 +100,62 @@ def up(home: Path, stack: str, nodes: str) -> None:
         raise LocalError(f"{error}; `python -m local up` goes on from here, after `python -m local down` it starts afresh") from None
     print()
     status(home)
-    print(f"Ready after {elapsed(time.monotonic() - started)}. To look around: export KUBECONFIG={cluster.kubeconfig}")
+    print(f"Ready after {elapsed(time.monotonic() - started)}. Next:\n")
+    for command, effect in next_steps(stack):
+        print(f"  {command:<58}# {effect}")
+
+
+def next_steps(stack: str) -> list[tuple[str, str]]:
+    """Commands to type after `up`, and what each does."""
+    chosen = "" if stack == "dev" else f" STACK={stack}"
+    # The last line of Pulumi.dev.yaml is the workers' memory.
+    change = "sed -i '$ s/2G/3G/' Pulumi.dev.yaml && make preview" if stack == "dev" else f"make preview{chosen}"
+    effect = (
+        "more memory for the worker: what would restart" if stack == "dev" else f"after a change of Pulumi.{stack}.yaml: what would restart"
+    )
+    return [
+        (change, effect),
+        (f"make up{chosen}", "brings it"),
+        ('eval "$(make -s env)"', "pulumi, kubectl and helm of this shell work on it"),
+    ]
+
+
+def within(home: Path, stacks: list[str], command: list[str]) -> None:
+    """Turns into the command."""
+    cluster = cluster_in(home)
+    known = {stack.name: stack for stack in stacks_of(cluster)} if cluster.running else {}
+    here = [known[name] for name in stacks if name in known]
+    environment: dict[str, str] = dict(os.environ)
+    if here:
+        names = ", ".join(stack.name for stack in here)
+        if len(here) < len(stacks):
+            others = ", ".join(name for name in stacks if name not in known)
+            raise LocalError(f"{names}: on this machine's cluster, and {others} not; name them one by one, or add LOCAL=no")
+        bring_up_to_date(cluster, here)
+        print(f"{names}: on this machine's cluster (LOCAL=no: on your own)", file=sys.stderr, flush=True)
+        environment = cluster.pulumi_env() | {"KUBERAY_WORKSPACE": str(cluster.home.workspace)}
+    os.execvpe(command[0], command, environment)  # noqa: S606
+
+
+def print_environment(home: Path) -> None:
+    """Lines for a shell to evaluate."""
+    cluster = cluster_in(home)
+    if not cluster.running:
+        raise LocalError("no local cluster runs; `python -m local up` starts one")
+    bring_up_to_date(cluster, stacks_of(cluster))
+    for name, value in cluster.pulumi_settings().items():
+        print(f"export {name}={shlex.quote(value)}")
+    print(f"export KUBERAY_WORKSPACE={shlex.quote(str(cluster.home.workspace))}")
+    print(f"echo 'In {cluster.home.workspace}: pulumi preview, pulumi up, pulumi stack; anywhere: kubectl, helm'")
+
+
+def bring_up_to_date(cluster: LocalCluster, stacks: list[LocalStack]) -> None:
+    """What the stacks ask for by now: their settings, and KubeRay in these versions."""
+    asked = [kuberay_version(PROGRAM, stack.name) for stack in stacks]
+    cluster.kuberay_versions = list(dict.fromkeys([*cluster.known_versions, *asked]))
+    cluster.start()
+    for stack in stacks:
+        stack.configure()
 
 
 def choose(nodes: str) -> type[LocalCluster]:
@@ -159,7 +223,7 @@ def cluster_in(home: Path) -> LocalCluster:
 
 def stacks_of(cluster: LocalCluster) -> list[LocalStack]:
     """The stacks that were brought up on this cluster."""
-    return [LocalStack(cluster, PROGRAM, folder.name) for folder in sorted(cluster.home.folder.glob("stacks/*"))]
+    return [LocalStack(cluster, PROGRAM, file.name.split(".")[1]) for file in sorted(cluster.home.workspace.glob("Pulumi.*.yaml"))]
 
 
 def show_tools() -> None:

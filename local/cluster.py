@@ -79,6 +79,11 @@ class LocalCluster:
         return config
 
     @property
+    def known_versions(self) -> list[str]:
+        """Versions of KubeRay that have been asked for in this cluster: a stack may be on its way from one to another."""
+        return list(json.loads(self.home.operators.read_text())) if self.home.operators.exists() else []
+
+    @property
     def running(self) -> bool:
         """Whether the API server answers."""
         return self._supervised() and self._api_is_ready()
@@ -116,12 +121,17 @@ class LocalCluster:
 
     def pulumi_env(self) -> dict[str, str]:
         """The environment in which `pulumi` works against this cluster, on state kept in its folder, untouched by the user's set-up."""
+        return _plain_environment() | self.pulumi_settings() | {HOME_MARK: str(self.home.folder)}
+
+    def pulumi_settings(self) -> dict[str, str]:
+        """What of that environment is this cluster's."""
         home = self.home.folder
         programs = home / "bin"
-        return _plain_environment() | {
+        return {
             "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "KUBECONFIG": str(self.kubeconfig),
-            HOME_MARK: str(self.home.folder),
+            "TMPDIR": str(self.home.scratch),
+            "KUBECACHEDIR": str(self.home.scratch / "kube"),
             "PULUMI_HOME": str(home / "pulumi"),
             # Without the file of metadata beside the state, which a killed run can leave empty: Pulumi reads the stack no more then.
             "PULUMI_BACKEND_URL": f"file://{home / 'state'}?metadata=skip",
@@ -214,7 +224,7 @@ class LocalCluster:
 
     def _write_files(self) -> None:
         home, made = self.home, self.sources
-        for folder in (home.folder, home.logs, home.etcd, home.folder / "state", home.folder / "bin"):
+        for folder in (home.folder, home.logs, home.etcd, home.scratch, home.folder / "state", home.folder / "bin"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         ports = self._choose_ports()
         home.ports.write_text(json.dumps(vars(ports)))

@@ -93,6 +93,16 @@ class Home:
         return self.folder / "operators.json"
 
     @property
+    def workspace(self) -> Path:
+        """The Pulumi project with the files of this cluster's stacks."""
+        return self.folder / "workspace"
+
+    @property
+    def scratch(self) -> Path:
+        """Temporary files: the Kubernetes plugin leaves a kubeconfig there in each run."""
+        return self.folder / "tmp"
+
+    @property
     def ports(self) -> Path:
         return self.folder / "ports.json"
 

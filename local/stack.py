@@ -1,7 +1,7 @@
 """One Pulumi stack of this project on a local cluster. The committed stack files are read and never written."""
 
 import json
-import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,52 +12,45 @@ from local.errors import LocalError
 
 
 class LocalStack:
-    """The stack `name` of the Pulumi program in `program`, with its state in the cluster's folder."""
+    """The stack `name` of the Pulumi program in `program`, with its state in the cluster's folder.
+
+    `pulumi` runs in the cluster's workspace, a project folder of its own: there each stack file is the committed one with what is
+    different on this machine, and the salt that `stack init` writes.
+    """
 
     def __init__(self, cluster: LocalCluster, program: Path, name: str) -> None:
         self.cluster = cluster
         self.program = program
         self.name = name
-        # `stack init` writes a new salt into the stack file beside Pulumi.yaml: it gets copies of both.
-        self.copies = cluster.home.folder / "stacks" / name
+        self.workspace = cluster.home.workspace
 
     @property
-    def config_file(self) -> Path:
-        """The stack file that `up` is given: the committed one and what is different on this machine."""
-        return self.copies / f"Pulumi.{self.name}.yaml"
+    def file(self) -> Path:
+        """Its settings on this machine."""
+        return self.workspace / f"Pulumi.{self.name}.yaml"
 
     @property
     def namespace(self) -> str:
         """Where its Ray clusters are."""
-        return _load(self.config_file).get("config", {}).get("kuberay:namespace", "kuberay")
+        return _load(self.file).get("config", {}).get("kuberay:namespace", "kuberay")
 
     def up(self) -> None:
         """Makes the stack when it is not there, and brings it up."""
-        self._write_config()
+        self.configure()
         self._unlock()
-        self.cluster.run_pulumi(["up", "--yes", "--skip-preview", *self._arguments], self.program)
+        self._run("up", "--yes", "--skip-preview")
 
     def destroy(self) -> None:
         """Takes everything in the stack away again."""
         self._unlock()
-        self.cluster.run_pulumi(["destroy", "--yes", "--skip-preview", *self._arguments], self.program)
+        self._run("destroy", "--yes", "--skip-preview")
 
     def outputs(self) -> dict[str, Any]:
         """What the program exports."""
-        return json.loads(self.cluster.run_pulumi(["stack", "output", "--json", "--stack", self.name], self.copies, quiet=True))
+        return json.loads(self._run("stack", "output", "--json", quiet=True))
 
-    def _unlock(self) -> None:
-        """Frees the stack of a run that was killed."""
-        locked = any((self.cluster.home.folder / "state/.pulumi/locks").rglob("*.json"))
-        running = any(process.name() == "pulumi" for process in self.cluster.processes())
-        if locked and not running:
-            self.cluster.run_pulumi(["cancel", "--yes", "--stack", self.name], self.copies, quiet=True)
-
-    @property
-    def _arguments(self) -> list[str]:
-        return ["--stack", self.name, "--config-file", str(self.config_file)]
-
-    def _write_config(self) -> None:
+    def configure(self) -> None:
+        """Takes over what the committed stack file says by now."""
         committed = self.program / f"Pulumi.{self.name}.yaml"
         if not committed.exists():
             known = ", ".join(sorted(file.name.split(".")[1] for file in self.program.glob("Pulumi.*.yaml")))
@@ -66,14 +59,35 @@ class LocalStack:
             "kuberay:chartRepository": self.cluster.charts_url,
             "kubernetes:kubeconfig": str(self.cluster.kubeconfig),
         }
-        known_before = _load(self.config_file)
+        known_before = _load(self.file)
         adapted = local_config(_load(committed), made, known_before.get("encryptionsalt"))
         content = adapted | {"config": self.cluster.adapted(adapted["config"])}
-        self.copies.mkdir(parents=True, exist_ok=True)
-        shutil.copy(self.program / "Pulumi.yaml", self.copies)
-        self.config_file.write_text(yaml.safe_dump(content, sort_keys=False))
+        self._write_project()
+        self.file.write_text(yaml.safe_dump(content, sort_keys=False))
         if not known_before:
-            self.cluster.run_pulumi(["stack", "init", self.name, "--secrets-provider", "passphrase"], self.copies, quiet=True)
+            self._run("stack", "init", self.name, "--secrets-provider", "passphrase", quiet=True)
+
+    def _write_project(self) -> None:
+        self.workspace.mkdir(parents=True, exist_ok=True)
+        # A project's program has to lie below it.
+        program = self.workspace / "program"
+        program.unlink(missing_ok=True)
+        program.symlink_to(self.program)
+        project = _load(self.program / "Pulumi.yaml")
+        project["main"] = program.name
+        project["runtime"]["options"]["virtualenv"] = sys.prefix
+        (self.workspace / "Pulumi.yaml").write_text(yaml.safe_dump(project, sort_keys=False))
+
+    def _unlock(self) -> None:
+        """Frees the stack of a run that was killed."""
+        locked = any((self.cluster.home.folder / "state/.pulumi/locks").rglob("*.json"))
+        running = any(process.name() == "pulumi" for process in self.cluster.processes())
+        if locked and not running:
+            self._run("cancel", "--yes", quiet=True)
+
+    def _run(self, *arguments: str, quiet: bool = False) -> str:
+        named = () if arguments[:2] == ("stack", "init") else ("--stack", self.name)
+        return self.cluster.run_pulumi([*arguments, *named], self.workspace, quiet=quiet)
 
 
 def kuberay_version(program: Path, stack: str) -> str:
@@ -89,4 +103,9 @@ def local_config(committed: dict[str, Any], made: dict[str, str], salt: str | No
 
 
 def _load(file: Path) -> dict[str, Any]:
-    return (yaml.safe_load(file.read_text()) or {}) if file.exists() else {}
+    try:
+        return (yaml.safe_load(file.read_text()) or {}) if file.exists() else {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise LocalError(f"{file} is not readable YAML{where}: {getattr(error, 'problem', None) or 'see there'}") from None

@@ -24,7 +24,7 @@ from commands.preview.meaning.steps import SECRET, Preview
 from commands.preview.output.markdown import COMMENT_LIMIT, markdown
 from commands.preview.output.terminal import terminal
 from commands.preview.output.wording import what_happens
-from commands.stack.cli import PROGRAM, StackError
+from commands.stack.cli import WORKSPACE, StackError
 from commands.stack.interrupts import take_interrupts
 from commands.stack.state import RELEASE
 from kuberay.live.api.connection import KUBECONFIG, Connection
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--refresh", action="store_true", help="compare with what is in the cluster, not with the state alone")
     parser.add_argument("--drift", action="store_true", help="--refresh, and look for what was edited or deleted inside Helm releases")
     parser.add_argument("--exit-codes", action="store_true", help="end with a code that says what would happen")
-    parser.add_argument("--config-folder", type=Path, default=PROGRAM, help="where Pulumi.<stack>.yaml are (default: beside the program)")
+    parser.add_argument("--config-folder", type=Path, default=WORKSPACE, help="where Pulumi.<stack>.yaml are (default: beside the program)")
     given = parser.parse_args()
     take_interrupts()
     engine = Engine(given.config_folder.resolve(), given.refresh or given.drift)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commands.preview.meaning.steps import Preview, parse_preview
-from commands.stack.cli import PROGRAM, StackError, run_pulumi
+from commands.stack.cli import PROGRAM, WORKSPACE, StackError, run_pulumi
 
 _NOT_THERE = "no stack named"
 
@@ -30,7 +30,7 @@ class Previewed:
 class Engine:
     """The CLI, with the stack files in one folder."""
 
-    config_folder: Path = PROGRAM
+    config_folder: Path = WORKSPACE
     refresh: bool = False
 
     def preview(self, stack: str) -> Previewed:
@@ -74,12 +74,12 @@ class Engine:
 
     def _preview(self, stack: str, file: Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         refresh = ["--refresh"] if self.refresh else []
-        return run_pulumi(["preview", "--json", "--stack", stack, *refresh, *_config(file)], PROGRAM, environment)
+        return run_pulumi(["preview", "--json", "--stack", stack, *refresh, *_config(file)], environment=environment)
 
 
 def _config(file: Path) -> list[str]:
     # A stack can be in order without a file of its own.
-    return ["--config-file", str(file)] if file.exists() and file.parent != PROGRAM else []
+    return ["--config-file", str(file)] if file.exists() and file.parent != WORKSPACE else []
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The Pulumi CLI."""
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from kuberay.live.api.connection import Connection
 from kuberay.settings.stack import PROJECT
 
 PROGRAM = Path(__file__).resolve().parent.parent.parent
+#: Where Pulumi.yaml and the stack files are and `pulumi` runs: the clone, or what `KUBERAY_WORKSPACE` names (`make env`).
+WORKSPACE = Path(os.environ.get("KUBERAY_WORKSPACE") or PROGRAM).resolve()
 
 
 class StackError(Exception):
@@ -31,7 +34,7 @@ class StackConfig:
 
 
 def run_pulumi(
-    arguments: Sequence[str], folder: Path = PROGRAM, environment: Mapping[str, str] | None = None
+    arguments: Sequence[str], folder: Path = WORKSPACE, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """What a command printed, and its exit code; without an environment in this process's own.
 
@@ -42,7 +45,7 @@ def run_pulumi(
     try:
         return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise StackError("there is no `pulumi` on the PATH") from None
+        raise StackError("there is no `pulumi` on the PATH; https://www.pulumi.com/docs/install/ says how to install it") from None
 
 
 class Pulumi:
