@@ -74,7 +74,8 @@ class Helm:
         repository = ["--repo", chart.repository] if chart.repository else []
         version = ["--version", chart.version] if chart.version else []
         self._helm("pull", chart.chart, *repository, *version, "--untar", "--untardir", str(folder))
-        return str(next(folder.iterdir()))
+        # Some versions of Helm leave the archive beside it.
+        return str(next(folder.glob("*/Chart.yaml")).parent)
 
     def _helm(self, *arguments: str, given: str = "") -> str:
         if self._program is None:
