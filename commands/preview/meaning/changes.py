@@ -5,7 +5,7 @@ from commands.preview.meaning.differences import hidden_changes, lines, shown_di
 from commands.preview.meaning.pods import add_totals, versions
 from commands.preview.meaning.protection import protection_of
 from commands.preview.meaning.report import Level, OtherChange, RayChange, StackReport, Totals, VersionChange, worst
-from commands.preview.meaning.steps import COMPONENT, READY, Preview, Step
+from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
 from commands.preview.meaning.workloads import JOB, SERVICE, workloads
 from commands.stack.state import RELEASE
 
@@ -48,7 +48,7 @@ def _others(preview: Preview) -> list[OtherChange]:
 
 
 def _is_other(step: Step) -> bool:
-    if step.type.startswith((COMPONENT, "pulumi:pulumi:")) or step.type == READY:
+    if step.type.startswith((COMPONENT, "pulumi:pulumi:")) or step.type == WAIT_FOR:
         return False
     if step.type in (JOB, SERVICE):
         return False

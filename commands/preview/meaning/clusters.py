@@ -7,7 +7,7 @@ from typing import Any
 from commands.preview.meaning.differences import HIDDEN, Difference, hidden_changes, lines, shown_differences
 from commands.preview.meaning.pods import Groups, pod_versions, pods_of_values, totals, versions, what_differs
 from commands.preview.meaning.report import GroupChange, Level, Pods, RayChange
-from commands.preview.meaning.steps import COMPONENT, READY, Preview, Step
+from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
 from commands.stack.state import RELEASE
 
 
@@ -27,7 +27,7 @@ def clusters(preview: Preview) -> list[RayChange]:
             continue
         if step.type == RELEASE:
             releases[step.name] = step
-        elif step.type == READY and step.name.endswith(".pods"):
+        elif step.type == WAIT_FOR and step.name.endswith(".pods"):
             release, _, group = step.name.removesuffix(".pods").partition(".")
             groups.setdefault(release, {})[group] = step
     return [_cluster(name, _ClusterSteps(releases.get(name), groups.get(name, {}))) for name in dict.fromkeys([*releases, *groups])]

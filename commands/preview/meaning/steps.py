@@ -12,7 +12,7 @@ Operation = Literal["create", "update", "replace", "delete", "retain"]
 """Pulumi's words; with `retain` something leaves the stack and stays in the cluster."""
 
 #: What stands for pods that are up (components/resources/wait_for.py): replaced when they restart.
-READY = "pulumi:index:Stash"
+WAIT_FOR = "pulumi:index:Stash"
 #: The beginning of the types of its components.
 COMPONENT = "kuberay:components:"
 

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import runpy
+import subprocess
+import sys
 from typing import Any
 
 import pulumi
@@ -41,6 +43,17 @@ def run(monkeypatch: pytest.MonkeyPatch, recorder: Recorder | None = None, **set
 
     program()
     return recorder, exported
+
+
+def test_a_preview_pays_for_no_kubernetes_client() -> None:
+    # The import takes 0.14 s: hooks do it when they run, in `up` alone.
+    imports = """
+import importlib, pkgutil, sys, components
+for module in pkgutil.walk_packages(components.__path__, "components."):
+    importlib.import_module(module.name)
+print(*sorted({"httpx2", "lightkube"} & sys.modules.keys()))
+"""
+    assert subprocess.run([sys.executable, "-c", imports], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split() == []
 
 
 def test_a_stack_is_a_namespace_an_operator_and_a_cluster_with_its_pods(monkeypatch: pytest.MonkeyPatch) -> None:
