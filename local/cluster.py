@@ -220,7 +220,7 @@ class LocalCluster:
         unfinished.write_text(json.dumps(known))
         unfinished.replace(home.operators)
         if isinstance(made.charts, Path):
-            _link(home.charts, made.charts)
+            link(home.charts, made.charts)
 
     def _write_files(self) -> None:
         home, made = self.home, self.sources
@@ -237,7 +237,7 @@ class LocalCluster:
             _hard_link(home.folder / "bin" / program.name, program)
         plugin = home.folder / f"pulumi/plugins/resource-kubernetes-v{tools.provider_version()}"
         plugin.mkdir(parents=True, exist_ok=True)
-        _link(plugin / "pulumi-resource-kubernetes", made.provider)
+        link(plugin / "pulumi-resource-kubernetes", made.provider)
         home.supervisor.write_text(self._supervisor_configuration(ports))
 
     def _write_access(self, ports: Ports) -> None:
@@ -328,9 +328,10 @@ def _plain_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "HELM_")) and key != "KUBECONFIG"}
 
 
-def _link(link: Path, target: Path) -> None:
-    link.unlink(missing_ok=True)
-    link.symlink_to(target)
+def link(name: Path, target: Path) -> None:
+    """A symbolic link, also where there is one."""
+    name.unlink(missing_ok=True)
+    name.symlink_to(target)
 
 
 def _hard_link(link: Path, target: Path) -> None:

@@ -157,7 +157,8 @@ def control_plane(
                 f"--bind-address={address}",
                 f"--secure-port={port}",
                 f"--advertise-address={address}",
-                "--endpoint-reconciler-type=none",  # the kubernetes Service may not point at loopback
+                # The kubernetes Service may not point at loopback.
+                f"--endpoint-reconciler-type={'none' if address == '127.0.0.1' else 'lease'}",
                 f"--service-cluster-ip-range={SERVICE_RANGE}",
                 "--authorization-mode=RBAC",
                 f"--client-ca-file={certificates / 'ca.crt'}",

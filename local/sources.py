@@ -56,7 +56,7 @@ def prepare(versions: Sequence[str], *, nodes: Nodes = "simulated") -> Sources:
         *always,
         *{
             "simulated": [tools.ETCD, tools.KWOK, *operators],
-            "real": [tools.ETCD, tools.KUBELET, tools.COREDNS, *operators],
+            "real": [tools.ETCD, tools.KUBELET, tools.KUBE_ROUTER, tools.COREDNS, *operators],
         }[nodes],
     ]
     plugin = downloaded_plugin()
@@ -77,7 +77,12 @@ def _parts(nodes: Nodes, versions: Sequence[str], charts: Sequence[ChartSource])
         ],
         "real": [
             plane,
-            Part("nodes and pods", "real", f"containerd of Debian, kubelet {tools.KUBELET.version}, CoreDNS {tools.COREDNS.version}"),
+            Part(
+                "nodes and pods",
+                "real",
+                f"containerd of Debian, kubelet and kube-proxy {tools.KUBELET.version}, CoreDNS {tools.COREDNS.version}",
+            ),
+            Part("network policies", "real", f"kube-router {tools.KUBE_ROUTER.version}"),
             Part("KubeRay operator", "real", f"{operators}, in an image made here"),
             Part("Ray", "real", "from PyPI, with Debian's Python, in an image made here"),
         ],

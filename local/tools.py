@@ -137,8 +137,15 @@ KUBERNETES = Tool(
         for name, value in {"gitVersion": "v{version}", "gitMajor": "{major}", "gitMinor": "{minor}"}.items()
     ),
 )
-# Apart from the rest, as only real nodes need it.
-KUBELET = replace(KUBERNETES, name="kubelet", programs={"kubelet": "k8s.io/kubernetes/cmd/kubelet"})
+# Apart from the rest, as only real nodes need them.
+KUBELET = replace(KUBERNETES, name="kubelet", programs={name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kubelet", "kube-proxy")})
+# With the pins of the shared module where both have one, as kwok below.
+KUBE_ROUTER = Tool(
+    "kube-router",
+    LOCAL / "tools/kube-router",
+    "github.com/cloudnativelabs/kube-router/v2",
+    {"kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"},
+)
 COREDNS = Tool("coredns", SHARED, "github.com/coredns/coredns", {"coredns": "./coredns"})
 ETCD = Tool(
     "etcd",

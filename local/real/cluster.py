@@ -15,7 +15,7 @@ from lightkube import Client
 
 from kuberay.facts.quantities import parse_quantity
 from local import control_plane, sources, tools
-from local.cluster import LocalCluster, until
+from local.cluster import LocalCluster, link, until
 from local.control_plane import SOCKET_LIMIT, Ports, Program
 from local.errors import LocalError
 from local.real import cgroups, debian, images, machine, node, store
@@ -89,18 +89,22 @@ class RealCluster(LocalCluster):
         inside = control_plane.control_plane(
             self.home,
             self.sources.tools,
-            address=node.API_ADDRESS,
+            address=node.NODE_ADDRESS,
             port=node.API_PORT,
             kubeconfig=self._kubeconfig_inside,
             environment={},
         )
         # Its answer to any image that a pod asks for is the same: not found.
         served = control_plane.chart_server(self.home, ports)
-        return [*inside, *node.programs(self.files, self.sources.tools, debian.unpacked(debian.NODE)), served]
+        return [
+            *inside,
+            *node.programs(self.files, self.sources.tools, debian.unpacked(debian.NODE), debian.unpacked(debian.FIREWALL)),
+            served,
+        ]
 
     @property
     def _addresses(self) -> Sequence[str]:
-        return (node.API_ADDRESS, node.NODE_ADDRESS)
+        return (node.API_SERVICE, node.NODE_ADDRESS)
 
     @property
     def _kubeconfig_inside(self) -> Path:
@@ -121,8 +125,11 @@ class RealCluster(LocalCluster):
         for path, text in node.texts(files, debian.unpacked(debian.NODE), self._ports().charts).items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+        for name in ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"):
+            files.firewall.mkdir(exist_ok=True)
+            link(files.firewall / name, debian.unpacked(debian.FIREWALL) / "usr/sbin/xtables-nft-multi")
         files.kubeconfig.touch(mode=0o600)
-        outside, inside = f"https://127.0.0.1:{self._ports().api}", f"https://{node.API_ADDRESS}:{node.API_PORT}"
+        outside, inside = f"https://127.0.0.1:{self._ports().api}", f"https://{node.NODE_ADDRESS}:{node.API_PORT}"
         files.kubeconfig.write_text(self.kubeconfig.read_text().replace(outside, inside))
         if not files.loaded.exists():
             shutil.rmtree(files.containerd, ignore_errors=True)  # of a start that was killed on the way
@@ -137,7 +144,7 @@ class RealCluster(LocalCluster):
     def _launch(self, supervisor: list[str]) -> None:
         cgroups.make(self.files.cgroup)
         ports = self._ports()
-        shown = {ports.api: f"{node.API_ADDRESS}:{node.API_PORT}", ports.charts: f"127.0.0.1:{ports.charts}"}
+        shown = {ports.api: f"{node.NODE_ADDRESS}:{node.API_PORT}", ports.charts: f"127.0.0.1:{ports.charts}"}
         seen = (tools.cache_folder(), tools.LOCAL.parent, Path(sys.prefix), Path(sys.base_prefix))
         command = [
             *(sys.executable, "-m", "local.real.sandbox", f"--home={self.home.folder}"),

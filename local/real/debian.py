@@ -11,6 +11,11 @@ from local.errors import LocalError
 from local.progress import step
 
 NODE = ("containerd", "runc", "containernetworking-plugins")
+#: What kube-proxy and kube-router call, and the libraries of that.
+FIREWALL = (
+    *("iptables", "ipset", "libxtables12", "libip4tc2", "libip6tc2", "libipset13"),
+    *("libnftnl11", "libmnl0", "libnetfilter-conntrack3", "libnfnetlink0"),
+)
 IMAGE_TOOLS = ("mmdebstrap", "umoci")
 
 

@@ -11,17 +11,18 @@ from typing import Any
 
 import yaml
 
-from local.control_plane import Home, Program
+from local.control_plane import SERVICE_RANGE, Home, Program
 from local.tools import Toolbox
 
 NAME = "node"
-API_ADDRESS = "10.96.0.1"
+API_SERVICE = "10.96.0.1"
 """The first of the range of services: where pods look for the API server."""
-API_PORT = 443
+API_PORT = 6443
 DNS_ADDRESS = "10.96.0.10"
+"""Of CoreDNS itself, which runs beside the pods: no Service stands before it."""
 NODE_ADDRESS = "10.244.0.1"
+"""Of the node and of its API server, which kube-proxy and the kubelet have to reach before there are Services."""
 POD_RANGE = "10.244.0.0/16"
-BRIDGE = "pods"
 DOMAIN = "cluster.local"
 
 
@@ -60,6 +61,11 @@ class NodeFiles:
         return self.folder / "images.json"
 
     @property
+    def firewall(self) -> Path:
+        """The commands of iptables by the names that they are called by."""
+        return self.folder / "firewall"
+
+    @property
     def kubeconfig(self) -> Path:
         """For programs inside, which reach the API server itself and not through a port of the machine."""
         return self.folder / "kubeconfig"
@@ -70,9 +76,16 @@ class NodeFiles:
         return f"kuberay-{self.home.folder.parent.name}-{self.home.folder.name}".replace(".", "-")
 
 
-def programs(files: NodeFiles, tools: Toolbox, debian: Path) -> list[Program]:
-    """The processes that make up the node."""
+def programs(files: NodeFiles, tools: Toolbox, debian: Path, firewall: Path) -> list[Program]:
+    """The processes that make up the node. `debian` and `firewall` are packages, unpacked."""
     folder = files.folder
+    libraries = ":".join(str(found) for found in sorted((firewall / "usr/lib").glob("*-linux-gnu")))
+    extensions = ":".join(str(found) for found in sorted((firewall / "usr/lib").glob("*-linux-gnu/xtables")))
+    rules = {
+        "PATH": f"{files.firewall}:{firewall / 'usr/sbin'}:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LD_LIBRARY_PATH": libraries,
+        "XTABLES_LIBDIR": extensions,
+    }
     path = f"{debian / 'usr/bin'}:{debian / 'usr/sbin'}:/usr/sbin:/usr/bin:/sbin:/bin"
     return [
         Program(
@@ -90,6 +103,20 @@ def programs(files: NodeFiles, tools: Toolbox, debian: Path) -> list[Program]:
             ],
             {"PATH": path},
         ),
+        Program("kube-proxy", [str(tools["kube-proxy"]), f"--config={folder / 'kube-proxy.yaml'}"], rules),
+        Program(
+            "kube-router",
+            [
+                str(tools["kube-router"]),
+                f"--kubeconfig={files.kubeconfig}",
+                f"--hostname-override={NAME}",
+                "--run-firewall=true",
+                *("--run-router=false", "--run-service-proxy=false", "--run-loadbalancer=false", "--enable-cni=false"),
+                f"--service-cluster-ip-range={SERVICE_RANGE}",
+                "--health-port=0",
+            ],
+            rules,
+        ),
         Program("coredns", [str(tools["coredns"]), f"-conf={folder / 'Corefile'}"]),
     ]
 
@@ -102,6 +129,7 @@ def texts(files: NodeFiles, debian: Path, registry_port: int) -> dict[Path, str]
         folder / "registries/_default/hosts.toml": _registry(registry_port),
         folder / "network/pods.conflist": json.dumps(_network()),
         folder / "kubelet.yaml": yaml.safe_dump(_kubelet(files)),
+        folder / "kube-proxy.yaml": yaml.safe_dump(_kube_proxy(files)),
         folder / "resolv.conf": "",
         folder / "Corefile": _corefile(files),
     }
@@ -153,12 +181,10 @@ def _registry(port: int) -> str:
 
 
 def _network() -> dict[str, Any]:
-    bridge = {
-        "type": "bridge",
-        "bridge": BRIDGE,
-        "isGateway": True,  # the way to the services' addresses; there is none further on
+    pair = {
+        # Each pod has a link to the node and none to other pods: what goes between them passes the node's rules.
+        "type": "ptp",
         "ipMasq": False,
-        "hairpinMode": True,
         "ipam": {
             "type": "host-local",
             "dataDir": "/run/addresses",
@@ -166,7 +192,22 @@ def _network() -> dict[str, Any]:
             "routes": [{"dst": "0.0.0.0/0"}],
         },
     }
-    return {"cniVersion": "1.0.0", "name": "pods", "plugins": [bridge]}
+    return {"cniVersion": "1.0.0", "name": "pods", "plugins": [pair]}
+
+
+def _kube_proxy(files: NodeFiles) -> dict[str, Any]:
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "mode": "iptables",
+        "clientConnection": {"kubeconfig": str(files.kubeconfig)},
+        "clusterCIDR": POD_RANGE,
+        "hostnameOverride": NAME,
+        "healthzBindAddress": "127.0.0.1:10256",
+        "metricsBindAddress": "127.0.0.1:10249",
+        # These are the whole machine's.
+        "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+    }
 
 
 def _kubelet(files: NodeFiles) -> dict[str, Any]:

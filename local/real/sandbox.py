@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from local.real.node import API_ADDRESS, BRIDGE, DNS_ADDRESS, NODE_ADDRESS, POD_RANGE
+from local.real.node import DNS_ADDRESS, NODE_ADDRESS
 
 _CLONE_NEWNET = 0x40000000
 _PR_SET_PDEATHSIG = 1
@@ -58,14 +58,11 @@ def enter(seen: Sequence[Path], command: Sequence[str]) -> None:
     for folder in HIDDEN:
         _hide(folder, [path.resolve() for path in seen])
     Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").write_text("1")
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")  # between pods: no other interface leads anywhere
     for arguments in (
         ["link", "set", "lo", "up"],
-        ["addr", "add", f"{API_ADDRESS}/32", "dev", "lo"],
+        ["addr", "add", f"{NODE_ADDRESS}/32", "dev", "lo"],
         ["addr", "add", f"{DNS_ADDRESS}/32", "dev", "lo"],
-        # Left to itself it takes the lowest address of its members, another one when a pod goes: all others would lose their way.
-        ["link", "add", BRIDGE, "address", "0a:00:0a:f4:00:01", "type", "bridge"],
-        ["addr", "add", f"{NODE_ADDRESS}/{POD_RANGE.partition('/')[2]}", "dev", BRIDGE],
-        ["link", "set", BRIDGE, "up"],
     ):
         subprocess.run(["ip", *arguments], check=True)
     os.execvp(command[0], list(command))  # noqa: S606

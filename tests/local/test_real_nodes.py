@@ -40,8 +40,8 @@ def test_pods_find_the_dns_server_that_is_started() -> None:
 
 
 def test_the_nodes_own_address_is_the_way_out_of_every_pod() -> None:
-    (bridge,) = json.loads(TEXTS["pods.conflist"])["plugins"]
-    ((pods,),) = bridge["ipam"]["ranges"]
+    (pair,) = json.loads(TEXTS["pods.conflist"])["plugins"]
+    ((pods,),) = pair["ipam"]["ranges"]
     assert pods["gateway"] == node.NODE_ADDRESS
     assert ip_address(node.NODE_ADDRESS) in ip_network(pods["subnet"])
 
