@@ -74,8 +74,8 @@ class Helm:
         repository = ["--repo", chart.repository] if chart.repository else []
         version = ["--version", chart.version] if chart.version else []
         self._helm("pull", chart.chart, *repository, *version, "--untar", "--untardir", str(folder))
-        # Some versions of Helm leave the archive beside it.
-        return str(next(folder.glob("*/Chart.yaml")).parent)
+        # By its name: Helm 3.18 leaves an empty folder beside it.
+        return str(folder / chart.chart.rpartition("/")[2])
 
     def _helm(self, *arguments: str, given: str = "") -> str:
         if self._program is None:

@@ -1,7 +1,4 @@
-"""The doubles of KubeRay's charts render what the official charts render.
-
-CHARTS names a folder with the official charts: `kuberay-operator` and `ray-cluster`, or the same below `v<version>/helm-chart`.
-"""
+"""The doubles of KubeRay's charts 1.3.0 render what the official charts render, where CHARTS names a folder that has these."""
 
 import json
 import os
@@ -17,13 +14,12 @@ import pytest
 import yaml
 
 from local import tools
-from local.charts.assemble import CHARTS, FIRST, VERSIONS, assemble, default_values
-from tests.conformance.official import OFFICIAL
+from local.chart_repository import CHARTS, DOUBLED, package_double
+from tests.conformance.charts_at_hand import DOUBLE, OFFICIAL
 
 Values = dict[str, Any]
 Manifests = list[Values]
 
-MODULE = "github.com/ray-project/kuberay/ray-operator"
 # An additional group of the chart's own defaults, to lay a case's values over.
 EXTRA: Values = {"additionalWorkerGroups": {"smallGroup": {"disabled": False}}}
 
@@ -37,8 +33,6 @@ class Case:
     base: Values = field(default_factory=dict[str, Any])
     release: str = "raycluster"
     namespace: str = "kuberay"
-    since: str = ""
-    before: str = ""
     fails: bool = False
     inert: bool = False
 
@@ -54,16 +48,6 @@ class Case:
     @property
     def key(self) -> str:
         return json.dumps([self.release, self.namespace, self.all_values])
-
-    def applies(self, version: str) -> bool:
-        """Whether the case is expected to make a difference to this version's chart."""
-        number = _number(version)
-        after = not self.since or number >= _number(self.since)
-        return not self.inert and after and not (self.before and number >= _number(self.before))
-
-
-def _number(version: str) -> list[int]:
-    return [int(part) for part in version.split(".")]
 
 
 def _merge(under: Values, over: Values) -> Values:
@@ -89,52 +73,32 @@ def _cases(chart: str) -> Iterator[Case]:
 
 MATRIX = {chart: list(_cases(chart)) for chart in CHARTS}
 
-if not OFFICIAL:
-    pytest.skip("CHARTS names no folder with the official charts", allow_module_level=True)
-# Built where there is none: who names the official charts wants the comparison.
-HELM = os.environ.get("HELM") or shutil.which("helm") or str(tools.ensure([tools.HELM])["helm"])
+if DOUBLED not in OFFICIAL:
+    pytest.skip(f"CHARTS names no folder with the official charts {DOUBLED}", allow_module_level=True)
+HELM = tools.ensure([tools.HELM])["helm"]
+#: Taken once: helm is started from threads, and pytest writes to the environment for each test. Helm lives too briefly to be worth a
+#: garbage collection.
+ENVIRONMENT = {**os.environ, "GOGC": "off"}
 
 
 class Charts:
-    """Both charts of each version, and what they render, worked out by a few helm processes at a time."""
+    """What the charts of either side render, worked out by a few helm processes at a time."""
 
     def __init__(self, folder: Path, pool: ThreadPoolExecutor) -> None:
-        self.folder = folder
         self.pool = pool
-        self.asked: set[tuple[str, str]] = set()
+        sides = {"official": OFFICIAL[DOUBLED], "double": _unpacked_double(folder)}
+        self.folders = {side: _without_crds(charts, folder / side) for side, charts in sides.items()}
+        self.asked: set[str] = set()
         self.renderings: dict[tuple[Path, str], Future[Manifests | None]] = {}
 
-    def package(self, version: str, chart: str) -> Path:
-        """The packaged double. The operator's source comes from Go's module cache or proxy."""
-        archive = self.folder / "repository" / f"{chart}-{version}.tgz"
-        if not archive.exists():
-            command = ["go", "mod", "download", "-json", f"{MODULE}@v{version}"]
-            done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
-            answer = json.loads(done.stdout or "{}")
-            if "Dir" not in answer:
-                pytest.skip(f"no Go module {MODULE} {version}: {answer.get('Error') or done.stderr}")
-            assemble(archive.parent, Path(answer["Dir"]), version, Path(HELM))
-        return archive
-
-    def chart(self, version: str, chart: str, side: str) -> Path:
-        """A chart of either side without its CRDs, which the matrix does not look at and helm takes long to read."""
-        folder = self.folder / side / version
-        if not (folder / chart).exists():
-            if side == "double":
-                shutil.unpack_archive(self.package(version, chart), folder)
-                shutil.rmtree(folder / chart / "crds", ignore_errors=True)
-            else:
-                shutil.copytree(OFFICIAL[version] / chart, folder / chart, ignore=shutil.ignore_patterns("crds"))
-        return folder / chart
-
-    def rendered(self, version: str, chart: str, side: str, case: Case) -> Manifests | None:
+    def rendered(self, chart: str, side: str, case: Case) -> Manifests | None:
         """What one side makes of a case, None where helm refuses. The first question about a chart starts on all its cases."""
-        if (version, chart) not in self.asked:
-            self.asked.add((version, chart))
+        if chart not in self.asked:
+            self.asked.add(chart)
             for each in MATRIX[chart]:
-                self._start(self.chart(version, chart, "official"), each)
-                self._start(self.chart(version, chart, "double"), each)
-        return self._start(self.chart(version, chart, side), case).result()
+                self._start(self.folders["official"] / chart, each)
+                self._start(self.folders["double"] / chart, each)
+        return self._start(self.folders[side] / chart, case).result()
 
     def _start(self, chart: Path, case: Case) -> "Future[Manifests | None]":
         key = (chart, case.key)
@@ -143,11 +107,22 @@ class Charts:
         return self.renderings[key]
 
 
+def _unpacked_double(folder: Path) -> Path:
+    """The double as it is packaged: with the CRDs and roles of the operator's source."""
+    package_double(folder, HELM)
+    for archive in folder.glob("*.tgz"):
+        shutil.unpack_archive(archive, folder / "unpacked")
+    return folder / "unpacked"
+
+
+def _without_crds(charts: Path, target: Path) -> Path:
+    """What the matrix looks at; helm takes long to read CRDs."""
+    return shutil.copytree(charts, target, ignore=shutil.ignore_patterns("crds"))
+
+
 def _render(chart: Path, case: Case, *options: str) -> Manifests | None:
     command = [HELM, "template", case.release, chart, "--namespace", case.namespace, "--values", "-", *options]
-    # Helm lives too briefly to be worth a garbage collection.
-    environment = {**os.environ, "GOGC": "off"}
-    done = subprocess.run(command, input=json.dumps(case.all_values), env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, input=json.dumps(case.all_values), env=ENVIRONMENT, capture_output=True, text=True, check=False)
     return None if done.returncode else _parse(done.stdout)
 
 
@@ -174,20 +149,15 @@ def charts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Charts]:
 
 
 of_each_case = pytest.mark.parametrize(
-    ("version", "chart", "case"),
-    [
-        pytest.param(version, chart, case, id=f"{chart} {version}: {case.name}")
-        for version in OFFICIAL
-        for chart in CHARTS
-        for case in MATRIX[chart]
-    ],
+    ("chart", "case"),
+    [pytest.param(chart, case, id=f"{chart}: {case.name}") for chart in CHARTS for case in MATRIX[chart]],
 )
 
 
 @of_each_case
-def test_double_renders_the_same(charts: Charts, version: str, chart: str, case: Case) -> None:
-    official = charts.rendered(version, chart, "official", case)
-    double = charts.rendered(version, chart, "double", case)
+def test_double_renders_the_same(charts: Charts, chart: str, case: Case) -> None:
+    official = charts.rendered(chart, "official", case)
+    double = charts.rendered(chart, "double", case)
     assert (double is None) == (official is None), "one of the two refuses these values"
     if official is not None and double is not None:
         assert [_identity(each) for each in double] == [_identity(each) for each in official]
@@ -195,42 +165,36 @@ def test_double_renders_the_same(charts: Charts, version: str, chart: str, case:
 
 
 @of_each_case
-def test_case_says_something(charts: Charts, version: str, chart: str, case: Case) -> None:
+def test_case_says_something(charts: Charts, chart: str, case: Case) -> None:
     """A case whose values the official chart does not notice would hold the double to nothing."""
-    official = charts.rendered(version, chart, "official", case)
-    applies = case.applies(version)
-    assert (official is None) == (case.fails and applies)
-    if applies or not case.fails:
-        assert (official != charts.rendered(version, chart, "official", case.without)) == applies
+    official = charts.rendered(chart, "official", case)
+    assert (official is None) == case.fails
+    if not case.fails:
+        assert (official == charts.rendered(chart, "official", case.without)) == case.inert
 
 
-@pytest.mark.parametrize("version", OFFICIAL)
-def test_crds_are_the_same(charts: Charts, version: str) -> None:
-    paths = (charts.package(version, "kuberay-operator"), OFFICIAL[version] / "kuberay-operator")
-    double, official = (_render(path, Case("crds"), "--include-crds") for path in paths)
+def test_crds_are_the_same(charts: Charts, tmp_path: Path) -> None:
+    package_double(tmp_path, HELM)
+    double = _render(tmp_path / f"kuberay-operator-{DOUBLED}.tgz", Case("crds"), "--include-crds")
+    official = _render(OFFICIAL[DOUBLED] / "kuberay-operator", Case("crds"), "--include-crds")
     assert official
     assert len([each for each in official if each["kind"] == "CustomResourceDefinition"]) >= 3
     assert double == official
 
 
 @pytest.mark.parametrize("chart", CHARTS)
-@pytest.mark.parametrize("version", OFFICIAL)
-def test_defaults_are_the_same(version: str, chart: str) -> None:
-    assert default_values(chart, version) == yaml.safe_load((OFFICIAL[version] / chart / "values.yaml").read_text())
+def test_defaults_are_the_same(chart: str) -> None:
+    assert _defaults(DOUBLE, chart) == _defaults(OFFICIAL[DOUBLED], chart)
 
 
 def test_every_default_is_in_the_matrix() -> None:
     """Each top-level key, and each key of a group, turns up in some case."""
     for chart, cases in MATRIX.items():
-        used = {key for case in cases for key in case.values}
-        known = {key for version in VERSIONS for key in default_values(chart, version)}
-        assert known <= used, chart
+        assert _defaults(DOUBLE, chart).keys() <= {key for case in cases for key in case.values}, chart
     for group in ("head", "worker"):
         used = {key for case in MATRIX["ray-cluster"] for key in case.values.get(group) or {}}
-        known = {key for version in VERSIONS for key in default_values("ray-cluster", version)[group]}
-        assert known <= used, group
+        assert _defaults(DOUBLE, "ray-cluster")[group].keys() <= used, group
 
 
-def test_unknown_version_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=FIRST):
-        assemble(tmp_path, tmp_path, "0.1.0", Path(HELM))
+def _defaults(charts: Path, chart: str) -> Values:
+    return yaml.safe_load((charts / chart / "values.yaml").read_text())

@@ -1,10 +1,9 @@
 """The cluster of a job or a service is what the ``ray-cluster`` chart would make of the same settings.
 
-The chart is the double, and the official one as well where CHARTS names a folder that holds it (see test_charts.py).
+The charts are those at hand (charts_at_hand.py).
 """
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ import yaml
 
 from kuberay.checks.loading import load_settings
 from kuberay.facts.quantities import canonical_quantity
+from kuberay.facts.versions import at_least
 from kuberay.plan.cluster import plan_cluster
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 from kuberay.settings.overrides import merge
 from local import tools
-from local.charts.assemble import HERE, VERSIONS, default_values
-from tests.conformance.official import OFFICIAL
+from tests.conformance.charts_at_hand import ALL
 
 Values = dict[str, Any]
 
@@ -108,27 +107,12 @@ def values_of(cluster: Values) -> Values:
 MATRIX = {name: ("1.3.0", values_of(cluster)) for name, cluster in CASES.items()} | {
     name: (first, merge(values_of({}), raw)) for name, (first, raw) in LATER.items()
 }
-OF_EACH = [
-    (version, name) for version in VERSIONS for name, (first, _) in MATRIX.items() if VERSIONS.index(version) >= VERSIONS.index(first)
-]
+OF_EACH = [(version, name) for version in ALL for name, (first, _) in MATRIX.items() if at_least(version, first)]
 
 
 @pytest.fixture(scope="session")
 def helm() -> Path:
     return tools.ensure([tools.HELM])["helm"]
-
-
-@pytest.fixture(scope="session")
-def doubles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The double of each version as a folder."""
-    made: dict[str, Path] = {}
-    for version in VERSIONS:
-        folder = made[version] = tmp_path_factory.mktemp(version) / "ray-cluster"
-        shutil.copytree(HERE / "ray-cluster", folder)
-        (folder / "values.yaml").write_text(yaml.safe_dump(default_values("ray-cluster", version)))
-        chart = yaml.safe_load((folder / "Chart.yaml").read_text()) | {"version": version}
-        (folder / "Chart.yaml").write_text(yaml.safe_dump(chart))
-    return made
 
 
 def of_the_chart(helm: Path, chart: Path, values: Values) -> Values:
@@ -160,16 +144,9 @@ def _without_empty(value: Any) -> Any:
 
 
 @pytest.mark.parametrize(("version", "case"), OF_EACH)
-def test_the_cluster_of_a_job_is_what_the_double_renders(helm: Path, doubles: dict[str, Path], version: str, case: str) -> None:
+def test_the_cluster_of_a_job_is_what_the_chart_renders(helm: Path, version: str, case: str) -> None:
     _, values = MATRIX[case]
-    assert meaning(ray_cluster_spec(values)) == meaning(of_the_chart(helm, doubles[version], values))
-
-
-@pytest.mark.skipif(not OFFICIAL, reason="CHARTS names no folder with the official charts")
-@pytest.mark.parametrize(("version", "case"), [(version, case) for version, case in OF_EACH if version in OFFICIAL])
-def test_the_cluster_of_a_job_is_what_the_official_chart_renders(helm: Path, version: str, case: str) -> None:
-    _, values = MATRIX[case]
-    assert meaning(ray_cluster_spec(values)) == meaning(of_the_chart(helm, OFFICIAL[version] / "ray-cluster", values))
+    assert meaning(ray_cluster_spec(values)) == meaning(of_the_chart(helm, ALL[version] / "ray-cluster", values))
 
 
 def test_no_two_cases_are_the_same() -> None:

@@ -1,10 +1,10 @@
 """Every version of the charts knows the values that are written, and renders the same Ray cluster and operator from them.
 
-The stacks are those in this repository. Without CHARTS the doubles are rendered; the tables of known keys need the official charts.
+The stacks are those in this repository. The charts are those at hand (charts_at_hand.py); the tables of known keys are held against the
+official ones among them.
 """
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -18,22 +18,17 @@ import yaml
 
 from kuberay.checks.loading import SettingsError, load_settings
 from kuberay.facts.charts import ANY, EACH, Keys, chart_keys
-from kuberay.facts.versions import KubeRayVersion, at_least
+from kuberay.facts.versions import at_least
 from kuberay.plan.cluster import plan_cluster
 from kuberay.plan.operator import operator_values
 from kuberay.settings.stack import StackSettings
 from local import tools
-from local.charts.assemble import CHARTS, HERE, VERSIONS, default_values
+from local.chart_repository import CHARTS
+from tests.conformance.charts_at_hand import ALL, OFFICIAL
 
 Object = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-HELM = os.environ.get("HELM") or shutil.which("helm") or str(tools.in_cache(tools.HELM).get("helm", ""))
-OFFICIAL = {
-    version: folder
-    for version in typing.get_args(KubeRayVersion)
-    if (folder := Path(os.environ.get("CHARTS", "-"), f"v{version}", "helm-chart")).is_dir()
-}
 STACKS = sorted(ROOT.glob("Pulumi.*.yaml")) + sorted(ROOT.glob("examples/**/Pulumi.*.yaml"))
 
 #: A stack that uses what the others do not.
@@ -54,9 +49,6 @@ FULL: Object = {
     }
 }
 
-needs_helm = pytest.mark.skipif(not HELM, reason="no helm: neither HELM, PATH nor the cache has one")
-
-
 # --- The same manifests from every version ------------------------------------------------------------------------------------
 
 
@@ -72,22 +64,22 @@ def _stack(file: Path | None, version: str) -> StackSettings:
 
 
 @pytest.fixture(scope="session")
+def helm() -> Path:
+    return tools.ensure([tools.HELM])["helm"]
+
+
+@pytest.fixture(scope="session")
 def charts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folder of both charts by version: the official ones, else the doubles. Without CRDs, which are long to read."""
+    """Folder of both charts by version. Without CRDs, which are long to read."""
     folder = tmp_path_factory.mktemp("charts")
-    for version in OFFICIAL or VERSIONS:
-        for chart in CHARTS:
-            target = folder / version / chart
-            shutil.copytree(OFFICIAL[version] / chart if OFFICIAL else HERE / chart, target, ignore=shutil.ignore_patterns("crds"))
-            if not OFFICIAL:
-                (target / "values.yaml").write_text(yaml.safe_dump(default_values(chart, version)))
-                named = yaml.safe_load((target / "Chart.yaml").read_text()) | {"version": version}
-                (target / "Chart.yaml").write_text(yaml.safe_dump(named))
-    return {version: folder / version for version in OFFICIAL or VERSIONS}
+    return {
+        version: shutil.copytree(charts, folder / version, ignore=shutil.ignore_patterns("crds", "__pycache__"))
+        for version, charts in ALL.items()
+    }
 
 
-def _rendered(chart: Path, release: str, values: Object, kind: str) -> Object:
-    command = [HELM, "template", release, chart, "--namespace", "kuberay", "--values", "-"]
+def _rendered(helm: Path, chart: Path, release: str, values: Object, kind: str) -> Object:
+    command = [helm, "template", release, chart, "--namespace", "kuberay", "--values", "-"]
     done = subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return next(found for found in yaml.safe_load_all(done.stdout) if found and found["kind"] == kind)
@@ -104,9 +96,8 @@ def _said(value: Any) -> Any:
     return value
 
 
-@needs_helm
 @pytest.mark.parametrize("file", [*STACKS, None], ids=lambda file: file.stem if file else "full")
-def test_every_chart_version_renders_the_same_ray_cluster(file: Path | None, charts: dict[str, Path]) -> None:
+def test_every_chart_version_renders_the_same_ray_cluster(file: Path | None, helm: Path, charts: dict[str, Path]) -> None:
     rendered: dict[str, dict[str, Object]] = {}
     for version, folder in charts.items():
         try:
@@ -114,16 +105,17 @@ def test_every_chart_version_renders_the_same_ray_cluster(file: Path | None, cha
         except pytest.skip.Exception:
             continue
         plans = [plan_cluster(settings, release) for release in settings.clusters]
-        rendered[version] = {p.release: _said(_rendered(folder / "ray-cluster", p.release, p.values, "RayCluster")["spec"]) for p in plans}
+        rendered[version] = {
+            p.release: _said(_rendered(helm, folder / "ray-cluster", p.release, p.values, "RayCluster")["spec"]) for p in plans
+        }
     assert rendered
     first, *_ = rendered
     assert {version: specs for version, specs in rendered.items() if specs != rendered[first]} == {}
 
 
-@needs_helm
-def test_no_changed_default_reaches_the_operator(charts: dict[str, Path]) -> None:
+def test_no_changed_default_reaches_the_operator(helm: Path, charts: dict[str, Path]) -> None:
     deployments = {
-        version: _rendered(folder / "kuberay-operator", "kuberay-operator", operator_values(_stack(None, version)), "Deployment")
+        version: _rendered(helm, folder / "kuberay-operator", "kuberay-operator", operator_values(_stack(None, version)), "Deployment")
         for version, folder in charts.items()
     }
     arguments: dict[str, set[str]] = {}

@@ -22,13 +22,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
-{{- /*
-Namespace and labels of a namespaced object. Chart 1.3 leaves the namespace to Helm.
-*/}}
 {{- define "kuberay-operator.metadata" }}
-{{- if semverCompare ">=1.4.0" .Chart.Version }}
-namespace: {{ .Release.Namespace }}
-{{- end }}
 labels:
   {{- include "kuberay-operator.labels" . | nindent 2 }}
 {{- end }}
@@ -38,14 +32,8 @@ labels:
 {{- end }}
 
 {{- /*
-The service account others refer to. Chart 1.3 takes serviceAccount.name as it is, even where it is empty.
+The service account others refer to: serviceAccount.name as it is, even where it is empty.
 */}}
 {{- define "kuberay-operator.serviceAccount" -}}
-{{- if semverCompare "<1.4.0" .Chart.Version }}
 {{- .Values.serviceAccount.name }}
-{{- else if .Values.serviceAccount.create }}
-{{- include "kuberay-operator.ownServiceAccount" . }}
-{{- else }}
-{{- default "default" .Values.serviceAccount.name }}
-{{- end }}
 {{- end }}

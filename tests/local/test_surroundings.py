@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local import sources
+from local import surroundings
 
 
 @pytest.fixture(autouse=True)
@@ -19,12 +19,12 @@ def test_a_slow_question_is_asked_once() -> None:
         asked.append("asked")
         return True
 
-    assert sources.remembered("is it there?", find_out)
-    assert sources.remembered("is it there?", find_out)
+    assert surroundings.remembered("is it there?", find_out)
+    assert surroundings.remembered("is it there?", find_out)
     assert len(asked) == 1
 
 
 def test_an_answer_is_forgotten_after_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not sources.remembered("is it there?", lambda: False)
-    monkeypatch.setattr(sources, "REMEMBERED_SECONDS", -1)
-    assert sources.remembered("is it there?", lambda: True)
+    assert not surroundings.remembered("is it there?", lambda: False)
+    monkeypatch.setattr(surroundings, "REMEMBERED_SECONDS", -1)
+    assert surroundings.remembered("is it there?", lambda: True)
