@@ -2,6 +2,7 @@
 
 import pulumi
 
+import components.startup  # noqa: F401
 from components.cluster import RayCluster
 from components.job import RayJob
 from components.metrics import Metrics

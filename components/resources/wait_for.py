@@ -1,7 +1,9 @@
 """A resource that stands for "it is up": of the operator, a group of pods, a job, a service."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pulumi
 
@@ -9,6 +11,21 @@ from components.resources.hooks import error_text, resource_hook
 from kuberay.live.waiting.targets import Report
 
 Wait = Callable[[Report], Awaitable[None]]
+
+_waits: dict[str, Callable[[pulumi.ResourceHookArgs], Awaitable[None]]] = {}
+_hooks: WeakKeyDictionary[asyncio.AbstractEventLoop, pulumi.ResourceHook] = WeakKeyDictionary()
+
+
+def _hook_of_this_run() -> pulumi.ResourceHook:
+    """One for all waits: to register a hook is a request to the engine, and a preview runs none of them."""
+
+    async def wait(args: pulumi.ResourceHookArgs) -> None:
+        await _waits[args.name](args)
+
+    loop = asyncio.get_event_loop()
+    if loop not in _hooks:
+        _hooks[loop] = resource_hook("wait", wait)
+    return _hooks[loop]
 
 
 class WaitFor(pulumi.Stash):
@@ -72,7 +89,8 @@ class WaitFor(pulumi.Stash):
             except Exception as error:
                 raise pulumi.RunError(error_text(error)) from None
 
-        hook = resource_hook(f"{name}: wait", made_or_changed)
+        hook = _hook_of_this_run()
+        _waits[name] = made_or_changed
         options = pulumi.ResourceOptions(
             parent=parent,
             depends_on=[target],
