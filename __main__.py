@@ -2,7 +2,7 @@
 
 import pulumi
 
-import components.startup  # noqa: F401
+from components import startup
 from components.cluster import RayCluster
 from components.job import RayJob
 from components.metrics import Metrics
@@ -12,6 +12,7 @@ from components.resources.recovery import recover_from_killed_runs
 from components.service import RayService
 from components.stack import stack_settings
 
+startup.spare_debug_messages()
 settings = stack_settings()
 recover_from_killed_runs()
 

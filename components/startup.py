@@ -1,4 +1,4 @@
-"""What the program does before all else, so that previews are quick: imported first, by `__main__.py` alone."""
+"""What makes previews quick and holds for the whole program: imported first, by `__main__.py` alone."""
 
 import atexit
 import gc
@@ -11,10 +11,14 @@ gc.set_threshold(100_000)
 atexit.register(gc.freeze)
 
 
-def _drop(*_: object, **__: object) -> None:
-    """Keeps a message for developers of the SDK to itself."""
+def spare_debug_messages() -> None:
+    """Keeps the SDK's messages for its own developers to itself.
 
+    It tells the engine six times how it gets on with each resource, and waits for an answer each time: a tenth of a preview of a hundred
+    clusters. The engine shows these messages with `--debug` alone.
+    """
 
-# The SDK tells the engine six times how it gets on with each resource, and waits for an answer each time: a tenth of a preview of a hundred
-# clusters. The engine shows these messages with `--debug` alone.
-pulumi.log.debug = _drop
+    def drop(*_: object, **__: object) -> None:
+        """Says nothing."""
+
+    pulumi.log.debug = drop

@@ -1,20 +1,13 @@
 """Which parts of a local run are the real thing, and which are doubles because the real one is out of reach here."""
 
-import os
-import subprocess
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from local import chart_repository, tools
+from local import chart_repository, downloads, tools
 from local.chart_repository import ChartSource
-from local.progress import step
-from local.surroundings import remembered
-
-PLUGIN_HOST = "https://get.pulumi.com/"
+from local.errors import LocalError
 
 Nodes = Literal["simulated", "real"]
 
@@ -50,7 +43,7 @@ def prepare(versions: Sequence[str], *, nodes: Nodes = "simulated") -> Sources:
 
     `versions`: those of KubeRay that will be run.
     """
-    always = [tools.PULUMI, tools.PYTHON_HOST, tools.KUBERNETES, tools.HELM]
+    always = [tools.KUBERNETES, tools.HELM]
     operators = [tools.operator(version) for version in versions]
     wanted = [
         *always,
@@ -59,16 +52,43 @@ def prepare(versions: Sequence[str], *, nodes: Nodes = "simulated") -> Sources:
             "real": [tools.ETCD, tools.KUBELET, tools.KUBE_ROUTER, tools.COREDNS, *operators],
         }[nodes],
     ]
-    plugin = downloaded_plugin()
-    toolbox = tools.ensure(wanted if plugin else [*wanted, tools.PROVIDER])
+    pulumi, pulumi_from = _pulumi()
+    plugin, plugin_from = _plugin(pulumi["pulumi"])
+    toolbox = tools.Toolbox({**tools.ensure(wanted).programs, **pulumi})
     charts, origins = chart_repository.repository(versions, toolbox["helm"])
-    return Sources(toolbox, plugin or toolbox["pulumi-resource-kubernetes"], charts, _parts(nodes, versions, origins))
+    ours = [Part("Pulumi", "real", pulumi_from), Part("Kubernetes plugin", "real", plugin_from)]
+    return Sources(toolbox, plugin, charts, [*_cluster_parts(nodes, versions), *ours, *_chart_parts(origins)])
 
 
-def _parts(nodes: Nodes, versions: Sequence[str], charts: Sequence[ChartSource]) -> list[Part]:
+def _pulumi() -> tuple[dict[str, Path], str]:
+    """The CLI with its Python language host, and what it is: one on PATH, a released one, or one built here."""
+    pinned = [tools.PULUMI, tools.PYTHON_HOST]
+    if found := {name: path for tool in pinned for name, path in tools.on_path(tool).items()}:
+        return found, f"CLI {'.'.join(map(str, tools.version_of([found['pulumi'], 'version'])))}, of PATH"
+    if not all(tools.in_cache(tool) for tool in pinned) and (found := downloads.pulumi_cli()):
+        return found, f"CLI {tools.PULUMI.version}, from {downloads.HOST}"
+    return dict(tools.ensure(pinned).programs), f"CLI {tools.PULUMI.version}, built from its Go module"
+
+
+def _plugin(pulumi: Path) -> tuple[Path, str]:
+    """The Kubernetes plugin's program, and what it is."""
+    name, version = "pulumi-resource-kubernetes", tools.provider_version()
+    if version == tools.PROVIDER.version and (built := tools.in_cache(tools.PROVIDER)):
+        return built[name], f"{version}, built from its Go module"
+    if released := downloads.kubernetes_plugin(lambda: pulumi):
+        return released, f"{version}, as it is released"
+    if version != tools.PROVIDER.version:
+        raise LocalError(
+            f"the Kubernetes plugin {version}, which the installed pulumi-kubernetes asks for, cannot be downloaded; "
+            f"{tools.PROVIDER.version} can be built here: pip install pulumi-kubernetes=={tools.PROVIDER.version}"
+        )
+    return tools.ensure([tools.PROVIDER])[name], f"{version}, built from its Go module"
+
+
+def _cluster_parts(nodes: Nodes, versions: Sequence[str]) -> list[Part]:
     plane = Part("control plane", "real", f"Kubernetes {tools.KUBERNETES.version}, etcd {tools.ETCD.version}")
     operators = ", ".join(versions)
-    cluster = {
+    return {
         "simulated": [
             plane,
             Part("nodes and pods", "simulated", f"kwok {tools.KWOK.version}: no container runs"),
@@ -87,43 +107,7 @@ def _parts(nodes: Nodes, versions: Sequence[str], charts: Sequence[ChartSource])
             Part("Ray", "real", "from PyPI, with Debian's Python, in an image made here"),
         ],
     }[nodes]
-    return [
-        *cluster,
-        Part("Pulumi", "real", f"CLI {tools.PULUMI.version}, Kubernetes plugin {tools.PROVIDER.version}"),
-        *(Part("charts", chart.kind, f"{chart.version} from {chart.source}") for chart in charts),
-    ]
 
 
-def downloaded_plugin() -> Path | None:
-    """The kubernetes provider plugin as it is released: one that the user has installed, or one from Pulumi's plugin host."""
-    inside = f"plugins/resource-kubernetes-v{tools.provider_version()}/pulumi-resource-kubernetes"
-    homes = [Path(os.environ.get("PULUMI_HOME") or "~/.pulumi").expanduser(), tools.cache_folder() / "pulumi"]
-    for home in homes:
-        if (home / inside).exists():
-            return home / inside
-    if remembered(PLUGIN_HOST, lambda: _answers(PLUGIN_HOST) and _install_plugin(homes[-1])):
-        return homes[-1] / inside if (homes[-1] / inside).exists() else None
-    return None
-
-
-def _install_plugin(home: Path) -> bool:
-    pulumi = tools.ensure([tools.PULUMI])["pulumi"]
-    version = tools.provider_version()
-    with step(f"kubernetes provider {version} from {PLUGIN_HOST}"):
-        command = [pulumi, "plugin", "install", "resource", "kubernetes", f"v{version}"]
-        environment = os.environ | {"PULUMI_HOME": str(home), "PULUMI_SKIP_UPDATE_CHECK": "true"}
-        try:
-            return subprocess.run(command, env=environment, capture_output=True, timeout=180, check=False).returncode == 0
-        except subprocess.TimeoutExpired:
-            return False
-
-
-def _answers(address: str) -> bool:
-    request = urllib.request.Request(address, method="HEAD")  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=3):  # noqa: S310
-            return True
-    except urllib.error.HTTPError as error:
-        return error.code < 500
-    except OSError:
-        return False
+def _chart_parts(charts: Sequence[ChartSource]) -> list[Part]:
+    return [Part("charts", chart.kind, f"{chart.version} from {chart.source}") for chart in charts]

@@ -240,16 +240,25 @@ def on_path(tool: Tool) -> dict[str, Path]:
 
 
 def version_of(answers: Sequence[str | Path]) -> tuple[int, ...]:
-    """The version that a command prints: (3, 246, 0)."""
-    answer = subprocess.run(answers, capture_output=True, text=True, check=False).stdout
+    """The version that a command prints: (3, 246, 0); empty where it does not run."""
+    environment = os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "true"}
+    try:
+        answer = subprocess.run(answers, env=environment, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return ()
     found = re.search(r"(?<![\d.])(\d+(?:\.\d+)+)", answer)
-    return tuple(map(int, found[1].split("."))) if found else ()
+    return numbers(found[1]) if found else ()
 
 
 def does(tool: Tool, version: tuple[int, ...]) -> bool:
     """Whether a copy of the tool that has this version can stand for the pinned one."""
-    pinned = tuple(map(int, tool.version.split(".")))
+    pinned = numbers(tool.version)
     return version == pinned or (tool.newer_does and version[:1] == pinned[:1] and version > pinned)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """(3, 246, 0) for 3.246.0."""
+    return tuple(map(int, version.split(".")))
 
 
 def in_cache(tool: Tool) -> dict[str, Path]:
