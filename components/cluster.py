@@ -4,13 +4,12 @@ from typing import Any
 
 import pulumi
 from pulumi_kubernetes.apiextensions import CustomResourcePatch
-from pulumi_kubernetes.helm.v3 import Release
 
 from components.namespace import Namespace
 from components.operator import Operator
 from components.resources.hooks import resource_hook
 from components.resources.pod_secrets import pod_secrets
-from components.resources.release import chart_release
+from components.resources.release import Release, chart_release
 from components.resources.wait_for import WaitFor
 from components.stack import is_encrypted, secret_outputs, stack_connection
 from kuberay.facts.charts import Values

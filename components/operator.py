@@ -1,11 +1,10 @@
 """The KubeRay operator, which turns RayCluster resources into pods."""
 
 import pulumi
-from pulumi_kubernetes.helm.v3 import Release
 
 from components.namespace import Namespace
 from components.resources.hooks import resource_hook
-from components.resources.release import chart_release, source_of
+from components.resources.release import Release, chart_release, source_of
 from components.resources.wait_for import WaitFor
 from components.stack import is_encrypted, stack_connection
 from kuberay.live.waiting.targets import DeploymentTarget, Report

@@ -18,9 +18,12 @@ class KubernetesObject(pulumi.CustomResource):
     def __init__(self, name: str, manifest: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
         api_version, kind = str(manifest["apiVersion"]), str(manifest["kind"])
         token = f"kubernetes:{api_version if '/' in api_version else f'core/{api_version}'}:{kind}"
-        # The version of the other resources' provider: without one a second provider would run beside it.
-        pinned = pulumi.ResourceOptions(version=version("pulumi-kubernetes"))
-        super().__init__(token, name, dict(manifest), pulumi.ResourceOptions.merge(pinned, opts))
+        super().__init__(token, name, dict(manifest), of_the_pinned_plugin(opts))
+
+
+def of_the_pinned_plugin(opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
+    """With the plugin's version that the SDK's own classes ask for: without one a second plugin would run beside theirs."""
+    return pulumi.ResourceOptions.merge(pulumi.ResourceOptions(version=version("pulumi-kubernetes")), opts)
 
 
 def name_of_stack() -> str:
