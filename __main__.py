@@ -10,19 +10,19 @@ from components.namespace import Namespace
 from components.operator import Operator
 from components.resources.recovery import recover_from_killed_runs
 from components.service import RayService
-from components.stack import stack_settings
+from components.stack import stack_plan
 
 startup.spare_debug_messages()
-settings = stack_settings()
+stack = stack_plan()
 recover_from_killed_runs()
 
-namespace = Namespace(settings)
-operator = Operator(settings, namespace)
-clusters = {name: RayCluster(name, settings, namespace, operator) for name in settings.clusters}
-jobs = {name: RayJob(name, settings, namespace, operator, clusters) for name in settings.jobs}
-services = {name: RayService(name, settings, namespace, operator) for name in settings.services}
-if settings.metrics.enabled:
-    Metrics(settings, namespace)
+namespace = Namespace(stack.settings)
+operator = Operator(stack.settings, namespace)
+clusters = {name: RayCluster(name, stack, namespace, operator) for name in stack.clusters}
+jobs = {name: RayJob(name, stack, namespace, operator, clusters) for name in stack.jobs}
+services = {name: RayService(name, stack, namespace, operator) for name in stack.services}
+if stack.settings.metrics.enabled:
+    Metrics(stack.settings, namespace)
 
 pulumi.export("namespace", namespace.name)
 pulumi.export("clusters", {name: cluster.summary for name, cluster in clusters.items()})

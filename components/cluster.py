@@ -15,9 +15,10 @@ from components.stack import is_encrypted, secret_outputs, stack_connection
 from kuberay.facts.charts import Values
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.live.waiting.targets import Report, group_target
-from kuberay.plan.cluster import ClusterPlan, plan_cluster
+from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.pods import PodGroup
 from kuberay.plan.protection import auth_options, token_command
+from kuberay.plan.stack import StackPlan
 from kuberay.settings.cluster import GroupSettings, RayClusterSettings
 from kuberay.settings.stack import StackSettings
 
@@ -38,14 +39,14 @@ class RayCluster(pulumi.ComponentResource):
     def __init__(
         self,
         name: str,
-        settings: StackSettings,
+        stack: StackPlan,
         namespace: Namespace,
         operator: Operator,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("kuberay:components:RayCluster", name, None, opts)
-        self._plan = plan_cluster(settings, name)
-        self._settings = settings
+        self._plan = stack.clusters[name]
+        self._settings = settings = stack.settings
         self._connection = stack_connection()
         self._cluster = settings.clusters[name]
         self.release = chart_release(

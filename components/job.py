@@ -12,7 +12,8 @@ from components.resources.pod_secrets import pod_secrets
 from components.resources.wait_for import WaitFor
 from components.stack import conceal_texts, secret_where_encrypted, stack_connection
 from kuberay.live.waiting.targets import Report, WorkloadTarget
-from kuberay.plan.workloads import JobPlan, plan_job, workload_cluster
+from kuberay.plan.stack import StackPlan
+from kuberay.plan.workloads import JobPlan
 from kuberay.settings.stack import StackSettings
 
 
@@ -28,21 +29,21 @@ class RayJob(pulumi.ComponentResource):
     def __init__(
         self,
         name: str,
-        settings: StackSettings,
+        stack: StackPlan,
         namespace: Namespace,
         operator: Operator,
         clusters: dict[str, RayCluster],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("kuberay:components:RayJob", name, None, opts)
-        self._settings = settings
+        self._settings = settings = stack.settings
         self._job = settings.jobs[name]
-        self._plan = plan_job(settings, name)
+        self._plan = stack.jobs[name]
         needed: list[pulumi.Resource] = [operator]
         if self._job.cluster:
             needed.append(clusters[self._job.cluster])
         else:
-            cluster = workload_cluster(settings, f"jobs.{name}")
+            cluster = stack.workload_clusters[f"jobs.{name}"]
             needed += pod_secrets(cluster.plan, cluster.settings, None, namespace.name, self)
         self.resource = CustomResource(
             name,

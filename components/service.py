@@ -13,7 +13,8 @@ from components.stack import conceal_texts, secret_where_encrypted, stack_connec
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.live.api.connection import Connection
 from kuberay.live.waiting.targets import Report, WorkloadTarget
-from kuberay.plan.workloads import ServicePlan, plan_service, workload_cluster
+from kuberay.plan.stack import StackPlan
+from kuberay.plan.workloads import ServicePlan
 from kuberay.settings.stack import StackSettings
 
 
@@ -30,15 +31,15 @@ class RayService(pulumi.ComponentResource):
     def __init__(
         self,
         name: str,
-        settings: StackSettings,
+        stack: StackPlan,
         namespace: Namespace,
         operator: Operator,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("kuberay:components:RayService", name, None, opts)
-        self._settings = settings
-        self._plan = plan_service(settings, name)
-        cluster = workload_cluster(settings, f"services.{name}")
+        self._settings = settings = stack.settings
+        self._plan = stack.services[name]
+        cluster = stack.workload_clusters[f"services.{name}"]
         secrets = pod_secrets(cluster.plan, cluster.settings, None, namespace.name, self)
         self.resource = CustomResource(
             name,

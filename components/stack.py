@@ -1,4 +1,4 @@
-"""The settings of the stack that Pulumi is running."""
+"""The stack that Pulumi is running: its settings and plans, its cluster, its secrets."""
 
 import os
 import signal
@@ -12,10 +12,11 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import get_monitor
 
 from kuberay.checks.exposure import exposures
-from kuberay.checks.loading import SettingsError, load_settings
+from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.memory import memory_advice
 from kuberay.live.api.connection import Connection
-from kuberay.settings.stack import PROJECT, StackSettings
+from kuberay.plan.stack import StackPlan
+from kuberay.settings.stack import PROJECT
 
 T = TypeVar("T")
 
@@ -49,8 +50,8 @@ def stack_connection() -> Connection:
     return Connection(config.get("kubeconfig") or None, config.get("context") or None, config.get("cluster") or None)
 
 
-def stack_settings() -> StackSettings:
-    """The stack's settings; anything wrong with them ends the program before it registers a resource, one line a problem.
+def stack_plan() -> StackPlan:
+    """The stack's settings and plans; anything wrong with them ends the program before it registers a resource, one line a problem.
 
     What they leave open is said, one line each, and warned of sizes with which Ray fails.
     """
@@ -58,11 +59,11 @@ def stack_settings() -> StackSettings:
         # When a resource fails, the engine interrupts the program; Python's traceback would bury the cause that was just printed.
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     try:
-        settings = load_settings(get_config_env(), secret_keys=get_config_secret_keys_env(), project_folder=PROJECT_FOLDER)
+        plan = load_plan(get_config_env(), secret_keys=get_config_secret_keys_env(), project_folder=PROJECT_FOLDER)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
-    for line in exposures(settings):
+    for line in exposures(plan):
         pulumi.log.info(f"open: {line}")
-    for line in memory_advice(settings):
+    for line in memory_advice(plan.placed):
         pulumi.log.warn(line)
-    return settings
+    return plan

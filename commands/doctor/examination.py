@@ -11,7 +11,7 @@ from commands.doctor.finding import Finding
 from commands.stack.cli import PROGRAM, Pulumi, StackConfig, StackError
 from commands.stack.inventory import Cluster, of_stack
 from commands.stack.state import OPERATOR, read_state
-from kuberay.checks.loading import SettingsError, load_settings
+from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.memory import memory_advice
 from kuberay.facts.labels import VERSION_ANNOTATION
 from kuberay.facts.objects import Object
@@ -28,10 +28,10 @@ from kuberay.live.waiting.pods import look_at_group, no_ray_cluster
 from kuberay.live.waiting.targets import DeploymentTarget, WorkloadTarget, group_target
 from kuberay.live.waiting.workloads import look_at_workload, why_it_failed
 from kuberay.live.watch import NamespaceView, namespace_view
-from kuberay.plan.cluster import ClusterPlan, plan_cluster
+from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.memory import cluster_memory
 from kuberay.plan.operator import operator_values
-from kuberay.plan.workloads import plan_service
+from kuberay.plan.stack import StackPlan
 from kuberay.settings.stack import StackSettings
 
 #: An API server that has not answered in this time, in seconds, does not answer.
@@ -66,7 +66,7 @@ class Examination:
             yield Finding("wrong", "settings", f"cannot be read: {one_line(error)}")
             yield Finding("unknown", "cluster", "which one it is stands in the settings")
             return
-        self._settings: StackSettings | None = None
+        self._plan: StackPlan | None = None
         for found in self._read_settings(config):
             yield found
         async for found in self._in_cluster(config):
@@ -74,12 +74,12 @@ class Examination:
 
     def _read_settings(self, config: StackConfig) -> Iterator[Finding]:
         try:
-            self._settings = load_settings(config.values, secret_keys=config.secret_keys, project_folder=PROGRAM)
+            self._plan = load_plan(config.values, secret_keys=config.secret_keys, project_folder=PROGRAM)
         except SettingsError as error:
             yield from (Finding("wrong", "settings", line) for line in error.problems)
             return
         yield Finding("ok", "settings", "are in order")
-        yield from (Finding("warning", "memory", line) for line in memory_advice(self._settings))
+        yield from (Finding("warning", "memory", line) for line in memory_advice(self._plan.placed))
 
     # --- The cluster ------------------------------------------------------------------------------------------------------
 
@@ -217,7 +217,7 @@ class Examination:
     async def _pods(self, view: NamespaceView, diagnoser: Diagnoser) -> AsyncIterator[Finding]:
         settings = self._of_settings
         for release in settings.clusters:
-            plan = plan_cluster(settings, release)
+            plan = self._of_plan.clusters[release]
             found = view.ray_cluster(plan.name)
             if found is None:
                 if self._state.has_release(release):
@@ -249,7 +249,7 @@ class Examination:
         for name in settings.jobs:
             yield await self._workload(view, diagnoser, name, RayJob, job_verdict)
         for name in settings.services:
-            applications = plan_service(settings, name).applications
+            applications = self._of_plan.services[name].applications
             yield await self._workload(view, diagnoser, name, RayService, lambda found, a=applications: service_verdict(found, a))
 
     async def _workload(
@@ -270,9 +270,18 @@ class Examination:
         return Finding("warning", what, verdict.text)
 
     @property
+    def _settings(self) -> StackSettings | None:
+        """None where they are not in order."""
+        return self._plan.settings if self._plan else None
+
+    @property
+    def _of_plan(self) -> StackPlan:
+        assert self._plan is not None
+        return self._plan
+
+    @property
     def _of_settings(self) -> StackSettings:
-        assert self._settings is not None
-        return self._settings
+        return self._of_plan.settings
 
 
 def _answers(cluster: Cluster) -> None:

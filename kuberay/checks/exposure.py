@@ -4,23 +4,23 @@ from collections.abc import Iterator
 
 from kuberay.facts.phrases import first_few
 from kuberay.facts.versions import NEEDS
-from kuberay.plan.cluster import head_service_type, plan_cluster
+from kuberay.plan.cluster import head_service_type
 from kuberay.plan.operator import operator_values
 from kuberay.plan.pods import custom_image
 from kuberay.plan.protection import FIRST_RAY, is_restricted, uses_token
-from kuberay.plan.workloads import workload_clusters
-from kuberay.settings.stack import StackSettings
+from kuberay.plan.stack import StackPlan
 
 
-def exposures(settings: StackSettings) -> Iterator[str]:
+def exposures(plan: StackPlan) -> Iterator[str]:
     """What somebody can reach or do, and which setting closes it."""
+    settings = plan.settings
     protection = settings.protection
-    plans = {name: plan_cluster(settings, name) for name in settings.clusters}
+    plans = dict(plan.clusters)
 
-    for_workloads = list(workload_clusters(settings))
+    for_workloads = list(plan.workload_clusters.values())
     asks = {made.what: uses_token(protection, made.settings.ray_version or settings.ray_version) for made in for_workloads}
 
-    open_clusters = [name for name, plan in plans.items() if not plan.token_secret] + [what for what, token in asks.items() if not token]
+    open_clusters = [name for name, made in plans.items() if not made.token_secret] + [what for what, token in asks.items() if not token]
     if open_clusters:
         disabled = protection.token_authentication == "disabled"
         why = "protection.tokenAuthentication is disabled" if disabled else f"Ray asks for a token from rayVersion {FIRST_RAY} on"
@@ -33,7 +33,7 @@ def exposures(settings: StackSettings) -> Iterator[str]:
     if not protection.network_policy.enabled:
         yield "every pod of the Kubernetes cluster reaches Ray's ports: protection.networkPolicy.enabled is false"
     plans |= {made.what: made.plan for made in for_workloads}
-    exposed = [f"{name} ({kind})" for name, plan in plans.items() if (kind := head_service_type(plan.values)) != "ClusterIP"]
+    exposed = [f"{name} ({kind})" for name, made in plans.items() if (kind := head_service_type(made.values)) != "ClusterIP"]
     if exposed:
         yield f"the head's Service is reached from outside the Kubernetes cluster: {first_few(exposed)}"
 

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from kuberay.checks.messages import Place, Problem, problem_line, validation_problems
-from kuberay.checks.stack import cross_checks
+from kuberay.checks.stack import plan_problems, settings_problems
+from kuberay.plan.stack import StackPlan, plan_stack
 from kuberay.settings.base import containers, field_of
 from kuberay.settings.kubernetes import SECRET_KEYS
 from kuberay.settings.stack import PROJECT, StackSettings
@@ -23,7 +24,12 @@ class SettingsError(Exception):
 
 
 def load_settings(config: Mapping[str, str], *, secret_keys: Iterable[str] = (), project_folder: Path = Path()) -> StackSettings:
-    """The settings in a stack's config.
+    """The settings of `load_plan` alone."""
+    return load_plan(config, secret_keys=secret_keys, project_folder=project_folder).settings
+
+
+def load_plan(config: Mapping[str, str], *, secret_keys: Iterable[str] = (), project_folder: Path = Path()) -> StackPlan:
+    """The settings in a stack's config, and what the stack is to bring up for them.
 
     Args:
         config: all config of the stack as Pulumi hands it over: ``{"kuberay:rayVersion": "2.46.0", "kuberay:clusters": "<JSON>"}``.
@@ -47,12 +53,17 @@ def load_settings(config: Mapping[str, str], *, secret_keys: Iterable[str] = (),
     problems += [problem for key, value in raw.items() if key not in hidden for problem in _unencrypted(value, (key,))]
     try:
         settings = StackSettings.model_validate(raw, context={"project_folder": project_folder})
-        problems += cross_checks(settings)
     except ValidationError as error:
         problems += validation_problems(error)
     else:
-        if not problems:
-            return settings
+        if wrong := settings_problems(settings):
+            problems += wrong
+        else:
+            # What pods are and need can only be told of settings that are right.
+            plan = plan_stack(settings)
+            problems += plan_problems(plan)
+            if not problems:
+                return plan
     raise SettingsError(problem_line(problem, hidden) for problem in problems)
 
 

@@ -9,8 +9,7 @@ from kuberay.facts.quantities import in_gb, in_mb, parse_quantity
 from kuberay.plan.memory import HEAD, LARGEST_ON_DISK, PodMemory, cluster_memory, limits_of, own_processes_of
 from kuberay.plan.pods import rendered_groups
 from kuberay.plan.ray_cluster_spec import ray_start_params
-from kuberay.plan.workloads import PlacedPlan, placed_plans
-from kuberay.settings.stack import StackSettings
+from kuberay.plan.workloads import PlacedPlan
 
 #: Ray ends with exit code 1 where its object store would be smaller (`OBJECT_STORE_MINIMUM_MEMORY_BYTES`).
 SMALLEST_OBJECT_STORE = 78_643_200
@@ -28,9 +27,9 @@ def memory_problems(plans: Iterable[PlacedPlan]) -> Iterator[Problem]:
             yield from _problems(at, limits_of(group).get("memory"), ray_start_params(group))
 
 
-def memory_advice(settings: StackSettings) -> Iterator[str]:
+def memory_advice(plans: Iterable[PlacedPlan]) -> Iterator[str]:
     """Sizes with which Ray is known to fail, or to be of little use: a line each."""
-    for placed in placed_plans(settings):
+    for placed in plans:
         groups = rendered_groups(placed.plan.values)
         for name, memory in cluster_memory(placed.plan).items():
             line = _advice(memory, limits_of(groups[name])["memory"], ray_start_params(groups[name]), is_head=name == "head")

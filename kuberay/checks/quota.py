@@ -7,12 +7,11 @@ from typing import Any
 
 from kuberay.checks.messages import Problem
 from kuberay.facts.quantities import add_quantities, parse_quantity
-from kuberay.plan.cluster import ClusterPlan, plan_cluster
+from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.namespace import GPU, named_limits
 from kuberay.plan.operator import operator_values
 from kuberay.plan.pods import rendered_groups
-from kuberay.plan.workloads import workload_clusters
-from kuberay.settings.stack import StackSettings
+from kuberay.plan.stack import StackPlan
 
 Resources = dict[str, Decimal]
 
@@ -41,25 +40,27 @@ class Demand:
         return self.pods * max(running, *(container.get(resource, Decimal(0)) for container in self.init_containers), Decimal(0))
 
 
-def demands(settings: StackSettings) -> Iterator[Demand]:
+def demands(plan: StackPlan) -> Iterator[Demand]:
     """All pods that the stack wants."""
+    settings = plan.settings
     if settings.operator.install:
         yield Demand("operator", 1, (_limits(operator_values(settings)),))
-    for name in settings.clusters:
-        yield from _cluster_demands(f"clusters.{name}", plan_cluster(settings, name))
+    for name, cluster in plan.clusters.items():
+        yield from _cluster_demands(f"clusters.{name}", cluster)
     # All at once; an upgrade of a service takes as much once more, for as long as it lasts.
-    for cluster in workload_clusters(settings):
-        yield from _cluster_demands(cluster.what, cluster.plan)
+    for made in plan.workload_clusters.values():
+        yield from _cluster_demands(made.what, made.plan)
     for name, job in settings.jobs.items():
         if job.submission_mode == "K8sJobMode":
             yield Demand(f"jobs.{name}, submitter", 1, (_SUBMITTER,))
 
 
-def quota_problems(settings: StackSettings) -> Iterator[Problem]:
+def quota_problems(plan: StackPlan) -> Iterator[Problem]:
     """Where the stack does not fit into its own quota and limits: the setting, its value, and by how much."""
+    settings = plan.settings
     if settings.quota == type(settings.quota)() and settings.limit_range == type(settings.limit_range)():
         return
-    wanted = list(demands(settings))
+    wanted = list(demands(plan))
     quota = settings.quota
     for key, resource, limit in (("cpu", "cpu", quota.cpu), ("memory", "memory", quota.memory), ("gpus", GPU, quota.gpus)):
         if limit is not None:

@@ -16,7 +16,8 @@ from kuberay.facts.versions import KubeRayVersion, at_least, lacking
 from kuberay.plan.cluster import cluster_resource_name
 from kuberay.plan.pods import custom_image
 from kuberay.plan.protection import FIRST_RAY, auth_options, is_restricted, uses_token
-from kuberay.plan.workloads import placed_plans, workload_cluster_settings
+from kuberay.plan.stack import StackPlan
+from kuberay.plan.workloads import workload_cluster_settings
 from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.stack import StackSettings
 from kuberay.settings.workloads import JobSettings
@@ -29,14 +30,14 @@ LONGEST_SERVICE_NAME = 50 - len("-serve-svc")
 _ANY_CHART: Final = typing.get_args(KubeRayVersion)[-1]
 
 
-def cross_checks(settings: StackSettings) -> list[Problem]:
+def settings_problems(settings: StackSettings) -> list[Problem]:
     """Every problem that lies between settings."""
-    problems = [*_stack_checks(settings), *_protection_checks(settings)]
-    if problems:
-        return problems
-    # What pods are and need can only be told of settings that are right.
-    plans = list(placed_plans(settings))
-    return [*refusals(plans, settings.kuberay_version), *memory_problems(plans), *quota_problems(settings)]
+    return [*_stack_checks(settings), *_protection_checks(settings)]
+
+
+def plan_problems(plan: StackPlan) -> list[Problem]:
+    """Every problem of what the settings come to: what an operator refuses, sizes that Ray refuses, and the stack's own quota."""
+    return [*refusals(plan.placed, plan.settings.kuberay_version), *memory_problems(plan.placed), *quota_problems(plan)]
 
 
 def _stack_checks(settings: StackSettings) -> Iterator[Problem]:

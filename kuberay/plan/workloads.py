@@ -4,7 +4,6 @@ No chart renders these clusters, and KubeRay chooses their names.
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +11,12 @@ import yaml
 
 from kuberay.facts.digests import fingerprint
 from kuberay.facts.labels import CLUSTER_LABEL
-from kuberay.plan.cluster import ClusterPlan, plan_cluster, plan_ray_cluster
+from kuberay.plan.cluster import ClusterPlan, plan_ray_cluster
 from kuberay.plan.protection import auth_options, uses_token
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.stack import StackSettings
-from kuberay.settings.workloads import application_name
+from kuberay.settings.workloads import JobSettings, ServiceSettings, application_name
 
 Spec = dict[str, Any]
 
@@ -72,26 +71,13 @@ class PlacedPlan:
         return (*self.here, *(["values"] if key in raw else []), *path, key)
 
 
-def placed_plans(settings: StackSettings) -> Iterator[PlacedPlan]:
-    """All clusters of a stack, those of workloads last."""
-    for name, cluster in settings.clusters.items():
-        yield PlacedPlan(("clusters", name), cluster, plan_cluster(settings, name))
-    for cluster in workload_clusters(settings):
-        yield PlacedPlan((*cluster.what.split("."), "rayCluster"), cluster.settings, cluster.plan)
-
-
 def workload_cluster_settings(settings: StackSettings) -> dict[str, RayClusterSettings]:
     """The settings of all workload clusters of a stack, by whose they are: ``jobs.train``, ``services.chat``."""
     jobs = {f"jobs.{name}": job.ray_cluster or RayClusterSettings() for name, job in settings.jobs.items() if job.cluster is None}
     return jobs | {f"services.{name}": service.ray_cluster for name, service in settings.services.items()}
 
 
-def workload_clusters(settings: StackSettings) -> Iterator[WorkloadCluster]:
-    """All workload clusters of a stack."""
-    return (workload_cluster(settings, what) for what in workload_cluster_settings(settings))
-
-
-def workload_cluster(settings: StackSettings, what: str) -> WorkloadCluster:
+def plan_workload_cluster(settings: StackSettings, what: str) -> WorkloadCluster:
     """The workload cluster of ``jobs.train`` or ``services.chat``."""
     cluster = workload_cluster_settings(settings)[what]
     token = uses_token(settings.protection, cluster.ray_version or settings.ray_version)
@@ -116,9 +102,8 @@ class JobPlan:
     """One line for a reviewer."""
 
 
-def plan_job(settings: StackSettings, name: str) -> JobPlan:
-    """One of the stack's jobs as KubeRay takes it."""
-    job = settings.jobs[name]
+def plan_job(name: str, job: JobSettings, runs_on: ClusterPlan | WorkloadCluster) -> JobPlan:
+    """One of the stack's jobs as KubeRay takes it, on a cluster of the stack or on one that KubeRay makes for it."""
     spec: Spec = {"entrypoint": job.entrypoint, "submissionMode": job.submission_mode, "backoffLimit": job.backoff_limit}
     if job.runtime_env:
         spec["runtimeEnvYAML"] = yaml.safe_dump(job.runtime_env)
@@ -133,15 +118,14 @@ def plan_job(settings: StackSettings, name: str) -> JobPlan:
     if job.entrypoint_resources:
         spec["entrypointResources"] = json.dumps(job.entrypoint_resources, sort_keys=True)
 
-    if job.cluster is not None:
-        cluster = plan_cluster(settings, job.cluster)
+    if isinstance(runs_on, ClusterPlan):
+        cluster = runs_on
         cluster_spec = ray_cluster_spec(cluster.values)
         spec["clusterSelector"] = {CLUSTER_LABEL: cluster.name}
         where = f"on {cluster.name}"
     else:
-        made = workload_cluster(settings, f"jobs.{name}")
-        cluster = made.plan
-        spec["rayClusterSpec"] = cluster_spec = made.spec
+        cluster = runs_on.plan
+        spec["rayClusterSpec"] = cluster_spec = runs_on.spec
         spec["shutdownAfterJobFinishes"] = job.shutdown_after_job_finishes
         spec["ttlSecondsAfterFinished"] = job.ttl_seconds_after_finished
         where = f"on {cluster.cpu} CPU, {cluster.memory} memory, {cluster.head.image}"
@@ -205,10 +189,8 @@ class ServicePlan:
         return f"{self.name}-head-svc"
 
 
-def plan_service(settings: StackSettings, name: str) -> ServicePlan:
-    """One of the stack's services as KubeRay takes it."""
-    service = settings.services[name]
-    made = workload_cluster(settings, f"services.{name}")
+def plan_service(name: str, service: ServiceSettings, made: WorkloadCluster) -> ServicePlan:
+    """One of the stack's services as KubeRay takes it, on the cluster that KubeRay makes for it."""
     cluster = made.plan
     spec: dict[str, Any] = {
         "serveConfigV2": yaml.safe_dump(service.serve_config),

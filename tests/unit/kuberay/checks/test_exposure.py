@@ -5,16 +5,17 @@ from typing import Any
 import pytest
 
 from kuberay.checks.exposure import exposures
+from kuberay.plan.stack import plan_stack
 from tests.unit.settings import load
 
 
 def test_a_stack_that_is_closed_has_nothing_to_say() -> None:
-    assert list(exposures(load(rayVersion="2.52.0", operator={"singleNamespaceInstall": True}))) == []
+    assert list(exposures(plan_stack(load(rayVersion="2.52.0", operator={"singleNamespaceInstall": True})))) == []
 
 
 def test_many_open_clusters_are_one_line() -> None:
     clusters = {f"team-{number}": {} for number in range(20)}
-    tokens, operator = exposures(load(clusters=clusters))
+    tokens, operator = exposures(plan_stack(load(clusters=clusters)))
     assert "team-0, team-1, team-2 and 17 more" in tokens
     assert "rayVersion 2.52.0" in tokens
     assert "operator.singleNamespaceInstall" in operator
@@ -30,5 +31,5 @@ def test_many_open_clusters_are_one_line() -> None:
     ],
 )
 def test_the_heads_service_is_open_by_the_type_that_counts(raw: dict[str, Any], kind: str | None) -> None:
-    said = [line for line in exposures(load(clusters={"ray": {"values": raw}})) if "head's Service" in line]
+    said = [line for line in exposures(plan_stack(load(clusters={"ray": {"values": raw}}))) if "head's Service" in line]
     assert said == ([f"the head's Service is reached from outside the Kubernetes cluster: ray ({kind})"] if kind else [])

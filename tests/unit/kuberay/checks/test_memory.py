@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 import yaml
 
-from kuberay.checks.loading import SettingsError, load_settings
+from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.memory import memory_advice
+from kuberay.plan.stack import plan_stack
 from tests.paths import ROOT
 from tests.unit.settings import load
 
 
 def advice(**cluster: Any) -> list[str]:
-    return list(memory_advice(load(clusters={"ray": cluster})))
+    return list(memory_advice(plan_stack(load(clusters={"ray": cluster})).placed))
 
 
 def refusal(**cluster: Any) -> str:
@@ -62,7 +63,7 @@ def test_more_cpus_than_there_is_memory_for_their_processes_are_warned_of() -> N
 def test_clusters_of_jobs_and_services_and_further_groups_are_looked_at_too() -> None:
     group = {"additionalWorkerGroups": {"small": {"memory": "300M"}}}
     jobs = {"train": {"entrypoint": "python x.py", "rayCluster": group}}
-    lines = list(memory_advice(load(clusters={"ray": group}, jobs=jobs)))
+    lines = list(memory_advice(plan_stack(load(clusters={"ray": group}, jobs=jobs)).placed))
     assert [line.partition(": ")[0] for line in lines] == [
         "clusters.ray.additionalWorkerGroups.small",
         "jobs.train.rayCluster.additionalWorkerGroups.small",
@@ -73,7 +74,7 @@ def test_clusters_of_jobs_and_services_and_further_groups_are_looked_at_too() ->
 def test_the_stacks_that_come_with_the_project_are_not_warned_of(file: Path) -> None:
     given = yaml.safe_load(file.read_text())["config"]
     config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
-    assert list(memory_advice(load_settings(config, project_folder=ROOT))) == []
+    assert list(memory_advice(load_plan(config, project_folder=ROOT).placed)) == []
 
 
 def test_what_ray_start_refuses_is_refused() -> None:

@@ -10,7 +10,7 @@ from kuberay.checks.loading import load_settings
 from kuberay.checks.messages import Problem
 from kuberay.checks.refusals import refusals
 from kuberay.facts.versions import KubeRayVersion
-from kuberay.plan.workloads import placed_plans
+from kuberay.plan.stack import plan_stack
 from kuberay.settings.stack import StackSettings
 
 VERSIONS: tuple[str, ...] = typing.get_args(KubeRayVersion)
@@ -20,7 +20,7 @@ REDIS: dict[str, Any] = {"redisAddress": "redis:6379"}
 
 def refused(version: str, **settings: Any) -> list[Problem]:
     """Without the other checks."""
-    return list(refusals(placed_plans(StackSettings.model_validate({"kuberayVersion": version, **settings})), version))
+    return list(refusals(plan_stack(StackSettings.model_validate({"kuberayVersion": version, **settings})).placed, version))
 
 
 @pytest.mark.parametrize(

@@ -7,20 +7,20 @@ import pytest
 import yaml
 
 from kuberay.checks.exposure import exposures
-from kuberay.checks.loading import load_settings
-from kuberay.plan.workloads import JobPlan, ServicePlan, plan_job, plan_service
+from kuberay.checks.loading import load_plan
+from kuberay.plan.workloads import JobPlan, ServicePlan
 
 
 def job(name: str = "train", *, stack: dict[str, str] | None = None, clusters: dict[str, Any] | None = None, **settings: Any) -> JobPlan:
     config = {f"kuberay:{key}": value for key, value in (stack or {}).items()}
     config["kuberay:jobs"] = json.dumps({name: {"entrypoint": "python train.py"} | settings})
     config["kuberay:clusters"] = json.dumps(clusters or {"raycluster": {}})
-    return plan_job(load_settings(config), name)
+    return load_plan(config).jobs[name]
 
 
 def service(*, name: str = "chat", applications: list[dict[str, Any]] | None = None, **settings: Any) -> ServicePlan:
     serve = {"applications": applications or [{"name": "chat", "import_path": "chat:app"}]}
-    return plan_service(load_settings({"kuberay:services": json.dumps({name: {"serveConfig": serve} | settings})}), name)
+    return load_plan({"kuberay:services": json.dumps({name: {"serveConfig": serve} | settings})}).services[name]
 
 
 def test_a_job_has_a_cluster_of_its_own_that_goes_when_it_is_over() -> None:
@@ -123,9 +123,9 @@ def test_a_cluster_of_its_own_asks_for_a_token_where_kuberay_can_make_one() -> N
 def test_what_is_open_of_a_cluster_of_its_own_is_said() -> None:
     jobs = json.dumps({"train": {"entrypoint": "x"}})
     config = {"kuberay:jobs": jobs, "kuberay:clusters": "{}", "kuberay:rayVersion": "2.52.0"}
-    assert any("jobs.train" in line and "kuberayVersion 1.5.1" in line for line in exposures(load_settings(config)))
+    assert any("jobs.train" in line and "kuberayVersion 1.5.1" in line for line in exposures(load_plan(config)))
     config |= {"kuberay:kuberayVersion": "1.6.2"}
-    assert not any("jobs.train" in line for line in exposures(load_settings(config)))
+    assert not any("jobs.train" in line for line in exposures(load_plan(config)))
 
 
 def test_amounts_are_written_as_the_operator_writes_them() -> None:
@@ -144,5 +144,5 @@ def test_annotations_of_the_cluster_are_given_to_its_owner_who_hands_them_on() -
 def test_a_cluster_that_no_chart_renders_takes_what_any_chart_knows() -> None:
     worker = {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}], "runtimeClassName": "gvisor"}
     jobs = {"train": {"entrypoint": "x", "rayCluster": {"values": {"worker": worker}}}}
-    (group,) = plan_job(load_settings({"kuberay:jobs": json.dumps(jobs)}), "train").spec["rayClusterSpec"]["workerGroupSpecs"]
+    (group,) = load_plan({"kuberay:jobs": json.dumps(jobs)}).jobs["train"].spec["rayClusterSpec"]["workerGroupSpecs"]
     assert worker.items() <= group["template"]["spec"].items()

@@ -1,0 +1,61 @@
+"""What a whole stack is to bring up, worked out once: checks, advice, components and commands are handed the same plans. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from kuberay.plan.cluster import ClusterPlan, plan_cluster
+from kuberay.plan.workloads import (
+    JobPlan,
+    PlacedPlan,
+    ServicePlan,
+    WorkloadCluster,
+    plan_job,
+    plan_service,
+    plan_workload_cluster,
+    workload_cluster_settings,
+)
+from kuberay.settings.stack import StackSettings
+
+
+@dataclass(frozen=True)
+class StackPlan:
+    """A stack's settings, and the plans made from them."""
+
+    settings: StackSettings
+    clusters: Mapping[str, ClusterPlan]
+    """The stack's own Ray clusters, by release."""
+    workload_clusters: Mapping[str, WorkloadCluster]
+    """The clusters that KubeRay makes, by whose they are: ``jobs.train``, ``services.chat``."""
+
+    @cached_property
+    def jobs(self) -> dict[str, JobPlan]:
+        """The stack's jobs, by name."""
+        return {name: plan_job(name, job, self._cluster_of(name, job.cluster)) for name, job in self.settings.jobs.items()}
+
+    @cached_property
+    def services(self) -> dict[str, ServicePlan]:
+        """The stack's services, by name."""
+        return {
+            name: plan_service(name, service, self.workload_clusters[f"services.{name}"])
+            for name, service in self.settings.services.items()
+        }
+
+    @cached_property
+    def placed(self) -> list[PlacedPlan]:
+        """All clusters of the stack and where their settings are, those of workloads last."""
+        own = [PlacedPlan(("clusters", name), self.settings.clusters[name], plan) for name, plan in self.clusters.items()]
+        made = self.workload_clusters.values()
+        return own + [PlacedPlan((*cluster.what.split("."), "rayCluster"), cluster.settings, cluster.plan) for cluster in made]
+
+    def _cluster_of(self, job: str, cluster: str | None) -> ClusterPlan | WorkloadCluster:
+        return self.workload_clusters[f"jobs.{job}"] if cluster is None else self.clusters[cluster]
+
+
+def plan_stack(settings: StackSettings) -> StackPlan:
+    """Plans every Ray cluster of a stack. The settings have to be in order (kuberay/checks)."""
+    return StackPlan(
+        settings,
+        {release: plan_cluster(settings, release) for release in settings.clusters},
+        {what: plan_workload_cluster(settings, what) for what in workload_cluster_settings(settings)},
+    )
