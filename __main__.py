@@ -12,7 +12,7 @@ from components.resources.recovery import recover_from_killed_runs
 from components.service import RayService
 from components.stack import stack_plan
 
-startup.spare_debug_messages()
+startup.prepare_process()
 stack = stack_plan()
 recover_from_killed_runs()
 

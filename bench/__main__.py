@@ -253,7 +253,12 @@ def measure(bench: Bench, sizes: list[int], rounds: int) -> list[Ratio]:
         print(f"{size} clusters: first up {up:.1f} s, its state written at the end {at_the_end:.1f} s, no-op preview {preview:.2f} s")
         ratios += [
             Ratio(f"each of {size} clusters beyond the first, first up / helm install", (up - one_up) / (size - 1), each_by_helm, 0.5),
-            Ratio("   the same with PULUMI_SKIP_CHECKPOINTS=true (see docs/operating.md)", (at_the_end - one_up) / (size - 1), each_by_helm, 0.5),
+            Ratio(
+                "   the same with PULUMI_SKIP_CHECKPOINTS=true (docs/operating.md)",
+                (at_the_end - one_up) / (size - 1),
+                each_by_helm,
+                0.5,
+            ),
             Ratio(f"no-op preview of {size} clusters / the bare program's", preview, bare_preview, 0.5),
         ]
     return ratios

@@ -1,15 +1,11 @@
 """The stack that Pulumi is running: its settings and plans, its cluster, its secrets."""
 
-import os
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
-from pulumi.runtime.mocks import MockMonitor
-from pulumi.runtime.settings import get_monitor
 
 from kuberay.checks.exposure import exposures
 from kuberay.checks.loading import SettingsError, load_plan
@@ -55,9 +51,6 @@ def stack_plan() -> StackPlan:
 
     What they leave open is said, one line each, and warned of sizes with which Ray fails.
     """
-    if not isinstance(get_monitor(), MockMonitor):
-        # When a resource fails, the engine interrupts the program; Python's traceback would bury the cause that was just printed.
-        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     try:
         plan = load_plan(get_config_env(), secret_keys=get_config_secret_keys_env(), project_folder=PROJECT_FOLDER)
     except SettingsError as error:

@@ -1,7 +1,9 @@
-"""What makes previews quick and holds for the whole program: imported first, by `__main__.py` alone."""
+"""What holds for the process of the program, so that previews are quick and errors readable: imported first, by `__main__.py` alone."""
 
 import atexit
 import gc
+import os
+import signal
 
 import pulumi
 
@@ -11,14 +13,14 @@ gc.set_threshold(100_000)
 atexit.register(gc.freeze)
 
 
-def spare_debug_messages() -> None:
-    """Keeps the SDK's messages for its own developers to itself.
+def prepare_process() -> None:
+    """What holds for the process of the program and for nobody who imports a component."""
+    # When a resource fails, the engine interrupts the program; Python's traceback would bury the cause that was just printed.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    # The SDK tells the engine six times how it gets on with each resource, and waits for an answer each time: a tenth of a preview of a
+    # hundred clusters. The engine shows these messages with `--debug` alone.
+    pulumi.log.debug = _drop
 
-    It tells the engine six times how it gets on with each resource, and waits for an answer each time: a tenth of a preview of a hundred
-    clusters. The engine shows these messages with `--debug` alone.
-    """
 
-    def drop(*_: object, **__: object) -> None:
-        """Says nothing."""
-
-    pulumi.log.debug = drop
+def _drop(*_: object, **__: object) -> None:
+    """Says nothing."""
