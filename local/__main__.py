@@ -123,7 +123,7 @@ def next_steps(stack: str) -> list[tuple[str, str]]:
 def within(home: Path, stacks: list[str], command: list[str]) -> None:
     """Turns into the command."""
     cluster = cluster_in(home)
-    known = {stack.name: stack for stack in stacks_of(cluster)} if cluster.running else {}
+    known = {stack.name: stack for stack in stacks_of(cluster)}
     here = [known[name] for name in stacks if name in known]
     environment: dict[str, str] = dict(os.environ)
     if here:
@@ -131,6 +131,12 @@ def within(home: Path, stacks: list[str], command: list[str]) -> None:
         if len(here) < len(stacks):
             others = ", ".join(name for name in stacks if name not in known)
             raise LocalError(f"{names}: on this machine's cluster, and {others} not; name them one by one, or add LOCAL=no")
+        if not cluster.running:
+            # A stack of the same name elsewhere is not what was meant: `destroy` would take it away.
+            raise LocalError(
+                f"{names}: on this machine's cluster, which does not answer; `make up` starts it, `make down` removes it, "
+                "LOCAL=no means a stack of your own"
+            )
         bring_up_to_date(cluster, here)
         print(f"{names}: on this machine's cluster (LOCAL=no: on your own)", file=sys.stderr, flush=True)
         environment = cluster.pulumi_env() | {"KUBERAY_WORKSPACE": str(cluster.home.workspace)}

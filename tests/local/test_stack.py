@@ -1,5 +1,12 @@
 """The stack file for a run on this machine."""
 
+from pathlib import Path
+
+import pytest
+
+from local.__main__ import within
+from local.control_plane import Home
+from local.errors import LocalError
 from local.stack import local_config
 
 
@@ -19,3 +26,12 @@ def test_a_committed_salt_goes_first() -> None:
 
 def test_a_stack_file_without_settings_will_do() -> None:
     assert local_config({}, {"a": "b"}, None) == {"config": {"a": "b"}}
+
+
+def test_a_command_never_goes_elsewhere_because_the_local_cluster_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = Home(tmp_path).workspace
+    workspace.mkdir()
+    (workspace / "Pulumi.dev.yaml").write_text("config: {}\n")
+    monkeypatch.setattr("os.execvpe", lambda *_: None)  # it would take the place of the tests
+    with pytest.raises(LocalError, match="dev: on this machine's cluster, which does not answer; `make up` starts it"):
+        within(tmp_path, ["dev"], ["pulumi"])
