@@ -149,8 +149,10 @@ def print_environment(home: Path) -> None:
     if not cluster.running:
         raise LocalError("no local cluster runs; `python -m local up` starts one")
     bring_up_to_date(cluster, stacks_of(cluster))
+    # Not the folder of temporary files: it goes with the cluster, and the shell stays.
     for name, value in cluster.pulumi_settings().items():
-        print(f"export {name}={shlex.quote(value)}")
+        if name != "TMPDIR":
+            print(f"export {name}={shlex.quote(value)}")
     print(f"export KUBERAY_WORKSPACE={shlex.quote(str(cluster.home.workspace))}")
     print(f"echo 'In {cluster.home.workspace}: pulumi preview, pulumi up, pulumi stack; anywhere: kubectl, helm'")
 

@@ -59,12 +59,12 @@ class LocalStack:
             "kuberay:chartRepository": self.cluster.charts_url,
             "kubernetes:kubeconfig": str(self.cluster.kubeconfig),
         }
-        known_before = _load(self.file)
-        adapted = local_config(_load(committed), made, known_before.get("encryptionsalt"))
+        adapted = local_config(_load(committed), made, _load(self.file).get("encryptionsalt"))
         content = adapted | {"config": self.cluster.adapted(adapted["config"])}
         self._write_project()
         self.file.write_text(yaml.safe_dump(content, sort_keys=False))
-        if not known_before:
+        # Asked of the state: a run may have been killed before it made the stack.
+        if not list((self.cluster.home.folder / "state/.pulumi/stacks").glob(f"*/{self.name}.json")):
             self._run("stack", "init", self.name, "--secrets-provider", "passphrase", quiet=True)
 
     def _write_project(self) -> None:
