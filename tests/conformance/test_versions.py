@@ -72,10 +72,7 @@ def helm() -> Path:
 def charts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folder of both charts by version. Without CRDs, which are long to read."""
     folder = tmp_path_factory.mktemp("charts")
-    return {
-        version: shutil.copytree(charts, folder / version, ignore=shutil.ignore_patterns("crds", "__pycache__"))
-        for version, charts in ALL.items()
-    }
+    return {version: shutil.copytree(charts, folder / version, ignore=shutil.ignore_patterns("crds")) for version, charts in ALL.items()}
 
 
 def _rendered(helm: Path, chart: Path, release: str, values: Object, kind: str) -> Object:
