@@ -5,6 +5,7 @@ in `local/charts`, which tests/conformance holds against the official ones.
 """
 
 import hashlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
+
+import yaml
 
 from local import tools
 from local.errors import LocalError
@@ -48,7 +51,9 @@ def repository(versions: Sequence[str], helm: Path) -> tuple[str | Path, list[Ch
         if chosen.startswith(("http://", "https://", "oci://")):
             return chosen, said
         folder = Path(chosen).expanduser().resolve()
-        return (folder if (folder / "index.yaml").exists() else _packaged(folder, helm)), said
+        made = folder if (folder / "index.yaml").exists() else _packaged(folder, helm)
+        _require(versions, made, chosen)
+        return made, said
     found = [_charts_of(version, helm) for version in versions]
     return _together([folder for folder, _ in found], helm), [source for _, source in found]
 
@@ -126,6 +131,18 @@ def _packaged(folder: Path, helm: Path) -> Path:
                 _run(helm, "package", chart, "--destination", unfinished)
             _run(helm, "repo", "index", unfinished)
     return target
+
+
+def _require(versions: Sequence[str], repository: Path, chosen: str) -> None:
+    """Refuses a folder that lacks what will be run: Helm would say so only when the cluster is up."""
+    entries = yaml.safe_load((repository / "index.yaml").read_text())["entries"]
+    held = {chart: {entry["version"] for entry in entries.get(chart, [])} for chart in CHARTS}
+    for version, chart in itertools.product(versions, CHARTS):
+        if version not in held[chart]:
+            raise LocalError(
+                f"CHARTS={chosen} holds no {chart} {version} ({', '.join(sorted(held[chart])) or 'none'}); "
+                "set kuberayVersion to a version that it holds, or leave CHARTS out"
+            )
 
 
 def _together(folders: Sequence[Path], helm: Path) -> Path:

@@ -60,7 +60,8 @@ def slow(request: BaseHTTPRequestHandler, content: bytes) -> None:
 
 
 def silent(request: BaseHTTPRequestHandler, content: bytes) -> None:
-    time.sleep(10)
+    # Longer than the test may take: only the deadline ends it.
+    time.sleep(60)
 
 
 def missing(request: BaseHTTPRequestHandler, content: bytes) -> None:
@@ -184,3 +185,14 @@ def test_a_folder_without_charts_is_named(helm: Path, tmp_path: Path, monkeypatc
     monkeypatch.setenv("CHARTS", str(tmp_path))
     with pytest.raises(LocalError, match=r"holds neither an index\.yaml nor KubeRay's charts, kuberay-operator and ray-cluster"):
         repository([OFFICIAL], helm)
+
+
+def test_a_folder_without_the_version_that_is_run_is_named(helm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = official_charts(OFFICIAL)
+    monkeypatch.setenv("CHARTS", str(source))
+    with pytest.raises(LocalError) as refused:
+        repository([DOUBLED], helm)
+    assert str(refused.value) == (
+        f"CHARTS={source} holds no kuberay-operator {DOUBLED} ({OFFICIAL}); "
+        "set kuberayVersion to a version that it holds, or leave CHARTS out"
+    )
