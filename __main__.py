@@ -14,7 +14,7 @@ from components.stack import stack_plan
 
 startup.prepare_process()
 stack = stack_plan()
-recover_from_killed_runs()
+recover_from_killed_runs(stack.settings.timeout_seconds)
 
 namespace = Namespace(stack.settings)
 operator = Operator(stack.settings, namespace)

@@ -14,7 +14,8 @@ from components.resources.wait_for import WaitFor
 from components.stack import is_encrypted, secret_outputs, stack_connection
 from kuberay.facts.charts import Values
 from kuberay.facts.labels import HEAD_GROUP
-from kuberay.live.waiting.targets import Report, group_target
+from kuberay.facts.phrases import Report
+from kuberay.live.waiting.targets import group_target
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.pods import PodGroup
 from kuberay.plan.protection import auth_options, token_command

@@ -11,7 +11,8 @@ from components.operator import Operator
 from components.resources.pod_secrets import pod_secrets
 from components.resources.wait_for import WaitFor
 from components.stack import conceal_texts, secret_where_encrypted, stack_connection
-from kuberay.live.waiting.targets import Report, WorkloadTarget
+from kuberay.facts.phrases import Report
+from kuberay.live.waiting.targets import WorkloadTarget
 from kuberay.plan.stack import StackPlan
 from kuberay.plan.workloads import JobPlan
 from kuberay.settings.stack import StackSettings

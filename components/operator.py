@@ -7,7 +7,8 @@ from components.resources.hooks import resource_hook
 from components.resources.release import Release, chart_release, source_of
 from components.resources.wait_for import WaitFor
 from components.stack import is_encrypted, stack_connection
-from kuberay.live.waiting.targets import DeploymentTarget, Report
+from kuberay.facts.phrases import Report
+from kuberay.live.waiting.targets import DeploymentTarget
 from kuberay.plan.operator import operator_fingerprint, operator_values
 from kuberay.settings.stack import StackSettings
 

@@ -11,8 +11,9 @@ from components.resources.pod_secrets import pod_secrets
 from components.resources.wait_for import WaitFor
 from components.stack import conceal_texts, secret_where_encrypted, stack_connection
 from kuberay.facts.labels import HEAD_GROUP
+from kuberay.facts.phrases import Report
 from kuberay.live.api.connection import Connection
-from kuberay.live.waiting.targets import Report, WorkloadTarget
+from kuberay.live.waiting.targets import WorkloadTarget
 from kuberay.plan.stack import StackPlan
 from kuberay.plan.workloads import ServicePlan
 from kuberay.settings.stack import StackSettings

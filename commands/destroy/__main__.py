@@ -12,16 +12,14 @@ import argparse
 import sys
 from collections.abc import Iterable
 
-from httpx2 import HTTPError
-from lightkube import ApiError
-
 from commands.stack.cli import PROGRAM, Pulumi, StackConfig, StackError
 from commands.stack.interrupts import take_interrupts
-from commands.stack.inventory import Cluster, of_stack, until
 from commands.stack.state import OPERATOR, Made, StackState, read_state
 from kuberay.checks.loading import SettingsError, load_settings
 from kuberay.facts.objects import Object, is_ray_object
 from kuberay.facts.phrases import error_line, first_few
+from kuberay.live.api.client import ApiError, HTTPError
+from kuberay.live.inventory import Cluster, of_stack, until
 
 #: A restarting operator is given this long, in seconds, before it counts as dead.
 _OPERATOR_SECONDS = 20
@@ -183,9 +181,10 @@ class ClusterSilentError(Exception):
 
 def _connect(config: StackConfig, namespaces: Iterable[str]) -> Cluster:
     try:
-        cluster = Cluster(config.connection())
+        at_once = Cluster(config.connection(), patience=0)
         for namespace in namespaces:
-            cluster.has_namespace(namespace)
+            at_once.has_namespace(namespace)
+        cluster = Cluster(config.connection())
     except ApiError:
         raise
     except Exception as error:

@@ -3,27 +3,24 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
-from httpx2 import HTTPError
-from lightkube import ApiError, AsyncClient
-
 from commands.doctor import judge
 from commands.doctor.finding import Finding
 from commands.stack.cli import PROGRAM, Pulumi, StackConfig, StackError
-from commands.stack.inventory import Cluster, of_stack
 from commands.stack.state import OPERATOR, read_state
 from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.memory import memory_advice
 from kuberay.facts.labels import VERSION_ANNOTATION
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line, one_line
-from kuberay.live.api.client import connect
+from kuberay.live.api.client import ApiError, AsyncClient, HTTPError, connect
 from kuberay.live.api.kinds import RayJob, RayService
 from kuberay.live.crds.upgrade import NAMES, OF_EACH_VERSION
 from kuberay.live.diagnosis.diagnoser import Diagnoser
 from kuberay.live.diagnosis.workloads import Verdict, job_verdict, service_verdict
+from kuberay.live.inventory import Cluster, of_stack
 from kuberay.live.pod_monitors import NO_POD_MONITORS
+from kuberay.live.wait_loop import NotUpError
 from kuberay.live.waiting.deployment import look_at_deployment, no_deployment
-from kuberay.live.waiting.loop import NotUpError, until_listed
 from kuberay.live.waiting.pods import look_at_group, no_ray_cluster
 from kuberay.live.waiting.targets import DeploymentTarget, WorkloadTarget, group_target
 from kuberay.live.waiting.workloads import look_at_workload, why_it_failed
@@ -86,8 +83,8 @@ class Examination:
     async def _in_cluster(self, config: StackConfig) -> AsyncIterator[Finding]:
         try:
             self._connection = config.connection()
+            _answers(Cluster(self._connection, patience=0))
             self._cluster = Cluster(self._connection)
-            _answers(self._cluster)
         except Exception as error:
             text = f"does not answer: {error_line(error)}"
             advice = "check kubernetes:context and kubernetes:kubeconfig of the stack, and whether the cluster runs"
@@ -125,7 +122,7 @@ class Examination:
             if self._fresh or not self._has_crds():
                 return
             view = namespace_view(self._connection, namespace)
-            await until_listed(view, _PATIENCE)
+            await view.until_listed(_PATIENCE)
             for part in (self._operator(client, diagnoser), self._pods(view, diagnoser), self._workloads(view, diagnoser)):
                 async for found in part:
                     yield found

@@ -4,15 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from httpx2 import HTTPError
-from lightkube import ApiError
-
 from commands.preview.meaning.drift import drift_of, is_namespaced
 from commands.preview.meaning.report import Drift
-from commands.stack.inventory import Cluster
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line
+from kuberay.live.api.client import ApiError, HTTPError
 from kuberay.live.api.connection import Connection
+from kuberay.live.inventory import Cluster
 
 #: A preview is not to wait long for a cluster that it can do without.
 _SECONDS = 3
@@ -29,7 +27,7 @@ def reach(connection: Connection) -> Cluster:
         ClusterError: there is none in the kubeconfig, or it does not answer.
     """
     try:
-        cluster = Cluster(connection, timeout=_SECONDS)
+        cluster = Cluster(connection, timeout=_SECONDS, patience=0)
         with suppress(ApiError):  # A refusal is an answer too.
             cluster.has_namespace("default")
     except Exception as error:

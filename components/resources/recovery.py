@@ -4,7 +4,7 @@ The looks at the cluster are in hooks, so only `up` takes them, and only of what
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
@@ -13,27 +13,38 @@ from components.stack import stack_connection
 from kuberay.facts.labels import STACK_MARK
 from kuberay.live.takeover.marks import marked_values
 
+if TYPE_CHECKING:
+    from kuberay.live.takeover.actions import Run
+
 _RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
-def recover_from_killed_runs() -> None:
-    """From here on everything that the stack makes carries its mark and is looked at before it is made."""
+def recover_from_killed_runs(timeout: float) -> None:
+    """From here on everything that the stack makes carries its mark and is looked at before it is made.
+
+    ``timeout``: how long what is still being deleted is waited for, in seconds.
+    """
     stack, connection = f"{pulumi.get_project()}/{pulumi.get_stack()}", stack_connection()
+
+    def this_run() -> "Run":
+        from kuberay.live.takeover.actions import Run
+
+        return Run(connection, stack, timeout, lambda text: pulumi.log.info(text, ephemeral=True))
 
     async def make_object(args: pulumi.ResourceHookArgs) -> None:
         from kuberay.live.takeover.actions import take_over_object
 
-        await take_over_object(connection, await resolve_outputs(args.new_inputs or {}), stack)
+        await take_over_object(this_run(), await resolve_outputs(args.new_inputs or {}))
 
     async def install(args: pulumi.ResourceHookArgs) -> None:
         from kuberay.live.takeover.actions import take_over_install
 
-        await take_over_install(connection, await resolve_outputs(args.new_inputs or {}), stack)
+        await take_over_install(this_run(), await resolve_outputs(args.new_inputs or {}))
 
     async def upgrade(args: pulumi.ResourceHookArgs) -> None:
         from kuberay.live.takeover.actions import take_over_upgrade
 
-        await take_over_upgrade(connection, await resolve_outputs(args.new_inputs or {}))
+        await take_over_upgrade(this_run(), await resolve_outputs(args.new_inputs or {}))
 
     of_object = pulumi.ResourceHookBinding(before_create=[resource_hook("recovery.before-object", make_object)])
     of_release = pulumi.ResourceHookBinding(

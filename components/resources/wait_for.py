@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 import pulumi
 
 from components.resources.hooks import error_text, resource_hook
-from kuberay.live.waiting.targets import Report
+from kuberay.facts.phrases import Report
 
 Wait = Callable[[Report], Awaitable[None]]
 

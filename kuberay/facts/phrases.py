@@ -1,7 +1,10 @@
 """Phrases that messages share: the nearest right spelling, one line of a text, the first few of many."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+#: Takes a line of progress.
+Report = Callable[[str], None]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -1,27 +1,37 @@
 """The Ray pods and RayClusters of a namespace as they are now, for all waits of a run."""
 
 import asyncio
+import json
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
-from httpx2 import HTTPStatusError
-from lightkube import Client
-from lightkube.operators import exists
+from httpx2 import Client, Timeout
+from lightkube.core.generic_client import transform_exception
 
 from kuberay.facts.labels import CLUSTER_LABEL
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line
-from kuberay.live.api.client import connect, connect_blocking
+from kuberay.live.api.client import code_of, connect
 from kuberay.live.api.connection import Connection
-from kuberay.live.api.kinds import Kind, PlainPod, RayCluster
+from kuberay.live.api.kubeconfig import find_endpoint
+from kuberay.live.api.transport import PatientTransport
 from kuberay.live.diagnosis.pods import has_failed
+from kuberay.live.wait_loop import NotUpError
 
+_PODS, _RAY_CLUSTERS = "pods", "rayclusters"
+#: What is followed: where the API server has it, and which of it.
+_FOLLOWED: Final[dict[str, tuple[str, dict[str, str]]]] = {
+    _PODS: ("/api/v1/namespaces/{namespace}/pods", {"labelSelector": CLUSTER_LABEL}),
+    _RAY_CLUSTERS: ("/apis/ray.io/v1/namespaces/{namespace}/rayclusters", {}),
+}
 #: The API server ends a watch after so many seconds, and it is begun again where it was.
 _WATCH_SECONDS = 60
+#: And no sooner than this after its begin, in seconds, whatever the server does.
+_PAUSE = 1.0
 #: The API server knows a new kind this much later, in seconds.
 _KIND_COMES = 10
 #: A watch that nobody has ended by then, in seconds, has lost its connection: a load balancer drops idle ones without a word.
@@ -41,11 +51,11 @@ class NamespaceView:
     """
 
     def __init__(self, connection: Connection, namespace: str) -> None:
-        self.client = connect(connection, namespace)
-        """For whatever else a wait has to ask."""
+        self.client = connect(connection, namespace, patience=0)
+        """For whatever else a wait has to ask; the wait itself is patient, and says meanwhile what it waits for."""
         self.loop = asyncio.get_running_loop()
         self._connection, self._namespace = connection, namespace
-        self._objects: dict[Kind, dict[str, dict[str, Object]]] = {PlainPod: defaultdict(dict), RayCluster: defaultdict(dict)}
+        self._objects: dict[str, dict[str, dict[str, Object]]] = {kind: defaultdict(dict) for kind in _FOLLOWED}
         self._failed: dict[str, dict[str, Object]] = defaultdict(dict)
         self._changed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._listed = {kind: asyncio.Event() for kind in self._objects}
@@ -54,21 +64,31 @@ class NamespaceView:
         self.refused: str | None = None
         """Why it will give no list."""
         for kind in self._objects:
-            threading.Thread(target=self._follow, args=(kind,), daemon=True, name=f"watch {kind.__name__}").start()
+            threading.Thread(target=self._follow, args=(kind,), daemon=True, name=f"watch {kind}").start()
 
-    async def listed(self) -> None:
-        """Waits until both kinds were listed once, or one was refused."""
-        await asyncio.gather(*(event.wait() for event in self._listed.values()))
+    async def until_listed(self, timeout: float) -> None:
+        """Waits until there is something to show, ``timeout`` seconds at most.
+
+        Raises:
+            NotUpError: the API server does not answer, or shows this account nothing.
+        """
+        try:
+            await asyncio.wait_for(asyncio.gather(*(event.wait() for event in self._listed.values())), timeout)
+        except TimeoutError:
+            why = self.unreachable or "no error given"
+            raise NotUpError(f"the Kubernetes API server did not answer in {timeout:.0f} s: {why}") from None
+        if self.refused:
+            raise NotUpError(self.refused)
 
     def pods(self, cluster: str) -> list[Object]:
-        return list(self._objects[PlainPod][cluster].values())
+        return list(self._objects[_PODS][cluster].values())
 
     def failed_pods(self, cluster: str) -> list[Object]:
         """Those that have failed as far as this view goes back, the last one last. KubeRay deletes them at once."""
         return list(self._failed[cluster].values())
 
     def ray_cluster(self, cluster: str) -> Object | None:
-        return self._objects[RayCluster][cluster].get(cluster)
+        return self._objects[_RAY_CLUSTERS][cluster].get(cluster)
 
     async def change(self, cluster: str, timeout: float) -> None:
         """Waits until something of the cluster changed, but no longer than ``timeout`` seconds."""
@@ -79,32 +99,52 @@ class NamespaceView:
 
     # --- In the threads ---
 
-    def _follow(self, kind: Kind) -> None:
-        labels: dict[str, Any] | None = {CLUSTER_LABEL: exists()} if kind is PlainPod else None
-        client: Client | None = None
-        begun = time.monotonic()
+    def _follow(self, kind: str) -> None:
+        http: Client | None = None
+        version: str | None = None
+        first = time.monotonic()
         while not self.loop.is_closed():
+            begun = time.monotonic()
             try:
-                client = client or _watching(self._connection, self._namespace)
-                listing = client.list(kind, namespace=self._namespace, labels=labels)
-                self._tell(self._replace, kind, list(listing))
-                for event, item in client.watch(
-                    kind,
-                    namespace=self._namespace,
-                    labels=labels,
-                    resource_version=listing.resourceVersion,
-                    server_timeout=_WATCH_SECONDS,
-                ):
-                    self._tell(self._set, kind, item, event == "DELETED")
+                http = http or _watching(self._connection)
+                version = self._watch(http, kind, version or self._list(http, kind))
             except Exception as error:
                 # An API server that restarts is followed again, whatever it says meanwhile.
-                self.unreachable = f"{type(error).__name__}: {error}"
-                code = error.response.status_code if isinstance(error, HTTPStatusError) else None
+                version = None
+                self.unreachable = f"{type(error).__name__}: {error_line(error)}"
+                code = code_of(error)
                 if code in (401, 403):
                     self._tell(self._refuse, f"the Kubernetes API server does not show Ray's pods to this account: {error_line(error)}")
-                elif code == 404 and time.monotonic() - begun > _KIND_COMES:
+                elif code == 404 and time.monotonic() - first > _KIND_COMES:
                     self._tell(self._refuse, _NO_KIND)
-                time.sleep(1)
+            time.sleep(max(0.0, begun + _PAUSE - time.monotonic()))
+
+    def _list(self, http: Client, kind: str) -> str:
+        """Shows all that there is; returns the version that it is of."""
+        path, which = _FOLLOWED[kind]
+        answer = http.get(path.format(namespace=self._namespace), params=which)
+        _check(answer)
+        found = answer.json()
+        self._tell(self._replace, kind, found["items"])
+        return str(found["metadata"]["resourceVersion"])
+
+    def _watch(self, http: Client, kind: str, version: str) -> str | None:
+        """Shows what changes until the server ends it; returns the version that it came to, None where all has to be listed anew."""
+        path, which = _FOLLOWED[kind]
+        asked = {**which, "watch": "true", "resourceVersion": version, "timeoutSeconds": str(_WATCH_SECONDS), "allowWatchBookmarks": "true"}
+        with http.stream("GET", path.format(namespace=self._namespace), params=asked) as answer:
+            if answer.is_error:
+                answer.read()
+            _check(answer)
+            for line in answer.iter_lines():
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    # Its words are of a version that is too old, or of a CRD that has changed: the list has what is now.
+                    return None
+                version = str(event["object"]["metadata"]["resourceVersion"])
+                if event["type"] != "BOOKMARK":
+                    self._tell(self._set, kind, event["object"], event["type"] == "DELETED")
+        return version
 
     def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
         with suppress(RuntimeError):  # The loop may just have been closed: nobody waits any more.
@@ -112,7 +152,7 @@ class NamespaceView:
 
     # --- In the loop ---
 
-    def _replace(self, kind: Kind, items: Sequence[Any]) -> None:
+    def _replace(self, kind: str, items: Sequence[Object]) -> None:
         self.unreachable = self.refused = None
         for cluster in self._objects[kind]:
             self._changed[cluster].set()
@@ -128,24 +168,29 @@ class NamespaceView:
             for event in self._listed.values():
                 event.set()
 
-    def _set(self, kind: Kind, item: Any, gone: bool) -> None:
-        name = item.metadata.name
-        cluster = item.metadata.labels[CLUSTER_LABEL] if kind is PlainPod else name
-        found = item.to_dict()
+    def _set(self, kind: str, found: Object, gone: bool) -> None:
+        name = found["metadata"]["name"]
+        cluster = found["metadata"]["labels"][CLUSTER_LABEL] if kind == _PODS else name
         if gone:
             self._objects[kind][cluster].pop(name, None)
         else:
             self._objects[kind][cluster][name] = found
-        if kind is PlainPod and has_failed(found):
+        if kind == _PODS and has_failed(found):
             self._failed[cluster].setdefault(name, found)
         self._changed[cluster].set()
 
 
-def _watching(connection: Connection, namespace: str) -> Client:
-    client = connect_blocking(connection, namespace)
-    # lightkube waits for ever for what a watch brings, and has no setting for it.
-    client._client._watch_timeout.read = _LOST_SECONDS  # pyright: ignore[reportPrivateUsage]
-    return client
+def _watching(connection: Connection) -> Client:
+    endpoint = find_endpoint(connection)
+    timeout = Timeout(10, read=_LOST_SECONDS)
+    return Client(base_url=endpoint.server, transport=PatientTransport(endpoint, patience=0), timeout=timeout)
+
+
+def _check(answer: Any) -> None:
+    try:
+        answer.raise_for_status()
+    except Exception as error:
+        raise transform_exception(error) from None  # pyright: ignore[reportArgumentType]
 
 
 _views: dict[tuple[Connection, str], NamespaceView] = {}

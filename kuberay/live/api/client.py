@@ -1,52 +1,96 @@
-"""Kubernetes clients for the cluster that a stack lies in."""
+"""Kubernetes clients for the cluster that a stack lies in, and what their answers mean."""
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable
+from typing import Final, TypeVar
 
-from httpx2 import HTTPStatusError, Timeout
+from httpx2 import HTTPError, HTTPStatusError, Timeout
 from lightkube import ApiError, AsyncClient, Client
+from lightkube.config.kubeconfig import SingleConfig
+from lightkube.config.models import Cluster, Context, User
 
+from kuberay.facts.phrases import error_line
 from kuberay.live.api.connection import Connection
-from kuberay.live.api.kubeconfig import kube_config
+from kuberay.live.api.kubeconfig import Endpoint, find_endpoint
+from kuberay.live.api.transport import BUSY, AsyncPatientTransport, PatientTransport
+
+__all__ = ["ApiError", "AsyncClient", "HTTPError", "code_of", "connect", "connect_blocking", "is_unanswered", "no_answer", "or_none"]
 
 T = TypeVar("T")
 
 #: Names this program as the writer in `managedFields`.
-FIELD_MANAGER = "pulumi-kuberay"
-
-#: How long an API server that asks for patience is given it, in seconds: it refuses a kind while it takes up a new version of its CRD.
-BUSY_SECONDS = 15
-
-
-def connect(connection: Connection, namespace: str, *, timeout: float = 10) -> AsyncClient:
-    """A client for an event loop. ``timeout``: of each request, in seconds."""
-    return AsyncClient(config=kube_config(connection), namespace=namespace, field_manager=FIELD_MANAGER, timeout=Timeout(timeout))
+FIELD_MANAGER: Final = "pulumi-kuberay"
+#: How long an API server that is busy or restarts is asked again, in seconds, by whatever has no progress to report meanwhile.
+PATIENCE: Final = 15.0
 
 
-def connect_blocking(connection: Connection, namespace: str | None = None, *, timeout: float = 10) -> Client:
-    """A client outside of an event loop. ``timeout``: of each request, in seconds."""
-    return Client(config=kube_config(connection), namespace=namespace, field_manager=FIELD_MANAGER, timeout=Timeout(timeout))
+def connect(connection: Connection, namespace: str, *, timeout: float = 10, patience: float = PATIENCE) -> AsyncClient:
+    """A client for an event loop.
+
+    Args:
+        connection: of the stack.
+        namespace: where objects are that name none.
+        timeout: of each try of a request, in seconds.
+        patience: how long a request is made again while the API server is busy or out of reach, in seconds.
+    """
+    endpoint = find_endpoint(connection)
+    return AsyncClient(
+        config=_as_lightkube_has_it(endpoint),
+        namespace=namespace,
+        field_manager=FIELD_MANAGER,
+        timeout=Timeout(timeout),
+        transport=AsyncPatientTransport(endpoint, patience),  # pyright: ignore[reportArgumentType]
+    )
 
 
-async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """Asks again while the API server asks for patience."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            return await ask()
-        except ApiError as error:
-            if error.status.code != 429 or time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.5)
+def connect_blocking(connection: Connection, namespace: str | None = None, *, timeout: float = 10, patience: float = PATIENCE) -> Client:
+    """A client outside of an event loop; its arguments are those of `connect`."""
+    endpoint = find_endpoint(connection)
+    return Client(
+        config=_as_lightkube_has_it(endpoint),
+        namespace=namespace,
+        field_manager=FIELD_MANAGER,
+        timeout=Timeout(timeout),
+        transport=PatientTransport(endpoint, patience),
+    )
+
+
+def _as_lightkube_has_it(endpoint: Endpoint) -> SingleConfig:
+    # The transport alone knows certificates and credentials; lightkube is kept from loading all of the machine's for nothing.
+    context = Context(cluster="it", namespace=endpoint.namespace)
+    return SingleConfig(endpoint.context, context, Cluster(server=endpoint.server, insecure=True), User())
+
+
+# --- Answers ----------------------------------------------------------------------------------------------------------------
+
+
+def code_of(error: Exception) -> int | None:
+    """The code of an answer that is an error; None where there was no answer.
+
+    An unknown API group is answered with plain text, which makes no `ApiError`; an error inside a watch is one without a response.
+    """
+    if isinstance(error, ApiError):
+        return error.status.code
+    return error.response.status_code if isinstance(error, HTTPStatusError) else None
 
 
 async def or_none(answer: Awaitable[T]) -> T | None:
     """What the API server answers; None where there is no such object, or no such kind."""
     try:
         return await answer
-    except HTTPStatusError as error:  # An unknown API group is answered with plain text, which makes no ApiError.
-        if error.response.status_code != 404:
+    except HTTPStatusError as error:
+        if code_of(error) != 404:
             raise
         return None
+
+
+def is_unanswered(error: HTTPError) -> bool:
+    """Whether the API server is out of reach or busy, and may answer the same request later."""
+    code = code_of(error)
+    return code is None or code in BUSY
+
+
+def no_answer(error: HTTPError) -> str:
+    """What to say of a request that the API server has not answered, and that a wait makes again; any other error is raised."""
+    if not is_unanswered(error):
+        raise error
+    return f"the Kubernetes API server does not answer: {error_line(error)}"

@@ -1,121 +1,263 @@
-"""Which cluster a stack lies in, found as client-go finds it: so this program asks the one that the stack's provider changes."""
+"""Which cluster a stack lies in, found as client-go finds it: so this program asks the one that the stack's provider changes.
 
-import json
+Everything of a kubeconfig that client-go honours is honoured, or refused by its name: what is ignored would ask another cluster, or as
+someone else. No message shows any of a kubeconfig's content but the names of its entries.
+"""
+
+import base64
+import binascii
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
-from lightkube import ConfigError, KubeConfig
-from lightkube.config.kubeconfig import SingleConfig
-from lightkube.config.models import NameValue, UserExec
 
-from kuberay.live.api.connection import CLUSTER, Connection
+from kuberay.live.api.connection import CLUSTER, CONTEXT, KUBECONFIG, Connection
+from kuberay.live.api.credentials import Plugin
 
-#: How a plugin that gives credentials is asked, and answers.
-_V1, _V1BETA1 = "client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"
+#: Where Kubernetes gives a pod what its own account needs.
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+Entries = Mapping[str, Mapping[str, Any]]
 
 
-def kube_config(connection: Connection) -> SingleConfig | None:
+class KubeconfigError(Exception):
+    """The cluster of a stack cannot be told; the message says why, in one line."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """How to reach an API server, and as whom. Certificates and keys are PEM, given or in a file."""
+
+    server: str
+    context: str = ""
+    namespace: str = "default"
+    server_name: str | None = None
+    """Whom its certificate has to name, where that is not the server's host."""
+    insecure: bool = False
+    authority: bytes | None = field(default=None, repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    client_certificate: bytes | None = field(default=None, repr=False)
+    client_key: bytes | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    token_file: Path | None = None
+    """Read again once the server no longer takes what was in it."""
+    basic: tuple[str, str] | None = field(default=None, repr=False)
+    plugin: Plugin | None = field(default=None, repr=False)
+    impersonated: tuple[tuple[str, str], ...] = ()
+    """Headers that say as whom an account acts."""
+
+
+def find_endpoint(connection: Connection) -> Endpoint:
     """How to reach the cluster of a stack: what its config says, completed as the provider completes it.
 
     Raises:
-        ConfigError: no cluster is named, or one that is not there.
+        KubeconfigError: no cluster is named, one that is not there, or one that is reached in a way that this program does not know.
     """
-    context, cluster = connection.context, connection.cluster
-    loaded = _load(connection.kubeconfig) if connection.kubeconfig else _load_files(context)
+    if connection.kubeconfig:
+        loaded = _load(connection.kubeconfig)
+    else:
+        loaded = _load_files(connection.context)
+        if loaded is None:
+            return _own_account()
+    return loaded.endpoint(connection.context, connection.cluster)
+
+
+@dataclass(frozen=True)
+class _Kubeconfig:
+    """The entries of one file, or of several that were merged."""
+
+    clusters: Entries
+    contexts: Entries
+    users: Entries
+    current: str | None
+
+    def over(self, other: "_Kubeconfig") -> "_Kubeconfig":
+        """One out of two: of each name, and of the current context, the first that has it decides."""
+        return _Kubeconfig(
+            {**other.clusters, **self.clusters},
+            {**other.contexts, **self.contexts},
+            {**other.users, **self.users},
+            self.current or other.current,
+        )
+
+    def endpoint(self, context: str | None, cluster: str | None) -> Endpoint:
+        name = context or self.current
+        if not name:
+            raise KubeconfigError(f"the kubeconfig names no current context: set {CONTEXT} of the stack")
+        chosen = _entry(self.contexts, name, f"context '{name}' is not in the kubeconfig")
+        named = str(chosen.get("cluster") or "")
+        if cluster:
+            reached = _entry(self.clusters, cluster, f"{CLUSTER} is '{cluster}', which is not in the kubeconfig")
+        else:
+            reached = _entry(self.clusters, named, f"context '{name}' of the kubeconfig names cluster '{named}', which is not there")
+        who = str(chosen.get("user") or "")
+        user = _entry(self.users, who, f"context '{name}' of the kubeconfig names user '{who}', which is not there") if who else {}
+        server = reached.get("server")
+        if not server:
+            raise KubeconfigError(f"cluster '{cluster or named}' of the kubeconfig names no server")
+        if proxy := reached.get("proxy-url"):
+            _refuse_proxy(str(proxy), cluster or named)
+        return Endpoint(
+            server=str(server),
+            context=name,
+            namespace=str(chosen.get("namespace") or "default"),
+            server_name=reached.get("tls-server-name") or None,
+            insecure=bool(reached.get("insecure-skip-tls-verify")),
+            authority=_content(reached, "certificate-authority", f"cluster '{cluster or named}'"),
+            proxy=reached.get("proxy-url") or None,
+            **_user(user, who, reached),
+        )
+
+
+def _user(user: Mapping[str, Any], name: str, cluster: Mapping[str, Any]) -> dict[str, Any]:
+    what = f"user '{name}'"
+    if provider := user.get("auth-provider"):
+        kind = provider.get("name") if isinstance(provider, Mapping) else "?"
+        raise KubeconfigError(f"{what} of the kubeconfig has the auth-provider '{kind}', which this program does not know; use `exec`")
+    groups: list[str] = user.get("as-groups") or []
+    extra: Mapping[str, list[str]] = user.get("as-user-extra") or {}
+    impersonated = [
+        *([("Impersonate-User", str(user["as"]))] if user.get("as") else []),
+        *([("Impersonate-Uid", str(user["as-uid"]))] if user.get("as-uid") else []),
+        *(("Impersonate-Group", group) for group in groups),
+        *((f"Impersonate-Extra-{key}", value) for key, values in extra.items() for value in values),
+    ]
+    file, token = user.get("tokenFile"), user.get("token")
+    plain = user.get("username") and user.get("password")
+    given = user.get("exec")
+    return {
+        "client_certificate": _content(user, "client-certificate", what),
+        "client_key": _content(user, "client-key", what),
+        "token_file": Path(file) if file else None,
+        "token": str(token) if token else None,
+        "basic": (str(user["username"]), str(user["password"])) if plain else None,
+        "plugin": None if file or token or not given else Plugin.of(given, name, cluster),
+        "impersonated": tuple(impersonated),
+    }
+
+
+def _entry(entries: Entries, name: str, otherwise: str) -> Mapping[str, Any]:
+    if name not in entries:
+        known = f"there are: {', '.join(sorted(entries))}" if entries else "it has none"
+        raise KubeconfigError(f"{otherwise}; {known}")
+    return entries[name]
+
+
+def _content(entry: Mapping[str, Any], key: str, what: str) -> bytes | None:
+    """What stands in an entry itself goes before the file that it names."""
     try:
-        found = loaded.get(context_name=context)
-    except KeyError as missing:
-        raise ConfigError(f"context '{context or loaded.current_context}' of the kubeconfig names {missing}, which is not there") from None
-    if not cluster or not found:
-        return found
-    if cluster not in loaded.clusters:
-        known = ", ".join(sorted(loaded.clusters)) or "none"
-        raise ConfigError(f"{CLUSTER} is '{cluster}', which is not in the kubeconfig; there are: {known}")
-    return found._replace(cluster=loaded.clusters[cluster])
+        if data := entry.get(f"{key}-data"):
+            return base64.b64decode(str(data), validate=True)
+    except (binascii.Error, ValueError):
+        raise KubeconfigError(f"{what} of the kubeconfig has a {key}-data that is not base64") from None
+    if not (file := entry.get(key)):
+        return None
+    try:
+        return Path(str(file)).read_bytes()
+    except OSError as error:
+        raise KubeconfigError(f"{what} of the kubeconfig names a {key} that cannot be read: {file}: {error.strerror}") from None
 
 
-def _load(kubeconfig: str) -> KubeConfig:
+def _refuse_proxy(proxy: str, cluster: str) -> None:
+    scheme = proxy.partition("://")[0]
+    if scheme not in ("http", "https"):
+        raise KubeconfigError(f"cluster '{cluster}' of the kubeconfig has a proxy-url of {scheme}://, which this program does not know")
+
+
+# --- Files -------------------------------------------------------------------------------------------------------------------
+
+
+def _load(kubeconfig: str) -> _Kubeconfig:
     # The provider takes either a path or the content itself.
     if "\n" in kubeconfig or kubeconfig.lstrip().startswith("{"):
-        return _parse(kubeconfig)
+        return _parse(kubeconfig, KUBECONFIG)
     file = Path(kubeconfig).expanduser()
-    if not file.is_file():
-        raise ConfigError(f"Configuration file {kubeconfig} not found")
-    return _parse(file.read_text(), file)
+    if _is_file(file):
+        return _read(file)
+    # Whatever is not plainly a path may be the content, encoded once more: none of it is shown.
+    if kubeconfig.startswith(("/", "~", ".")):
+        raise KubeconfigError(f"{KUBECONFIG}: the file {kubeconfig} does not exist")
+    raise KubeconfigError(f"{KUBECONFIG} is neither a file that exists nor the content of a kubeconfig, which is YAML or JSON")
 
 
-def _load_files(context: str | None) -> KubeConfig:
-    """The files of ``KUBECONFIG``, else ``~/.kube/config``; the pod's own account only where they name no context.
-
-    lightkube's own rules take the account first: beside a provider that takes the file, they would ask another cluster.
-    """
+def _load_files(context: str | None) -> _Kubeconfig | None:
+    """The files of ``KUBECONFIG``, else ``~/.kube/config``; None where they name no context and this is a pod with an account."""
     listed = os.environ.get("KUBECONFIG")
     files = [Path(file) for file in listed.split(os.pathsep) if file] if listed else [Path.home() / ".kube" / "config"]
-    merged = _merge(files)
-    if context or merged.current_context:
+    merged = _merge(file for file in files if _is_file(file))
+    if context or merged.current:
         return merged
+    if os.environ.get("KUBERNETES_SERVICE_HOST") and (_ACCOUNT / "token").exists():
+        return None
+    looked = ", ".join(map(str, files))
+    raise KubeconfigError(f"no current context in {looked}: set {CONTEXT} of the stack, or KUBECONFIG")
+
+
+def _is_file(file: Path) -> bool:
     try:
-        return KubeConfig.from_service_account()
-    except (ConfigError, KeyError):  # Not in a pod, or in one without an account.
-        looked = ", ".join(map(str, files))
-        raise ConfigError(f"no current context in {looked}: set kubernetes:context of the stack, or KUBECONFIG") from None
+        return file.is_file()
+    except (OSError, ValueError):  # Longer than any path, for one.
+        return False
 
 
-def _merge(files: Iterable[Path]) -> KubeConfig:
-    """One out of several: of each name, and of the current context, the first file that has it decides. Missing files have nothing."""
-    merged = KubeConfig(clusters={}, contexts={}, users={})
+def _merge(files: Iterable[Path]) -> _Kubeconfig:
+    merged = _Kubeconfig({}, {}, {}, None)
     for file in files:
-        try:
-            found = _parse(file.read_text(), file)
-        except FileNotFoundError:
-            continue
-        merged = KubeConfig(
-            clusters=found.clusters | merged.clusters,
-            contexts=found.contexts | merged.contexts,
-            users=found.users | merged.users,
-            current_context=merged.current_context or found.current_context,
-        )
+        merged = merged.over(_read(file))
     return merged
 
 
-def _parse(text: str, file: Path | None = None) -> KubeConfig:
-    content: dict[str, Any] = yaml.safe_load(text) or {}
-    # A file that others complete may lack any of them; `kubectl config unset` leaves an empty context.
-    parts: dict[str, Any] = {part: content.get(part) or [] for part in ("clusters", "contexts", "users")}
-    config = KubeConfig.from_dict({**parts, "current-context": content.get("current-context") or None}, fname=file)
-    if file:
-        # Relative paths are to the file that has them, also when it is merged with others.
-        folder = file.absolute().parent
-        for cluster in config.clusters.values():
-            cluster.certificate_auth = _absolute(folder, cluster.certificate_auth)
-        for user in config.users.values():
-            user.client_cert, user.client_key = _absolute(folder, user.client_cert), _absolute(folder, user.client_key)
-            user.token_file = _absolute(folder, user.token_file)
-            if user.exec and os.sep in user.exec.command:  # Else it is looked up on the PATH.
-                user.exec.command = str(folder / user.exec.command)
-    for user in config.users.values():
-        if user.exec:
-            user.exec = _as_client_go_asks(user.exec)
-    return config
+def _read(file: Path) -> _Kubeconfig:
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise KubeconfigError(f"the kubeconfig {file} cannot be read: {why}") from None
+    return _parse(text, str(file), file.absolute().parent)
 
 
-def _as_client_go_asks(plugin: UserExec) -> UserExec:
-    """The plugin as client-go asks it, by a variable that says in which version to answer.
+def _parse(text: str, where: str, folder: Path | None = None) -> _Kubeconfig:
+    try:
+        content: Any = yaml.load(text, _Loader) or {}  # noqa: S506
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" (line {mark.line + 1})" if mark else ""
+        raise KubeconfigError(f"{where} is not YAML{line}") from None
+    if not isinstance(content, Mapping):
+        raise KubeconfigError(f"{where} is not the content of a kubeconfig")
+    parts: dict[str, dict[str, dict[str, Any]]] = {}
+    for part, key in (("clusters", "cluster"), ("contexts", "context"), ("users", "user")):
+        # A file that others complete may lack any of them; `kubectl config unset` leaves an empty context.
+        try:
+            parts[part] = {str(entry["name"]): dict(entry.get(key) or {}) for entry in content.get(part) or []}
+        except (TypeError, KeyError, AttributeError, ValueError):
+            raise KubeconfigError(f"{where}: `{part}` is not a list of entries with a name and a {key}") from None
+    if folder:
+        _make_absolute(parts, folder)
+    return _Kubeconfig(parts["clusters"], parts["contexts"], parts["users"], content.get("current-context") or None)
 
-    The two versions answer alike, but lightkube refuses the later by its name.
-    """
-    question = {"apiVersion": plugin.apiVersion, "kind": "ExecCredential", "spec": {"interactive": False}}
-    return UserExec(
-        apiVersion=_V1BETA1 if plugin.apiVersion == _V1 else plugin.apiVersion,
-        command=plugin.command,
-        args=plugin.args,
-        env=[*(plugin.env or []), NameValue("KUBERNETES_EXEC_INFO", json.dumps(question))],
-        installHint=plugin.installHint,
+
+def _make_absolute(parts: Mapping[str, Mapping[str, dict[str, Any]]], folder: Path) -> None:
+    """Relative paths are to the file that has them, also when it is merged with others."""
+    for entry in (*parts["clusters"].values(), *parts["users"].values()):
+        for key in ("certificate-authority", "client-certificate", "client-key", "tokenFile"):
+            if entry.get(key):
+                entry[key] = str(folder / str(entry[key]))
+        plugin = entry.get("exec")
+        if isinstance(plugin, Mapping) and os.sep in str(plugin.get("command") or ""):  # Else it is looked up on the PATH.
+            entry["exec"] = {**plugin, "command": str(folder / str(plugin["command"]))}
+
+
+def _own_account() -> Endpoint:
+    """The account of the pod that this program runs in."""
+    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT") or "443"
+    return Endpoint(
+        server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
+        context="in-cluster",
+        authority=(_ACCOUNT / "ca.crt").read_bytes(),
+        token_file=_ACCOUNT / "token",
     )
-
-
-def _absolute(folder: Path, path: str | None) -> str | None:
-    return str(folder / path) if path else None

@@ -16,14 +16,13 @@ from lightkube.types import PatchType
 
 from kuberay.facts.charts import ChartSource
 from kuberay.facts.labels import VERSION_ANNOTATION
-from kuberay.facts.phrases import first_few
+from kuberay.facts.phrases import Report, first_few
 from kuberay.facts.versions import at_least
-from kuberay.live.api.client import connect, or_none, patiently
+from kuberay.live.api.client import PATIENCE, connect, or_none
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import PlainCrd, kind_of
 from kuberay.live.crds.chart_archive import chart_crds
 from kuberay.live.crds.schemas import lost_fields, storage_schema, unknown_fields
-from kuberay.live.waiting.targets import Report
 
 Crd = dict[str, Any]
 
@@ -52,7 +51,8 @@ async def bring_to_version(
         report: takes a line that says what is done.
         dry_run: says and refuses the same, and changes nothing.
     """
-    client = connect(connection, "default", timeout=_PREVIEW_TIMEOUT if dry_run else _TIMEOUT)
+    timeout, patience = (_PREVIEW_TIMEOUT, 0) if dry_run else (_TIMEOUT, PATIENCE)
+    client = connect(connection, "default", timeout=timeout, patience=patience)
     try:
         try:
             present = {name: crd for name in NAMES if (crd := await _get(client, name))}
@@ -148,10 +148,7 @@ async def _refuse_to_lose(client: AsyncClient, present: Crd, wanted: Crd, versio
     now, then = storage_schema(present), storage_schema(wanted)
     found: list[str] = []
 
-    async def all_stored() -> list[Crd]:
-        return [stored.to_dict() async for stored in client.list(kind, namespace="*")]
-
-    for stored in await patiently(all_stored):
+    for stored in [stored.to_dict() async for stored in client.list(kind, namespace="*")]:
         fields = [*lost_fields(stored.get("spec", {}), _spec(now), _spec(then), "spec")]
         if fields:
             found.append(f"{names['kind']} {stored['metadata']['namespace']}/{stored['metadata']['name']} ({', '.join(fields[:3])})")

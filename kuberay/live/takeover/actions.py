@@ -1,8 +1,8 @@
 """Takes over what a killed run was making, before it is made again."""
 
-import asyncio
-import time
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from lightkube import AsyncClient
@@ -10,55 +10,80 @@ from lightkube.resources.core_v1 import Secret
 
 from kuberay.facts.labels import COMPLETE_MARK
 from kuberay.facts.objects import Object
-from kuberay.live.api.client import connect, or_none
+from kuberay.facts.phrases import Report
+from kuberay.live.api.client import HTTPError, connect, or_none
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import kind_of_object
 from kuberay.live.takeover.marks import Record, read_record
-from kuberay.live.takeover.rules import Leftover, before_creating, before_install, before_upgrade
+from kuberay.live.takeover.rules import (
+    Leftover,
+    RecoveryError,
+    before_creating,
+    before_install,
+    before_upgrade,
+    half_removed,
+    what_it_waits_for,
+)
+from kuberay.live.wait_loop import Look, every, wait
 
-#: How long something that is being deleted is waited for, in seconds.
-_GONE_SECONDS = 600.0
+_LOOK_AGAIN = 0.5
 
 
-async def take_over_install(connection: Connection, release: Mapping[str, Any], stack: str) -> None:
+@dataclass(frozen=True)
+class Run:
+    """The run that takes things over."""
+
+    connection: Connection
+    stack: str
+    """Whose everything is to be."""
+    timeout: float
+    """How long something that is being deleted is waited for, in seconds."""
+    report: Report
+    """Takes a line of progress meanwhile."""
+
+
+async def take_over_install(run: Run, release: Mapping[str, Any]) -> None:
     """Clears the way for a Helm release that the state does not have.
 
     Args:
-        connection: of the stack.
+        run: this one.
         release: its inputs: ``name``, ``namespace``, ``values``.
-        stack: whose it is to be.
 
     Raises:
         RecoveryError: there is one that is not this stack's to take over.
+        NotUpError: what has to go does not go.
     """
     name, namespace = _name_of(release)
     values = release.get("values") or {}
-    async with _Cluster(connection, namespace) as cluster:
+    stack = run.stack
+    async with _Cluster(run, namespace) as cluster:
         records = await cluster.records(name)
         newest = max(records, key=lambda record: record.revision, default=None)
         complete = await cluster.complete(newest) if newest and newest.stack == stack else []
         await cluster.remove(before_install(name, records, stack, values, complete))
 
 
-async def take_over_upgrade(connection: Connection, release: Mapping[str, Any]) -> None:
+async def take_over_upgrade(run: Run, release: Mapping[str, Any]) -> None:
     """Clears the way for a Helm release that the state has.
 
     Raises:
         RecoveryError: it was removed, or half removed.
     """
     name, namespace = _name_of(release)
-    async with _Cluster(connection, namespace) as cluster:
+    async with _Cluster(run, namespace) as cluster:
         await cluster.remove(before_upgrade(name, await cluster.records(name)))
 
 
-async def take_over_object(connection: Connection, wanted: Mapping[str, Any], stack: str) -> None:
+async def take_over_object(run: Run, wanted: Mapping[str, Any]) -> None:
     """Clears the way for an object that the state does not have.
 
     Raises:
         RecoveryError: there is one that is not this stack's to take over.
+        NotUpError: there is one that is being deleted and does not go.
     """
     name, namespace = _name_of(wanted["metadata"])
-    async with _Cluster(connection, namespace or name) as cluster:
+    stack = run.stack
+    async with _Cluster(run, namespace or name) as cluster:
         existing = await cluster.get(wanted)
         if existing and existing["metadata"].get("deletionTimestamp"):
             await cluster.gone(wanted)
@@ -69,6 +94,18 @@ async def take_over_object(connection: Connection, wanted: Mapping[str, Any], st
         before_creating(wanted["kind"], existing, stack, in_use)
 
 
+async def refuse_half_removed(client: AsyncClient, namespace: str, release: str) -> None:
+    """Fails where a run that was killed had begun to uninstall the Helm release.
+
+    Raises:
+        RecoveryError: it had.
+    """
+    labels: dict[str, Any] = {"owner": "helm", "name": release, "status": "uninstalling"}
+    with suppress(HTTPError):  # Who may not read secrets can still look at the rest.
+        async for _ in client.list(Secret, namespace=namespace, labels=labels):
+            raise RecoveryError(half_removed(release))
+
+
 def _name_of(inputs: Mapping[str, Any]) -> tuple[str, str]:
     return str(inputs["name"]), str(inputs.get("namespace") or "")
 
@@ -76,12 +113,12 @@ def _name_of(inputs: Mapping[str, Any]) -> tuple[str, str]:
 class _Cluster:
     """One namespace, as far as leftovers can lie in it."""
 
-    def __init__(self, connection: Connection, namespace: str) -> None:
-        self._connection = connection
+    def __init__(self, run: Run, namespace: str) -> None:
+        self._run = run
         self._namespace = namespace
 
     async def __aenter__(self) -> "_Cluster":
-        self._client: AsyncClient = connect(self._connection, self._namespace)
+        self._client: AsyncClient = connect(self._run.connection, self._namespace)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -116,8 +153,20 @@ class _Cluster:
         return found.to_dict() if found else None
 
     async def gone(self, obj: Object) -> None:
-        deadline = time.monotonic() + _GONE_SECONDS
-        while await self.get(obj):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{obj['kind']} {obj['metadata']['name']} is being deleted and does not go; its finalizers wait")
-            await asyncio.sleep(0.5)
+        """Waits until an object that is being deleted is gone."""
+        what = f"{obj['kind']} {obj['metadata']['name']}"
+
+        async def look() -> Look:
+            live = await self.get(obj)
+            if live is None:
+                return Look(up=True)
+            return Look(progress=f"{what} is being deleted{what_it_waits_for(live)}")
+
+        await wait(
+            look,
+            what=what,
+            so_far="it has not gone",
+            timeout=self._run.timeout,
+            report=self._run.report,
+            pause=every(_LOOK_AGAIN),
+        )

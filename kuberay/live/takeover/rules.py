@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kuberay.facts.objects import Object, is_ray_object
+from kuberay.facts.phrases import one_line
 from kuberay.live.takeover.marks import Record, stack_of, without_mark
 
 
@@ -114,3 +115,15 @@ def before_creating(kind: str, existing: Object | None, stack: str, in_use: Iter
             f"{what} is in use (Helm release {release}) by a stack that is called {stack} too and has its state elsewhere; "
             f"log in to that state with `pulumi login`; {remedy}"
         )
+
+
+def what_it_waits_for(obj: Object) -> str:
+    """What keeps an object that is being deleted: a namespace's conditions by their own words, else finalizers; empty where nothing does.
+
+    ``", which waits: Some resources are remaining: rayclusters.ray.io has 1 resource instances"``
+    """
+    conditions = (obj.get("status") or {}).get("conditions") or []
+    told = [one_line(each.get("message")) for each in conditions if each.get("status") == "True" and each.get("message")]
+    finalizers = obj["metadata"].get("finalizers") or []
+    told = told or ([f"for {', '.join(finalizers)}"] if finalizers else [])
+    return f", which waits: {'; '.join(told)}" if told else ""

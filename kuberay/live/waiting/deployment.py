@@ -1,22 +1,22 @@
 """Waits until the operator's Deployment is rolled out."""
 
-import asyncio
-import time
 from dataclasses import dataclass
 
 from httpx2 import HTTPError
-from lightkube import ApiError, AsyncClient
+from lightkube import AsyncClient
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 
 from kuberay.facts.objects import Object
-from kuberay.live.api.client import connect
+from kuberay.facts.phrases import Report
+from kuberay.live.api.client import code_of, connect
 from kuberay.live.api.connection import Connection
 from kuberay.live.diagnosis.diagnoser import Diagnoser
 from kuberay.live.diagnosis.pods import Trouble, is_going
+from kuberay.live.takeover.actions import refuse_half_removed
 from kuberay.live.takeover.rules import how_to_make_anew
-from kuberay.live.waiting.loop import NotUpError, no_answer, refuse_half_removed
-from kuberay.live.waiting.targets import DeploymentTarget, Report
+from kuberay.live.wait_loop import Look, every, wait
+from kuberay.live.waiting.targets import DeploymentTarget
 
 #: How often a wait looks again, in seconds: soon at first.
 _LOOK_AGAIN = 2.0
@@ -43,31 +43,28 @@ async def wait_for_deployment(connection: Connection, target: DeploymentTarget, 
     Raises:
         NotUpError: with the cause, as early as it is certain and at the latest after the timeout.
     """
-    deadline = time.monotonic() + target.timeout
-    client = connect(connection, target.namespace)
+    client = connect(connection, target.namespace, patience=0)
     try:
         await refuse_half_removed(client, target.namespace, target.release)
         diagnoser = Diagnoser(client, target.namespace)
-        said, pause = "", 0.1
-        while True:
+
+        async def look() -> Look:
             try:
                 state = await look_at_deployment(client, target, diagnoser)
             except HTTPError as error:
-                if isinstance(error, ApiError) and error.status.code == 404:
-                    raise NotUpError(f"{target.name}: {no_deployment(target)}") from None
-                state = DeploymentState(False, None, no_answer(error), wanted=0, images=())
-            if state.up:
-                return
-            if state.trouble is not None and state.trouble.certain:
-                raise NotUpError(f"{target.name}: {state.trouble.line}")
-            if time.monotonic() > deadline:
-                raise NotUpError(f"{target.name}: not available after {target.timeout:.0f} s (timeoutSeconds): {state.cause}")
-            progress = state.trouble.line if state.trouble else "its pods are starting"
-            if progress != said:
-                report(progress)
-                said = progress
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, _LOOK_AGAIN)
+                if code_of(error) == 404:
+                    return Look(failed=f"{target.name}: {no_deployment(target)}")
+                raise
+            trouble = state.trouble
+            return Look(
+                up=state.up,
+                failed=f"{target.name}: {trouble.line}" if trouble and trouble.certain else None,
+                progress=trouble.line if trouble else "its pods are starting",
+                cause=state.cause,
+            )
+
+        pause = every(_LOOK_AGAIN, at_first=0.1)
+        await wait(look, what=target.name, so_far="not available", timeout=target.timeout, report=report, pause=pause)
     finally:
         await client.close()
 

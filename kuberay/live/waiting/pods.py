@@ -10,21 +10,22 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from httpx2 import HTTPError
 from lightkube import ApiError, AsyncClient
 from lightkube.resources.core_v1 import Pod
 from lightkube.types import PatchType
 
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP, RETRY_ANNOTATION, TEMPLATE_ANNOTATION
 from kuberay.facts.objects import Object
-from kuberay.live.api.client import connect_blocking, or_none
+from kuberay.facts.phrases import Report
+from kuberay.live.api.client import connect_blocking, is_unanswered, or_none
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import RayCluster
 from kuberay.live.diagnosis.diagnoser import SCHEDULING_GRACE, Diagnoser
 from kuberay.live.diagnosis.pods import Trouble, cluster_trouble, failed_pods_trouble, is_going, is_over, is_ready, refused_for_good
+from kuberay.live.takeover.actions import refuse_half_removed
 from kuberay.live.takeover.rules import how_to_make_anew
-from kuberay.live.waiting.loop import NotUpError, is_unanswered, no_answer, refuse_half_removed, until_listed
-from kuberay.live.waiting.targets import GroupTarget, Report, as_asked
+from kuberay.live.wait_loop import Look, NotUpError, wait
+from kuberay.live.waiting.targets import GroupTarget, as_asked
 from kuberay.live.watch import NamespaceView, namespace_view
 
 #: How often a wait looks again without news from the API server, in seconds.
@@ -35,7 +36,7 @@ def old_pods(connection: Connection, namespace: str, cluster: str, wanted: Mappi
     """How many running pods of each group carry another template than the ``wanted`` one; nothing where the cluster cannot be asked."""
     old: dict[str, int] = defaultdict(int)
     with suppress(Exception):  # A preview has to work without access to the cluster.
-        for pod in connect_blocking(connection, namespace, timeout=3).list(Pod, labels={CLUSTER_LABEL: cluster}):
+        for pod in connect_blocking(connection, namespace, timeout=3, patience=0).list(Pod, labels={CLUSTER_LABEL: cluster}):
             found = pod.to_dict()
             fingerprint = wanted.get(_group(found))
             if fingerprint and not is_going(found) and _fingerprint(found) != fingerprint:
@@ -66,36 +67,33 @@ async def wait_for_group(connection: Connection, target: GroupTarget, report: Re
     Raises:
         NotUpError: with the cause, as early as it is certain and at the latest after the timeout.
     """
-    deadline = time.monotonic() + target.timeout
     view = namespace_view(connection, target.namespace)
-    await until_listed(view, target.timeout)
+    await view.until_listed(target.timeout)
     diagnoser = Diagnoser(view.client, target.namespace)
     deleted: set[str] = set()
     cluster: Object | None = None
-    said = ""
-    while True:
-        try:
-            if cluster is None:
-                cluster = await _ray_cluster(view.client, target)
-            state = await look_at_group(view, target, cluster, diagnoser)
-            for pod in state.unwanted:
-                await _delete(view.client, pod, target.namespace, deleted)
-        except HTTPError as error:
-            state = GroupState(
-                f"an unknown part of {target.wanted} pods ready", up=False, old=0, unwanted=(), trouble=None, cause=no_answer(error)
-            )
-        if state.up and _shows(view, cluster):
-            return
-        if state.trouble is not None and state.trouble.certain:
-            raise NotUpError(f"{target.cluster}: {state.trouble.line}")
-        if time.monotonic() > deadline:
-            late = f"only {state.text} after {target.timeout:.0f} s (timeoutSeconds)"
-            raise NotUpError(f"{target.cluster}, {target.group}: {late}: {state.cause}")
-        progress = state.text + (f": {state.trouble.text}" if state.trouble else "")
-        if progress != said:
-            report(progress)
-            said = progress
-        await view.change(target.cluster, min(_LOOK_AGAIN, deadline - time.monotonic() + 0.01))
+
+    async def look() -> Look:
+        nonlocal cluster
+        if cluster is None:
+            cluster = await _ray_cluster(view.client, target)
+        state = await look_at_group(view, target, cluster, diagnoser)
+        for pod in state.unwanted:
+            await _delete(view.client, pod, target.namespace, deleted)
+        trouble = state.trouble
+        return Look(
+            up=state.up and _shows(view, cluster),
+            failed=f"{target.cluster}: {trouble.line}" if trouble and trouble.certain else None,
+            progress=state.text + (f": {trouble.text}" if trouble else ""),
+            cause=state.cause,
+            so_far=f"only {state.text}",
+        )
+
+    async def pause(at_most: float) -> None:
+        await view.change(target.cluster, min(_LOOK_AGAIN, at_most))
+
+    what, unknown = f"{target.cluster}, {target.group}", f"only an unknown part of {target.wanted} pods ready"
+    await wait(look, what=what, so_far=unknown, timeout=target.timeout, report=report, pause=pause)
 
 
 def no_ray_cluster(target: GroupTarget) -> str:

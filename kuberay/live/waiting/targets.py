@@ -1,6 +1,5 @@
 """What `up` waits for. Pure."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from kuberay.facts.labels import HEAD_GROUP
@@ -8,9 +7,6 @@ from kuberay.facts.objects import Object
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.pods import PodGroup
 from kuberay.settings.stack import StackSettings
-
-#: Takes a line of progress.
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)

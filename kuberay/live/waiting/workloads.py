@@ -3,8 +3,6 @@
 Like the wait for pods, it runs in resource hooks of the program, so only while `up` changes something, and looks at the cluster as it is.
 """
 
-import asyncio
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -14,14 +12,15 @@ from lightkube.resources.core_v1 import Pod
 
 from kuberay.facts.labels import JOB_LABEL
 from kuberay.facts.objects import Object
+from kuberay.facts.phrases import Report
 from kuberay.live.api.client import or_none
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import Kind, RayJob, RayService
 from kuberay.live.diagnosis.diagnoser import Diagnoser
 from kuberay.live.diagnosis.pods import Trouble, cluster_trouble, is_going, is_over, refused_for_good
 from kuberay.live.diagnosis.workloads import Verdict, job_verdict, operator_has_seen, service_verdict, with_last_lines
-from kuberay.live.waiting.loop import NotUpError, no_answer, until_listed
-from kuberay.live.waiting.targets import Report, WorkloadTarget
+from kuberay.live.wait_loop import Look, every, wait
+from kuberay.live.waiting.targets import WorkloadTarget
 from kuberay.live.watch import NamespaceView, namespace_view
 
 _LOG_LINES = 5
@@ -55,36 +54,31 @@ async def wait_for_service(connection: Connection, target: WorkloadTarget, appli
 async def _wait(
     connection: Connection, target: WorkloadTarget, kind: Kind, judge: Callable[[Object], Verdict], report: Report, *, settled: float
 ) -> Verdict:
-    deadline = time.monotonic() + target.timeout
-    what = "job" if kind is RayJob else "service"
+    what = f"{'job' if kind is RayJob else 'service'} {target.name}"
     view = namespace_view(connection, target.namespace)
-    await until_listed(view, target.timeout)
+    await view.until_listed(target.timeout)
     diagnoser = Diagnoser(view.client, target.namespace)
-    said = ""
-    while True:
-        try:
-            workload, verdict, trouble = await look_at_workload(view, kind, judge, target, diagnoser)
-        except HTTPError as error:
-            workload, verdict, trouble = None, Verdict(no_answer(error)), None
-        else:
-            if workload is None:
-                raise NotUpError(f"{what} {target.name}: {verdict.text}, though the state has it; `pulumi up --refresh` makes it anew")
-        # A status from before the last change says nothing, neither good nor bad.
-        about_this = workload is not None and (not settled or (operator_has_seen(workload) and diagnoser.lasts("seen", settled)))
-        if about_this and verdict.good:
-            return verdict
-        if about_this and verdict.failed and diagnoser.lasts(verdict.text, verdict.grace):
-            raise NotUpError(f"{what} {target.name} failed: {await why_it_failed(view.client, kind, target, verdict)}")
-        # Until the operator has come to the new spec, these may be the pods of a cluster that it is about to take away.
-        if about_this and trouble is not None and trouble.certain:
-            raise NotUpError(f"{what} {target.name}: {trouble.line}")
+    verdict = Verdict("")
+
+    async def look() -> Look:
+        nonlocal verdict
+        workload, verdict, trouble = await look_at_workload(view, kind, judge, target, diagnoser)
+        if workload is None:
+            return Look(failed=f"{what}: {verdict.text}, though the state has it; `pulumi up --refresh` makes it anew")
         progress = verdict.text + (f": {trouble.line}" if trouble else "")
-        if time.monotonic() > deadline:
-            raise NotUpError(f"{what} {target.name}: not over after {target.timeout:.0f} s (timeoutSeconds): {progress}")
-        if progress != said:
-            report(progress)
-            said = progress
-        await asyncio.sleep(_LOOK_AGAIN)
+        # A status from before the last change says nothing, neither good nor bad.
+        if settled and not (operator_has_seen(workload) and diagnoser.lasts("seen", settled)):
+            return Look(progress=progress)
+        failed = None
+        if verdict.failed and diagnoser.lasts(verdict.text, verdict.grace):
+            failed = f"{what} failed: {await why_it_failed(view.client, kind, target, verdict)}"
+        # Until the operator has come to the new spec, these may be the pods of a cluster that it is about to take away.
+        elif trouble is not None and trouble.certain:
+            failed = f"{what}: {trouble.line}"
+        return Look(up=verdict.good, failed=failed, progress=progress)
+
+    await wait(look, what=what, so_far="not over", timeout=target.timeout, report=report, pause=every(_LOOK_AGAIN))
+    return verdict
 
 
 async def look_at_workload(

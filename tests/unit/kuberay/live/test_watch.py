@@ -7,24 +7,43 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kuberay.live import watch as module
 from kuberay.live.api.connection import Connection
-from kuberay.live.waiting.loop import NotUpError, until_listed
+from kuberay.live.wait_loop import NotUpError
 from kuberay.live.watch import NamespaceView
+
+#: What a real API server sends inside a watch of a version that it no longer has: after its restart, or after a CRD has changed.
+TOO_OLD = {
+    "type": "ERROR",
+    "object": {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": "too old resource version: 1 (2)",
+        "reason": "Expired",
+        "code": 410,
+    },
+}
 
 
 class ApiServer(ThreadingHTTPServer):
-    """Lists nothing, or refuses to; of watches it says nothing, nor that they have ended."""
+    """Lists pods, or refuses to. Of watches it sends what it is told to, and then says nothing more, nor that they have ended."""
 
     daemon_threads = True
 
     def __init__(self, *, answers: int = 200) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers = answers
-        self.lists = 0
+        self.lists = self.watches = 0
+        self.pods: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
+        """What the next watch sends, before it ends."""
+        self.ends_watches = False
         self.ended = threading.Event()
 
     def kubeconfig(self) -> str:
@@ -43,13 +62,26 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if "watch=" in self.path:
+            self.server.watches += 1
+            events: list[dict[str, Any]] = []
+            if "/pods" in self.path:
+                events, self.server.events = self.server.events, []
             self.send_response(200)
+            self.send_header("Content-Type", "application/json")
             self.end_headers()
+            for event in events:
+                self.wfile.write(json.dumps(event).encode() + b"\n")
             self.wfile.flush()
-            self.server.ended.wait(30)
+            if not events and not self.server.ends_watches:
+                self.server.ended.wait(30)
             return
         self.server.lists += 1
-        answer = {"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}
+        answer = {
+            "kind": "List",
+            "apiVersion": "v1",
+            "metadata": {"resourceVersion": "1"},
+            "items": self.server.pods if "/pods" in self.path else [],
+        }
         if self.server.answers == 403:
             answer = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403, "message": "me cannot list pods"}
         # Of a kind that it does not know, an API server says so in plain text.
@@ -85,7 +117,7 @@ def look(server: ApiServer, *, until_lists: int) -> None:
 
     async def looking() -> None:
         view = NamespaceView(Connection(kubeconfig=server.kubeconfig()), "kuberay")
-        await until_listed(view, 10)
+        await view.until_listed(10)
         ends = time.monotonic() + 10
         while server.lists < until_lists and time.monotonic() < ends:
             await asyncio.sleep(0.05)
@@ -122,3 +154,52 @@ def test_that_the_kinds_were_deleted_is_told_once_they_could_have_come(serve: li
     with pytest.raises(NotUpError, match=r"^the cluster knows no RayClusters: .*; `make destroy`, then `pulumi up`, brings them back$"):
         look(server, until_lists=2)
     assert server.lists > 2
+
+
+def pod(name: str, version: str = "2") -> dict[str, Any]:
+    return {"metadata": {"name": name, "resourceVersion": version, "labels": {"ray.io/cluster": "ray"}}, "status": {}}
+
+
+def names_seen(server: ApiServer, wanted: list[str]) -> list[str]:
+    """Makes a view and waits until it shows these pods; returns those that it shows in the end."""
+
+    async def looking() -> list[str]:
+        view = NamespaceView(Connection(kubeconfig=server.kubeconfig()), "kuberay")
+        await view.until_listed(10)
+        ends = time.monotonic() + 10
+        while (names := sorted(str(pod["metadata"]["name"]) for pod in view.pods("ray"))) != wanted and time.monotonic() < ends:
+            await view.change("ray", 0.1)
+        return names
+
+    return asyncio.run(looking())
+
+
+def test_a_watch_that_is_too_old_is_begun_anew_with_what_is_there_now(serve: list[ApiServer]) -> None:
+    server = started(serve)
+    server.pods = [pod("old")]
+    server.events = [{"type": "ADDED", "object": pod("seen")}, TOO_OLD]
+    # By the time of the second list both are gone.
+    threading.Timer(0.5, lambda: setattr(server, "pods", [pod("new")])).start()
+    assert names_seen(server, ["new"]) == ["new"]
+
+
+def test_what_changes_is_shown_as_it_changes(serve: list[ApiServer]) -> None:
+    server = started(serve)
+    server.pods = [pod("stays"), pod("goes")]
+    bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "9"}}}
+    server.events = [{"type": "ADDED", "object": pod("comes", "3")}, bookmark, {"type": "DELETED", "object": pod("goes", "4")}]
+    assert names_seen(server, ["comes", "stays"]) == ["comes", "stays"]
+
+
+def test_a_server_that_ends_watches_at_once_is_not_asked_in_a_hot_loop(serve: list[ApiServer]) -> None:
+    server = started(serve)
+    server.ends_watches = True
+
+    async def looking() -> None:
+        await NamespaceView(Connection(kubeconfig=server.kubeconfig()), "kuberay").until_listed(10)
+        await asyncio.sleep(2.5)
+
+    asyncio.run(looking())
+    # Two kinds, and one watch of each in a second; a watch that ended well needs no list.
+    assert 2 <= server.watches <= 8
+    assert server.lists == 2

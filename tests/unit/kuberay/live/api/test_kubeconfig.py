@@ -1,5 +1,6 @@
 """The cluster that is asked is the one that the stack's provider changes, which finds it by client-go's rules."""
 
+import base64
 import json
 import os
 import sys
@@ -7,33 +8,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from httpx2 import Request
-from lightkube import ConfigError, KubeConfig
-from lightkube.config.client_adapter import user_auth
-from lightkube.config.kubeconfig import SingleConfig
 
+from kuberay.live.api import credentials, kubeconfig
 from kuberay.live.api.connection import Connection
-from kuberay.live.api.kubeconfig import kube_config
+from kuberay.live.api.credentials import CredentialError
+from kuberay.live.api.kubeconfig import Endpoint, KubeconfigError, find_endpoint
 
-POD = "https://of-the-pod"
+POD = "https://10.0.0.1:443"
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of its own, on a machine that is no pod."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("KUBECONFIG", raising=False)
-    monkeypatch.setattr(KubeConfig, "from_service_account", _no_account)
+    for variable in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
+        monkeypatch.delenv(variable, raising=False)
     return tmp_path
 
 
 @pytest.fixture
-def in_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(KubeConfig, "from_service_account", lambda: KubeConfig.from_server(POD))
-
-
-def _no_account() -> KubeConfig:
-    raise ConfigError("no token")
+def in_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = tmp_path / "account"
+    account.mkdir()
+    (account / "token").write_text("of the pod")
+    (account / "ca.crt").write_text("PEM")
+    monkeypatch.setattr(kubeconfig, "_ACCOUNT", account)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
 
 
 def named(kind: str, **things: Any) -> list[dict[str, Any]]:
@@ -57,13 +57,17 @@ def write(file: Path, content: dict[str, Any]) -> Path:
 
 
 def server(kubeconfig: str | None = None, context: str | None = None) -> str:
-    return found_by(kubeconfig, context).cluster.server
+    return found_by(kubeconfig, context).server
 
 
-def found_by(kubeconfig: str | None = None, context: str | None = None, cluster: str | None = None) -> SingleConfig:
-    found = kube_config(Connection(kubeconfig, context, cluster))
-    assert found
-    return found
+def found_by(kubeconfig: str | None = None, context: str | None = None, cluster: str | None = None) -> Endpoint:
+    return find_endpoint(Connection(kubeconfig, context, cluster))
+
+
+def refusal(kubeconfig: str | None = None, context: str | None = None, cluster: str | None = None) -> str:
+    with pytest.raises((KubeconfigError, CredentialError)) as error:
+        found_by(kubeconfig, context, cluster)
+    return str(error.value)
 
 
 def test_the_stacks_config_goes_before_everything_else(home: Path, monkeypatch: pytest.MonkeyPatch, in_a_pod: None) -> None:
@@ -74,8 +78,7 @@ def test_the_stacks_config_goes_before_everything_else(home: Path, monkeypatch: 
 
 
 def test_a_path_in_the_stacks_config_has_to_be_there(in_a_pod: None) -> None:
-    with pytest.raises(ConfigError, match="/no/such/file not found"):
-        server("/no/such/file")
+    assert refusal("/no/such/file") == "kubernetes:kubeconfig: the file /no/such/file does not exist"
 
 
 def test_the_file_at_home_goes_before_the_account_of_the_pod(home: Path, in_a_pod: None) -> None:
@@ -99,76 +102,225 @@ def test_the_account_of_the_pod_is_taken_where_no_file_names_a_context(home: Pat
 def test_the_account_of_the_pod_is_not_taken_for_the_context_of_the_stack(home: Path, in_a_pod: None) -> None:
     write(home / ".kube/config", config("home") | {"current-context": ""})
     assert server(context="home") == "https://home"
-    with pytest.raises(ConfigError, match="'other' not found"):
-        server(context="other")
+    assert refusal(context="hme") == "context 'hme' is not in the kubeconfig; there are: home"
 
 
 def test_no_cluster_at_all_is_one_line_that_says_what_to_set(home: Path) -> None:
-    with pytest.raises(ConfigError) as error:
-        server()
-    assert str(error.value) == f"no current context in {home}/.kube/config: set kubernetes:context of the stack, or KUBECONFIG"
+    assert refusal() == f"no current context in {home}/.kube/config: set kubernetes:context of the stack, or KUBECONFIG"
 
 
 def test_of_several_files_the_first_that_has_a_name_decides_and_missing_ones_are_skipped(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = config("shared", username="first"), config("shared", username="second")
+    first, second = (config("shared", **user) for user in ({"token": "first"}, {"token": "second"}))
     first["current-context"] = ""
     second["clusters"] = named("cluster", shared={"server": "https://second"})
     third = config("third")
     files = [write(home / str(number), content) for number, content in enumerate((first, second, third))]
     monkeypatch.setenv("KUBECONFIG", os.pathsep.join(["", str(home / "missing"), *map(str, files)]))
     found = found_by()
-    assert found.user
-    assert (found.context_name, found.cluster.server, found.user.username) == ("shared", "https://shared", "first")
+    assert (found.context, found.server, found.token) == ("shared", "https://shared", "first")
     assert server(context="third") == "https://third"
 
 
 def test_parts_of_a_context_may_be_in_files_of_their_own_with_paths_relative_to_each(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     contexts = {"current-context": "prod", "contexts": named("context", prod={"cluster": "prod", "user": "me"})}
     clusters = {"clusters": named("cluster", prod={"server": "https://prod", "certificate-authority": "ca.crt"})}
-    me = {"client-certificate": "me.crt", "client-key": "/keys/me", "exec": {"apiVersion": "v1", "command": "bin/login"}}
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "bin/login"}
+    me = {"client-certificate": "me.crt", "client-key": str(home / "me.key"), "exec": plugin}
     parts = {"contexts": contexts, "clusters": clusters, "users": {"users": named("user", me=me), "contexts": None}}
     files = [write(home / part / "config", content) for part, content in parts.items()]
+    for name in ("clusters/ca.crt", "users/me.crt", "me.key"):
+        (home / name).write_text(name)
     monkeypatch.setenv("KUBECONFIG", os.pathsep.join(map(str, files)))
     found = found_by()
-    assert found.user
-    assert found.user.exec
-    assert found.cluster.certificate_auth == str(home / "clusters/ca.crt")
-    assert (found.user.client_cert, found.user.client_key) == (str(home / "users/me.crt"), "/keys/me")
-    assert found.user.exec.command == str(home / "users/bin/login")
+    assert (found.authority, found.client_certificate, found.client_key) == (b"clusters/ca.crt", b"users/me.crt", b"me.key")
+    assert found.plugin
+    assert found.plugin.command == str(home / "users/bin/login")
 
 
 def test_a_cluster_of_the_stack_takes_the_place_of_its_contexts(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [write(home / name, config(name)) for name in ("one", "other")]
     monkeypatch.setenv("KUBECONFIG", os.pathsep.join(map(str, files)))
     found = found_by(cluster="other")
-    assert found.user
-    assert (found.context_name, found.cluster.server, found.user.token) == ("one", "https://other", "one")
-    with pytest.raises(ConfigError, match="kubernetes:cluster is 'third', which is not in the kubeconfig; there are: one, other"):
-        found_by(cluster="third")
+    assert (found.context, found.server, found.token) == ("one", "https://other", "one")
+    assert refusal(cluster="third") == "kubernetes:cluster is 'third', which is not in the kubeconfig; there are: one, other"
 
 
-def test_a_context_whose_cluster_is_in_no_file_is_named(home: Path) -> None:
+def test_what_a_context_names_and_no_file_has_is_named(home: Path) -> None:
     write(home / ".kube/config", config("home") | {"clusters": []})
-    with pytest.raises(ConfigError, match="context 'home' of the kubeconfig names 'home', which is not there"):
-        server()
+    assert refusal() == "context 'home' of the kubeconfig names cluster 'home', which is not there; it has none"
+    write(home / ".kube/config", config("home") | {"users": named("user", me={})})
+    assert refusal() == "context 'home' of the kubeconfig names user 'home', which is not there; there are: me"
+    write(home / ".kube/config", config("home") | {"clusters": named("cluster", home={})})
+    assert refusal() == "cluster 'home' of the kubeconfig names no server"
+
+
+# --- What client-go honours ---------------------------------------------------------------------------------------------------
+
+
+def test_acting_as_someone_else_a_proxy_and_the_name_in_the_certificate_are_honoured() -> None:
+    content = config("it", **{"token": "t", "as": "ci", "as-uid": "7", "as-groups": ["a", "b"], "as-user-extra": {"why": ["x"]}})
+    content["clusters"][0]["cluster"] |= {
+        "proxy-url": "http://proxy.corp:3128",
+        "tls-server-name": "inside",
+        "insecure-skip-tls-verify": True,
+    }
+    found = found_by(json.dumps(content))
+    assert found.impersonated == (
+        ("Impersonate-User", "ci"),
+        ("Impersonate-Uid", "7"),
+        ("Impersonate-Group", "a"),
+        ("Impersonate-Group", "b"),
+        ("Impersonate-Extra-why", "x"),
+    )
+    assert (found.proxy, found.server_name, found.insecure) == ("http://proxy.corp:3128", "inside", True)
+
+
+def test_what_is_not_honoured_is_refused_by_its_name() -> None:
+    content = config("it")
+    content["clusters"][0]["cluster"]["proxy-url"] = "socks5://me:secret@proxy.corp"
+    assert refusal(json.dumps(content)) == "cluster 'it' of the kubeconfig has a proxy-url of socks5://, which this program does not know"
+    oidc = config("it", **{"auth-provider": {"name": "oidc", "config": {"id-token": "secret"}}})
+    assert refusal(json.dumps(oidc)) == (
+        "user 'it' of the kubeconfig has the auth-provider 'oidc', which this program does not know; use `exec`"
+    )
+
+
+SECRET = "hunter2-of-the-kubeconfig"
+
+
+@pytest.mark.parametrize(
+    ("kubeconfig", "said"),
+    [
+        (
+            base64.b64encode(json.dumps(config("it", token=SECRET)).encode()).decode(),
+            "kubernetes:kubeconfig is neither a file that exists nor the content of a kubeconfig, which is YAML or JSON",
+        ),
+        (f"users:\n- name: it\n  user: {{token: {SECRET}\nclusters: []\n", "kubernetes:kubeconfig is not YAML (line 4)"),
+        (f"just text\n{SECRET}\n", "kubernetes:kubeconfig is not the content of a kubeconfig"),
+        (
+            f"current-context: it\nusers: [{SECRET}]\n",
+            "kubernetes:kubeconfig: `users` is not a list of entries with a name and a user",
+        ),
+        (
+            json.dumps(config("it", **{"client-certificate-data": f"{SECRET}!"})),
+            "user 'it' of the kubeconfig has a client-certificate-data that is not base64",
+        ),
+    ],
+)
+def test_no_message_shows_anything_of_a_kubeconfig_that_cannot_be_read(kubeconfig: str, said: str) -> None:
+    assert refusal(kubeconfig) == said
+
+
+def test_nothing_secret_of_an_endpoint_is_printed_with_it() -> None:
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "x", "args": [SECRET]}
+    encoded = base64.b64encode(SECRET.encode()).decode()
+    for user in ({"token": SECRET}, {"username": "me", "password": SECRET}, {"exec": plugin}, {"client-key-data": encoded}):
+        assert SECRET not in repr(found_by(json.dumps(config("it", **user))))
+
+
+# --- Plugins ------------------------------------------------------------------------------------------------------------------
+
+
+def plugin(program: str, *, version: str = "v1", **more: Any) -> dict[str, Any]:
+    """A user whose credentials a Python program prints."""
+    return {"exec": {"apiVersion": f"client.authentication.k8s.io/{version}", "command": sys.executable, "args": ["-c", program], **more}}
+
+
+def asked(user: dict[str, Any], **cluster: Any) -> credentials.Credential:
+    content = config("cloud", **user)
+    content["clusters"][0]["cluster"] |= cluster
+    found = found_by(json.dumps(content))
+    assert found.plugin
+    return found.plugin.ask()
+
+
+#: Tells how it was asked, in place of a token.
+TELLS = """
+import json, os
+asked = json.loads(os.environ["KUBERNETES_EXEC_INFO"])
+token = f"{os.environ['PROFILE']} {asked['apiVersion']} {asked['kind']} {json.dumps(asked['spec'])}"
+print(json.dumps({"apiVersion": asked["apiVersion"], "kind": asked["kind"], "status": {"token": token}}))
+"""
 
 
 @pytest.mark.parametrize("version", ["v1beta1", "v1"])
 def test_a_plugin_is_asked_for_a_token_in_the_version_of_the_kubeconfig(version: str) -> None:
-    # Tells how it was asked, in place of a token.
-    answer = """
-import json, os
-asked = json.loads(os.environ["KUBERNETES_EXEC_INFO"])
-token = f"{os.environ['PROFILE']} {asked['apiVersion']} {asked['kind']} {asked['spec']}"
-print(json.dumps({"apiVersion": asked["apiVersion"], "kind": asked["kind"], "status": {"token": token}}))
-"""
-    api_version = f"client.authentication.k8s.io/{version}"
     variables = [{"name": "PROFILE", "value": "prod"}]
-    plugin = {"apiVersion": api_version, "command": sys.executable, "args": ["-c", answer], "env": variables, "interactiveMode": "Never"}
-    found = found_by(json.dumps(config("cloud", exec=plugin)))
-    auth = user_auth(found.user)
-    assert auth
-    asking = next(auth.sync_auth_flow(Request("GET", "https://cloud")))
-    assert asking.headers["Authorization"] == f"Bearer prod {api_version} ExecCredential {{'interactive': False}}"
+    given = asked(plugin(TELLS, version=version, env=variables, interactiveMode="Never"))
+    assert given.token == f'prod client.authentication.k8s.io/{version} ExecCredential {{"interactive": false}}'
+
+
+def test_a_plugin_is_told_of_the_cluster_where_it_asks_for_that() -> None:
+    extension = {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "ray"}}
+    user = plugin(TELLS, env=[{"name": "PROFILE", "value": "told"}], provideClusterInfo=True)
+    given = asked(user, extensions=[extension], **{"certificate-authority-data": "UEVN"})
+    told = {"server": "https://cloud", "certificate-authority-data": "UEVN", "config": {"audience": "ray"}}
+    assert given.token == f"told client.authentication.k8s.io/v1 ExecCredential {json.dumps({'interactive': False, 'cluster': told})}"
+
+
+def test_a_plugin_may_give_a_certificate_and_is_asked_again_once_its_time_is_over(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    program = f"""
+import json, pathlib
+runs = pathlib.Path({str(runs)!r})
+number = len(runs.read_text()) if runs.exists() else 0
+runs.write_text("x" * (number + 1))
+ends = "2001-01-01T00:00:00Z" if number == 0 else "2999-01-01T00:00:00Z"
+status = {{"clientCertificateData": f"certificate {{number}}", "clientKeyData": "key", "expirationTimestamp": ends}}
+print(json.dumps({{"status": status}}))
+"""
+    got = [asked(plugin(program)).certificate for _ in range(3)]
+    assert got == [b"certificate 0", b"certificate 1", b"certificate 1"]
+
+
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [
+        (
+            {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-login", "args": [SECRET]}},
+            "the credential plugin no-such-login of user 'cloud' is not there; install it, or put its folder on the PATH",
+        ),
+        (
+            plugin(f"import sys; print({SECRET!r}, file=sys.stderr); sys.exit(3)"),
+            f"the credential plugin {sys.executable} of user 'cloud' failed with exit code 3; run it by itself to see why",
+        ),
+        (
+            plugin("import time; time.sleep(30)"),
+            f"the credential plugin {sys.executable} of user 'cloud' gave nothing in 0 s",
+        ),
+        (
+            plugin(f"print({SECRET!r})"),
+            f"the credential plugin {sys.executable} of user 'cloud' printed no ExecCredential with a status",
+        ),
+        (
+            plugin("print('{\"status\": {}}')"),
+            f"the credential plugin {sys.executable} of user 'cloud' gave neither a token nor a certificate with its key",
+        ),
+        (
+            plugin("", version="v1alpha1"),
+            "user 'cloud' of the kubeconfig has a credential plugin of apiVersion 'client.authentication.k8s.io/v1alpha1'; "
+            "known here: client.authentication.k8s.io/v1, client.authentication.k8s.io/v1beta1",
+        ),
+        (
+            plugin("", interactiveMode="Always"),
+            f"user 'cloud' of the kubeconfig has a credential plugin, {sys.executable}, that asks a person (interactiveMode: Always); "
+            "nobody is asked here",
+        ),
+    ],
+)
+def test_a_plugin_that_gives_nothing_is_named_and_nothing_of_what_it_printed_is_shown(
+    user: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "sleep" in str(user):
+        monkeypatch.setattr(credentials, "_SECONDS", 0.3)
+    with pytest.raises(CredentialError) as error:
+        asked(user)
+    assert str(error.value) == said
+
+
+def test_a_kubeconfig_that_may_not_be_read_is_named(home: Path) -> None:
+    file = write(home / ".kube/config", config("home"))
+    file.write_bytes(b"\xff\xfe\x00")
+    assert refusal() == f"the kubeconfig {file} cannot be read: it is no text"

@@ -9,7 +9,7 @@ import pytest
 
 from kuberay.facts.labels import STACK_MARK
 from kuberay.live.takeover.marks import Record, marked_values, read_record
-from kuberay.live.takeover.rules import RecoveryError, before_creating, before_install, before_upgrade
+from kuberay.live.takeover.rules import RecoveryError, before_creating, before_install, before_upgrade, what_it_waits_for
 
 OURS = "kuberay/dev"
 VALUES = {"head": {"resources": {"limits": {"cpu": "1"}}}}
@@ -123,3 +123,12 @@ def test_a_namespace_of_another_stack_is_left_alone() -> None:
 def test_a_namespace_in_use_by_a_stack_of_the_same_name_is_left_alone() -> None:
     with pytest.raises(RecoveryError, match=r"in use \(Helm release kuberay-operator\)"):
         before_creating("Namespace", namespace(**{STACK_MARK: OURS}), OURS, ["kuberay-operator"])
+
+
+def test_what_is_being_deleted_says_what_it_waits_for() -> None:
+    remaining = {"type": "NamespaceContentRemaining", "status": "True", "message": "Some resources are remaining: pods. has 1\nresource"}
+    done = {"type": "NamespaceDeletionContentFailure", "status": "False", "message": "All content successfully deleted"}
+    namespace = {"metadata": {"name": "ray", "finalizers": []}, "status": {"conditions": [done, remaining]}}
+    assert what_it_waits_for(namespace) == ", which waits: Some resources are remaining: pods. has 1 resource"
+    assert what_it_waits_for({"metadata": {"finalizers": ["ray.io/gcs", "x"]}}) == ", which waits: for ray.io/gcs, x"
+    assert what_it_waits_for({"metadata": {}}) == ""

@@ -12,7 +12,7 @@ from lightkube.types import PatchType
 
 from kuberay.facts.labels import HELM_NAMESPACE, HELM_RELEASE, STACK_MARK
 from kuberay.facts.objects import Object
-from kuberay.live.api.client import BUSY_SECONDS, connect_blocking
+from kuberay.live.api.client import PATIENCE, code_of, connect_blocking
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import kind_of, kind_of_object
 from kuberay.live.diagnosis.pods import is_going, is_ready
@@ -33,9 +33,9 @@ RAY_KINDS = ("RayCronJob", "RayJob", "RayService", "RayCluster")
 class Cluster:
     """Asks and deletes as the stack's own provider would."""
 
-    def __init__(self, connection: Connection, *, timeout: float = 20) -> None:
+    def __init__(self, connection: Connection, *, timeout: float = 20, patience: float = PATIENCE) -> None:
         # Of each request, in seconds: a CRD is a megabyte, and an API server may take seconds for it.
-        self._client = connect_blocking(connection, timeout=timeout)
+        self._client = connect_blocking(connection, timeout=timeout, patience=patience)
 
     def has_namespace(self, name: str) -> bool:
         """Also says whether the cluster answers at all."""
@@ -179,13 +179,10 @@ def _custom_kind(spec: Object) -> Any:
 
 
 def _unless_gone(ask: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            return ask()
-        except HTTPStatusError as error:  # An unknown API group is answered with plain text, which makes no ApiError.
-            if error.response.status_code == 404:
-                return None
-            if error.response.status_code != 429 or time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
+    """What the API server answers; None where there is no such object, or no such kind."""
+    try:
+        return ask()
+    except HTTPStatusError as error:
+        if code_of(error) != 404:
+            raise
+        return None

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from commands.stack.inventory import is_put_there, of_stack, watches
+from kuberay.live.inventory import is_put_there, of_stack, watches
 
 
 def thing(kind: str = "RayCluster", name: str = "ray", uid: str = "1", **metadata: Any) -> dict[str, Any]:
