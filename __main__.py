@@ -8,6 +8,7 @@ from components.job import RayJob
 from components.metrics import Metrics
 from components.namespace import Namespace
 from components.operator import Operator
+from components.resources.dry_run import DryRun
 from components.resources.recovery import recover_from_killed_runs
 from components.service import RayService
 from components.stack import stack_plan
@@ -18,9 +19,11 @@ recover_from_killed_runs(stack.settings.timeout_seconds)
 
 namespace = Namespace(stack.settings)
 operator = Operator(stack.settings, namespace)
-clusters = {name: RayCluster(name, stack, namespace, operator) for name in stack.clusters}
-jobs = {name: RayJob(name, stack, namespace, operator, clusters) for name in stack.jobs}
-services = {name: RayService(name, stack, namespace, operator) for name in stack.services}
+# Before anything of Ray is touched, the API server is asked whether it would take what comes.
+asked_first = pulumi.ResourceOptions(depends_on=[DryRun(stack, [namespace, operator])])
+clusters = {name: RayCluster(name, stack, namespace, operator, asked_first) for name in stack.clusters}
+jobs = {name: RayJob(name, stack, namespace, operator, clusters, asked_first) for name in stack.jobs}
+services = {name: RayService(name, stack, namespace, operator, asked_first) for name in stack.services}
 if stack.settings.metrics.enabled:
     Metrics(stack.settings, namespace)
 

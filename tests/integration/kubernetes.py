@@ -1,6 +1,7 @@
 """What the cluster of the tests says."""
 
 import json
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,19 @@ class Kubernetes:
 
     def kubectl(self, *arguments: str) -> str:
         return self._cluster.kubectl(*arguments)
+
+    def apply(self, manifest: str) -> None:
+        """Applies objects as YAML."""
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(manifest)
+            file.flush()
+            self.kubectl("apply", "-f", file.name)
+
+    def dry_runs(self) -> int:
+        """How many dry runs the API server has been asked for so far, by its own count."""
+        metrics = self.kubectl("get", "--raw", "/metrics").splitlines()
+        counts = [line for line in metrics if line.startswith("apiserver_request_total{") and 'dry_run="All"' in line]
+        return sum(int(float(line.rpartition(" ")[2])) for line in counts)
 
     def may(self, user: str, verb: str, kind: str, namespace: str) -> bool:
         """Whether this user has the right."""

@@ -201,6 +201,21 @@ class Stack:
         finally:
             self._environment_more = {}
 
+    @contextlib.contextmanager
+    def cluster_out_of_reach(self) -> Generator[None]:
+        """The stack's kubeconfig names a port on which nobody listens."""
+        config = yaml.safe_load(self.config_file.read_text())
+        kubeconfig = yaml.safe_load(self.cluster.kubeconfig.read_text())
+        for entry in kubeconfig["clusters"]:
+            entry["cluster"]["server"] = "https://127.0.0.1:1"
+        config["config"]["kubernetes:kubeconfig"] = json.dumps(kubeconfig)
+        before = self.config_file.read_text()
+        self.config_file.write_text(yaml.safe_dump(config))
+        try:
+            yield
+        finally:
+            self.config_file.write_text(before)
+
     def command(self, *arguments: str) -> list[str]:
         # `stack …` and `cancel` read no settings and take no config file.
         config = ["--config-file", str(self.config_file)] if arguments[0] in ("up", "preview", "destroy", "refresh", "config") else []

@@ -64,6 +64,7 @@ def test_a_stack_is_a_namespace_an_operator_and_a_cluster_with_its_pods(monkeypa
         "Operator kuberay-operator",
         "Release kuberay-operator",
         "Stash kuberay-operator.deployment",
+        "Stash dry-run",
         "RayCluster raycluster",
         "Release raycluster",
         "Stash raycluster.head.pods",

@@ -1,0 +1,55 @@
+"""Before anything of the stack changes, the API server is asked whether it would take what comes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pulumi
+
+from components.resources.hooks import resource_hook
+from components.stack import is_encrypted, stack_connection
+from kuberay.plan.dry_run import questions, what_changes
+from kuberay.plan.stack import StackPlan
+
+
+class DryRun(pulumi.Stash):
+    """Made, and updated, when the API server would take every Ray cluster, job and service whose settings have changed.
+
+    All that could be lost depends on it: where one object would be refused, none is touched. It asks in a hook, so where nothing has
+    changed it asks nothing; a preview that reaches the cluster asks too.
+    """
+
+    def __init__(self, stack: StackPlan, depends_on: Sequence[pulumi.Resource], opts: pulumi.ResourceOptions | None = None) -> None:
+        """``depends_on``: the namespace and the operator with its CRDs, which have a say in the answers."""
+        connection = stack_connection()
+        version = stack.settings.kuberay_version
+
+        async def ask_about_changes(args: pulumi.ResourceHookArgs) -> None:
+            from kuberay.live.dry_run import NotAskedError, ask
+
+            before, in_preview = _asked_before(args.old_inputs), pulumi.runtime.is_dry_run()
+            upgraded = before.get("kuberayVersion") != version
+            changed = [whose for whose, digest in what_changes(stack).items() if upgraded or before.get(whose) != digest]
+            asked = [
+                replace(question, hides_values=is_encrypted(whose.partition(".")[0]))
+                for whose in changed
+                for question in questions(stack, whose)
+            ]
+            if in_preview and upgraded:
+                # The CRDs that are to judge them come with the operator's new version.
+                asked = [question for question in asked if not question.is_custom]
+            try:
+                await ask(connection, asked, in_preview=in_preview)
+            except NotAskedError as error:
+                if error.for_now and not in_preview:
+                    raise
+                pulumi.log.warn(f"not known whether Kubernetes would take what changes: {error}", resource=self)
+
+        hook = resource_hook("dry-run", ask_about_changes, pulumi.ResourceHookOptions(on_dry_run=True))
+        own = pulumi.ResourceOptions(depends_on=depends_on, hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]))
+        asked = {"kuberayVersion": version, **what_changes(stack)}
+        super().__init__("dry-run", input=asked, opts=pulumi.ResourceOptions.merge(own, opts))
+
+
+def _asked_before(inputs: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return (inputs or {}).get("input") or {}

@@ -1,0 +1,166 @@
+"""What the API server is asked about before anything of a stack changes: each object that would be made, as it would be made. Pure.
+
+The custom resource itself, a pod of each group, and the Service of the head: the last two as KubeRay's operator makes them of the first
+(`DefaultHeadPodTemplate`, `DefaultWorkerPodTemplate`, `BuildPod` and `BuildServiceForHeadPod`, 1.3.0 to 1.7.0), as far as a setting
+can make one of them invalid.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kuberay.facts.digests import fingerprint
+from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP
+from kuberay.plan.cluster import ClusterPlan
+from kuberay.plan.protection import auth_options
+from kuberay.plan.ray_cluster_spec import ray_cluster_spec
+from kuberay.plan.stack import StackPlan
+from kuberay.plan.workloads import WorkloadCluster
+
+Manifest = dict[str, Any]
+
+_API = "ray.io/v1"
+#: What KubeRay gives the container that waits in each worker for the head, and no setting changes.
+_WAITS_FOR_THE_HEAD = {"limits": {"cpu": "200m", "memory": "256Mi"}, "requests": {"cpu": "200m", "memory": "256Mi"}}
+_SHARED_MEMORY = "/dev/shm"
+#: What the container of Ray's autoscaler takes from `autoscalerOptions`, under the same name.
+_OF_THE_AUTOSCALER = ("env", "envFrom", "resources", "securityContext", "volumeMounts")
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whether the API server would take an object."""
+
+    what: str
+    """Which object of which settings: ``clusters.research, a pod of the head``."""
+    manifest: Manifest
+    """With a name that is to be completed: one of that name may be there."""
+    cluster: str = ""
+    """The Ray cluster that it is of, if it is of one."""
+    hides_values: bool = False
+    """Whether something in it is encrypted in the stack's config, so that no value of it may be shown."""
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether it is of a kind of KubeRay's, and so for the CRDs to judge."""
+        return self.manifest["apiVersion"] == _API
+
+    def is_like(self) -> str:
+        """The same text for questions whose answer is the same: those of clusters that differ in their names alone."""
+
+        def nameless(tree: Any) -> Any:
+            if isinstance(tree, Mapping):
+                return {key: nameless(below) for key, below in tree.items() if key != "generateName"}
+            if isinstance(tree, list):
+                return [nameless(below) for below in tree]
+            return None if tree == self.cluster else tree
+
+        return json.dumps(nameless(self.manifest), sort_keys=True)
+
+
+def what_changes(plan: StackPlan) -> dict[str, str]:
+    """By whose they are (``clusters.research``, ``jobs.train``), a digest that changes with what is to be asked of them."""
+    digests = {f"clusters.{name}": cluster.fingerprint for name, cluster in plan.clusters.items()}
+    digests |= {f"jobs.{name}": fingerprint(job.spec, job.annotations) for name, job in plan.jobs.items()}
+    return digests | {f"services.{name}": fingerprint(service.spec, service.annotations) for name, service in plan.services.items()}
+
+
+def questions(plan: StackPlan, whose: str) -> list[Question]:
+    """Everything to be asked of ``clusters.research``, ``jobs.train`` or ``services.chat``."""
+    kind, _, name = whose.partition(".")
+    namespace = plan.settings.namespace
+    if kind == "clusters":
+        cluster = plan.clusters[name]
+        token = auth_options(plan.settings.kuberay_version) if cluster.token_secret else {}
+        spec = ray_cluster_spec(cluster.values) | token
+        custom = _object(_API, "RayCluster", cluster.name, namespace, spec, annotations=cluster.values.get("annotations"))
+        return [Question(f"{whose}, its RayCluster", custom, cluster.name), *_of_cluster(whose, cluster, spec, namespace)]
+    if kind == "jobs":
+        job = plan.jobs[name]
+        custom = Question(f"{whose}, its RayJob", _object(_API, "RayJob", name, namespace, job.spec, annotations=job.annotations))
+        submitter: list[Question] = []
+        if template := job.spec.get("submitterPodTemplate"):
+            submitter.append(Question(f"{whose}, the pod that submits it", _pod(template, f"{name}-submitter", namespace)))
+        return [custom, *submitter, *_of_made(whose, plan.workload_clusters.get(whose), namespace)]
+    service = plan.services[name]
+    custom = Question(
+        f"{whose}, its RayService", _object(_API, "RayService", name, namespace, service.spec, annotations=service.annotations)
+    )
+    return [custom, *_of_made(whose, plan.workload_clusters.get(whose), namespace)]
+
+
+def _of_made(whose: str, cluster: WorkloadCluster | None, namespace: str) -> list[Question]:
+    return list(_of_cluster(whose, cluster.plan, cluster.spec, namespace)) if cluster else []
+
+
+def _of_cluster(whose: str, cluster: ClusterPlan, spec: Mapping[str, Any], namespace: str) -> Iterator[Question]:
+    head = spec["headGroupSpec"]
+    labels = {CLUSTER_LABEL: cluster.name, GROUP_LABEL: HEAD_GROUP}
+    beside: list[Manifest] = []
+    if spec.get("enableInTreeAutoscaling"):
+        options: Manifest = spec.get("autoscalerOptions") or {}
+        of_it = {key: options[key] for key in _OF_THE_AUTOSCALER if options.get(key)}
+        image = options.get("image") or head["template"]["spec"]["containers"][0]["image"]
+        beside.append({"name": "autoscaler", "image": image, **of_it})
+    pod = _pod(head["template"], f"{cluster.name}-head", namespace, labels, beside=beside)
+    yield Question(f"{whose}, a pod of the head", pod, cluster.name)
+    for group in spec["workerGroupSpecs"]:
+        name = group["groupName"]
+        labels = {CLUSTER_LABEL: cluster.name, GROUP_LABEL: name}
+        ray = group["template"]["spec"]["containers"][0]
+        # Its environment and mounts are Ray's own once more, and would be refused with them.
+        taken = {key: ray[key] for key in ("image", "securityContext") if key in ray}
+        first = {"name": "wait-gcs-ready", "resources": _WAITS_FOR_THE_HEAD, **taken}
+        pod = _pod(group["template"], f"{cluster.name}-{name}", namespace, labels, first=[first])
+        yield Question(f"{whose}, a pod of {name}", pod, cluster.name)
+    service: Manifest = head.get("headService") or {}
+    made = _service(service, head.get("serviceType"), cluster.head_service, namespace)
+    yield Question(f"{whose}, the Service of its head", made, cluster.name)
+
+
+def _pod(
+    template: Mapping[str, Any],
+    name: str,
+    namespace: str,
+    labels: Mapping[str, str] | None = None,
+    *,
+    first: list[Manifest] | None = None,
+    beside: list[Manifest] | None = None,
+) -> Manifest:
+    metadata: Manifest = template.get("metadata") or {}
+    spec: Manifest = {**template["spec"]}
+    ray, *others = spec["containers"]
+    if labels and not any(mount.get("mountPath") == _SHARED_MEMORY for mount in ray.get("volumeMounts") or []):
+        ray = {**ray, "volumeMounts": [*(ray.get("volumeMounts") or []), {"name": "shared-mem", "mountPath": _SHARED_MEMORY}]}
+        spec["volumes"] = [*(spec.get("volumes") or []), {"name": "shared-mem", "emptyDir": {"medium": "Memory"}}]
+    spec["containers"] = [ray, *others, *(beside or [])]
+    if first:
+        spec["initContainers"] = [*first, *(spec.get("initContainers") or [])]
+    every = {**(metadata.get("labels") or {}), **(labels or {})}
+    return _object("v1", "Pod", name, namespace, spec, labels=every, annotations=metadata.get("annotations"))
+
+
+def _service(given: Mapping[str, Any], chosen_type: str | None, name: str, namespace: str) -> Manifest:
+    metadata: Manifest = given.get("metadata") or {}
+    own: Manifest = given.get("spec") or {}
+    spec: Manifest = {"type": chosen_type or "ClusterIP", **own}
+    spec["ports"] = own.get("ports") or [{"name": "dashboard", "port": 8265, "protocol": "TCP"}]
+    if spec["type"] == "ClusterIP":
+        spec.setdefault("clusterIP", "None")
+    return _object("v1", "Service", name, namespace, spec, labels=metadata.get("labels"), annotations=metadata.get("annotations"))
+
+
+def _object(
+    api_version: str,
+    kind: str,
+    name: str,
+    namespace: str,
+    spec: Mapping[str, Any],
+    *,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> Manifest:
+    given = {"labels": labels, "annotations": annotations}
+    metadata = {"generateName": f"{name}-", "namespace": namespace, **{key: value for key, value in given.items() if value}}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": dict(spec)}

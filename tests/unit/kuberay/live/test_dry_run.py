@@ -1,0 +1,132 @@
+"""What is made of the API server's answers to a dry run."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from kuberay.live.api.connection import Connection
+from kuberay.live.dry_run import NotAskedError, RefusedError, ask
+from kuberay.plan.dry_run import Question
+
+
+class Server(ThreadingHTTPServer):
+    """Answers every dry run alike, and keeps what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.code, self.message = 201, ""
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    @property
+    def connection(self) -> Connection:
+        content = {
+            "current-context": "it",
+            "contexts": [{"name": "it", "context": {"cluster": "it"}}],
+            "clusters": [{"name": "it", "cluster": {"server": f"http://127.0.0.1:{self.server_port}"}}],
+        }
+        return Connection(kubeconfig=json.dumps(content))
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def do_POST(self) -> None:
+        self.server.asked.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+        status = {"kind": "Status", "message": self.server.message, "details": {"name": "ray-head-x7k2p"}, "code": self.server.code}
+        body = json.dumps(status).encode()
+        self.send_response(self.server.code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def question(name: str = "ray-head", *, hides_values: bool = False, kind: str = "Pod", version: str = "v1") -> Question:
+    manifest = {"apiVersion": version, "kind": kind, "metadata": {"generateName": f"{name}-", "namespace": "kuberay"}, "spec": {}}
+    return Question(f"clusters.{name}, a pod of the head", manifest, name, hides_values)
+
+
+def answer(server: Server, code: int, message: str, asked: Question | None = None) -> None:
+    server.code, server.message = code, message
+    asyncio.run(ask(server.connection, [asked or question()], in_preview=True))
+
+
+def test_an_object_is_asked_about_strictly_and_never_made(server: Server) -> None:
+    answer(server, 201, "")
+    answer(server, 201, "", question("ray", kind="RayCluster", version="ray.io/v1"))
+    query = "?dryRun=All&fieldValidation=Strict&fieldManager=pulumi-kuberay"
+    assert [path for path, _ in server.asked] == [
+        f"/api/v1/namespaces/kuberay/pods{query}",
+        f"/apis/ray.io/v1/namespaces/kuberay/rayclusters{query}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (400, 'strict decoding error: unknown field "spec.affinity.nodeAfinity"'),
+        (403, 'pods "it" is forbidden: violates PodSecurity "restricted:latest": privileged'),
+        (422, 'Pod "it" is invalid: metadata.labels: Invalid value: "data science!"'),
+        (403, 'admission webhook "images.corp" denied the request: not from our registry'),
+    ],
+)
+def test_a_refusal_is_told_in_the_servers_own_words(server: Server, code: int, message: str) -> None:
+    with pytest.raises(RefusedError) as error:
+        answer(server, code, message)
+    assert str(error.value) == f"kuberay:clusters.ray-head, a pod of the head: the Kubernetes API server would refuse it: {message}"
+
+
+def test_a_name_that_was_made_up_for_asking_is_told_as_the_name_that_is_meant(server: Server) -> None:
+    with pytest.raises(RefusedError, match=r'would refuse it: Pod "ray-head" is invalid$'):
+        answer(server, 422, 'Pod "ray-head-x7k2p" is invalid')
+
+
+def test_no_value_is_shown_of_settings_that_are_encrypted(server: Server) -> None:
+    said = 'Pod "x" is invalid: metadata.labels: Invalid value: "hunter2": a valid label must be'
+    with pytest.raises(RefusedError, match=r"metadata\.labels: Invalid value: \[secret\]$"):
+        answer(server, 422, said, question(hides_values=True))
+
+
+@pytest.mark.parametrize(
+    ("code", "message"), [(403, 'pods "x" is forbidden: exceeded quota: tight'), (404, 'namespaces "kuberay" not found')]
+)
+def test_what_may_change_while_up_goes_on_is_no_refusal(server: Server, code: int, message: str) -> None:
+    answer(server, code, message)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "for_now"),
+    [
+        (403, 'pods is forbidden: User "ci" cannot create resource "pods" in API group ""', False),
+        (400, 'admission webhook "old.corp" does not support dry run', False),
+        (401, "Unauthorized", False),
+        (503, "the server is currently unable to handle the request", True),
+    ],
+)
+def test_who_cannot_be_asked_is_told(server: Server, code: int, message: str, for_now: bool) -> None:
+    with pytest.raises(NotAskedError) as error:
+        answer(server, code, message)
+    assert (str(error.value), error.value.for_now) == (f"clusters.ray-head, a pod of the head: {message}", for_now)
+
+
+def test_several_that_are_alike_are_asked_about_once(server: Server) -> None:
+    asyncio.run(ask(server.connection, [question("one"), question("two")], in_preview=True))
+    assert len(server.asked) == 1
