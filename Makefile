@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up status job env down preview drift comment deploy destroy doctor test lint types unit integration real conformance bench docs clean
+.PHONY: help up status job env down preview drift comment deploy destroy doctor test lint types unit integration real conformance bench docs lock clean
 
 STACK ?= dev
 NODES ?= auto
@@ -12,6 +12,10 @@ RUN := $(VENV)/bin/python
 # In the order given, and tests that share a cluster on one worker (tests/conftest.py). What is written in Go collects its garbage less
 # often: the tests lack processors and no memory.
 PYTEST_SIDE_BY_SIDE := GOGC=300 $(RUN) -m pytest --dist loadscope --no-loadscope-reorder
+
+# One lock for every Python from 3.11 on and for every machine. Renovate (.github/renovate.json) reads this command in the lock's first lines.
+UV := uv==0.13.9
+LOCK = $(VENV)-lock/bin/uv pip compile --universal --python-version=3.11 --generate-hashes
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,12 +86,17 @@ bench: $(VENV)/ready ## Ratios against the guide's commands and against an empty
 docs: $(VENV)/ready ## Write docs/settings.md, docs/stack.schema.json and Pulumi.yaml from the settings
 	@$(RUN) -m docs.build
 
+lock: ## Write requirements*.txt anew from requirements*.in, with the hashes of all files (ARGS=--upgrade raises what is not pinned there)
+	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check "$(UV)"
+	@for name in requirements requirements-dev; do $(LOCK) $(ARGS) --output-file=$$name.txt $$name.in > /dev/null || exit 1; done
+	@rm -rf $(VENV)-lock
+
 clean: ## Remove the virtual environment
 	rm -rf $(VENV)
 
 # One environment for the program, the local cluster and the tests.
-$(VENV)/ready: requirements.txt requirements-dev.txt
+$(VENV)/ready: requirements-dev.txt
 	@echo "python environment in $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@

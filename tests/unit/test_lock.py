@@ -1,0 +1,58 @@
+"""requirements*.txt is the lock: each package that is asked for in requirements*.in, and all that these need, by version and hash."""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pytest
+
+from tests.paths import ROOT
+
+
+class Locked(NamedTuple):
+    """A package in the lock; one may stand there twice, for different Pythons."""
+
+    version: str
+    marker: str
+    hashes: int
+
+
+def asked(name: str) -> Mapping[str, str]:
+    """The version of each package that a person has chosen."""
+    lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith(("#", "-"))]
+    return dict(line.split("==") for line in lines)
+
+
+def locked(name: str) -> Mapping[str, list[Locked]]:
+    """What pip installs."""
+    found: dict[str, list[Locked]] = {}
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / name).read_text(), flags=re.MULTILINE).replace("\\\n", "")
+    for line in filter(None, text.splitlines()):
+        package, version, marker, hashes = re.fullmatch(
+            r"([a-z\d.-]+)==(\S+)(?: ; (.*?))?((?:\s+--hash=sha256:[\da-f]{64})*)\s*", line
+        ).groups()  # pyright: ignore[reportOptionalMemberAccess]
+        found.setdefault(package, []).append(Locked(version, marker or "", hashes.count("--hash")))
+    return found
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_the_lock_has_what_is_asked_for_in_the_version_that_is_asked_for(name: str) -> None:
+    wanted = asked(f"{name}.in")
+    assert wanted
+    assert {package: {one.version for one in locked(f"{name}.txt").get(package, [])} for package in wanted} == {
+        package: {version} for package, version in wanted.items()
+    }, "run `make lock`"
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_every_package_of_the_lock_has_hashes(name: str) -> None:
+    assert [package for package, found in locked(f"{name}.txt").items() if not all(one.hashes for one in found)] == []
+
+
+def test_the_tests_run_on_the_versions_that_pulumi_installs() -> None:
+    program, tests = locked("requirements.txt"), locked("requirements-dev.txt")
+    assert {package: tests.get(package) for package in program} == program, "run `make lock`"
+
+
+def test_make_refuses_a_package_without_a_hash() -> None:
+    assert "pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt" in (ROOT / "Makefile").read_text()
