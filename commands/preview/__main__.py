@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from commands.preview.live_drift import ClusterError, drift_of_releases, reach
 from commands.preview.manifests import Helm, add_manifests
 from commands.preview.meaning.changes import stack_report
 from commands.preview.meaning.drift import add_drift, seen_by_refresh
-from commands.preview.meaning.report import EXIT_CODES, Report, StackReport, worst
+from commands.preview.meaning.report import EXIT_CODES, Report, StackReport, same_change, worst
 from commands.preview.meaning.steps import SECRET, Preview
 from commands.preview.output.markdown import COMMENT_LIMIT, markdown
 from commands.preview.output.terminal import terminal
@@ -50,6 +51,9 @@ def main() -> None:
     )
     parser.add_argument("--refresh", action="store_true", help="compare with what is in the cluster, not with the state alone")
     parser.add_argument("--drift", action="store_true", help="--refresh, and look for what was edited or deleted inside Helm releases")
+    parser.add_argument(
+        "--as-in", type=Path, metavar="REPORT", help="end with 1 where this report.json, which was approved, says another thing"
+    )
     parser.add_argument("--exit-codes", action="store_true", help="end with a code that says what would happen")
     parser.add_argument("--config-folder", type=Path, default=WORKSPACE, help="where Pulumi.<stack>.yaml are (default: beside the program)")
     given = parser.parse_args()
@@ -61,6 +65,8 @@ def main() -> None:
     if given.output:
         write(report, given.output, "Drift" if given.drift else "What a merge does")
     print(terminal(report, colours=sys.stdout.isatty() and "NO_COLOR" not in os.environ), end="")
+    if given.as_in and (problems := list(differences(report, given.as_in))):
+        sys.exit("\n".join(f"error: {problem}" for problem in problems))
     code = EXIT_CODES[report.level]
     sys.exit(code if given.exit_codes or code == EXIT_CODES["failed"] else 0)
 
@@ -102,6 +108,25 @@ def ask_the_cluster(report: StackReport, preview: Preview, engine: Engine, *, dr
             report.level, report.errors = "failed", [f"the cluster could not be asked: {error}"]
         else:
             report.unknown.append(f"what is in the cluster, which could not be asked ({error}): pods that still run an old spec, and drift")
+
+
+def differences(report: Report, file: Path) -> Iterator[str]:
+    """One line for each stack whose change is not the one in an earlier report."""
+    try:
+        approved = {stack.stack: stack for stack in Report.model_validate_json(file.read_bytes()).stacks}
+    except (OSError, ValueError) as error:
+        yield f"--as-in {file} is no report that can be read: {str(error).splitlines()[0]}"
+        return
+    for stack in report.stacks:
+        before = approved.get(stack.stack)
+        if before is None:
+            yield f"{stack.stack} was not previewed: {file} has {', '.join(approved) or 'no stack'}"
+        elif not same_change(before, stack):
+            then, now = what_happens(before)[0], what_happens(stack)[0]
+            yield (
+                f"{stack.stack} is no longer as it was previewed (then: {then}; now: {now}): something has changed it since, "
+                "so nothing is done; start the pipeline anew and approve what it shows"
+            )
 
 
 def write(report: Report, folder: Path, title: str) -> None:

@@ -28,9 +28,9 @@ def locked(name: str) -> Mapping[str, list[Locked]]:
     found: dict[str, list[Locked]] = {}
     text = re.sub(r"^\s*#.*\n", "", (ROOT / name).read_text(), flags=re.MULTILINE).replace("\\\n", "")
     for line in filter(None, text.splitlines()):
-        package, version, marker, hashes = re.fullmatch(
-            r"([a-z\d.-]+)==(\S+)(?: ; (.*?))?((?:\s+--hash=sha256:[\da-f]{64})*)\s*", line
-        ).groups()  # pyright: ignore[reportOptionalMemberAccess]
+        match = re.fullmatch(r"([a-z\d.-]+)==(\S+)(?: ; (.*?))?((?:\s+--hash=sha256:[\da-f]{64})*)\s*", line)
+        assert match, f"{name} has a line that pins no package: {line}"
+        package, version, marker, hashes = match.groups()
         found.setdefault(package, []).append(Locked(version, marker or "", hashes.count("--hash")))
     return found
 

@@ -156,6 +156,15 @@ class StackReport(BaseModel):
     report_seconds: float = 0
 
 
+#: What no change to a stack is: how long it took, and what is said of the state of its cluster.
+_BESIDE = {"preview_seconds", "report_seconds", "warnings", "unknown", "drift"}
+
+
+def same_change(one: StackReport, other: StackReport) -> bool:
+    """Whether two previews come to the same: what was approved is what would be done now."""
+    return one.model_dump(exclude=_BESIDE) == other.model_dump(exclude=_BESIDE)
+
+
 class Report(BaseModel):
     """One report, of one or several stacks."""
 
