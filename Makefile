@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up status job env down preview drift comment deploy destroy doctor test lint types unit integration real conformance bench docs lock clean
+.PHONY: help up status job env down preview drift request join comment deploy destroy doctor test lint types unit integration real conformance bench docs lock clean
 
 STACK ?= dev
 NODES ?= auto
@@ -44,8 +44,15 @@ preview: $(VENV)/ready ## What `pulumi up` would do, for a reviewer: STACK="dev 
 drift: $(VENV)/ready ## What in the cluster is no longer as a stack made it, Helm's objects included: STACK=…
 	@$(ON_STACK) $(RUN) -m commands.preview --drift $(STACK) $(ARGS)
 
+# What a request's author or a form has written reaches a shell as the environment only: make would expand it.
+request: $(VENV)/ready ## Lay a pull request's stack files over this clone, as data, and none of its code: COMMIT=… (ARGS=--help says more)
+	@$(RUN) -m commands.preview.request --commit "$$COMMIT" $(ARGS)
+
+join: $(VENV)/ready ## One report of those in reports/preview-<stack>: STACK="dev prod"
+	@$(RUN) -m commands.preview.join $(STACK) $(ARGS)
+
 comment: $(VENV)/ready ## Put report/comment.md on a pull request: REPOSITORY=owner/name PULL_REQUEST=12, GITHUB_TOKEN in the environment
-	@$(RUN) -m commands.preview.comment report/comment.md --repository $(REPOSITORY) --pull-request $(PULL_REQUEST) $(ARGS)
+	@$(RUN) -m commands.preview.comment report/comment.md --repository "$$REPOSITORY" --pull-request "$$PULL_REQUEST" $(ARGS)
 
 deploy: $(VENV)/ready ## `pulumi up` of a stack of your own cluster: STACK=… (ARGS=--yes does not ask)
 	@$(ON_STACK) sh -c 'cd "$${KUBERAY_WORKSPACE:-.}" && exec pulumi up --stack $(STACK) $(ARGS)'

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from commands.preview.engine import Engine
+from commands.preview.join import TITLE
 from commands.preview.live_drift import ClusterError, drift_of_releases, reach
 from commands.preview.manifests import Helm, add_manifests
 from commands.preview.meaning.changes import stack_report
@@ -63,7 +64,7 @@ def main() -> None:
         stacks = list(threads.map(lambda stack: preview(stack, engine, helm, drift=given.drift), dict.fromkeys(given.stacks)))
     report = Report(level=worst(stack.level for stack in stacks), stacks=stacks)
     if given.output:
-        write(report, given.output, "Drift" if given.drift else "What a merge does")
+        write(report, given.output, "Drift" if given.drift else TITLE)
     print(terminal(report, colours=sys.stdout.isatty() and "NO_COLOR" not in os.environ), end="")
     if given.as_in and (problems := list(differences(report, given.as_in))):
         sys.exit("\n".join(f"error: {problem}" for problem in problems))

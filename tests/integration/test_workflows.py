@@ -73,7 +73,7 @@ def comments() -> Iterator[CommentsDouble]:
 
 
 class Clone:
-    """The project as a runner has checked it out, with one stack."""
+    """The project's main as a runner has checked it out, with one stack. It is its own origin, with a branch for the request."""
 
     def __init__(self, folder: Path, cluster: LocalCluster) -> None:
         self.folder = folder
@@ -87,10 +87,37 @@ class Clone:
         for stack in folder.glob("Pulumi.*.yaml"):
             stack.unlink()
         self.summary = folder / "summary.md"
-        self.write({})
+        self._write({})
         self.shell("pulumi stack init dev --secrets-provider passphrase --non-interactive", {})
+        self.git("init", "--quiet", "--initial-branch", "main")
+        self.git("remote", "add", "origin", str(folder))
+        (folder / ".git/info/exclude").write_text(".venv\nsummary.md\n")
+        self._commit("main")
 
-    def write(self, worker: Mapping[str, Any]) -> None:
+    def request(self, worker: Mapping[str, Any], code: Mapping[str, str] | None = None) -> str:
+        """The commit of a pull request that asks for these workers, and for this code."""
+        self.git("checkout", "--quiet", "--force", "-B", "request", "main")
+        self._write(worker)
+        for name, text in (code or {}).items():
+            (self.folder / name).write_text(text)
+        commit = self._commit("request")
+        self.git("checkout", "--quiet", "main")
+        return commit
+
+    def merge(self) -> None:
+        """What is requested is main from now on."""
+        self.git("reset", "--quiet", "--hard", "request")
+
+    def git(self, *arguments: str) -> str:
+        who = ["-c", "user.name=me", "-c", "user.email=me@example.com"]
+        return subprocess.run(["git", *who, *arguments], cwd=self.folder, capture_output=True, text=True, check=True).stdout.strip()
+
+    def _commit(self, message: str) -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        return self.git("rev-parse", "HEAD")
+
+    def _write(self, worker: Mapping[str, Any]) -> None:
         """The stack's settings, with these workers."""
         config = {
             "kuberay:architecture": "aarch64",
@@ -116,8 +143,6 @@ class Clone:
             assert "${{" not in step["run"], "expressions belong into env: elsewhere they are an injection"
             assert names <= environment.keys() | {
                 "PULUMI_ACCESS_TOKEN",
-                "AWS_ACCESS_KEY_ID",
-                "AWS_SECRET_ACCESS_KEY",
                 *self._cluster.pulumi_env(),
             }
             done[step["name"]] = self.shell(step["run"], environment)
@@ -145,36 +170,74 @@ def clone(cluster: LocalCluster, kubernetes: Kubernetes, tmp_path_factory: pytes
     kubernetes.kubectl("delete", "namespace", "kuberay", "--ignore-not-found")
 
 
-def test_a_stack_goes_through_its_pipelines(clone: Clone, comments: CommentsDouble, kubernetes: Kubernetes) -> None:
-    pull_request = {"STACKS": "dev", "GITHUB_TOKEN": "token", "PULL_REQUEST": "7", "GITHUB_API_URL": comments.url}
+def preview_of(clone: Clone, commit: str, comments: CommentsDouble) -> dict[str, subprocess.CompletedProcess[str]]:
+    """What becomes of a pull request: both jobs, with the artifact that one hands to the other."""
+    shutil.rmtree(clone.folder / "report", ignore_errors=True)
+    shutil.rmtree(clone.folder / "reports", ignore_errors=True)
+    ran = clone.run("preview.yml", "preview", {"STACK": "dev", "GITHUB_TOKEN": "token", "COMMIT": commit})
+    # The runner of the comment has main, and the reports.
+    clone.git("checkout", "--quiet", "--force", "main")
+    (clone.folder / "reports").mkdir()
+    if (clone.folder / "report").exists():
+        (clone.folder / "report").rename(clone.folder / "reports/preview-dev")
+    own = {"STACKS": "dev", "GITHUB_TOKEN": "token", "PULL_REQUEST": "7", "REPOSITORY": "me/kuberay", "GITHUB_API_URL": comments.url}
+    return ran | clone.run("preview.yml", "comment", own)
 
-    # A pull request with a new stack: a comment.
-    ran = clone.run("preview.yml", "preview", pull_request)
-    assert_ok(ran)
+
+def test_a_stack_goes_through_its_pipelines(clone: Clone, comments: CommentsDouble, kubernetes: Kubernetes) -> None:
+    # A pull request for a stack that is not up yet: a comment.
+    assert_ok(preview_of(clone, clone.request({"replicas": 1}), comments))
     (report,) = comments.reports
-    assert "(a new stack)" in report or "changes" in report
+    assert "changes" in report
     assert clone.summary.read_text() in report
 
     # It is merged.
+    clone.merge()
+    assert_ok(clone.run("up.yml", "preview", {"STACK": "dev"}))
     assert_ok(clone.run("up.yml", "up", {"STACK": "dev"}))
     assert "raycluster-kuberay" in kubernetes.kubectl("get", "rayclusters", "-n", "kuberay")
 
     # Another one: the same comment, edited.
-    clone.write({"memory": "3G"})
-    assert_ok(clone.run("preview.yml", "preview", pull_request))
+    assert_ok(preview_of(clone, clone.request({"memory": "3G"}), comments))
     (report,) = comments.reports
     assert "Ray pods restart" in report
     assert json.loads((clone.folder / "report/report.json").read_text())["level"] == "restarts"
 
+    # Its code is not run, and named.
+    assert_ok(preview_of(clone, clone.request({"memory": "3G"}, {"__main__.py": "raise RuntimeError('theirs')\n"}), comments))
+    (report,) = comments.reports
+    assert "**Not in this preview**" in report
+    assert "    __main__.py\n" in report
+    assert "Ray pods restart" in report
+    assert "theirs" not in report
+
+    # Once someone has approved it, it is.
+    commit = clone.git("rev-parse", "request")
+    ran = clone.run("preview-code.yml", "preview", {"STACK": "dev", "GITHUB_TOKEN": "token", "COMMIT": commit})
+    assert ran["preview"].returncode != 0
+    assert "theirs" in ran["preview"].stdout + ran["preview"].stderr
+    clone.git("reset", "--quiet", "--hard", "main")
+
     # A mistake in it is in the comment too, and fails the run.
-    clone.write({"memroy": "3G"})
-    ran = clone.run("preview.yml", "preview", pull_request)
+    ran = preview_of(clone, clone.request({"memroy": "3G"}), comments)
     assert ran["preview"].returncode != 0
     assert ran["comment"].returncode == 0
     assert "did you mean 'memory'?" in comments.reports[0]
-    clone.write({})
 
-    # Each morning.
+
+def test_up_does_nothing_where_the_stack_has_changed_since_its_preview(clone: Clone) -> None:
+    clone.request({"replicas": 1, "memory": "3G"})
+    clone.merge()
+    assert_ok(clone.run("up.yml", "preview", {"STACK": "dev"}))
+    brought = clone.shell("pulumi up --yes --skip-preview --stack dev --non-interactive", {})
+    assert brought.returncode == 0, brought.stdout + brought.stderr
+    ran = clone.run("up.yml", "up", {"STACK": "dev"})
+    assert ran["still as previewed"].returncode != 0
+    assert "dev is no longer as it was previewed (then: Ray pods restart; now: nothing changes)" in ran["still as previewed"].stderr
+    assert "up" not in ran
+
+
+def test_each_morning_drift_is_looked_for(clone: Clone, kubernetes: Kubernetes) -> None:
     assert_ok(clone.run("drift.yml", "drift", {"STACK": "dev"}))
     kubernetes.kubectl("delete", "service", "kuberay-operator", "-n", "kuberay")
     ran = clone.run("drift.yml", "drift", {"STACK": "dev"})

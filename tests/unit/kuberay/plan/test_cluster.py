@@ -54,6 +54,14 @@ def test_an_architecture_pins_the_pods_as_well_as_picking_the_image() -> None:
     assert made.values["worker"]["image"]["tag"] == "2.46.0-py310-aarch64"
 
 
+def test_an_image_is_taken_by_its_digest() -> None:
+    reference = f"registry.example:5000/team/ray@sha256:{'0a' * 32}"
+    made = plan(image=reference)
+    assert [group.image for group in made.groups] == [reference] * 2
+    # The chart writes a colon between the two.
+    assert made.values["head"]["image"]["repository"] == "registry.example:5000/team/ray@sha256"
+
+
 def test_an_image_is_always_written_whole() -> None:
     # Chart 1.3.0 renders `:<tag>` from an image with a tag alone.
     for group in ("head", "worker"):
