@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from httpx2 import HTTPError, HTTPStatusError
@@ -11,13 +12,16 @@ from lightkube.resources.core_v1 import ConfigMap, Event, Node
 
 from kuberay.facts.objects import Object
 from kuberay.live.api.kinds import NodePool
+from kuberay.live.diagnosis.operator import operator_trouble, will_last
 from kuberay.live.diagnosis.pods import Trouble, is_ready, no_node_will_do, pod_trouble, starting_trouble, with_logs
 
 #: A pod that no node can take is given this long, in seconds: nodes may just be registering.
 SCHEDULING_GRACE = 5.0
 #: A pod may say nothing for this long, in seconds, before its events are read: Ray's own start is no trouble.
 _QUIET_START = 15.0
-#: And how often they are read then.
+#: What the operator says of an object is read after this time, in seconds: it looks at a new one at once.
+_OPERATOR_LOOKS = 1.0
+#: And how often events are read again.
 _EVENTS_AGAIN = 5.0
 
 
@@ -55,6 +59,25 @@ class Diagnoser:
                 return Trouble(trouble.pod, f"{trouble.text} ({never})", certain=True)
         return trouble
 
+    async def said_by_operator(self, obj: Object, *, room_may_come: bool) -> Trouble | None:
+        """What KubeRay's operator says against a RayCluster, RayJob or RayService, in that one's events."""
+        uid = obj["metadata"]["uid"]
+        if not self.lasts(f"operator {uid}", _OPERATOR_LOOKS):
+            return None
+        read, known = self._events.get(uid, (-_EVENTS_AGAIN, None))
+        if time.monotonic() - read >= _EVENTS_AGAIN:
+            known = operator_trouble(obj, await self._events_of(uid))
+            self._events[uid] = time.monotonic(), known
+        if known is None or known.certain or room_may_come or not will_last(known):
+            return known
+        return replace(known, certain=self.lasts("refused", SCHEDULING_GRACE))
+
+    async def _events_of(self, uid: str) -> list[Object]:
+        with suppress(HTTPStatusError):  # An account that may not read them goes without.
+            fields: dict[str, Any] = {"involvedObject.uid": uid}
+            return [event.to_dict() async for event in self._client.list(Event, namespace=self._namespace, fields=fields)]
+        return []
+
     async def _starting(self, pod: Object) -> Trouble | None:
         """What its events tell, where a pod takes long to start."""
         name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
@@ -63,11 +86,7 @@ class Diagnoser:
         read, known = self._events.get(uid, (-_EVENTS_AGAIN, None))
         if time.monotonic() - read < _EVENTS_AGAIN:
             return known
-        found: list[Object] = []
-        with suppress(HTTPStatusError):  # An account that may not read them goes without.
-            fields = {"involvedObject.uid": uid}
-            found = [event.to_dict() async for event in self._client.list(Event, namespace=self._namespace, fields=fields)]
-        trouble = starting_trouble(name, found)
+        trouble = starting_trouble(name, await self._events_of(uid))
         self._events[uid] = time.monotonic(), trouble
         return trouble
 

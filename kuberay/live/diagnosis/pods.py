@@ -32,6 +32,8 @@ _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)\b: ")
 #: The kubelet evicts a pod for what it uses of its own ephemeral storage or of a volume.
 _BEYOND_ITS_OWN_LIMIT = re.compile(r"exceeds the (?:total )?limit")
 _FAILURES_TO_BE_CERTAIN = 3
+#: What the API server says where it refuses an object by a rule of its own, a policy's or an admission webhook's.
+_REFUSED_BY_RULE = ("exceeded quota", "is invalid", "forbidden", "violates PodSecurity", "denied the request")
 _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
 
 
@@ -40,6 +42,7 @@ class Trouble:
     """Something that keeps a pod from being ready."""
 
     pod: str
+    """Which; empty where it is none."""
     text: str
     certain: bool = False
     """Whether waiting longer cannot help."""
@@ -57,7 +60,7 @@ class Trouble:
 
     @property
     def line(self) -> str:
-        return f"pod {self.pod}: {self.text}"
+        return f"pod {self.pod}: {self.text}" if self.pod else self.text
 
 
 def is_ready(pod: Object) -> bool:
@@ -132,16 +135,21 @@ def starting_trouble(pod_name: str, events: Iterable[Object]) -> Trouble | None:
     Never certain: whoever looks at events alone sees tries, which may still succeed.
     """
     # Times are in whole seconds, and the API server lists the oldest first.
-    last = max(reversed(list(events)), key=_happened, default=None)
+    last = max(reversed(list(events)), key=happened_at, default=None)
     if last is None or (last.get("type") != "Warning" and last.get("reason") != "Pulling"):
         return None
     return Trouble(pod_name, f"{last.get('reason')}: {one_line(last.get('message')).rstrip(': ')}", from_event=True)
 
 
-def _happened(event: Object) -> str:
-    """When it last did; the scheduler notes it elsewhere than the kubelet."""
+def happened_at(event: Object) -> str:
+    """When an event last did, ``2026-11-27T18:30:05``; the scheduler notes it in other fields than the kubelet and the operator."""
     times = (event.get("lastTimestamp"), (event.get("series") or {}).get("lastObservedTime"), event.get("eventTime"))
-    return max(str(time or "") for time in (*times, event["metadata"].get("creationTimestamp")))
+    return max(to_the_second(time) for time in (*times, event["metadata"].get("creationTimestamp")))
+
+
+def to_the_second(time: object) -> str:
+    """A time of the API server's, of which most are in whole seconds."""
+    return str(time or "")[:19].replace(" ", "T")
 
 
 def failed_pods_trouble(failed: Sequence[Object]) -> Trouble | None:
@@ -219,7 +227,7 @@ def cluster_trouble(cluster: Object) -> str | None:
 
 def refused_for_good(message: str) -> bool:
     """Whether the API server refused the pod by rule: asking again will not change its mind."""
-    return "exceeded quota" in message or "is invalid" in message or "forbidden" in message or "violates PodSecurity" in message
+    return any(words in message for words in _REFUSED_BY_RULE)
 
 
 def _conditions(obj: Object) -> Sequence[Object]:

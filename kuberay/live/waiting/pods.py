@@ -225,6 +225,8 @@ async def _trouble(
     if message and len(alive) < target.at_least:
         certain = refused_for_good(message) and not room_may_come and diagnoser.lasts("refused", SCHEDULING_GRACE)
         return Trouble(f"of {target.group}", f"refused by the API server: {message}", certain)
+    if cluster and len(alive) < target.at_least:
+        return await diagnoser.said_by_operator(cluster, room_may_come=room_may_come) or first
     return first
 
 

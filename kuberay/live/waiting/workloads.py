@@ -90,6 +90,8 @@ async def look_at_workload(
     trouble = None
     if not verdict.good and not verdict.failed:
         trouble = await _trouble(view, target, verdict, diagnoser, submitter=kind is RayJob)
+        if trouble is None and workload is not None:
+            trouble = await diagnoser.said_by_operator(workload, room_may_come=False)
     return workload, verdict, trouble
 
 
@@ -116,6 +118,8 @@ async def _trouble(
         return first
     cluster = view.ray_cluster(verdict.cluster) if verdict.cluster else None
     message = cluster_trouble(cluster) if cluster else None
+    if cluster and not message and not alive:
+        return await diagnoser.said_by_operator(cluster, room_may_come=False) or first
     if not message:
         return first
     certain = refused_for_good(message) and diagnoser.lasts("refused", 5)
