@@ -47,7 +47,10 @@ class Preview:
 
     @property
     def changes(self) -> dict[str, str]:
-        return {resource: operation for resource, operation in self.steps.items() if operation != "same"}
+        """Without the record of what the API server was asked, which changes with whatever else does."""
+        changes = {resource: operation for resource, operation in self.steps.items() if operation != "same"}
+        others = {resource: operation for resource, operation in changes.items() if resource != "Stash dry-run"}
+        return others or changes
 
 
 class Stack:

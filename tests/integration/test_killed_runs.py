@@ -266,7 +266,7 @@ def test_an_operator_that_helm_has_and_the_state_has_not(
 ) -> None:
     before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
     forget_cluster(stack, kubernetes, "deployed")
-    forget(stack, "kuberay-operator", "kuberay-operator.deployment")
+    forget(stack, "kuberay-operator", "kuberay-operator.deployment", "dry-run")
     kubernetes.kubectl("annotate", "deployment", "kuberay-operator", "-n", "kuberay", "kuberay.pulumi/release-")
     for secret in items(kubernetes, "secrets", "owner=helm,name=kuberay-operator"):
         set_status(kubernetes, "kuberay-operator", int(secret["metadata"]["labels"]["version"]), "pending-install")
@@ -358,7 +358,11 @@ def forget(stack: Stack, *names: str) -> None:
         kind, name = resource["urn"].split("::")[-2:]
         return name in names and not kind.split("$")[-1].startswith("kuberay:components:")
 
-    state["resources"] = [resource for resource in state["resources"] if not is_one(resource)]
+    gone = {resource["urn"] for resource in state["resources"] if is_one(resource)}
+    state["resources"] = [resource for resource in state["resources"] if resource["urn"] not in gone]
+    for resource in state["resources"]:
+        # Of components, which are made of nothing, and need what is forgotten.
+        resource["dependencies"] = [urn for urn in resource.get("dependencies") or [] if urn not in gone]
     stack.replace_state(state)
 
 
