@@ -34,6 +34,16 @@ _BEYOND_ITS_OWN_LIMIT = re.compile(r"exceeds the (?:total )?limit")
 _FAILURES_TO_BE_CERTAIN = 3
 #: What the API server says where it refuses an object by a rule of its own, a policy's or an admission webhook's.
 _REFUSED_BY_RULE = ("exceeded quota", "is invalid", "forbidden", "violates PodSecurity", "denied the request")
+#: What gives a container more memory, by its name; Ray's own and those that KubeRay adds.
+_MORE_MEMORY = {
+    "ray-head": "raise memory",
+    "ray-worker": "raise memory",
+    "autoscaler": "raise autoscaling.memory",
+    "wait-gcs-ready": (
+        'KubeRay fixes it; `operator.values.env: [{name: ENABLE_INIT_CONTAINER_INJECTION, value: "false"}]` leaves this container out'
+    ),
+    "ray-job-submitter": "`submissionMode: HTTPMode` does without it",
+}
 _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
 
 
@@ -124,7 +134,8 @@ def _container_trouble(pod_name: str, pod: Object, container: Object) -> Trouble
         return Trouble(pod_name, _wrong_architecture(pod, name), certain=True)
     if ended.get("reason") == "OOMKilled":
         limit = _limit(pod, name)
-        return Trouble(pod_name, f"OOMKilled: container {name} needed more than its memory limit of {limit}; raise memory", certain=looping)
+        advice = _MORE_MEMORY.get(name, "raise its limit in `values`")
+        return Trouble(pod_name, f"OOMKilled: container {name} needed more than its memory limit of {limit}; {advice}", certain=looping)
     text = f"container {name} crashed with exit code {ended.get('exitCode')}" + (f": {message}" if message else "")
     return Trouble(pod_name, text, certain=looping, crashed_container=name)
 
@@ -191,10 +202,16 @@ def no_node_will_do(pod: Object, nodes: Iterable[Object]) -> str | None:
     spec = pod["spec"]
     selector: Mapping[str, str] = spec.get("nodeSelector") or {}
     nodes = list(nodes)
-    matching = [node for node in nodes if all((node["metadata"].get("labels") or {}).get(k) == v for k, v in selector.items())]
+    matching = [node for node in nodes if all(_labels(node).get(key) == value for key, value in selector.items())]
     if not matching:
         wanted = ", ".join(f"{key}={value}" for key, value in selector.items())
         return f"none of {len(nodes)} nodes has {wanted}"
+    required = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    terms: Sequence[Object] = required.get("nodeSelectorTerms") or []
+    if terms:
+        matching = [node for node in matching if any(_meets(node, term) for term in terms)]
+        if not matching:
+            return f"none of {len(nodes)} nodes is what its affinity asks for: {' or '.join(map(_term_text, terms))}"
     requests = [(container.get("resources") or {}).get("requests") or {} for container in spec["containers"]]
     asked = {
         name: sum((parse_quantity(request.get(name, "0")) for request in requests), Decimal(0)) for name in sorted({*chain(*requests)})
@@ -208,6 +225,47 @@ def no_node_will_do(pod: Object, nodes: Iterable[Object]) -> str | None:
             parts = " + ".join(str(request[resource]) for request in requests if resource in request)
             return f"asks for {parts} of {resource}, the largest such node has {largest['status']['allocatable'].get(resource, 0)}"
     return f"asks for more {', '.join(asked)} together than any such node has"
+
+
+def _labels(node: Object) -> Mapping[str, str]:
+    return node["metadata"].get("labels") or {}
+
+
+def _meets(node: Object, term: Object) -> bool:
+    """Whether a node meets a term of a node affinity, as the scheduler reads it (`NodeSelectorTerm`): an empty term is met by none."""
+    fields = {"metadata.name": str(node["metadata"].get("name"))}
+    wanted = [(_labels(node), each) for each in term.get("matchExpressions") or []]
+    wanted += [(fields, each) for each in term.get("matchFields") or []]
+    return bool(wanted) and all(_is_met(labels, requirement) for labels, requirement in wanted)
+
+
+def _is_met(labels: Mapping[str, str], requirement: Object) -> bool:
+    key, values = str(requirement["key"]), [str(value) for value in requirement.get("values") or []]
+    found = labels.get(key)
+    match requirement["operator"]:
+        case "In":
+            return found in values
+        case "NotIn":
+            return found not in values
+        case "Exists":
+            return found is not None
+        case "DoesNotExist":
+            return found is None
+        case compared:
+            if found is None or not (_is_whole(found) and values and _is_whole(values[0])):
+                return False
+            return int(found) > int(values[0]) if compared == "Gt" else int(found) < int(values[0])
+
+
+def _is_whole(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()
+
+
+def _term_text(term: Object) -> str:
+    """``pool In (a, b) and gpu Exists``."""
+    parts = [*(term.get("matchExpressions") or []), *(term.get("matchFields") or [])]
+    texts = [f"{part['key']} {part['operator']} ({', '.join(map(str, part.get('values') or []))})" for part in parts]
+    return " and ".join(text.removesuffix(" ()") for text in texts) or "nothing"
 
 
 def _allocatable(node: Object, resource: str) -> Decimal:

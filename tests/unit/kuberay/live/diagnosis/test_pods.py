@@ -77,6 +77,27 @@ def test_a_container_that_is_killed_for_memory_again_and_again_is_certain() -> N
     assert "memory limit of 2G" in found.text
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("ray-worker", "raise memory"),
+        ("autoscaler", "raise autoscaling.memory"),
+        (
+            "wait-gcs-ready",
+            'KubeRay fixes it; `operator.values.env: [{name: ENABLE_INIT_CONTAINER_INJECTION, value: "false"}]` leaves this container out',
+        ),
+        ("ray-job-submitter", "`submissionMode: HTTPMode` does without it"),
+        ("sidecar", "raise its limit in `values`"),
+    ],
+)
+def test_what_to_do_for_memory_fits_the_container(name: str, advice: str) -> None:
+    found = pod(crashed(reason="OOMKilled", exitCode=137))
+    found["spec"]["containers"][0]["name"] = found["status"]["containerStatuses"][0]["name"] = name
+    told = pod_trouble(found)
+    assert told
+    assert told.text == f"OOMKilled: container {name} needed more than its memory limit of 2G; {advice}"
+
+
 def test_a_container_that_was_killed_once_may_do_better() -> None:
     killed = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
     assert not trouble(container({"running": {}}, ready=False, lastState=killed)).certain
@@ -235,3 +256,40 @@ def test_what_only_an_event_tells_is_told_after_all_else_that_is_known() -> None
     crashed_once = Trouble("other", "container ray-worker crashed with exit code 1")
     wrong_image = Trouble("other", "image cannot be pulled", certain=True)
     assert sorted([told, crashed_once, wrong_image], key=lambda one: one.rank) == [wrong_image, crashed_once, told]
+
+
+@pytest.mark.parametrize(
+    ("requirement", "met"),
+    [
+        ({"key": "pool", "operator": "In", "values": ["ray", "other"]}, True),
+        ({"key": "pool", "operator": "In", "values": ["other"]}, False),
+        ({"key": "pool", "operator": "NotIn", "values": ["ray"]}, False),
+        ({"key": "zone", "operator": "NotIn", "values": ["a"]}, True),
+        ({"key": "pool", "operator": "Exists"}, True),
+        ({"key": "zone", "operator": "Exists"}, False),
+        ({"key": "zone", "operator": "DoesNotExist"}, True),
+        ({"key": "size", "operator": "Gt", "values": ["7"]}, True),
+        ({"key": "size", "operator": "Gt", "values": ["8"]}, False),
+        ({"key": "size", "operator": "Lt", "values": ["9"]}, True),
+        ({"key": "pool", "operator": "Lt", "values": ["9"]}, False),
+    ],
+)
+def test_an_affinity_that_no_node_meets_is_as_certain_as_a_lack_of_room(requirement: dict[str, Any], met: bool) -> None:
+    there = node("arm64")
+    there["metadata"]["labels"] |= {"pool": "ray", "size": "8"}
+    asked = pod()
+    required = {"nodeSelectorTerms": [{}, {"matchExpressions": [requirement]}]}
+    asked["spec"]["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    assert (no_node_will_do(asked, [there]) is None) == met
+
+
+def test_an_affinity_that_no_node_meets_is_told_as_it_was_asked_for() -> None:
+    asked = pod()
+    terms = [
+        {"matchExpressions": [{"key": "pool", "operator": "In", "values": ["a", "b"]}, {"key": "gpu", "operator": "Exists"}]},
+        {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-7"]}]},
+    ]
+    asked["spec"]["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+    assert no_node_will_do(asked, [node("arm64")]) == (
+        "none of 1 nodes is what its affinity asks for: pool In (a, b) and gpu Exists or metadata.name In (node-7)"
+    )
