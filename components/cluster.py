@@ -155,7 +155,7 @@ class RayCluster(pulumi.ComponentResource):
         from kuberay.live.waiting.pods import old_pods
 
         wanted = {HEAD_GROUP if group.is_head else group.name: group.fingerprint for group in self._plan.groups}
-        for group, pods in old_pods(self._connection, self._settings.namespace, self._plan.name, wanted).items():
+        for group, pods in old_pods(self._connection, self._settings.namespace, self._plan.name, wanted, as_at_first=True).items():
             count = f"{pods} pod of {group} keeps" if pods == 1 else f"{pods} pods of {group} keep"
             pulumi.log.warn(f"{self._plan.name}: {count} running the old spec (upgradeStrategy: None)", resource=self)
 

@@ -9,8 +9,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from lightkube import ApiError, AsyncClient
+from lightkube.operators import exists
 from lightkube.resources.core_v1 import Pod
 from lightkube.types import PatchType
 
@@ -19,7 +22,7 @@ from kuberay.facts.objects import Object
 from kuberay.facts.phrases import Report
 from kuberay.live.api.client import connect_blocking, is_unanswered, or_none
 from kuberay.live.api.connection import Connection
-from kuberay.live.api.kinds import RayCluster
+from kuberay.live.api.kinds import PlainPod, RayCluster
 from kuberay.live.diagnosis.diagnoser import SCHEDULING_GRACE, Diagnoser
 from kuberay.live.diagnosis.pods import Trouble, cluster_trouble, failed_pods_trouble, is_going, is_over, is_ready, refused_for_good
 from kuberay.live.takeover.actions import refuse_half_removed
@@ -32,16 +35,41 @@ from kuberay.live.watch import NamespaceView, namespace_view
 _LOOK_AGAIN = 2.0
 
 
-def old_pods(connection: Connection, namespace: str, cluster: str, wanted: Mapping[str, str]) -> dict[str, int]:
-    """How many running pods of each group carry another template than the ``wanted`` one; nothing where the cluster cannot be asked."""
+def old_pods(
+    connection: Connection, namespace: str, cluster: str, wanted: Mapping[str, str], *, as_at_first: bool = False
+) -> dict[str, int]:
+    """How many running pods of each group carry another template than the wanted one; nothing where the cluster cannot be asked.
+
+    Args:
+        connection: of the stack.
+        namespace: of the cluster.
+        cluster: name of the RayCluster.
+        wanted: the template's fingerprint by group.
+        as_at_first: as the pods were when a run first asked: all clusters of a stack take one request, and one wait for an answer.
+    """
+    found = _pods_at_first(connection, namespace) if as_at_first else _pods_now(connection, namespace, {CLUSTER_LABEL: cluster})
     old: dict[str, int] = defaultdict(int)
-    with suppress(Exception):  # A preview has to work without access to the cluster.
-        for pod in connect_blocking(connection, namespace, timeout=3, patience=0).list(Pod, labels={CLUSTER_LABEL: cluster}):
-            found = pod.to_dict()
-            fingerprint = wanted.get(_group(found))
-            if fingerprint and not is_going(found) and _fingerprint(found) != fingerprint:
-                old[_group(found)] += 1
+    for pod in found:
+        fingerprint = wanted.get(_group(pod))
+        if (
+            pod["metadata"]["labels"].get(CLUSTER_LABEL) == cluster
+            and fingerprint
+            and not is_going(pod)
+            and _fingerprint(pod) != fingerprint
+        ):
+            old[_group(pod)] += 1
     return old
+
+
+@cache
+def _pods_at_first(connection: Connection, namespace: str) -> list[Object]:
+    return _pods_now(connection, namespace, {CLUSTER_LABEL: exists()})
+
+
+def _pods_now(connection: Connection, namespace: str, labels: dict[str, Any]) -> list[Object]:
+    with suppress(Exception):  # A preview has to work without access to the cluster.
+        return [pod.to_dict() for pod in connect_blocking(connection, namespace, timeout=3, patience=0).list(PlainPod, labels=labels)]
+    return []
 
 
 @dataclass(frozen=True)
