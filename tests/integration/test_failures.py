@@ -1,5 +1,6 @@
 """When Ray does not come up, `up` fails, says why in one line, and a rerun after the repair converges."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,3 +76,28 @@ def test_a_quota_that_leaves_no_room_is_named_and_what_it_said_is_forgotten_when
     # The operator looks again by itself only when its pause is over, which doubles each time.
     stack.up_or_fail()
     assert len(kubernetes.ray_pods("raycluster-kuberay")) == 6
+
+
+def test_a_namespace_that_is_being_deleted_is_waited_for_no_longer_than_the_stack_says(
+    stack: Stack, kubernetes: Kubernetes, tmp_path: Path
+) -> None:
+    kubernetes.kubectl("create", "namespace", "leaving")
+    kubernetes.kubectl("create", "configmap", "held", "-n", "leaving")
+    hold = '{"metadata": {"finalizers": ["example.com/held"]}}'
+    kubernetes.kubectl("patch", "configmap", "held", "-n", "leaving", "--type=merge", "-p", hold)
+    kubernetes.kubectl("delete", "namespace", "leaving", "--wait=false")
+    other = Stack(stack.cluster, "leaving", tmp_path)
+    other.configure(broken(timeout=12) | {"namespace": "leaving"})
+    try:
+        run = other.up()
+        assert not run.ok
+        assert (
+            "Namespace leaving: it has not gone after 12 s (timeoutSeconds): Namespace leaving is being deleted, which waits: " in run.text
+        )
+        assert "example.com/held in 1 resource instances" in run.text
+        assert run.seconds < 30
+    finally:
+        free = '{"metadata": {"finalizers": null}}'
+        kubernetes.kubectl("patch", "configmap", "held", "-n", "leaving", "--type=merge", "-p", free)
+    # Then it goes.
+    assert kubernetes.eventually(lambda: "leaving" not in kubernetes.kubectl("get", "namespaces"))
