@@ -32,7 +32,8 @@ def memory_advice(plans: Iterable[PlacedPlan]) -> Iterator[str]:
     for placed in plans:
         groups = rendered_groups(placed.plan.values)
         for name, memory in cluster_memory(placed.plan).items():
-            line = _advice(memory, limits_of(groups[name])["memory"], ray_start_params(groups[name]), is_head=name == "head")
+            params, limit = ray_start_params(groups[name]), limits_of(groups[name])["memory"]
+            line = _advice(memory, limit, params, is_head=name == "head", is_shared=placed.here[0] == "clusters")
             if line:
                 yield f"{'.'.join((*placed.here, *placed.path(name)))}: {line}"
 
@@ -53,7 +54,7 @@ def _problems(here: Place, limit: Any, params: Mapping[str, str]) -> Iterator[Pr
         yield Problem(at, store, f"is more than the pod's memory ({limit}): Ray refuses to start")
 
 
-def _advice(memory: PodMemory, limit: str, params: Mapping[str, str], *, is_head: bool) -> str | None:
+def _advice(memory: PodMemory, limit: str, params: Mapping[str, str], *, is_head: bool, is_shared: bool) -> str | None:
     own = own_processes_of(params, is_head=is_head)
     if memory.object_store < SMALLEST_OBJECT_STORE:
         enough = own.before_the_store + SMALLEST_OBJECT_STORE / Decimal("0.3")
@@ -68,10 +69,11 @@ def _advice(memory: PodMemory, limit: str, params: Mapping[str, str], *, is_head
         store = in_gb(memory.object_store)
         return f"the object store of {store} is larger than /dev/shm ({in_gb(shared)}): Ray {beyond}"
     if own is HEAD and memory.limit < _SMALLEST_HEAD:
+        # KubeRay needs it for every job and service.
+        without = ", or, where no job runs on it, leave the dashboard out (rayStartParams.include-dashboard: false)"
         return (
             f"memory {limit} is little for a head: Ray's own processes take about {in_gb(own.in_all)} of it, "
-            f"the object store {in_gb(memory.object_store)}; give it 2G, or leave the dashboard out "
-            "(rayStartParams.include-dashboard: false)"
+            f"the object store {in_gb(memory.object_store)}; give it 2G" + (without if is_shared else "")
         )
     idle = memory.cpus * _IDLE_WORKER
     if memory.kills_from is not None and own.in_all + idle > memory.kills_from:

@@ -10,6 +10,7 @@ from kuberay.checks.messages import Place, Problem
 from kuberay.checks.quota import quota_problems
 from kuberay.checks.raw_values import raw_operator_problems, unknown_keys
 from kuberay.checks.refusals import refusals
+from kuberay.checks.workloads import workload_problems
 from kuberay.facts.charts import feature_gates, in_this_version
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.versions import KubeRayVersion, at_least, lacking
@@ -36,8 +37,11 @@ def settings_problems(settings: StackSettings) -> list[Problem]:
 
 
 def plan_problems(plan: StackPlan) -> list[Problem]:
-    """Every problem of what the settings come to: what an operator refuses, sizes that Ray refuses, and the stack's own quota."""
-    return [*refusals(plan.placed, plan.settings.kuberay_version), *memory_problems(plan.placed), *quota_problems(plan)]
+    """Every problem of what the settings come to: what an operator refuses, what jobs and services cannot do with, sizes that Ray refuses,
+    and the stack's own quota.
+    """
+    refused = refusals(plan.placed, plan.settings.kuberay_version)
+    return [*refused, *workload_problems(plan), *memory_problems(plan.placed), *quota_problems(plan)]
 
 
 def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
@@ -129,6 +133,10 @@ def _operator_value_checks(settings: StackSettings) -> Iterator[Problem]:
     values = in_this_version("kuberay-operator", settings.kuberay_version, settings.operator.values)
     unknown = list(unknown_keys(values, "kuberay-operator", settings.kuberay_version))
     yield from (problem.below(*here) for problem in unknown or raw_operator_problems(values))
+    watched = values.get("watchNamespace") or []
+    if isinstance(watched, list) and watched and settings.namespace not in watched:
+        why = f"leaves out {settings.namespace}, the namespace of this stack: its operator would make no pods here; add it"
+        yield Problem((*here, "watchNamespace"), watched, why)
     gates = values.get("featureGates") or []
     known = feature_gates(settings.kuberay_version)
     for index, gate in enumerate(gates if isinstance(gates, list) else []):

@@ -1,0 +1,82 @@
+"""What jobs and services need of the cluster that they run on, and of what it leaves behind. Pure: plans in, problems out."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from kuberay.checks.messages import Place, Problem
+from kuberay.facts.labels import STORAGE_NAMESPACE
+from kuberay.facts.versions import at_least
+from kuberay.plan.ray_cluster_spec import ray_start_params
+from kuberay.plan.stack import StackPlan
+from kuberay.plan.workloads import PlacedPlan
+
+_DASHBOARD, _LOG_MONITOR = "include-dashboard", "include-log-monitor"
+
+
+def workload_problems(plan: StackPlan) -> Iterator[Problem]:
+    """Every problem of jobs and services with a cluster, and of clusters with one another's storage."""
+    yield from _dashboard_problems(plan)
+    yield from _log_monitor_problems(plan)
+    yield from _storage_problems(plan)
+
+
+def _dashboard_problems(plan: StackPlan) -> Iterator[Problem]:
+    """KubeRay submits jobs to Ray's dashboard, and asks it how applications are."""
+    without = {placed.here: placed for placed in plan.placed if _head_params(placed).get(_DASHBOARD) == "false"}
+    for here, placed in without.items():
+        if here[0] != "clusters":
+            what = "submits the job to the dashboard" if here[0] == "jobs" else "asks the dashboard how the applications are"
+            yield Problem((*placed.place("head", "rayStartParams"), _DASHBOARD), "false", f"cannot be here: KubeRay {what}; leave it out")
+    for name, job in plan.settings.jobs.items():
+        if job.cluster and ("clusters", job.cluster) in without:
+            why = "has no dashboard (rayStartParams.include-dashboard: false), to which KubeRay submits jobs"
+            yield Problem(("jobs", name, "cluster"), job.cluster, why)
+
+
+def _log_monitor_problems(plan: StackPlan) -> Iterator[Problem]:
+    """Earlier operators take it for a switch, which `false` leaves out (`convertParamMap`)."""
+    version = plan.settings.kuberay_version
+    for placed in plan.placed:
+        if _head_params(placed).get(_LOG_MONITOR) == "false" and not at_least(version, "1.7.0"):
+            at = (*placed.place("head", "rayStartParams"), _LOG_MONITOR)
+            yield Problem(at, "false", f"has no effect before KubeRay 1.7.0, which alone passes it on; kuberayVersion is {version}")
+
+
+def _storage_problems(plan: StackPlan) -> Iterator[Problem]:
+    """Whoever starts with the keys of another cluster in Redis takes that one's state for its own."""
+    used: dict[tuple[str, str], str] = {}
+    for placed in plan.placed:
+        storage = _storage(placed)
+        if storage is None:
+            continue
+        at: Place = (*placed.here, "gcsFaultTolerance", "externalStorageNamespace")
+        _, namespace = storage
+        if placed.here[0] == "services":
+            yield Problem(
+                at, namespace, "would be shared by the two clusters of an upgrade, and the new one take the old one's state; leave it out"
+            )
+        elif placed.here[0] == "jobs" and plan.settings.jobs[placed.here[1]].backoff_limit:
+            yield Problem(
+                at,
+                namespace,
+                "would be shared by the clusters of all tries (backoffLimit), and each take the state of the one before; leave it out",
+            )
+        elif storage in used:
+            yield Problem(
+                at, namespace, f"is that of {used[storage]} in the same Redis too: each would take the other's state; choose another"
+            )
+        used.setdefault(storage, ".".join(placed.here))
+
+
+def _storage(placed: PlacedPlan) -> tuple[str, str] | None:
+    """Redis and the prefix of the keys, where the owner has chosen one; else it is the cluster's UID."""
+    values: Any = placed.plan.values
+    options = values.get("gcsFaultTolerance") or {}
+    namespace = options.get("externalStorageNamespace") or (values.get("annotations") or {}).get(STORAGE_NAMESPACE)
+    environment = {variable["name"]: variable.get("value") for variable in values["head"].get("containerEnv") or []}
+    address = options.get("redisAddress") or environment.get("RAY_REDIS_ADDRESS")
+    return (str(address), str(namespace)) if namespace and address else None
+
+
+def _head_params(placed: PlacedPlan) -> dict[str, str]:
+    return ray_start_params(placed.plan.values["head"])
