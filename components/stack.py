@@ -7,6 +7,7 @@ from typing import TypeVar
 import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
+from kuberay.checks.advisories import vulnerable_clusters
 from kuberay.checks.exposure import exposures
 from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.memory import memory_advice
@@ -49,7 +50,7 @@ def stack_connection() -> Connection:
 def stack_plan() -> StackPlan:
     """The stack's settings and plans; anything wrong with them ends the program before it registers a resource, one line a problem.
 
-    What they leave open is said, one line each, and warned of sizes with which Ray fails.
+    What they leave open is said, one line each, and warned of versions of Ray with known vulnerabilities and of sizes with which Ray fails.
     """
     try:
         plan = load_plan(get_config_env(), secret_keys=get_config_secret_keys_env(), project_folder=PROJECT_FOLDER)
@@ -57,6 +58,6 @@ def stack_plan() -> StackPlan:
         raise pulumi.RunError(str(error)) from None
     for line in exposures(plan):
         pulumi.log.info(f"open: {line}")
-    for line in memory_advice(plan.placed):
+    for line in (*vulnerable_clusters(plan), *memory_advice(plan.placed)):
         pulumi.log.warn(line)
     return plan

@@ -7,6 +7,7 @@ from commands.doctor import judge
 from commands.doctor.finding import Finding
 from commands.stack.cli import PROGRAM, Pulumi, StackConfig, StackError
 from commands.stack.state import OPERATOR, read_state
+from kuberay.checks.advisories import vulnerable_clusters
 from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.memory import memory_advice
 from kuberay.facts.labels import VERSION_ANNOTATION
@@ -76,6 +77,7 @@ class Examination:
             yield from (Finding("wrong", "settings", line) for line in error.problems)
             return
         yield Finding("ok", "settings", "are in order")
+        yield from (Finding("warning", "Ray's version", line) for line in vulnerable_clusters(self._plan))
         yield from (Finding("warning", "memory", line) for line in memory_advice(self._plan.placed))
 
     # --- The cluster ------------------------------------------------------------------------------------------------------

@@ -1,13 +1,25 @@
 """Settings for tests, as a stack's config would give them."""
 
 import json
+from pathlib import Path
 from typing import Any
 
-from kuberay.checks.loading import load_settings
+import yaml
+
+from kuberay.checks.loading import load_plan, load_settings
+from kuberay.plan.stack import StackPlan
 from kuberay.settings.stack import StackSettings
+from tests.paths import ROOT
 
 
 def load(secret_keys: tuple[str, ...] = (), **settings: Any) -> StackSettings:
     """The settings of a stack with these, of which the top-level ``secret_keys`` are encrypted."""
     config = {f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
     return load_settings(config, secret_keys=[f"kuberay:{key}" for key in secret_keys])
+
+
+def plan_of_file(file: Path) -> StackPlan:
+    """The plan of a stack file that comes with the project."""
+    given: dict[str, Any] = yaml.safe_load(file.read_text())["config"]
+    config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
+    return load_plan(config, project_folder=ROOT)

@@ -1,17 +1,15 @@
 """Sizes with which real Ray does not start, or is of little use."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from kuberay.checks.loading import SettingsError, load_plan
+from kuberay.checks.loading import SettingsError
 from kuberay.checks.memory import memory_advice
 from kuberay.plan.stack import plan_stack
 from tests.paths import ROOT
-from tests.unit.settings import load
+from tests.unit.settings import load, plan_of_file
 
 
 def advice(**cluster: Any) -> list[str]:
@@ -72,9 +70,7 @@ def test_clusters_of_jobs_and_services_and_further_groups_are_looked_at_too() ->
 
 @pytest.mark.parametrize("file", [*ROOT.glob("Pulumi.*.yaml"), *ROOT.glob("examples/Pulumi.*.yaml")], ids=lambda file: file.name)
 def test_the_stacks_that_come_with_the_project_are_not_warned_of(file: Path) -> None:
-    given = yaml.safe_load(file.read_text())["config"]
-    config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
-    assert list(memory_advice(load_plan(config, project_folder=ROOT).placed)) == []
+    assert list(memory_advice(plan_of_file(file).placed)) == []
 
 
 def test_what_ray_start_refuses_is_refused() -> None:
