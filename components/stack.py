@@ -8,7 +8,7 @@ import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
 from kuberay.checks.advisories import vulnerable_clusters
-from kuberay.checks.exposure import exposures
+from kuberay.checks.exposure import exposures, unreachable_workloads
 from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.memory import memory_advice
 from kuberay.live.api.connection import Connection
@@ -58,6 +58,6 @@ def stack_plan() -> StackPlan:
         raise pulumi.RunError(str(error)) from None
     for line in exposures(plan):
         pulumi.log.info(f"open: {line}")
-    for line in (*vulnerable_clusters(plan), *memory_advice(plan.placed)):
+    for line in (*vulnerable_clusters(plan), *unreachable_workloads(plan), *memory_advice(plan.placed)):
         pulumi.log.warn(line)
     return plan

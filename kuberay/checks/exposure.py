@@ -11,6 +11,18 @@ from kuberay.plan.protection import FIRST_RAY, is_restricted, uses_token
 from kuberay.plan.stack import StackPlan
 
 
+def unreachable_workloads(plan: StackPlan) -> Iterator[str]:
+    """Jobs and services that the operator cannot reach, as far as the settings tell: it then never learns how they are."""
+    settings = plan.settings
+    policy = settings.protection.network_policy
+    named = [*(f"jobs.{name}" for name in settings.jobs), *(f"services.{name}" for name in settings.services)]
+    if named and not settings.operator.install and policy.enabled and not policy.allowed_namespaces:
+        yield (
+            f"{first_few(named)}: an operator of another namespace does not reach Ray: "
+            "name its namespace in protection.networkPolicy.allowedNamespaces"
+        )
+
+
 def exposures(plan: StackPlan) -> Iterator[str]:
     """What somebody can reach or do, and which setting closes it."""
     settings = plan.settings

@@ -163,9 +163,10 @@ def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
         if needs := lacking("token authentication", kuberay=settings.kuberay_version, ray=ray_version):
             yield Problem((*here, "tokenAuthentication"), "token", f"{needs}, for the cluster of {what}")
 
-    if not protection.network_policy.enabled and protection.network_policy.allowed_namespaces:
-        allowed = protection.network_policy.allowed_namespaces
-        yield Problem((*here, "networkPolicy", "allowedNamespaces"), allowed, "has no effect with networkPolicy.enabled: false")
+    if not protection.network_policy.enabled:
+        for key, value in protection.network_policy.model_dump(by_alias=True, exclude_defaults=True).items():
+            if key != "enabled":
+                yield Problem((*here, "networkPolicy", key), value, "has no effect with networkPolicy.enabled: false")
     if not settings.metrics.enabled and settings.metrics != type(settings.metrics)():
         yield Problem(("metrics", "enabled"), False, "leaves the other settings of metrics without effect")
 

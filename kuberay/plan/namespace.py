@@ -3,6 +3,7 @@
 Each function makes a Kubernetes manifest of the given name, or none where the settings ask for none.
 """
 
+from ipaddress import ip_network
 from typing import Any
 
 from kuberay.facts.labels import CLUSTER_LABEL
@@ -11,6 +12,8 @@ from kuberay.settings.stack import StackSettings
 
 Manifest = dict[str, Any]
 
+#: Ray's own ports.
+SERVE_PORT, DASHBOARD_PORT, CLIENT_PORT = 8000, 8265, 10001
 #: The GPUs that a quota counts.
 GPU = "nvidia.com/gpu"
 
@@ -39,14 +42,24 @@ def network_policy(settings: StackSettings, name: str) -> Manifest:
     ingress: list[Manifest] = [{"from": [{"podSelector": {}}, *_pods_of(policy.allowed_namespaces)]}]
     if settings.metrics.enabled and settings.metrics.allowed_namespaces:
         ingress.append({"from": _pods_of(settings.metrics.allowed_namespaces), "ports": [{"port": "metrics", "protocol": "TCP"}]})
+    # By number: KubeRay gives the containers of the head no port of these names by itself.
+    for namespaces, port in (
+        (policy.serve_namespaces, SERVE_PORT),
+        (policy.dashboard_namespaces, DASHBOARD_PORT),
+        (policy.client_namespaces, CLIENT_PORT),
+    ):
+        if namespaces:
+            ingress.append({"from": _pods_of(namespaces), "ports": [{"port": port, "protocol": "TCP"}]})
+    egress = _all_but(policy.blocked_addresses)
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {"name": name, "namespace": settings.namespace},
         "spec": {
             "podSelector": {"matchExpressions": [{"key": CLUSTER_LABEL, "operator": "Exists"}]},
-            "policyTypes": ["Ingress"],
+            "policyTypes": ["Ingress", "Egress"] if egress else ["Ingress"],
             "ingress": ingress,
+            **({"egress": egress} if egress else {}),
         },
     }
 
@@ -66,6 +79,17 @@ def pod_monitors(settings: StackSettings, stack: str) -> list[Manifest]:
 def named_limits(limits: ContainerLimits) -> dict[str, str]:
     """The limits that the settings name, by resource."""
     return limits.model_dump(exclude_none=True)
+
+
+def _all_but(blocked: list[str]) -> list[Manifest]:
+    """Egress to everything but these addresses; none where there are none."""
+    if not blocked:
+        return []
+    ranges = [("0.0.0.0/0", 4), ("::/0", 6)]
+    excepted = {version: [each for each in blocked if ip_network(each).version == version] for _, version in ranges}
+    blocks = [{"ipBlock": {"cidr": every, **({"except": excepted[version]} if excepted[version] else {})}} for every, version in ranges]
+    # Not every network takes an address for that of a pod.
+    return [{"to": [{"namespaceSelector": {}}, *blocks]}]
 
 
 def _pods_of(namespaces: list[str]) -> list[Manifest]:

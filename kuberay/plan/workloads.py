@@ -12,6 +12,7 @@ import yaml
 from kuberay.facts.digests import fingerprint
 from kuberay.facts.labels import CLUSTER_LABEL
 from kuberay.plan.cluster import ClusterPlan, plan_ray_cluster
+from kuberay.plan.namespace import SERVE_PORT
 from kuberay.plan.protection import auth_options, uses_token
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 from kuberay.settings.cluster import RayClusterSettings
@@ -19,8 +20,6 @@ from kuberay.settings.stack import StackSettings
 from kuberay.settings.workloads import JobSettings, ServiceSettings, application_name
 
 Spec = dict[str, Any]
-
-SERVE_PORT = 8000
 
 #: What says how KubeRay goes about a job, and not what runs: a change of it takes no new run.
 _NOT_WHAT_RUNS = ("activeDeadlineSeconds", "backoffLimit", "shutdownAfterJobFinishes", "submitterPodTemplate", "ttlSecondsAfterFinished")

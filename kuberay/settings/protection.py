@@ -1,11 +1,23 @@
 """Settings of what protects the stack: who reaches Ray, and what its pods may do."""
 
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from kuberay.facts.quantities import parse_quantity
 from kuberay.settings.base import Cpu, Memory, Name, Settings, number_as_text
+
+
+def _check_range(addresses: str) -> str:
+    try:
+        return str(ip_network(addresses))
+    except ValueError:
+        raise ValueError("is not a range of IP addresses, such as 169.254.169.254/32") from None
+
+
+#: In CIDR notation, IPv4 or IPv6.
+AddressRange = Annotated[str, AfterValidator(_check_range)]
 
 
 def _check_quantity(quantity: str) -> str:
@@ -23,7 +35,15 @@ class NetworkPolicySettings(Settings):
     enabled: bool = True
     """`false`: every pod of the Kubernetes cluster reaches Ray."""
     allowed_namespaces: list[Name] = []
-    """Namespaces whose pods reach Ray, beside its own. An operator that runs elsewhere needs it for jobs and services."""
+    """Namespaces whose pods reach every port of Ray, beside its own. An operator that runs elsewhere needs it for jobs and services."""
+    serve_namespaces: list[Name] = []
+    """Namespaces whose pods reach Serve's applications (port 8000) and nothing else of Ray: an ingress controller's."""
+    dashboard_namespaces: list[Name] = []
+    """Namespaces whose pods reach the dashboard and its jobs API (port 8265) and nothing else of Ray."""
+    client_namespaces: list[Name] = []
+    """Namespaces whose pods reach Ray's client port (10001) and nothing else of Ray: notebooks'."""
+    blocked_addresses: list[AddressRange] = []
+    """Addresses that Ray's pods do not reach: `169.254.169.254/32` is where clouds hand out the node's own credentials."""
 
 
 class ProtectionSettings(Settings):

@@ -46,6 +46,12 @@ def reaches(stack: RealStack, kubernetes: Kubernetes) -> Iterator[Reaches]:
     stack.up_or_fail()
 
 
+def _reached_from_ray(kubernetes: Kubernetes, host: str, *ports: int) -> set[int]:
+    head = next(pod.name for pod in kubernetes.ray_pods("raycluster-kuberay") if pod.kind == "head")
+    command = ("exec", "-n", "kuberay", head, "-c", "ray-head", "--", "python3", "-c", TRY, host, *map(str, ports))
+    return {int(port) for port in kubernetes.kubectl(*command).split()}
+
+
 def _runs(kubernetes: Kubernetes, namespace: str) -> bool:
     return kubernetes.kubectl("get", "pod", "probe", "-n", namespace, "-o", "jsonpath={.status.phase}") == "Running"
 
@@ -65,6 +71,20 @@ def test_an_allowed_namespace_reaches_ray_and_others_still_do_not(stack: RealSta
     stack.up_or_fail()
     assert kubernetes.eventually(lambda: reaches("friend", HEAD, *PORTS) == set(PORTS), 30)
     assert reaches("stranger", HEAD, *PORTS) == set()
+
+
+def test_a_namespace_that_is_let_in_for_one_purpose_reaches_that_port_alone(
+    stack: RealStack, kubernetes: Kubernetes, reaches: Reaches
+) -> None:
+    node = kubernetes.kubectl("get", "nodes", "-o", "jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}")
+    policy = {"dashboardNamespaces": ["friend"], "clientNamespaces": ["stranger"], "blockedAddresses": [f"{node}/32"]}
+    stack.with_cluster(more={"protection": {"networkPolicy": policy}})
+    stack.up_or_fail()
+    assert kubernetes.eventually(lambda: reaches("friend", HEAD, *PORTS) == {8265}, 30)
+    assert reaches("stranger", HEAD, *PORTS) == {10001}
+    # What is blocked is out of reach, and nothing else: names are found, and Ray's pods reach each other.
+    assert _reached_from_ray(kubernetes, "kuberay-operator.kuberay.svc.cluster.local", 8080) == {8080}
+    assert kubernetes.eventually(lambda: _reached_from_ray(kubernetes, node, 10250) == set(), 30)
 
 
 def test_without_the_policy_every_namespace_reaches_ray(stack: RealStack, kubernetes: Kubernetes, reaches: Reaches) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kuberay.checks.exposure import exposures
+from kuberay.checks.exposure import exposures, unreachable_workloads
 from kuberay.plan.stack import plan_stack
 from tests.unit.settings import load
 
@@ -33,3 +33,13 @@ def test_many_open_clusters_are_one_line() -> None:
 def test_the_heads_service_is_open_by_the_type_that_counts(raw: dict[str, Any], kind: str | None) -> None:
     said = [line for line in exposures(plan_stack(load(clusters={"ray": {"values": raw}}))) if "head's Service" in line]
     assert said == ([f"the head's Service is reached from outside the Kubernetes cluster: ray ({kind})"] if kind else [])
+
+
+def test_an_operator_of_another_namespace_has_to_be_let_in_to_jobs_and_services() -> None:
+    jobs = {"train": {"entrypoint": "true"}}
+    assert list(unreachable_workloads(plan_stack(load(operator={"install": False}, jobs=jobs)))) == [
+        "jobs.train: an operator of another namespace does not reach Ray: name its namespace in protection.networkPolicy.allowedNamespaces"
+    ]
+    allowed = {"networkPolicy": {"allowedNamespaces": ["kuberay-system"]}}
+    assert list(unreachable_workloads(plan_stack(load(operator={"install": False}, jobs=jobs, protection=allowed)))) == []
+    assert list(unreachable_workloads(plan_stack(load(jobs=jobs)))) == []
