@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from commands.preview.meaning.drift import drift_of, is_namespaced
+from commands.preview.meaning.hiding import hides_more
 from commands.preview.meaning.report import Drift
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line
@@ -43,13 +44,14 @@ def drift_of_releases(cluster: Cluster, releases: Iterable[Mapping[str, Any]]) -
     """
     try:
         for release in releases:
+            shown = not hides_more(release.get("values"))
             for obj in _installed(cluster, str(release["namespace"]), str(release["name"])):
                 live = cluster.get(obj)
-                found = drift_of(cluster.as_applied(obj) if live else obj, live)
+                found = drift_of(cluster.as_applied(obj) if live else obj, live, shown=shown)
                 if found:
                     yield found
     except ApiError as error:
-        raise ClusterError(error.status.message or str(error)) from None
+        raise ClusterError(_refusal(error)) from None
     except HTTPError as error:
         raise ClusterError(str(error) or type(error).__name__) from None
 
@@ -60,3 +62,11 @@ def _installed(cluster: Cluster, namespace: str, release: str) -> Iterator[Objec
     for obj in max(records, key=lambda record: record.revision).objects if records else []:
         place = {"namespace": namespace} if is_namespaced(obj) else {}
         yield {**obj, "metadata": {**obj["metadata"], **place}}
+
+
+def _refusal(error: ApiError) -> str:
+    """Why the API server refuses, without what it quotes of an object that it calls invalid: that is decrypted here."""
+    status = error.status
+    if status.code in (401, 403, 404, 429) and status.message:
+        return status.message
+    return f"the API server refuses: {status.reason or status.code}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from commands.preview.meaning.differences import Difference, differences
+from commands.preview.meaning.hiding import may_be_secret
 from commands.preview.meaning.report import Drift, StackReport, worst
 from commands.preview.meaning.steps import Preview
 from kuberay.facts.quantities import parse_quantity
@@ -21,13 +22,17 @@ _AUTOSCALERS = ("replicas", "scaleStrategy")
 _GLOBAL_KINDS = ("Namespace", "CustomResourceDefinition", "PriorityClass", "StorageClass")
 
 
-def drift_of(applied: Object, live: Object | None) -> Drift | None:
-    """How an object differs from what it would be if it were applied again; None where it does not."""
+def drift_of(applied: Object, live: Object | None, *, shown: bool = True) -> Drift | None:
+    """How an object differs from what it would be if it were applied again; None where it does not.
+
+    Both are decrypted. A value is told where nobody can have written a secret, and only with ``shown``; else, that it differs.
+    """
     kind, name = str(applied["kind"]), str(applied["metadata"]["name"])
     if live is None:
         return Drift(kind=kind, name=name, what="deleted")
     found = [one for one in differences(_strip(live), _strip(applied)) if not _is_same(one) and not _is_autoscalers(one, applied)]
-    return Drift(kind=kind, name=name, what="edited", fields=list(map(_describe, found))) if found else None
+    fields = [_describe(one, shown=shown and not may_be_secret(one.path)) for one in found]
+    return Drift(kind=kind, name=name, what="edited", fields=fields) if found else None
 
 
 def is_namespaced(obj: Object) -> bool:
@@ -55,12 +60,12 @@ def _is_autoscalers(one: Difference, applied: Object) -> bool:
     return scaled and "workerGroupSpecs" in one.path and bool(set(_AUTOSCALERS) & set(one.path))
 
 
-def _describe(one: Difference) -> str:
-    """A Secret's data is not shown."""
-    if one.path[:1] in (("data",), ("stringData",)):
-        return f"{one.where} is another"
-    now = "is gone" if one.old is None else f"is {one.old}"
-    return f"{one.where} {now}" + (f", not {one.new}" if one.new is not None else ", and was not there")
+def _describe(one: Difference, *, shown: bool) -> str:
+    if one.old is None:
+        return f"{one.where} is gone" + (f", not {one.new}" if shown else "")
+    if one.new is None:
+        return f"{one.where} is {one.old}, and was not there" if shown else f"{one.where} was not there"
+    return f"{one.where} is {one.old}, not {one.new}" if shown else f"{one.where} differs"
 
 
 def seen_by_refresh(preview: Preview) -> list[Drift]:

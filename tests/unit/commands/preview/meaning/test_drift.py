@@ -4,7 +4,10 @@ import copy
 import json
 from typing import Any
 
+import pytest
+
 from commands.preview.meaning.drift import add_drift, drift_of, seen_by_refresh
+from commands.preview.meaning.hiding import hides_more
 from commands.preview.meaning.report import StackReport
 from commands.preview.meaning.steps import read_preview
 from tests.paths import PREVIEWS
@@ -52,11 +55,49 @@ def test_what_is_not_there_was_deleted() -> None:
     assert (drift.kind, drift.name, drift.what) == ("RayCluster", "ray", "deleted")
 
 
-def test_the_data_of_a_secret_is_not_shown() -> None:
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"password": "b3BlbnNlc2FtZQ=="}}
-    drift = drift_of(secret, secret | {"data": {"password": "YW5vdGhlcg=="}})
+@pytest.mark.parametrize(
+    ("place", "path"),
+    [
+        (("data",), "data.password"),
+        (("stringData",), "stringData.password"),
+        (("metadata", "annotations"), "metadata.annotations.password"),
+        (("metadata", "labels"), "metadata.labels.password"),
+        (("spec", "env", "A", "value"), "spec.env.A.value.password"),
+        (("spec", "containers", 0, "args"), "spec.containers[0].args.password"),
+        (("spec", "containers", 0, "command"), "spec.containers[0].command.password"),
+        (("spec", "volumes", 0, "csi"), "spec.volumes[0].csi.password"),
+        (("spec", "headGroupSpec", "rayStartParams"), "spec.headGroupSpec.rayStartParams.password"),
+        # What nobody has thought of.
+        (("spec", "somethingNew"), "spec.somethingNew.password"),
+    ],
+)
+def test_what_may_be_a_secret_differs_and_is_not_shown(place: tuple[str | int, ...], path: str) -> None:
+    def made(password: str) -> dict[str, Any]:
+        tree: Any = {"password": password}
+        for part in reversed(place):
+            tree = [tree] if part == 0 else {part: tree}
+        return {"kind": "Thing", **tree, "metadata": {"name": "t", **tree.get("metadata", {})}}
+
+    def told(applied: dict[str, Any], live: dict[str, Any]) -> list[str]:
+        drift = drift_of(applied, live)
+        assert drift is not None
+        return drift.fields
+
+    assert told(made("hunter2"), made("opensesame")) == [f"{path} differs"]
+    empty = {"kind": "Thing", "metadata": {"name": "t"}}
+    assert told(empty, made("opensesame")) == [f"{path} was not there"]
+    assert told(made("hunter2"), empty) == [f"{path} is gone"]
+
+
+def test_nothing_of_a_release_is_shown_that_keeps_secrets_where_values_would_be_shown() -> None:
+    drift = drift_of(CLUSTER, edited(replicas=3), shown=False)
     assert drift is not None
-    assert drift.fields == ["data.password is another"]
+    assert drift.fields == ["spec.workerGroupSpecs[0].replicas differs"]
+    assert hides_more("[secret]")
+    assert hides_more({"head": {"resources": "[secret]"}})
+    assert not hides_more(
+        {"head": {"containerEnv": "[secret]", "rayStartParams": {"redis-password": "[secret]"}}, "worker": {"replicas": 1}}
+    )
 
 
 def test_refresh_tells_what_was_deleted_and_edited_of_the_stacks_own_objects() -> None:
