@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import yaml
 
+from commands.preview.meaning.hiding import hidden_alike
 from commands.preview.meaning.report import ManifestDiff, StackReport
 from commands.preview.meaning.steps import SECRET, Properties, Step
 from commands.stack.state import RELEASE
@@ -130,18 +131,6 @@ def diff(old: Objects, new: Objects) -> list[str]:
 def _diff(step: Step, helm: Helm) -> list[str]:
     old = {**step.old, "values": hidden_alike(step.old.get("values"), step.new.get("values"))} if step.old else step.old
     return diff(*(_render(side, helm) if side else {} for side in (old, step.new)))
-
-
-def hidden_alike(old: Any, new: Any) -> Any:
-    """The old values without what is a secret in the new ones: it was readable, and may be the same."""
-    if new == SECRET:
-        return SECRET
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        return {key: hidden_alike(value, new.get(key)) for key, value in old.items()}
-    if isinstance(old, list) and isinstance(new, list):
-        named = {item["name"]: item for item in new if isinstance(item, Mapping) and "name" in item}
-        return [hidden_alike(item, named.get(item.get("name"))) if isinstance(item, Mapping) else item for item in old]
-    return old
 
 
 def _render(release: Properties, helm: Helm) -> Objects:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from commands.preview.meaning.hiding import without_moved
 from commands.preview.meaning.steps import SECRET
 from kuberay.facts.labels import STACK_MARK, TEMPLATE_ANNOTATION
 
@@ -55,7 +56,8 @@ def shown_differences(old: Any, new: Any) -> list[Difference]:
     """What differs, without what stands there for the program itself; nothing where all of the new tree is a secret."""
     if new == SECRET:
         return []
-    found = differences(old if isinstance(old, Mapping) else {}, new if isinstance(new, Mapping) else {})
+    before, after = old if isinstance(old, Mapping) else {}, new if isinstance(new, Mapping) else {}
+    found = differences(without_moved(before, after), after)
     return [one for one in found if TEMPLATE_ANNOTATION not in one.path and one.path[-1] != STACK_MARK]
 
 

@@ -1,12 +1,13 @@
 """What a preview's steps mean, over previews that the real CLI has printed (tests/integration/record_previews.py)."""
 
 import json
+from typing import Any
 
 import pytest
 
-from commands.preview.manifests import hidden_alike
 from commands.preview.meaning.changes import stack_report
 from commands.preview.meaning.differences import differences, lines, shown_differences
+from commands.preview.meaning.hiding import hidden_alike
 from commands.preview.meaning.pods import python_of
 from commands.preview.meaning.report import EXIT_CODES, RayChange, StackReport, Totals, worst
 from commands.preview.meaning.steps import parse_preview, read_preview
@@ -215,6 +216,58 @@ def test_what_becomes_a_secret_is_not_shown_as_it_was() -> None:
     assert shown_differences({"a": "hunter2"}, "[secret]") == []
 
 
+REFERENCE = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
+
+
+def test_a_text_that_moves_into_a_secret_is_not_shown_as_it_was() -> None:
+    text = {"containerEnv": [{"name": "A", "value": "hunter2"}, {"name": "B", "value": "1"}]}
+    moved = {"containerEnv": [REFERENCE, {"name": "B", "value": "1"}]}
+    assert lines(shown_differences(text, moved)) == [
+        "- containerEnv[A].value: [hidden]",
+        "+ containerEnv[A].valueFrom.secretKeyRef.name: s",
+        "+ containerEnv[A].valueFrom.secretKeyRef.key: k",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"head": {"env": [{"name": "A", "value": "hunter2"}]}}, {"head": {"envFrom": [{"secretRef": {"name": "s"}}]}}),
+        ({"head": {"env": [{"name": "A", "value": "hunter2"}]}}, {"head": {"volumes": [{"name": "v", "secret": {"secretName": "s"}}]}}),
+        ({"head": {"env": [{"name": "B", "value": "hunter2"}]}}, {"head": {"env": [REFERENCE]}}),
+        ({"common": {"env": [{"name": "A", "value": "hunter2"}]}}, {"head": {"env": [REFERENCE]}}),
+        ({"args": ["--password=hunter2"]}, {"args": ["--password=$(A)"], "env": [REFERENCE]}),
+        ({"args": ["--password=hunter2"]}, {"env": [REFERENCE]}),
+        ({"rayStartParams": {"redis-password": "hunter2"}}, {"rayStartParams": {"redis-password": "$A"}, "env": [REFERENCE]}),
+        ({"runtimeEnvYAML": {"env_vars": {"A": "hunter2"}}}, {"runtimeEnvYAML": None, "env": [REFERENCE]}),
+        ({"rayStartParams": {"redis-pasword": "hunter2"}}, {"rayStartParams": {"redis-password": "[secret]"}}),
+        ({"sidecars": ["hunter2", "b"]}, {"sidecars": ["b", "[secret]"]}),
+        ({"sidecars": [{"a": "x"}, {"a": "hunter2"}]}, {"sidecars": [{"a": "[secret]"}]}),
+        ({"sidecars": [{"name": "old", "a": "hunter2"}]}, {"sidecars": [{"name": "new", "a": "[secret]"}]}),
+        ({"sidecars": [{"name": "x", "a": "hunter2"}]}, {"sidecars": [{"name": "x", "a": "[secret]"}, {"name": "x", "a": "b"}]}),
+        ({"sidecars": [["hunter2"]]}, {"sidecars": [["[secret]"]]}),
+    ],
+)
+def test_no_way_to_move_a_text_into_a_secret_shows_it(old: dict[str, Any], new: dict[str, Any]) -> None:
+    assert lines(shown_differences(old, new)), "the change itself is told"
+    assert "hunter2" not in str(shown_differences(old, new))
+    assert "hunter2" not in str(hidden_alike(old, new))
+
+
+def test_what_moves_nowhere_is_shown_as_it_was() -> None:
+    old = {"head": {"env": [{"name": "A", "value": "1"}, REFERENCE | {"name": "C"}], "image": {"tag": "1"}}}
+    new = {"head": {"env": [{"name": "A", "value": "2"}, REFERENCE | {"name": "C"}], "image": {"tag": "2"}}}
+    assert lines(shown_differences(old, new)) == [
+        "- head.env[A].value: 1",
+        "+ head.env[A].value: 2",
+        "- head.image.tag: 1",
+        "+ head.image.tag: 2",
+    ]
+    # An image's tag is prescribed: nobody moves it into a Secret.
+    new["head"]["env"] = [{"name": "A", "value": "1"}, REFERENCE | {"name": "C"}, REFERENCE | {"name": "D"}]
+    assert lines(shown_differences(old, new))[-2:] == ["- head.image.tag: 1", "+ head.image.tag: 2"]
+
+
 def test_manifests_of_old_values_hide_what_the_new_ones_do() -> None:
     old = {
         "env": [{"name": "A", "value": "hunter2"}],
@@ -224,7 +277,7 @@ def test_manifests_of_old_values_hide_what_the_new_ones_do() -> None:
     hidden = hidden_alike(old, new)
     assert hidden == {"env": "[secret]", "volumes": [{"name": "log", "emptyDir": {}}, {"name": "data", "nfs": "[secret]"}]}
     assert hidden_alike(old, old) == old
-    assert hidden_alike(old, None) == old
+    assert hidden_alike(old, {"env": old["env"]}) == old
 
 
 def test_the_python_version_is_read_from_tags_of_rays_images_alone() -> None:
