@@ -307,6 +307,17 @@ BAD_SETTINGS = [
     ),
     Bad("values file missing", cluster(valuesFile="none.yaml"), ("clusters.raycluster.valuesFile", "does not exist")),
     Bad("values file not YAML", cluster(valuesFile="tests/data/broken-values.yaml"), ("valuesFile", "not a readable YAML file")),
+    Bad(
+        "values file with a slip",
+        cluster(valuesFile="tests/data/broken-values.yaml"),
+        ('"tests/data/broken-values.yaml" is not a readable YAML file: there is a mistake in line 2, column 1',),
+    ),
+    Bad("values file that is a folder", cluster(valuesFile="tests"), ("valuesFile", "is not a readable YAML file: Is a directory")),
+    Bad("values file no text", cluster(valuesFile="docs/preview.png"), ("is not a readable YAML file: it is not UTF-8 text",)),
+    *(
+        Bad(f"values file elsewhere: {path}", cluster(valuesFile=path), ("valuesFile", "must be a file in the project's folder"))
+        for path in ("/etc/passwd", "../../../../etc/passwd", "docs/../../Pulumi.yaml", "/no/such/file", "../no-such-file")
+    ),
     Bad("values file a list", cluster(valuesFile="tests/data/list-values.yaml"), ("valuesFile", "not a map of Helm values")),
     Bad("values file key misspelt", cluster(valuesFile="tests/data/misspelt-values.yaml"), ("values.head.resorces", "'resources'")),
     # Protection

@@ -13,7 +13,7 @@ class ChartOverrides(Settings):
     """The way out: Helm values as the chart has them, merged last."""
 
     values_file: str | None = None
-    """A YAML file of Helm values, relative to the project; merged over what the other settings make, below `values`."""
+    """A YAML file of Helm values in the project's folder; merged over what the other settings make, below `values`."""
     values: Annotated[dict[str, Any], Field(validate_default=True)] = {}
     """Helm values as the chart has them, merged last. Keys that the chart does not know are refused."""
 
@@ -21,14 +21,14 @@ class ChartOverrides(Settings):
     @classmethod
     def _file_is_there(cls, name: str | None, info: ValidationInfo) -> str | None:
         if name is not None:
-            _read_values(project_folder(info) / name)
+            _read_values(project_folder(info), name)
         return name
 
     @field_validator("values")
     @classmethod
     def _over_those_of_the_file(cls, values: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         name = info.data.get("values_file")
-        return merge(_read_values(project_folder(info) / name), values) if name else values
+        return merge(_read_values(project_folder(info), name), values) if name else values
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -44,13 +44,23 @@ def project_folder(info: ValidationInfo) -> Path:
     return (info.context or {}).get("project_folder", Path())
 
 
-def _read_values(path: Path) -> dict[str, Any]:
+def _read_values(project: Path, name: str) -> dict[str, Any]:
+    """What a file of the project says. Whoever writes a stack file may not have it read others, nor see what they hold."""
+    if "\0" in name or not (project / name).resolve().is_relative_to(project.resolve()):
+        raise ValueError("must be a file in the project's folder, named from there, such as values/dev.yaml")
     try:
-        content: Any = yaml.safe_load(path.read_text())
+        content: Any = yaml.safe_load((project / name).read_text())
     except FileNotFoundError:
         raise ValueError("is a file that does not exist") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError("is not a readable YAML file: " + " ".join(str(error).split())) from None
+    except OSError as error:
+        raise ValueError(f"is not a readable YAML file: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError("is not a readable YAML file: it is not UTF-8 text") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # The parser's own message quotes the line.
+        mark: yaml.Mark | None = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ValueError(f"is not a readable YAML file: there is a mistake{where}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
