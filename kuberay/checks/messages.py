@@ -1,16 +1,26 @@
 """What is wrong with the settings, as every check tells it: one line that names the key, the value and what is allowed. Pure."""
 
 import json
-from collections.abc import Iterator
+import re
+import typing
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from functools import cache
+from typing import Any, Final, Self
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from kuberay.facts.phrases import did_you_mean
-from kuberay.settings.base import keys_at
+from kuberay.facts.phrases import did_you_mean, nearest
+from kuberay.settings.base import containers, keys_at
 from kuberay.settings.kubernetes import SECRET_KEYS
 from kuberay.settings.stack import PROJECT, StackSettings
+
+#: What stands for a value that must not be printed.
+HIDDEN: Final = "[secret]"
+
+#: What keys are called that hold secrets elsewhere than in this program's settings.
+_SECRET_WORD = re.compile(r"pass?(wor[dt]|wd|phrase)|token|secret|credential|(api|access|private).?key", re.IGNORECASE)
+_KEY_IN_TEXT = re.compile(r"[\w-]+(?=[\"']?\s*[:=])")
 
 #: Where something stands in the settings: its keys, from the top.
 Place = tuple[str, ...]
@@ -33,8 +43,11 @@ class Problem:
 
 def problem_line(problem: Problem, hidden: set[str]) -> str:
     """A problem in one line. ``hidden``: top-level keys whose values must not be printed."""
-    value = "[secret]" if _is_secret(problem.path, hidden) else _show(problem.value)
-    return f"{PROJECT}:{'.'.join(problem.path)}: {value} {problem.message}"
+    value, message = _show(problem.value), problem.message
+    if _is_secret(problem.path, hidden):
+        # A message may quote what it is about.
+        value, message = HIDDEN, message.replace(problem.value, HIDDEN) if _is_long(problem.value) else message
+    return f"{PROJECT}:{'.'.join(problem.path)}: {value} {message}"
 
 
 def validation_problems(error: ValidationError) -> Iterator[Problem]:
@@ -84,7 +97,38 @@ def _pattern_message(key: str, pattern: str) -> str:
 
 def _is_secret(path: Place, hidden: set[str]) -> bool:
     """Whether what stands there must not be printed; the name of a Secret may be."""
-    return bool(path) and (path[0] in hidden or ("secretKeyRef" not in path and not set(path).isdisjoint(SECRET_KEYS)))
+    if path[:1] and path[0] in hidden:
+        return True
+    # Further up are names that people give to clusters and jobs.
+    return "secretKeyRef" not in path and (not set(path).isdisjoint(SECRET_KEYS) or any(map(_names_a_secret, path[-2:])))
+
+
+@cache
+def _names_a_secret(key: str) -> bool:
+    """Whether a key is one of those that hold secrets, or was meant to be one: people misspell them, and write others beside them."""
+    if key in SECRET_KEYS:
+        return True
+    return key not in _all_keys() and bool(nearest(key, SECRET_KEYS, likeness=0.75) or _SECRET_WORD.search(key))
+
+
+@cache
+def _all_keys() -> frozenset[str]:
+    """Every key that the settings know anywhere."""
+    return frozenset(_keys_below(StackSettings))
+
+
+def _keys_below(annotation: Any) -> Iterator[str]:
+    for found in containers(annotation):
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            for name, field in found.model_fields.items():
+                yield field.alias or name
+                yield from _keys_below(field.annotation)
+        else:
+            yield from _keys_below(typing.get_args(found)[-1])
+
+
+def _is_long(value: Any) -> typing.TypeGuard[str]:
+    return isinstance(value, str) and len(value) > 2 and value != HIDDEN
 
 
 def _show(value: Any) -> str:
@@ -93,6 +137,9 @@ def _show(value: Any) -> str:
 
 
 def _hide_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: "[secret]" if key in SECRET_KEYS else _hide_secrets(below) for key, below in value.items()}
-    return value
+    if isinstance(value, Mapping):
+        return {key: HIDDEN if _names_a_secret(str(key)) else _hide_secrets(below) for key, below in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_hide_secrets(below) for below in value]
+    # A text may be JSON or YAML that could not be read as such.
+    return HIDDEN if isinstance(value, str) and any(map(_names_a_secret, _KEY_IN_TEXT.findall(value))) else value

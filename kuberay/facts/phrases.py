@@ -9,9 +9,15 @@ Report = Callable[[str], None]
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``"; did you mean 'memory'?"``, or nothing where no known word is near."""
+    near = nearest(word, known)
+    return f"; did you mean {near!r}?" if near else ""
+
+
+def nearest(word: str, known: Iterable[str], *, likeness: float = 0.6) -> str | None:
+    """The known word that is spelt most like this one, if any is."""
     by_folded = {_fold(name): name for name in known}
-    near = difflib.get_close_matches(_fold(word), by_folded, n=1, cutoff=0.6)
-    return f"; did you mean {by_folded[near[0]]!r}?" if near else ""
+    near = difflib.get_close_matches(_fold(word), by_folded, n=1, cutoff=likeness)
+    return by_folded[near[0]] if near else None
 
 
 def _fold(word: str) -> str:

@@ -58,6 +58,89 @@ def test_a_password_is_not_shown_in_an_error_about_what_it_stands_in() -> None:
     assert not any("hunter2" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    "tolerance",
+    [
+        [{"redisPassword": "hunter2"}],
+        [[{"redisPassword": "hunter2"}]],
+        [{"redisAddress": "r:6379", "redisPassword": {"value": "hunter2"}}],
+        {"redisAddress": "r:6379", "redisPasword": "hunter2"},
+        {"redisAddress": "r:6379", "redis-password": "hunter2"},
+        {"redisAddress": "r:6379", "pasword": {"value": "hunter2"}},
+        [{"redisPasword": "hunter2"}],
+        {"redisAddress": {"redis_password": "hunter2"}},
+        '{"redisPassword": "hunter2"',
+        "redisPasword: hunter2",
+    ],
+)
+def test_a_password_is_not_shown_wherever_and_however_its_key_is_written(tolerance: Any) -> None:
+    lines = refused({"clusters": {"a": {"gcsFaultTolerance": tolerance}}})
+    assert not any("hunter2" in line for line in lines)
+    assert any("[secret]" in line for line in lines)
+
+
+def test_config_that_cannot_be_read_is_not_shown_where_it_names_a_secret() -> None:
+    with pytest.raises(SettingsError) as error:
+        load_settings({"kuberay:clusters": '{"a": {"gcsFaultTolerance": {"redisPassword": "hunter2"'})
+    assert str(error.value) == 'kuberay:clusters: "[secret]" is neither text nor YAML that Pulumi understands as an object'
+
+
+def test_a_message_does_not_quote_an_encrypted_value() -> None:
+    config = {"kuberay:clusters": json.dumps({"a": {"head": {"memory": "12345"}}})}
+    with pytest.raises(SettingsError) as error:
+        load_settings(config, secret_keys=["kuberay:clusters"])
+    assert "12345" not in str(error.value)
+
+
+def test_what_is_no_secret_is_shown_also_of_a_cluster_that_is_called_like_one() -> None:
+    (line,) = refused({"clusters": {"token-service": {"head": {"memory": "2"}}}})
+    assert line.startswith('kuberay:clusters.token-service.head.memory: "2" is less than a megabyte')
+    (line,) = refused({"clusters": {"a": {"head": {"rayStartParams": {"redis-username": "me"}}}}})
+    assert '"me"' in line
+
+
+def test_a_values_file_behind_a_link_out_of_the_project_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "shadow").write_text("root: hunter2\n")
+    (tmp_path / "project/values.yaml").symlink_to(tmp_path / "shadow")
+    config = as_pulumi_hands_it_over({"clusters": {"a": {"valuesFile": "values.yaml"}}})
+    with pytest.raises(SettingsError, match="must be a file in the project's folder") as error:
+        load_settings(config, project_folder=tmp_path / "project")
+    assert "root" not in str(error.value)
+
+
+def test_a_values_file_whose_name_no_file_can_have_is_refused() -> None:
+    (line,) = refused({"clusters": {"a": {"valuesFile": "a\0b"}}})
+    assert "must be a file in the project's folder" in line
+
+
+def test_no_part_of_a_values_file_that_cannot_be_read_is_shown(tmp_path: Path) -> None:
+    config = as_pulumi_hands_it_over({"clusters": {"a": {"valuesFile": "values.yaml"}}})
+    for text in (
+        "a: [hunter2\n",
+        "a:\n\thunter2: x\n",
+        "a: !hunter2 b\n",
+        "a: *hunter2\n",
+        "? {[hunter2]: 1}\n: 2\n",
+        "[" * 9999,
+        "2001-99-99",
+    ):
+        (tmp_path / "values.yaml").write_text(text)
+        with pytest.raises(SettingsError) as error:
+            load_settings(config, project_folder=tmp_path)
+        assert "hunter" not in str(error.value)
+        assert "values.yaml" in str(error.value)
+        assert "is not a readable YAML file: there is a mistake" in str(error.value)
+
+
+def test_a_values_file_in_a_folder_below_and_one_that_comes_back_into_the_project_are_read(tmp_path: Path) -> None:
+    (tmp_path / "values").mkdir()
+    (tmp_path / "values/dev.yaml").write_text("head: {priorityClassName: low}\n")
+    for name in ("values/dev.yaml", "values/../values/dev.yaml"):
+        config = as_pulumi_hands_it_over({"clusters": {"a": {"valuesFile": name}}})
+        assert load_settings(config, project_folder=tmp_path).clusters["a"].values == {"head": {"priorityClassName": "low"}}
+
+
 def test_a_reference_to_a_secret_is_shown_in_an_error() -> None:
     reference = {"secretKeyRef": {"name": "Redis Secret", "key": "password"}}
     (line,) = refused({"clusters": {"a": {"gcsFaultTolerance": {"redisAddress": "r:6379", "redisPassword": reference}}}})
