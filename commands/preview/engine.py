@@ -12,6 +12,7 @@ from pathlib import Path
 
 from commands.preview.meaning.steps import Preview, parse_preview
 from commands.stack.cli import PROGRAM, WORKSPACE, StackError, run_pulumi
+from commands.stack.messages import without_kubeconfig
 
 _NOT_THERE = "no stack named"
 
@@ -102,7 +103,7 @@ def _empty_backend(stack: str, file: Path) -> Generator[tuple[Path, dict[str, st
 
 
 def _cause(done: subprocess.CompletedProcess[str]) -> str:
-    lines = [line.strip() for line in f"{done.stderr}\n{done.stdout}".splitlines() if line.strip()]
+    lines = [line.strip() for line in without_kubeconfig(f"{done.stderr}\n{done.stdout}").splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return "\n".join(errors or lines[-3:]) or f"pulumi ended with exit code {done.returncode}"
 

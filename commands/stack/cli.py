@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from commands.stack.messages import without_kubeconfig
 from kuberay.live.api.connection import Connection
 from kuberay.settings.stack import PROJECT
 
@@ -80,4 +81,5 @@ class Pulumi:
         if "currently locked" in done.stderr + done.stdout:
             frees = f"`pulumi cancel --stack {self.stack}` frees it"
             raise StackError(f"stack {self.stack} is locked by a run that goes on, or that was killed: then {frees}")
-        raise StackError(f"pulumi {' '.join(arguments[:2])} failed:\n{done.stdout}{done.stderr}".rstrip())
+        printed = without_kubeconfig(f"{done.stdout}{done.stderr}")
+        raise StackError(f"pulumi {' '.join(arguments[:2])} failed:\n{printed}".rstrip())

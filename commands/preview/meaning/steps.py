@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from commands.stack.messages import without_kubeconfig
+
 Properties = Mapping[str, Any]
 
 Operation = Literal["create", "update", "replace", "delete", "retain"]
@@ -124,4 +126,4 @@ def _error_lines(said: list[Mapping[str, Any]]) -> list[str]:
 
 
 def _text(diagnostic: Mapping[str, Any]) -> str:
-    return str(diagnostic.get("message") or "").strip()
+    return without_kubeconfig(str(diagnostic.get("message") or "")).strip()

@@ -10,8 +10,8 @@ from httpx2 import Request, Response
 from lightkube import ApiError
 
 from commands.preview.live_drift import ClusterError, drift_of_releases
-from commands.stack.inventory import Cluster
 from kuberay.facts.objects import Object
+from kuberay.live.inventory import Cluster
 from kuberay.live.takeover.marks import Record, read_record
 
 MANIFEST = """
