@@ -17,15 +17,15 @@ startup.prepare_process()
 stack = stack_plan()
 recover_from_killed_runs(stack.settings.timeout_seconds)
 
-namespace = Namespace(stack.settings)
-operator = Operator(stack.settings, namespace)
+namespace = Namespace(stack.namespace)
+operator = Operator(stack.operator, namespace)
 # Before anything of Ray is touched, the API server is asked whether it would take what comes.
 asked_first = pulumi.ResourceOptions(depends_on=[DryRun(stack, [namespace, operator])])
-clusters = {name: RayCluster(name, stack, namespace, operator, asked_first) for name in stack.clusters}
-jobs = {name: RayJob(name, stack, namespace, operator, clusters, asked_first) for name in stack.jobs}
-services = {name: RayService(name, stack, namespace, operator, asked_first) for name in stack.services}
-if stack.settings.metrics.enabled:
-    Metrics(stack.settings, namespace)
+clusters = {name: RayCluster(name, plan, namespace, operator, asked_first) for name, plan in stack.clusters.items()}
+jobs = {name: RayJob(name, plan, namespace, operator, clusters, asked_first) for name, plan in stack.jobs.items()}
+services = {name: RayService(name, plan, namespace, operator, asked_first) for name, plan in stack.services.items()}
+if stack.metrics:
+    Metrics(stack.metrics, namespace)
 
 pulumi.export("namespace", namespace.name)
 pulumi.export("clusters", {name: cluster.summary for name, cluster in clusters.items()})

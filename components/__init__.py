@@ -1,4 +1,4 @@
 """Ray on Kubernetes as Pulumi components.
 
-Data flows one way: stack config -> settings (typed, validated) -> values (pure) -> components -> outputs.
+Data flows one way: stack config -> settings (typed, validated) -> plan (pure) -> components -> outputs.
 """

@@ -9,19 +9,18 @@ from components.namespace import Namespace
 from components.operator import Operator
 from components.resources.hooks import resource_hook
 from components.resources.pod_secrets import pod_secrets
-from components.resources.release import Release, chart_release
+from components.resources.release import Release, chart_release, source_of
 from components.resources.wait_for import WaitFor
 from components.stack import is_encrypted, secret_outputs, stack_connection
 from kuberay.facts.charts import Values
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.phrases import Report
+from kuberay.live.api.connection import Connection
 from kuberay.live.waiting.targets import group_target
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.pods import PodGroup
 from kuberay.plan.protection import auth_options, token_command
-from kuberay.plan.stack import StackPlan
 from kuberay.settings.cluster import GroupSettings, RayClusterSettings
-from kuberay.settings.stack import StackSettings
 
 
 class RayCluster(pulumi.ComponentResource):
@@ -40,43 +39,42 @@ class RayCluster(pulumi.ComponentResource):
     def __init__(
         self,
         name: str,
-        stack: StackPlan,
+        plan: ClusterPlan,
         namespace: Namespace,
         operator: Operator,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("kuberay:components:RayCluster", name, None, opts)
-        self._plan = stack.clusters[name]
-        self._settings = settings = stack.settings
+        self._plan = plan
         self._connection = stack_connection()
-        self._cluster = settings.clusters[name]
         self.release = chart_release(
             name,
-            "ray-cluster",
-            settings,
+            plan.release,
+            source_of("ray-cluster", plan.charts),
             namespace.name,
-            conceal(self._plan.values, self._cluster) if is_encrypted("clusters") else self._plan.values,
+            conceal(plan.values, plan.settings) if is_encrypted("clusters") else plan.values,
+            timeout=plan.timeout,
             # Helm finds a RayCluster ready at once, and waits until it is gone when it uninstalls: with fault tolerance only a living
             # operator, with the password at hand, runs the job that clears Redis and takes the finalizer off.
             skip_await=False,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # Of the release itself, not of this component alone: `destroy` has to delete Ray before the operator.
-                depends_on=[operator, *pod_secrets(self._plan, self._cluster, settings.auth_token, namespace.name, self)],
+                depends_on=[operator, *pod_secrets(plan, namespace.name, self)],
                 # The replicas that Ray's autoscaler has set stay as they are.
-                hooks=self._keep_replicas() if self._cluster.autoscaling else None,
+                hooks=self._keep_replicas() if plan.settings.autoscaling else None,
                 # KubeRay never updates the head's Service, so a changed one takes a new RayCluster.
-                replacement_trigger=self._plan.service_fingerprint,
+                replacement_trigger=plan.service_fingerprint,
                 delete_before_replace=True,
             ),
         )
-        if self._plan.token_secret and auth_options(settings.kuberay_version):
+        if plan.token_secret and auth_options(plan.charts.version):
             self._tell_the_operator_of_the_token(namespace)
-        self.groups = {group.name: self._pods(group) for group in self._plan.groups}
-        if self._cluster.upgrade_strategy == "None":
-            self._warn_of_old_pods()
+        self.groups = {group.name: self._pods(group) for group in plan.groups}
+        if plan.keeps_old_pods:
+            self._warn_of_old_pods(self._connection)
         up = pulumi.Output.all(*(group.up for group in self.groups.values()))
-        self.summary = up.apply(lambda _: summary(self._plan, settings))
+        self.summary = up.apply(lambda _: summary(plan))
         self.register_outputs({})
 
     def _keep_replicas(self) -> pulumi.ResourceHookBinding:
@@ -86,7 +84,7 @@ class RayCluster(pulumi.ComponentResource):
         two manifests, and a list as a whole: any change of a worker group would set every group's `replicas` back to the chart's value. If
         the run is killed between the two hooks, no pod is lost: with its autoscaler on, KubeRay leaves removing pods to it.
         """
-        release, cluster, namespace = self._plan.release, self._plan.name, self._settings.namespace
+        name, cluster, namespace = self.pulumi_resource_name, self._plan.name, self._plan.namespace
         before: dict[str, int] = {}
 
         async def remember(_: pulumi.ResourceHookArgs) -> None:
@@ -100,19 +98,19 @@ class RayCluster(pulumi.ComponentResource):
             await restore_replicas(self._connection, cluster, namespace, before)
 
         return pulumi.ResourceHookBinding(
-            before_update=[resource_hook(f"{release}.remember-replicas", remember)],
-            after_update=[resource_hook(f"{release}.restore-replicas", restore)],
+            before_update=[resource_hook(f"{name}.remember-replicas", remember)],
+            after_update=[resource_hook(f"{name}.restore-replicas", restore)],
         )
 
     def _tell_the_operator_of_the_token(self, namespace: Namespace) -> None:
         """Without it the operator cannot submit jobs to the cluster. No chart up to 1.7.0 writes `authOptions`."""
         metadata = {"name": self._plan.name, "namespace": namespace.name}
         CustomResourcePatch(
-            f"{self._plan.release}.authentication",
+            f"{self.pulumi_resource_name}.authentication",
             api_version="ray.io/v1",
             kind="RayCluster",
             metadata=metadata | {"annotations": {"pulumi.com/patchForce": "true"}},
-            spec=auth_options(self._settings.kuberay_version),
+            spec=auth_options(self._plan.charts.version),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[self.release],
@@ -124,24 +122,26 @@ class RayCluster(pulumi.ComponentResource):
 
     def _pods(self, group: PodGroup) -> WaitFor:
         """The pods of one group: ready when this resource is made, replaced when it is replaced."""
-        target = group_target(self._settings, self._plan, group)
+        target = group_target(self._plan, group)
 
         async def until_ready(report: Report) -> None:
             from kuberay.live.waiting.pods import wait_for_group
 
-            await wait_for_group(self._connection, target, lambda text: report(f"{group.name}: {text}"))
+            connection = self._connection
+            await wait_for_group(connection, target, lambda text: report(f"{group.name}: {text}"))
 
         async def mark() -> None:
             from kuberay.live.patches import ask_for_no_token, mark_complete
 
-            await mark_complete(self._connection, "RayCluster", self._plan.name, self._settings.namespace)
-            if not self._plan.token_secret and auth_options(self._settings.kuberay_version):
-                await ask_for_no_token(self._connection, self._plan.name, self._settings.namespace)
+            connection, plan = self._connection, self._plan
+            await mark_complete(connection, "RayCluster", plan.name, plan.namespace)
+            if not plan.token_secret and auth_options(plan.charts.version):
+                await ask_for_no_token(connection, plan.name, plan.namespace)
 
         looks = {"pods": f"{group.count} x {group.summary}", "template": group.fingerprint}
         return WaitFor(
             # Dots, which neither name can hold: cluster a-b with group c is not cluster a with group b-c.
-            f"{self._plan.release}.{group.name}.pods",
+            f"{self.pulumi_resource_name}.{group.name}.pods",
             looks | ({"release": self._plan.fingerprint} if group.is_head else {}),
             until_ready,
             self.release,
@@ -150,12 +150,13 @@ class RayCluster(pulumi.ComponentResource):
             replacement_trigger=group.fingerprint if target.replace_old else None,
         )
 
-    def _warn_of_old_pods(self) -> None:
+    def _warn_of_old_pods(self, connection: Connection) -> None:
         """An owner who keeps running pods (upgradeStrategy None) is told, in each preview and `up`, which of them run an old spec."""
         from kuberay.live.waiting.pods import old_pods
 
         wanted = {HEAD_GROUP if group.is_head else group.name: group.fingerprint for group in self._plan.groups}
-        for group, pods in old_pods(self._connection, self._settings.namespace, self._plan.name, wanted, as_at_first=True).items():
+        old = old_pods(connection, self._plan.namespace, self._plan.name, wanted, as_at_first=True)
+        for group, pods in old.items():
             count = f"{pods} pod of {group} keeps" if pods == 1 else f"{pods} pods of {group} keep"
             pulumi.log.warn(f"{self._plan.name}: {count} running the old spec (upgradeStrategy: None)", resource=self)
 
@@ -195,18 +196,18 @@ def _conceal_group(values: Values, group: GroupSettings) -> Values:
     return values | own
 
 
-def summary(plan: ClusterPlan, settings: StackSettings) -> dict[str, Any]:
+def summary(plan: ClusterPlan) -> dict[str, Any]:
     """The outputs of a cluster."""
-    service = f"{plan.head_service}.{settings.namespace}.svc"
+    service = f"{plan.head_service}.{plan.namespace}.svc"
     return {
         "name": plan.name,
-        "namespace": settings.namespace,
+        "namespace": plan.namespace,
         "image": plan.head.image,
         "cpu": plan.cpu,
         "memory": plan.memory,
         "gpus": plan.gpus,
         "rayClientAddress": f"ray://{service}:10001",
         "dashboardAddress": f"http://{service}:8265",
-        "portForward": f"kubectl port-forward --namespace {settings.namespace} service/{plan.head_service} 8265:8265 10001:10001",
-        **({"getToken": token_command(plan.token_secret, settings.namespace)} if plan.token_secret else {}),
+        "portForward": f"kubectl port-forward --namespace {plan.namespace} service/{plan.head_service} 8265:8265 10001:10001",
+        **({"getToken": token_command(plan.token_secret, plan.namespace)} if plan.token_secret else {}),
     }

@@ -1,5 +1,6 @@
 """A job: one RayJob, and the wait for its end."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -13,9 +14,7 @@ from components.resources.wait_for import WaitFor
 from components.stack import conceal_texts, secret_where_encrypted, stack_connection
 from kuberay.facts.phrases import Report
 from kuberay.live.waiting.targets import WorkloadTarget
-from kuberay.plan.stack import StackPlan
 from kuberay.plan.workloads import JobPlan
-from kuberay.settings.stack import StackSettings
 
 
 class RayJob(pulumi.ComponentResource):
@@ -30,61 +29,59 @@ class RayJob(pulumi.ComponentResource):
     def __init__(
         self,
         name: str,
-        stack: StackPlan,
+        plan: JobPlan,
         namespace: Namespace,
         operator: Operator,
-        clusters: dict[str, RayCluster],
+        clusters: Mapping[str, RayCluster],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """``clusters``: those of the stack, by name, of which it may run on one."""
         super().__init__("kuberay:components:RayJob", name, None, opts)
-        self._settings = settings = stack.settings
-        self._job = settings.jobs[name]
-        self._plan = stack.jobs[name]
+        self._plan = plan
+        self._connection = stack_connection()
         needed: list[pulumi.Resource] = [operator]
-        if self._job.cluster:
-            needed.append(clusters[self._job.cluster])
+        if plan.settings.cluster:
+            needed.append(clusters[plan.settings.cluster])
         else:
-            cluster = stack.workload_clusters[f"jobs.{name}"]
-            needed += pod_secrets(cluster.plan, cluster.settings, None, namespace.name, self)
+            needed += pod_secrets(plan.cluster, namespace.name, self)
         self.resource = CustomResource(
             name,
             api_version="ray.io/v1",
             kind="RayJob",
             # By force: with its finalizer the operator writes the whole object, and owns what it wrote in another form (0.5 CPU as 500m).
             metadata={
-                "name": name,
+                "name": plan.name,
                 "namespace": namespace.name,
-                "annotations": {**conceal_texts(self._plan.annotations, "jobs"), "pulumi.com/patchForce": "true"},
+                "annotations": {**conceal_texts(plan.annotations, "jobs"), "pulumi.com/patchForce": "true"},
             },
-            spec=secret_where_encrypted(self._plan.spec, "jobs"),
+            spec=secret_where_encrypted(plan.spec, "jobs"),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # Of the resource itself: `destroy` needs the operator, and the cluster, for the job's finalizer.
                 depends_on=needed,
-                replacement_trigger=self._plan.fingerprint,
+                replacement_trigger=plan.fingerprint,
                 delete_before_replace=True,
                 # Only a living operator takes the finalizer off.
-                custom_timeouts=pulumi.CustomTimeouts(delete=f"{settings.timeout_seconds}s"),
+                custom_timeouts=pulumi.CustomTimeouts(delete=f"{plan.delete_timeout}s"),
             ),
         )
-        ended = self._succeeded() if self._job.wait else self.resource
-        self.summary = ended.urn.apply(lambda _: summary(self._plan, settings))
+        ended = self._succeeded() if plan.settings.wait else self.resource
+        self.summary = ended.urn.apply(lambda _: summary(plan))
         self.register_outputs({})
 
     def _succeeded(self) -> WaitFor:
         """Made when the job has succeeded, anew with each run."""
-        connection = stack_connection()
-        target = WorkloadTarget(self._settings.namespace, self._plan.name, self._job.timeout_seconds or self._settings.timeout_seconds)
+        target = WorkloadTarget(self._plan.namespace, self._plan.name, self._plan.timeout)
 
         async def until_succeeded(report: Report) -> None:
             from kuberay.live.waiting.workloads import wait_for_job
 
-            await wait_for_job(connection, target, report)
+            await wait_for_job(self._connection, target, report)
 
         # It names the entrypoint.
         looks = secret_where_encrypted(self._plan.summary, "jobs")
         return WaitFor(
-            f"{self._plan.name}.succeeded",
+            f"{self.pulumi_resource_name}.succeeded",
             {"job": looks, "spec": self._plan.fingerprint},
             until_succeeded,
             self.resource,
@@ -94,13 +91,13 @@ class RayJob(pulumi.ComponentResource):
         )
 
 
-def summary(plan: JobPlan, settings: StackSettings) -> dict[str, Any]:
+def summary(plan: JobPlan) -> dict[str, Any]:
     """The outputs of a job."""
-    job = settings.jobs[plan.name]
-    logs = f"kubectl logs --namespace {settings.namespace} job/{plan.name}" if job.submission_mode == "K8sJobMode" else None
+    follows_log = plan.settings.submission_mode == "K8sJobMode"
+    logs = f"kubectl logs --namespace {plan.namespace} job/{plan.name}" if follows_log else None
     return {
         "name": plan.name,
-        "namespace": settings.namespace,
-        "status": "SUCCEEDED" if job.wait else "submitted; `up` did not wait for it",
+        "namespace": plan.namespace,
+        "status": "SUCCEEDED" if plan.settings.wait else "submitted; `up` did not wait for it",
         **({"logs": logs} if logs else {}),
     }

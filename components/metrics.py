@@ -3,21 +3,26 @@
 import pulumi
 
 from components.namespace import Namespace
-from components.resources.kubernetes_object import KubernetesObject, name_of_stack
+from components.resources.kubernetes_object import KubernetesObject, of_this_stack
 from components.stack import stack_connection
-from kuberay.plan.namespace import pod_monitors
-from kuberay.settings.stack import StackSettings
+from kuberay.plan.namespace import MetricsPlan
 
 
 class Metrics(pulumi.ComponentResource):
-    """PodMonitors of the Prometheus operator, for the Ray pods of the namespace and for KubeRay's operator (``metrics.enabled``)."""
+    """PodMonitors of the Prometheus operator, for the Ray pods of the namespace and for KubeRay's operator."""
 
-    def __init__(self, settings: StackSettings, namespace: Namespace, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        plan: MetricsPlan,
+        namespace: Namespace,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
         super().__init__("kuberay:components:Metrics", "metrics", None, opts)
-        if _pod_monitors_are_known(settings.namespace):
-            for monitor in pod_monitors(settings, name_of_stack()):
-                placed = monitor | {"metadata": monitor["metadata"] | {"namespace": namespace.name}}
-                KubernetesObject(f"{monitor['metadata']['name']}.metrics", placed, pulumi.ResourceOptions(parent=self))
+        if _pod_monitors_are_known(plan.namespace):
+            for monitor in plan.monitors:
+                placed = of_this_stack(monitor, namespace.name)
+                name = f"{placed['metadata']['name']}.metrics"
+                KubernetesObject(name, placed, pulumi.ResourceOptions(parent=self))
         self.register_outputs({})
 
 

@@ -7,10 +7,10 @@ from components.resources.hooks import resource_hook
 from components.resources.release import Release, chart_release, source_of
 from components.resources.wait_for import WaitFor
 from components.stack import is_encrypted, stack_connection
+from kuberay.facts.charts import ChartSource
 from kuberay.facts.phrases import Report
 from kuberay.live.waiting.targets import DeploymentTarget
-from kuberay.plan.operator import operator_fingerprint, operator_values
-from kuberay.settings.stack import StackSettings
+from kuberay.plan.operator import OperatorPlan
 
 RELEASE_NAME = "kuberay-operator"
 
@@ -21,22 +21,32 @@ class Operator(pulumi.ComponentResource):
     release: Release | None = None
     deployment: WaitFor | None = None
 
-    def __init__(self, settings: StackSettings, namespace: Namespace, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        plan: OperatorPlan,
+        namespace: Namespace,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
         super().__init__("kuberay:components:Operator", RELEASE_NAME, None, opts)
-        if settings.operator.install:
-            self._install(settings, namespace)
+        self._plan = plan
+        self._connection = stack_connection()
+        if plan.settings.install:
+            self._install(namespace)
         self.register_outputs({})
 
-    def _install(self, settings: StackSettings, namespace: Namespace) -> None:
-        values = operator_values(settings)
-        crds = self._crds_hook(settings)
+    def _install(self, namespace: Namespace) -> None:
+        plan = self._plan
+        source = source_of("kuberay-operator", plan.charts)
+        crds = self._crds_hook(source)
+        hides_values = plan.settings.values and is_encrypted("operator")
         self.release = chart_release(
             RELEASE_NAME,
-            "kuberay-operator",
-            settings,
+            RELEASE_NAME,
+            source,
             namespace.name,
             # Raw values may hold anything.
-            pulumi.Output.secret(values) if settings.operator.values and is_encrypted("operator") else values,
+            pulumi.Output.secret(plan.values) if hides_values else plan.values,
+            timeout=plan.timeout,
             # Waited for below instead: Helm looks only every two seconds, and names no cause when the time is over.
             skip_await=True,
             opts=pulumi.ResourceOptions(
@@ -46,26 +56,23 @@ class Operator(pulumi.ComponentResource):
                 delete_before_replace=True,
             ),
         )
-        connection = stack_connection()
-        deployment = str(values["fullnameOverride"])
-        target = DeploymentTarget(settings.namespace, RELEASE_NAME, deployment, settings.timeout_seconds)
+        target = DeploymentTarget(plan.namespace, RELEASE_NAME, plan.deployment, plan.timeout)
 
         async def until_rolled_out(report: Report) -> None:
             from kuberay.live.waiting.deployment import wait_for_deployment
 
-            await wait_for_deployment(connection, target, report)
+            await wait_for_deployment(self._connection, target, report)
 
         async def mark() -> None:
             from kuberay.live.patches import mark_complete
 
-            await mark_complete(connection, "Deployment", deployment, settings.namespace)
+            await mark_complete(self._connection, "Deployment", plan.deployment, plan.namespace)
 
-        looks = {"release": operator_fingerprint(settings)}
+        looks = {"release": plan.fingerprint}
         self.deployment = WaitFor(f"{RELEASE_NAME}.deployment", looks, until_rolled_out, self.release, self, mark=mark)
 
-    def _crds_hook(self, settings: StackSettings) -> pulumi.ResourceHook:
+    def _crds_hook(self, source: ChartSource) -> pulumi.ResourceHook:
         """A preview that changes the release says and refuses the same as `up`, as far as it can reach the cluster."""
-        connection, source = stack_connection(), source_of("kuberay-operator", settings)
 
         async def before_the_operator_changes(args: pulumi.ResourceHookArgs) -> None:
             from kuberay.live.crds.upgrade import CrdError, bring_to_version
@@ -75,7 +82,8 @@ class Operator(pulumi.ComponentResource):
 
             was, dry_run = (args.old_inputs or {}).get("version"), pulumi.runtime.is_dry_run()
             try:
-                await bring_to_version(connection, settings.kuberay_version, source, was, report, dry_run=dry_run)
+                connection, version = self._connection, self._plan.charts.version
+                await bring_to_version(connection, version, source, was, report, dry_run=dry_run)
             except CrdError:
                 raise
             except Exception as error:

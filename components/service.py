@@ -14,9 +14,7 @@ from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.phrases import Report
 from kuberay.live.api.connection import Connection
 from kuberay.live.waiting.targets import WorkloadTarget
-from kuberay.plan.stack import StackPlan
 from kuberay.plan.workloads import ServicePlan
-from kuberay.settings.stack import StackSettings
 
 
 class RayService(pulumi.ComponentResource):
@@ -32,69 +30,67 @@ class RayService(pulumi.ComponentResource):
     def __init__(
         self,
         name: str,
-        stack: StackPlan,
+        plan: ServicePlan,
         namespace: Namespace,
         operator: Operator,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("kuberay:components:RayService", name, None, opts)
-        self._settings = settings = stack.settings
-        self._plan = stack.services[name]
-        cluster = stack.workload_clusters[f"services.{name}"]
-        secrets = pod_secrets(cluster.plan, cluster.settings, None, namespace.name, self)
+        self._plan = plan
+        self._connection = stack_connection()
+        secrets = pod_secrets(plan.cluster, namespace.name, self)
         self.resource = CustomResource(
             name,
             api_version="ray.io/v1",
             kind="RayService",
             metadata={
-                "name": name,
+                "name": plan.name,
                 "namespace": namespace.name,
-                "annotations": {**conceal_texts(self._plan.annotations, "services"), "pulumi.com/patchForce": "true"},
+                "annotations": {**conceal_texts(plan.annotations, "services"), "pulumi.com/patchForce": "true"},
             },
-            spec=secret_where_encrypted(self._plan.spec, "services"),
+            spec=secret_where_encrypted(plan.spec, "services"),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # Of the resource itself: `destroy` has to delete the service before the operator.
                 depends_on=[operator, *secrets],
                 # Only a living operator takes its finalizer off.
-                custom_timeouts=pulumi.CustomTimeouts(delete=f"{settings.timeout_seconds}s"),
+                custom_timeouts=pulumi.CustomTimeouts(delete=f"{plan.delete_timeout}s"),
             ),
         )
-        self.summary = self._serves().up.apply(lambda _: summary(self._plan, settings))
+        self.summary = self._serves().up.apply(lambda _: summary(plan))
         self.register_outputs({})
 
     def _serves(self) -> WaitFor:
         """Made when the service serves, and updated with each change of it."""
-        timeout = self._settings.services[self._plan.name].timeout_seconds or self._settings.timeout_seconds
-        connection = stack_connection()
-        target = WorkloadTarget(self._settings.namespace, self._plan.name, timeout)
+        target = WorkloadTarget(self._plan.namespace, self._plan.name, self._plan.timeout)
 
         async def until_serving(report: Report) -> None:
             from kuberay.live.waiting.workloads import wait_for_service
 
+            connection = self._connection
             cluster = await wait_for_service(connection, target, self._plan.applications, report)
-            if self._settings.services[self._plan.name].upgrade_strategy == "None":
+            if self._plan.settings.upgrade_strategy == "None":
                 self._warn_of_old_pods(connection, cluster)
 
         looks = {"service": self._plan.summary, "spec": self._plan.fingerprint}
-        return WaitFor(f"{self._plan.name}.ready", looks, until_serving, self.resource, self)
+        return WaitFor(f"{self.pulumi_resource_name}.ready", looks, until_serving, self.resource, self)
 
     def _warn_of_old_pods(self, connection: Connection, cluster: str) -> None:
         """KubeRay leaves a running cluster as it is with upgradeStrategy None; whoever changed `rayCluster` is told."""
         from kuberay.live.waiting.pods import old_pods
 
         wanted = {HEAD_GROUP if group.is_head else group.name: group.fingerprint for group in self._plan.cluster.groups}
-        if old_pods(connection, self._settings.namespace, cluster, wanted):
+        if old_pods(connection, self._plan.namespace, cluster, wanted):
             pulumi.log.warn(f"{self._plan.name}: its cluster {cluster} keeps running the old spec (upgradeStrategy: None)", resource=self)
 
 
-def summary(plan: ServicePlan, settings: StackSettings) -> dict[str, Any]:
+def summary(plan: ServicePlan) -> dict[str, Any]:
     """The outputs of a service."""
     ports = f"{plan.port}:{plan.port}"
     return {
         "name": plan.name,
-        "namespace": settings.namespace,
-        "serveAddress": f"http://{plan.serve_service}.{settings.namespace}.svc:{plan.port}",
-        "dashboardAddress": f"http://{plan.head_service}.{settings.namespace}.svc:8265",
-        "portForward": f"kubectl port-forward --namespace {settings.namespace} service/{plan.serve_service} {ports}",
+        "namespace": plan.namespace,
+        "serveAddress": f"http://{plan.serve_service}.{plan.namespace}.svc:{plan.port}",
+        "dashboardAddress": f"http://{plan.head_service}.{plan.namespace}.svc:8265",
+        "portForward": f"kubectl port-forward --namespace {plan.namespace} service/{plan.serve_service} {ports}",
     }

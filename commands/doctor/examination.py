@@ -28,7 +28,6 @@ from kuberay.live.waiting.workloads import look_at_workload, why_it_failed
 from kuberay.live.watch import NamespaceView, namespace_view
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.memory import cluster_memory
-from kuberay.plan.operator import operator_values
 from kuberay.plan.stack import StackPlan
 from kuberay.settings.stack import StackSettings
 
@@ -186,7 +185,8 @@ class Examination:
             for found in _as_far_as_known("operator", self._operator_of_others):
                 yield found
             return
-        name = str(operator_values(settings)["fullnameOverride"])
+        plan = self._of_plan.operator
+        name = plan.deployment
         wait = DeploymentTarget(settings.namespace, OPERATOR, name, _PATIENCE)
         try:
             state = await look_at_deployment(client, wait, diagnoser)
@@ -196,7 +196,7 @@ class Examination:
             if self._state.has_release(OPERATOR):
                 yield Finding("wrong", "operator", no_deployment(wait))
             return
-        tag, wanted = next(iter(state.images), "").rpartition(":")[2], str(operator_values(settings)["image"]["tag"])
+        tag, wanted = next(iter(state.images), "").rpartition(":")[2], str(plan.values["image"]["tag"])
         if state.wanted == 0:
             start = f"`kubectl scale deployment {name} --namespace {settings.namespace} --replicas=1`"
             yield Finding("wrong", "operator", "is scaled to zero: nobody makes pods, or takes finalizers off", start)
@@ -220,7 +220,7 @@ class Examination:
             found = view.ray_cluster(plan.name)
             if found is None:
                 if self._state.has_release(release):
-                    yield Finding("wrong", f"RayCluster {plan.name}", no_ray_cluster(group_target(settings, plan, plan.head)))
+                    yield Finding("wrong", f"RayCluster {plan.name}", no_ray_cluster(group_target(plan, plan.head)))
                 continue
             async for line in self._groups(view, diagnoser, plan, found):
                 yield line
@@ -229,7 +229,7 @@ class Examination:
         memory = cluster_memory(plan)
         for group in plan.groups:
             what = f"{plan.name}, {group.name}"
-            wait = group_target(self._of_settings, plan, group)
+            wait = group_target(plan, group)
             state = await look_at_group(view, wait, found, diagnoser)
             if state.unwanted:
                 yield Finding("wrong", what, state.text, "`pulumi up` replaces them")

@@ -26,6 +26,12 @@ def of_the_pinned_plugin(opts: pulumi.ResourceOptions | None) -> pulumi.Resource
     return pulumi.ResourceOptions.merge(pulumi.ResourceOptions(version=version("pulumi-kubernetes")), opts)
 
 
-def name_of_stack() -> str:
-    """The stack's name as a part of a Kubernetes name."""
+def of_this_stack(manifest: Mapping[str, Any], namespace: pulumi.Input[str]) -> dict[str, Any]:
+    """An object of a plan with the stack's name added to its own: stacks that share a namespace have one each."""
+    metadata = manifest["metadata"]
+    named = {"name": f"{metadata['name']}-{_name_of_stack()}", "namespace": namespace}
+    return {**manifest, "metadata": {**metadata, **named}}
+
+
+def _name_of_stack() -> str:
     return re.sub(r"[^a-z0-9]+", "-", pulumi.get_stack().lower()).strip("-")

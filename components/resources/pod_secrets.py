@@ -4,26 +4,26 @@ import base64
 import secrets
 
 import pulumi
-from pydantic import SecretStr
 
 from components.resources.kubernetes_object import KubernetesObject
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.fault_tolerance import PASSWORD_KEY, password_secret
 from kuberay.plan.protection import TOKEN_KEY
-from kuberay.settings.cluster import RayClusterSettings
 
 
 def pod_secrets(
-    plan: ClusterPlan, cluster: RayClusterSettings, own_token: SecretStr | None, namespace: pulumi.Input[str], parent: pulumi.Resource
+    plan: ClusterPlan,
+    namespace: pulumi.Input[str],
+    parent: pulumi.Resource,
 ) -> list[pulumi.Resource]:
     """The token that a cluster asks for, and the password of its Redis where the stack's config holds it."""
     made: list[pulumi.Resource] = []
     if plan.token_secret:
-        token = own_token.get_secret_value() if own_token else secrets.token_urlsafe(32)
+        token = plan.auth_token.get_secret_value() if plan.auth_token else secrets.token_urlsafe(32)
         # A random token is made once: each later run brings another one, which is ignored.
-        opts = pulumi.ResourceOptions(parent=parent, ignore_changes=[] if own_token else ["data"])
+        opts = pulumi.ResourceOptions(parent=parent, ignore_changes=[] if plan.auth_token else ["data"])
         made.append(_secret(plan.token_secret, TOKEN_KEY, token, namespace, opts))
-    redis = cluster.gcs_fault_tolerance
+    redis = plan.settings.gcs_fault_tolerance
     if redis and redis.redis_password and redis.redis_password.value:
         password = redis.redis_password.value.get_secret_value()
         made.append(_secret(password_secret(plan.name), PASSWORD_KEY, password, namespace, pulumi.ResourceOptions(parent=parent)))

@@ -7,8 +7,7 @@ import pulumi
 
 from components.resources.kubernetes_object import of_the_pinned_plugin
 from components.stack import PROJECT_FOLDER
-from kuberay.facts.charts import Chart, ChartSource, Values, chart_source
-from kuberay.settings.stack import StackSettings
+from kuberay.facts.charts import Chart, Charts, ChartSource, Values, chart_source
 
 
 class Release(pulumi.CustomResource):
@@ -23,30 +22,33 @@ class Release(pulumi.CustomResource):
         super().__init__("kubernetes:helm.sh/v3:Release", name, {**inputs, "compat": "true"}, of_the_pinned_plugin(opts))
 
 
-def source_of(chart: Chart, settings: StackSettings) -> ChartSource:
-    """Where this stack has a chart from."""
-    return chart_source(chart, version=settings.kuberay_version, repository=settings.chart_repository, project_folder=PROJECT_FOLDER)
+def source_of(chart: Chart, charts: Charts) -> ChartSource:
+    """Where a chart comes from."""
+    return chart_source(chart, version=charts.version, repository=charts.repository, project_folder=PROJECT_FOLDER)
 
 
 def chart_release(
     name: str,
-    chart: Chart,
-    settings: StackSettings,
+    release: str,
+    source: ChartSource,
     namespace: pulumi.Input[str],
     values: pulumi.Input[Values],
     opts: pulumi.ResourceOptions,
     *,
+    timeout: int,
     skip_await: bool,
 ) -> Release:
-    """The release, called `name` in Pulumi and in Helm (which else adds a random suffix), pinned to the stack's version."""
-    source = source_of(chart, settings)
+    """The release, pinned to the version of its chart.
+
+    ``name`` is its name in Pulumi, ``release`` the one in Helm; without that, Helm's would get a random suffix.
+    """
     inputs: dict[str, pulumi.Input[Any]] = {
-        "name": name,
+        "name": release,
         "namespace": namespace,
         "chart": source.chart,
         "version": source.version,
         "values": values.apply(without_nulls) if isinstance(values, pulumi.Output) else without_nulls(values),
-        "timeout": settings.timeout_seconds,
+        "timeout": timeout,
         "skipAwait": skip_await,
     }
     if source.repository:

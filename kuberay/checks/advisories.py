@@ -14,7 +14,7 @@ def vulnerable_clusters(plan: StackPlan) -> Iterator[str]:
     """
     by_version: dict[str, list[str]] = {}
     for placed in plan.placed:
-        version = placed.settings.ray_version or plan.settings.ray_version
+        version = placed.plan.settings.ray_version or plan.settings.ray_version
         by_version.setdefault(version, []).append(".".join(placed.here))
     for version, clusters in by_version.items():
         if found := known_vulnerabilities(version):

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from kuberay.facts.phrases import first_few
 from kuberay.facts.versions import NEEDS
 from kuberay.plan.cluster import head_service_type
-from kuberay.plan.operator import operator_values
 from kuberay.plan.pods import custom_image
 from kuberay.plan.protection import FIRST_RAY, is_restricted, uses_token
 from kuberay.plan.stack import StackPlan
@@ -30,7 +29,7 @@ def exposures(plan: StackPlan) -> Iterator[str]:
     plans = dict(plan.clusters)
 
     for_workloads = list(plan.workload_clusters.values())
-    asks = {made.what: uses_token(protection, made.settings.ray_version or settings.ray_version) for made in for_workloads}
+    asks = {made.what: uses_token(protection, made.plan.settings.ray_version or settings.ray_version) for made in for_workloads}
 
     open_clusters = [name for name, made in plans.items() if not made.token_secret] + [what for what, token in asks.items() if not token]
     if open_clusters:
@@ -51,7 +50,7 @@ def exposures(plan: StackPlan) -> Iterator[str]:
 
     unrestricted = [
         name
-        for name, cluster in (*settings.clusters.items(), *((made.what, made.settings) for made in for_workloads))
+        for name, cluster in (*settings.clusters.items(), *((made.what, made.plan.settings) for made in for_workloads))
         for group in (cluster.head, cluster.worker, *cluster.additional_worker_groups.values())
         if not is_restricted(protection, custom_image(settings, cluster, group))
     ]
@@ -60,5 +59,5 @@ def exposures(plan: StackPlan) -> Iterator[str]:
         why = "protection.podSecurity is none" if protection.pod_security == "none" else reason
         yield f"pods of {first_few(list(dict.fromkeys(unrestricted)))} run without the restricted security context: {why}"
 
-    if settings.operator.install and not operator_values(settings)["singleNamespaceInstall"]:
+    if settings.operator.install and not plan.operator.values["singleNamespaceInstall"]:
         yield "the operator has rights in every namespace; operator.singleNamespaceInstall keeps it to its own"

@@ -9,7 +9,6 @@ from kuberay.checks.messages import Problem
 from kuberay.facts.quantities import add_quantities, parse_quantity
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.namespace import GPU, named_limits
-from kuberay.plan.operator import operator_values
 from kuberay.plan.pods import rendered_groups
 from kuberay.plan.stack import StackPlan
 
@@ -44,7 +43,7 @@ def demands(plan: StackPlan) -> Iterator[Demand]:
     """All pods that the stack wants."""
     settings = plan.settings
     if settings.operator.install:
-        yield Demand("operator", 1, (_limits(operator_values(settings)),))
+        yield Demand("operator", 1, (_limits(plan.operator.values),))
     for name, cluster in plan.clusters.items():
         yield from _cluster_demands(f"clusters.{name}", cluster)
     # All at once; an upgrade of a service takes as much once more, for as long as it lasts.

@@ -87,7 +87,7 @@ def _environment(values: Values) -> dict[str, Any]:
 
 def _place_of(placed: PlacedPlan, variable: str) -> Place:
     """Where a variable of the head's container was set."""
-    raw: Values = placed.settings.values
+    raw: Values = placed.plan.settings.values
     common: list[Values] = (raw.get("common") or {}).get("containerEnv") or []
     if any(each["name"] == variable for each in common):
         return (*placed.here, "values", "common", "containerEnv", variable)

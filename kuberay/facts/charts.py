@@ -27,6 +27,16 @@ GONE: Final = "gone"
 
 
 @dataclass(frozen=True)
+class Charts:
+    """Which of KubeRay's charts a stack takes: both are of one version and come from one place."""
+
+    version: str
+    """KubeRay's version, of the operator and its CRDs too."""
+    repository: str
+    """A Helm repository, an OCI registry or a local folder, which is relative to the project's."""
+
+
+@dataclass(frozen=True)
 class ChartSource:
     """How a Helm release names its chart."""
 

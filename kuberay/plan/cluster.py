@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kuberay.facts.charts import Values
+from pydantic import SecretStr
+
+from kuberay.facts.charts import Charts, Values
 from kuberay.facts.digests import fingerprint, secret_digest
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.facts.quantities import add_quantities
@@ -34,11 +36,20 @@ from kuberay.settings.stack import StackSettings
 
 @dataclass(frozen=True)
 class ClusterPlan:
-    """One Ray cluster: its Helm values, and what they mean."""
+    """One Ray cluster: its Helm values, and what they mean.
 
+    Either a release of the ``ray-cluster`` chart makes it, or KubeRay does for a job or a service.
+    """
+
+    settings: RayClusterSettings
+    namespace: str
     release: str
+    """Name of its Helm release; a name in place of one where KubeRay makes the cluster."""
     name: str
     """Name of the RayCluster resource."""
+    charts: Charts
+    timeout: int
+    """How long `up` waits for each group of pods, in seconds."""
     values: Values
     groups: tuple[PodGroup, ...]
     """The head first."""
@@ -48,6 +59,10 @@ class ClusterPlan:
     """Changes with anything that the release renders."""
     token_secret: str | None = None
     """The Secret with the token that the cluster asks for, if it does."""
+    auth_token: SecretStr | None = None
+    """What that Secret holds; a random token where the stack sets none."""
+    keeps_old_pods: bool = False
+    """Whether running pods stay when their template changes (upgradeStrategy None)."""
 
     @property
     def head(self) -> PodGroup:
@@ -78,6 +93,7 @@ def plan_cluster(settings: StackSettings, release: str) -> ClusterPlan:
     # The Secret is named like the RayCluster: there KubeRay's `authOptions` look for it.
     secret = cluster_resource_name(release, cluster.values) if token else None
     plan = plan_ray_cluster(settings, release, cluster, token_secret=secret)
+    plan = replace(plan, keeps_old_pods=cluster.upgrade_strategy == "None")
     if at_least(settings.kuberay_version, NEEDS["gcsFaultTolerance chart values"].kuberay):
         return plan
     return replace(plan, values=for_charts_before_1_5(plan.values))
@@ -100,13 +116,18 @@ def plan_ray_cluster(settings: StackSettings, release: str, cluster: RayClusterS
         groups.append(pod_group(values, name, group, of_template))
     service = [values.get("service"), values["head"].get("headService"), values.get("fullnameOverride")]
     return ClusterPlan(
+        settings=cluster,
+        namespace=settings.namespace,
         release=release,
         name=cluster_resource_name(release, cluster.values),
+        charts=settings.charts,
+        timeout=settings.timeout_seconds,
         values=values,
         groups=tuple(groups),
         service_fingerprint=fingerprint(service),
         fingerprint=fingerprint(settings.kuberay_version, values),
         token_secret=token_secret,
+        auth_token=settings.auth_token if token_secret else None,
     )
 
 

@@ -1,8 +1,6 @@
-"""What holds for all pods of a namespace: its quota, its limits, who reaches Ray, what Prometheus scrapes. Pure.
+"""A namespace, and what holds for all pods in it: quota, limits, who reaches Ray, what Prometheus scrapes. Pure."""
 
-Each function makes a Kubernetes manifest of the given name, or none where the settings ask for none.
-"""
-
+from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
@@ -16,6 +14,45 @@ Manifest = dict[str, Any]
 SERVE_PORT, DASHBOARD_PORT, CLIENT_PORT = 8000, 8265, 10001
 #: The GPUs that a quota counts.
 GPU = "nvidia.com/gpu"
+
+#: The name of what is made for Ray's pods. The program adds the stack's, for stacks may share a namespace.
+_RAY = "ray"
+
+
+@dataclass(frozen=True)
+class NamespacePlan:
+    """The namespace that everything of a stack lives in, and what holds for all pods in it."""
+
+    name: str
+    manifest: Manifest | None
+    """The namespace itself; None where the stack uses one that exists (createNamespace: false)."""
+    rules: tuple[Manifest, ...]
+    """Its ResourceQuota, LimitRange and NetworkPolicy, where the settings ask for them; without the stack's name."""
+
+
+@dataclass(frozen=True)
+class MetricsPlan:
+    """What Prometheus is told to scrape."""
+
+    namespace: str
+    monitors: tuple[Manifest, ...]
+    """A PodMonitor for Ray's pods, and one for the operator if the stack installs it; without the stack's name."""
+
+
+def plan_namespace(settings: StackSettings) -> NamespacePlan:
+    """The namespace of a stack."""
+    rules = [resource_quota(settings, _RAY), limit_range(settings, _RAY)]
+    if settings.protection.network_policy.enabled:
+        rules.append(network_policy(settings, _RAY))
+    manifest = _namespace(settings) if settings.create_namespace else None
+    return NamespacePlan(settings.namespace, manifest, tuple(rule for rule in rules if rule))
+
+
+def plan_metrics(settings: StackSettings) -> MetricsPlan | None:
+    """What Prometheus is told of a stack; None where that is nothing."""
+    if not settings.metrics.enabled:
+        return None
+    return MetricsPlan(settings.namespace, tuple(pod_monitors(settings)))
 
 
 def resource_quota(settings: StackSettings, name: str) -> Manifest | None:
@@ -64,15 +101,15 @@ def network_policy(settings: StackSettings, name: str) -> Manifest:
     }
 
 
-def pod_monitors(settings: StackSettings, stack: str) -> list[Manifest]:
+def pod_monitors(settings: StackSettings) -> list[Manifest]:
     """One for Ray pods, jobs' and services' included, and one for the operator if this stack installs it."""
     # Which Ray cluster a figure is of: Ray itself does not say so.
     cluster = {"sourceLabels": ["__meta_kubernetes_pod_label_ray_io_cluster"], "targetLabel": "ray_io_cluster"}
     ray_pods = {"matchExpressions": [{"key": "ray.io/node-type", "operator": "In", "values": ["head", "worker"]}]}
-    monitors = [_pod_monitor(settings, f"ray-{stack}", ray_pods, {"port": "metrics", "relabelings": [cluster]})]
+    monitors = [_pod_monitor(settings, _RAY, ray_pods, {"port": "metrics", "relabelings": [cluster]})]
     if settings.operator.install:
         operator = {"matchLabels": {"app.kubernetes.io/name": "kuberay-operator"}}
-        monitors.append(_pod_monitor(settings, f"kuberay-operator-{stack}", operator, {"port": "http", "path": "/metrics"}))
+        monitors.append(_pod_monitor(settings, "kuberay-operator", operator, {"port": "http", "path": "/metrics"}))
     return monitors
 
 
@@ -90,6 +127,12 @@ def _all_but(blocked: list[str]) -> list[Manifest]:
     blocks = [{"ipBlock": {"cidr": every, **({"except": excepted[version]} if excepted[version] else {})}} for every, version in ranges]
     # Not every network takes an address for that of a pod.
     return [{"to": [{"namespaceSelector": {}}, *blocks]}]
+
+
+def _namespace(settings: StackSettings) -> Manifest:
+    enforced = settings.protection.namespace_pod_security
+    labels = {} if enforced == "privileged" else {"labels": {"pod-security.kubernetes.io/enforce": enforced}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": settings.namespace, **labels}}
 
 
 def _pods_of(namespaces: list[str]) -> list[Manifest]:

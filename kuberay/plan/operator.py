@@ -1,12 +1,48 @@
 """The operator as a stack asks for it: the values of the ``kuberay-operator`` chart."""
 
-from kuberay.facts.charts import Values, chart_keys, feature_gates, in_this_version, only_known
+from dataclasses import dataclass
+
+from kuberay.facts.charts import Charts, Values, chart_keys, feature_gates, in_this_version, only_known
 from kuberay.facts.digests import fingerprint
+from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import merge
 from kuberay.settings.stack import StackSettings
 
 #: Feature gates of the operator that `up` relies on.
 _GATES_ON = ("RayClusterStatusConditions",)
+
+
+@dataclass(frozen=True)
+class OperatorPlan:
+    """KubeRay's operator: its Helm values, and what they mean."""
+
+    settings: OperatorSettings
+    """Their ``install`` says whether the stack installs the operator or uses one that the cluster has."""
+    namespace: str
+    charts: Charts
+    timeout: int
+    """How long `up` waits until it runs, in seconds."""
+    values: Values
+    fingerprint: str
+    """Changes with anything that the operator's release renders."""
+
+    @property
+    def deployment(self) -> str:
+        """Name of its Deployment."""
+        return str(self.values["fullnameOverride"])
+
+
+def plan_operator(settings: StackSettings) -> OperatorPlan:
+    """The operator of a stack."""
+    values = operator_values(settings)
+    return OperatorPlan(
+        settings=settings.operator,
+        namespace=settings.namespace,
+        charts=settings.charts,
+        timeout=settings.timeout_seconds,
+        values=values,
+        fingerprint=fingerprint(settings.kuberay_version, values),
+    )
 
 
 def operator_values(settings: StackSettings) -> Values:
@@ -49,8 +85,3 @@ def operator_values(settings: StackSettings) -> Values:
     }
     known = chart_keys("kuberay-operator", version)
     return merge(only_known(values, known), in_this_version("kuberay-operator", version, operator.values))
-
-
-def operator_fingerprint(settings: StackSettings) -> str:
-    """Changes with anything that the operator's release renders."""
-    return fingerprint(settings.kuberay_version, operator_values(settings))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from kuberay.plan.cluster import ClusterPlan, plan_cluster
+from kuberay.plan.namespace import MetricsPlan, NamespacePlan, plan_metrics, plan_namespace
+from kuberay.plan.operator import OperatorPlan, plan_operator
 from kuberay.plan.workloads import (
     JobPlan,
     PlacedPlan,
@@ -23,39 +25,47 @@ class StackPlan:
     """A stack's settings, and the plans made from them."""
 
     settings: StackSettings
+    namespace: NamespacePlan
+    operator: OperatorPlan
     clusters: Mapping[str, ClusterPlan]
     """The stack's own Ray clusters, by release."""
     workload_clusters: Mapping[str, WorkloadCluster]
     """The clusters that KubeRay makes, by whose they are: ``jobs.train``, ``services.chat``."""
+    metrics: MetricsPlan | None
+    """None where the settings ask for none."""
 
     @cached_property
     def jobs(self) -> dict[str, JobPlan]:
         """The stack's jobs, by name."""
-        return {name: plan_job(name, job, self._cluster_of(name, job.cluster)) for name, job in self.settings.jobs.items()}
+        settings = self.settings
+        runs_on = {name: self._cluster_of(name, job.cluster) for name, job in settings.jobs.items()}
+        return {name: plan_job(settings, name, cluster) for name, cluster in runs_on.items()}
 
     @cached_property
     def services(self) -> dict[str, ServicePlan]:
         """The stack's services, by name."""
-        return {
-            name: plan_service(name, service, self.workload_clusters[f"services.{name}"])
-            for name, service in self.settings.services.items()
-        }
+        made = self.workload_clusters
+        return {name: plan_service(self.settings, name, made[f"services.{name}"]) for name in self.settings.services}
 
     @cached_property
     def placed(self) -> list[PlacedPlan]:
         """All clusters of the stack and where their settings are, those of workloads last."""
-        own = [PlacedPlan(("clusters", name), self.settings.clusters[name], plan) for name, plan in self.clusters.items()]
+        own = [PlacedPlan(("clusters", name), plan) for name, plan in self.clusters.items()]
         made = self.workload_clusters.values()
-        return own + [PlacedPlan((*cluster.what.split("."), "rayCluster"), cluster.settings, cluster.plan) for cluster in made]
+        return own + [PlacedPlan((*cluster.what.split("."), "rayCluster"), cluster.plan) for cluster in made]
 
     def _cluster_of(self, job: str, cluster: str | None) -> ClusterPlan | WorkloadCluster:
         return self.workload_clusters[f"jobs.{job}"] if cluster is None else self.clusters[cluster]
 
 
 def plan_stack(settings: StackSettings) -> StackPlan:
-    """Plans every Ray cluster of a stack. The settings have to be in order (kuberay/checks)."""
+    """Plans every part of a stack. The settings have to be in order (kuberay/checks)."""
+    of_workloads = workload_cluster_settings(settings)
     return StackPlan(
-        settings,
-        {release: plan_cluster(settings, release) for release in settings.clusters},
-        {what: plan_workload_cluster(settings, what) for what in workload_cluster_settings(settings)},
+        settings=settings,
+        namespace=plan_namespace(settings),
+        operator=plan_operator(settings),
+        clusters={release: plan_cluster(settings, release) for release in settings.clusters},
+        workload_clusters={what: plan_workload_cluster(settings, what) for what in of_workloads},
+        metrics=plan_metrics(settings),
     )

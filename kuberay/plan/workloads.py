@@ -36,7 +36,6 @@ class WorkloadCluster:
 
     what: str
     """Whose it is: ``jobs.train``, ``services.chat``."""
-    settings: RayClusterSettings
     plan: ClusterPlan
     token_options: dict[str, Any]
     """What in its spec lets KubeRay make a token; empty where the cluster asks for none, or the operator knows of none."""
@@ -52,7 +51,6 @@ class PlacedPlan:
     """Any cluster of a stack, and where its settings are."""
 
     here: tuple[str, ...]
-    settings: RayClusterSettings
     plan: ClusterPlan
 
     def path(self, group: str) -> tuple[str, ...]:
@@ -64,7 +62,7 @@ class PlacedPlan:
     def place(self, group: str, key: str) -> tuple[str, ...]:
         """Where a value of a group was set: among the settings, or the raw values that are laid over them."""
         path = self.path(group)
-        raw: Any = self.settings.values
+        raw: Any = self.plan.settings.values
         for part in path:
             raw = raw.get(part) or {}
         return (*self.here, *(["values"] if key in raw else []), *path, key)
@@ -82,7 +80,7 @@ def plan_workload_cluster(settings: StackSettings, what: str) -> WorkloadCluster
     token = uses_token(settings.protection, cluster.ray_version or settings.ray_version)
     # A name for the Secret with a Redis password: KubeRay gives the cluster another one.
     plan = plan_ray_cluster(settings, what.replace(".", "-"), cluster)
-    return WorkloadCluster(what, cluster, plan, auth_options(settings.kuberay_version) if token else {})
+    return WorkloadCluster(what, plan, auth_options(settings.kuberay_version) if token else {})
 
 
 # --- Jobs ------------------------------------------------------------------------------------------------------------------
@@ -92,7 +90,15 @@ def plan_workload_cluster(settings: StackSettings, what: str) -> WorkloadCluster
 class JobPlan:
     """One RayJob."""
 
+    settings: JobSettings
+    namespace: str
     name: str
+    cluster: ClusterPlan
+    """The cluster that it runs on: the one of the stack that the settings name, or one that KubeRay makes for it."""
+    timeout: int
+    """How long `up` waits for the job's end, in seconds."""
+    delete_timeout: int
+    """How long its deletion may take, in seconds."""
     spec: Spec
     annotations: dict[str, str]
     fingerprint: str
@@ -101,8 +107,9 @@ class JobPlan:
     """One line for a reviewer."""
 
 
-def plan_job(name: str, job: JobSettings, runs_on: ClusterPlan | WorkloadCluster) -> JobPlan:
+def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | WorkloadCluster) -> JobPlan:
     """One of the stack's jobs as KubeRay takes it, on a cluster of the stack or on one that KubeRay makes for it."""
+    job = settings.jobs[name]
     spec: Spec = {"entrypoint": job.entrypoint, "submissionMode": job.submission_mode, "backoffLimit": job.backoff_limit}
     if job.runtime_env:
         spec["runtimeEnvYAML"] = yaml.safe_dump(job.runtime_env)
@@ -132,7 +139,12 @@ def plan_job(name: str, job: JobSettings, runs_on: ClusterPlan | WorkloadCluster
         spec["submitterPodTemplate"] = _submitter(cluster_spec["headGroupSpec"]["template"]["spec"])
 
     return JobPlan(
+        settings=job,
+        namespace=settings.namespace,
         name=name,
+        cluster=cluster,
+        timeout=job.timeout_seconds or settings.timeout_seconds,
+        delete_timeout=settings.timeout_seconds,
         spec=spec,
         # KubeRay gives them to the cluster that it makes.
         annotations={} if job.cluster else cluster.values.get("annotations") or {},
@@ -164,11 +176,17 @@ def _submitter(head: Spec) -> Spec:
 class ServicePlan:
     """One RayService."""
 
+    settings: ServiceSettings
+    namespace: str
     name: str
-    spec: dict[str, Any]
-    annotations: dict[str, str]
     cluster: ClusterPlan
     """The cluster that KubeRay makes; its name is for KubeRay to choose."""
+    timeout: int
+    """How long `up` waits until the service serves, in seconds."""
+    delete_timeout: int
+    """How long its deletion may take, in seconds."""
+    spec: Spec
+    annotations: dict[str, str]
     applications: frozenset[str]
     port: int
     """Where the applications answer."""
@@ -188,10 +206,11 @@ class ServicePlan:
         return f"{self.name}-head-svc"
 
 
-def plan_service(name: str, service: ServiceSettings, made: WorkloadCluster) -> ServicePlan:
+def plan_service(settings: StackSettings, name: str, made: WorkloadCluster) -> ServicePlan:
     """One of the stack's services as KubeRay takes it, on the cluster that KubeRay makes for it."""
+    service = settings.services[name]
     cluster = made.plan
-    spec: dict[str, Any] = {
+    spec: Spec = {
         "serveConfigV2": yaml.safe_dump(service.serve_config),
         "rayClusterConfig": made.spec,
         "upgradeStrategy": {"type": service.upgrade_strategy},
@@ -202,10 +221,14 @@ def plan_service(name: str, service: ServiceSettings, made: WorkloadCluster) -> 
     applications = [application_name(application) for application in service.serve_config["applications"]]
     ports = cluster.values["head"].get("ports") or []
     return ServicePlan(
+        settings=service,
+        namespace=settings.namespace,
         name=name,
+        cluster=cluster,
+        timeout=service.timeout_seconds or settings.timeout_seconds,
+        delete_timeout=settings.timeout_seconds,
         spec=spec,
         annotations=cluster.values.get("annotations") or {},
-        cluster=cluster,
         applications=frozenset(applications),
         port=next((int(port["containerPort"]) for port in ports if port.get("name") == "serve"), SERVE_PORT),
         fingerprint=fingerprint(spec),

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from kuberay.facts.charts import Charts
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.versions import KubeRayVersion
 from kuberay.settings.base import Accelerator, ImageReference, Name, NodeArchitecture, PythonVersion, RayVersion, Settings
@@ -65,6 +66,11 @@ class StackSettings(Settings):
     """What a single container of the namespace may take."""
     metrics: MetricsSettings = MetricsSettings()
     """What Prometheus is told to scrape."""
+
+    @property
+    def charts(self) -> Charts:
+        """Which charts the operator and the clusters are made of."""
+        return Charts(self.kuberay_version, self.chart_repository)
 
     @field_validator("chart_repository")
     @classmethod

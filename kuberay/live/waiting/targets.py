@@ -6,7 +6,6 @@ from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.objects import Object
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.pods import PodGroup
-from kuberay.settings.stack import StackSettings
 
 
 @dataclass(frozen=True)
@@ -53,20 +52,19 @@ class GroupTarget:
         return self.at_least <= pods and (self.at_most is None or pods <= self.at_most)
 
 
-def group_target(settings: StackSettings, plan: ClusterPlan, group: PodGroup) -> GroupTarget:
+def group_target(plan: ClusterPlan, group: PodGroup) -> GroupTarget:
     """The pods of a group of one of the stack's own clusters, as its settings ask for them."""
-    cluster = settings.clusters[plan.release]
     return GroupTarget(
-        namespace=settings.namespace,
+        namespace=plan.namespace,
         release=plan.release,
         cluster=plan.name,
         group=HEAD_GROUP if group.is_head else group.name,
         at_least=group.at_least,
-        at_most=None if cluster.autoscaling and not group.is_head else group.at_most,
+        at_most=None if plan.settings.autoscaling and not group.is_head else group.at_most,
         fingerprint=group.fingerprint,
-        replace_old=cluster.upgrade_strategy == "Recreate",
+        replace_old=not plan.keeps_old_pods,
         all_groups=frozenset([HEAD_GROUP, *(g.name for g in plan.groups[1:])]) if group.is_head else None,
-        timeout=settings.timeout_seconds,
+        timeout=plan.timeout,
     )
 
 
