@@ -9,9 +9,10 @@ from components.namespace import Namespace
 from components.operator import Operator
 from components.resources.hooks import resource_hook
 from components.resources.pod_secrets import pod_secrets
+from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.release import Release, chart_release, source_of
 from components.resources.wait_for import WaitFor
-from components.stack import is_encrypted, secret_outputs, stack_connection
+from components.stack import is_encrypted, secret_outputs
 from kuberay.facts.charts import Values
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.phrases import Report
@@ -46,7 +47,7 @@ class RayCluster(pulumi.ComponentResource):
     ) -> None:
         super().__init__("kuberay:components:RayCluster", name, None, opts)
         self._plan = plan
-        self._connection = stack_connection()
+        self._connection = connection_of(provider_of_component(self))
         self.release = chart_release(
             name,
             plan.release,
@@ -72,7 +73,7 @@ class RayCluster(pulumi.ComponentResource):
             self._tell_the_operator_of_the_token(namespace)
         self.groups = {group.name: self._pods(group) for group in plan.groups}
         if plan.keeps_old_pods:
-            self._warn_of_old_pods(self._connection)
+            self._connection.apply(self._warn_of_old_pods)
         up = pulumi.Output.all(*(group.up for group in self.groups.values()))
         self.summary = up.apply(lambda _: summary(plan))
         self.register_outputs({})
@@ -90,12 +91,12 @@ class RayCluster(pulumi.ComponentResource):
         async def remember(_: pulumi.ResourceHookArgs) -> None:
             from kuberay.live.patches import read_replicas
 
-            before.update(await read_replicas(self._connection, cluster, namespace))
+            before.update(await read_replicas(await known(self._connection), cluster, namespace))
 
         async def restore(_: pulumi.ResourceHookArgs) -> None:
             from kuberay.live.patches import restore_replicas
 
-            await restore_replicas(self._connection, cluster, namespace, before)
+            await restore_replicas(await known(self._connection), cluster, namespace, before)
 
         return pulumi.ResourceHookBinding(
             before_update=[resource_hook(f"{name}.remember-replicas", remember)],
@@ -127,13 +128,13 @@ class RayCluster(pulumi.ComponentResource):
         async def until_ready(report: Report) -> None:
             from kuberay.live.waiting.pods import wait_for_group
 
-            connection = self._connection
+            connection = await known(self._connection)
             await wait_for_group(connection, target, lambda text: report(f"{group.name}: {text}"))
 
         async def mark() -> None:
             from kuberay.live.patches import ask_for_no_token, mark_complete
 
-            connection, plan = self._connection, self._plan
+            connection, plan = await known(self._connection), self._plan
             await mark_complete(connection, "RayCluster", plan.name, plan.namespace)
             if not plan.token_secret and auth_options(plan.charts.version):
                 await ask_for_no_token(connection, plan.name, plan.namespace)

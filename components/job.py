@@ -10,8 +10,9 @@ from components.cluster import RayCluster
 from components.namespace import Namespace
 from components.operator import Operator
 from components.resources.pod_secrets import pod_secrets
+from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.wait_for import WaitFor
-from components.stack import conceal_texts, secret_where_encrypted, stack_connection
+from components.stack import conceal_texts, secret_where_encrypted
 from kuberay.facts.phrases import Report
 from kuberay.live.waiting.targets import WorkloadTarget
 from kuberay.plan.workloads import JobPlan
@@ -38,7 +39,7 @@ class RayJob(pulumi.ComponentResource):
         """``clusters``: those of the stack, by name, of which it may run on one."""
         super().__init__("kuberay:components:RayJob", name, None, opts)
         self._plan = plan
-        self._connection = stack_connection()
+        self._connection = connection_of(provider_of_component(self))
         needed: list[pulumi.Resource] = [operator]
         if plan.settings.cluster:
             needed.append(clusters[plan.settings.cluster])
@@ -76,7 +77,7 @@ class RayJob(pulumi.ComponentResource):
         async def until_succeeded(report: Report) -> None:
             from kuberay.live.waiting.workloads import wait_for_job
 
-            await wait_for_job(self._connection, target, report)
+            await wait_for_job(await known(self._connection), target, report)
 
         # It names the entrypoint.
         looks = secret_where_encrypted(self._plan.summary, "jobs")

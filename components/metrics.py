@@ -4,12 +4,17 @@ import pulumi
 
 from components.namespace import Namespace
 from components.resources.kubernetes_object import KubernetesObject, of_this_stack
+from components.resources.providers import provider_of_component
 from components.stack import stack_connection
 from kuberay.plan.namespace import MetricsPlan
 
 
 class Metrics(pulumi.ComponentResource):
-    """PodMonitors of the Prometheus operator, for the Ray pods of the namespace and for KubeRay's operator."""
+    """PodMonitors of the Prometheus operator, for the Ray pods of the namespace and for KubeRay's operator.
+
+    The cluster is asked while the program runs whether it knows PodMonitors, and gets none where it does not. With an
+    explicit provider, or with dependencies, which may bring the kind, that would be too early: they are made unasked.
+    """
 
     def __init__(
         self,
@@ -18,7 +23,8 @@ class Metrics(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("kuberay:components:Metrics", "metrics", None, opts)
-        if _pod_monitors_are_known(plan.namespace):
+        is_too_early = provider_of_component(self) or (opts and opts.depends_on is not None)
+        if is_too_early or _pod_monitors_are_known(plan.namespace):
             for monitor in plan.monitors:
                 placed = of_this_stack(monitor, namespace.name)
                 name = f"{placed['metadata']['name']}.metrics"

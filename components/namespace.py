@@ -25,7 +25,8 @@ class Namespace(pulumi.ComponentResource):
         name = _when_made(plan.name, made)
         child = pulumi.ResourceOptions(parent=self)
         made += [KubernetesObject(f"{plan.name}.{rule['kind']}", of_this_stack(rule, name), child) for rule in plan.rules]
-        self.name = _when_made(plan.name, made)
+        # Of this component too, so that what it was told to wait for is there where it makes nothing.
+        self.name = _when_made(plan.name, [self, *made])
         self.register_outputs({"name": self.name})
 
 

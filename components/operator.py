@@ -4,9 +4,10 @@ import pulumi
 
 from components.namespace import Namespace
 from components.resources.hooks import resource_hook
+from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.release import Release, chart_release, source_of
 from components.resources.wait_for import WaitFor
-from components.stack import is_encrypted, stack_connection
+from components.stack import is_encrypted
 from kuberay.facts.charts import ChartSource
 from kuberay.facts.phrases import Report
 from kuberay.live.waiting.targets import DeploymentTarget
@@ -29,7 +30,7 @@ class Operator(pulumi.ComponentResource):
     ) -> None:
         super().__init__("kuberay:components:Operator", RELEASE_NAME, None, opts)
         self._plan = plan
-        self._connection = stack_connection()
+        self._connection = connection_of(provider_of_component(self))
         if plan.settings.install:
             self._install(namespace)
         self.register_outputs({})
@@ -61,12 +62,12 @@ class Operator(pulumi.ComponentResource):
         async def until_rolled_out(report: Report) -> None:
             from kuberay.live.waiting.deployment import wait_for_deployment
 
-            await wait_for_deployment(self._connection, target, report)
+            await wait_for_deployment(await known(self._connection), target, report)
 
         async def mark() -> None:
             from kuberay.live.patches import mark_complete
 
-            await mark_complete(self._connection, "Deployment", plan.deployment, plan.namespace)
+            await mark_complete(await known(self._connection), "Deployment", plan.deployment, plan.namespace)
 
         looks = {"release": plan.fingerprint}
         self.deployment = WaitFor(f"{RELEASE_NAME}.deployment", looks, until_rolled_out, self.release, self, mark=mark)
@@ -82,7 +83,7 @@ class Operator(pulumi.ComponentResource):
 
             was, dry_run = (args.old_inputs or {}).get("version"), pulumi.runtime.is_dry_run()
             try:
-                connection, version = self._connection, self._plan.charts.version
+                connection, version = await known(self._connection), self._plan.charts.version
                 await bring_to_version(connection, version, source, was, report, dry_run=dry_run)
             except CrdError:
                 raise

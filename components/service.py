@@ -8,8 +8,9 @@ from pulumi_kubernetes.apiextensions import CustomResource
 from components.namespace import Namespace
 from components.operator import Operator
 from components.resources.pod_secrets import pod_secrets
+from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.wait_for import WaitFor
-from components.stack import conceal_texts, secret_where_encrypted, stack_connection
+from components.stack import conceal_texts, secret_where_encrypted
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.phrases import Report
 from kuberay.live.api.connection import Connection
@@ -37,7 +38,7 @@ class RayService(pulumi.ComponentResource):
     ) -> None:
         super().__init__("kuberay:components:RayService", name, None, opts)
         self._plan = plan
-        self._connection = stack_connection()
+        self._connection = connection_of(provider_of_component(self))
         secrets = pod_secrets(plan.cluster, namespace.name, self)
         self.resource = CustomResource(
             name,
@@ -67,7 +68,7 @@ class RayService(pulumi.ComponentResource):
         async def until_serving(report: Report) -> None:
             from kuberay.live.waiting.workloads import wait_for_service
 
-            connection = self._connection
+            connection = await known(self._connection)
             cluster = await wait_for_service(connection, target, self._plan.applications, report)
             if self._plan.settings.upgrade_strategy == "None":
                 self._warn_of_old_pods(connection, cluster)
