@@ -6,12 +6,13 @@ It knows every rule of every version and every policy of the cluster, admission 
 import asyncio
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from httpx2 import AsyncClient, HTTPError, Response, Timeout
 
 from kuberay.facts.objects import plural
-from kuberay.facts.phrases import error_line, one_line
+from kuberay.facts.phrases import error_line, first_few, one_line
 from kuberay.live.api.client import FIELD_MANAGER, PATIENCE
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kubeconfig import find_endpoint
@@ -54,7 +55,7 @@ async def ask(connection: Connection, asked: Iterable[Question], *, in_preview: 
         RefusedError: it would not take one of them.
         NotAskedError: it does not answer, knows no dry run of them, or lets this account make no such objects.
     """
-    distinct = list({question.is_like(): question for question in asked}.values())
+    distinct = _together(asked)
     endpoint = find_endpoint(connection)
     transport = AsyncPatientTransport(endpoint, 0 if in_preview else PATIENCE)
     turns = asyncio.Semaphore(_AT_ONCE)
@@ -75,6 +76,14 @@ async def ask(connection: Connection, asked: Iterable[Question], *, in_preview: 
     if unasked:
         more = f" (and {len(unasked) - 1} more like it)" if len(unasked) > 1 else ""
         raise NotAskedError(unasked[0][0] + more, for_now=any(busy for _, busy in unasked))
+
+
+def _together(asked: Iterable[Question]) -> list[Question]:
+    """Each question once, named after all that it is asked for."""
+    alike: dict[str, list[Question]] = {}
+    for question in asked:
+        alike.setdefault(question.is_like(), []).append(question)
+    return [replace(first, what=first_few([each.what for each in (first, *others)])) for first, *others in alike.values()]
 
 
 async def _post(http: AsyncClient, question: Question) -> Response:

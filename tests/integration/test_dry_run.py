@@ -158,7 +158,9 @@ def test_jobs_and_services_are_asked_about_too(stack: Stack, running: list[str])
     assert not run.ok
     for whose, kind in (("jobs.train", "RayJob"), ("services.chat", "RayService")):
         assert f"kuberay:{whose}, its {kind}: the Kubernetes API server would refuse it" in run.text
-        assert f"kuberay:{whose}, a pod of the head: the Kubernetes API server would refuse it" in run.text
+    # These are alike, so they are asked about once.
+    both = "kuberay:jobs.train, a pod of the head, services.chat, a pod of the head"
+    assert f"{both}: the Kubernetes API server would refuse it" in run.text
 
 
 def test_a_quota_that_what_runs_uses_up_is_no_refusal(stack: Stack, kubernetes: Kubernetes) -> None:

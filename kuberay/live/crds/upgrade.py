@@ -18,7 +18,7 @@ from kuberay.facts.charts import ChartSource
 from kuberay.facts.labels import VERSION_ANNOTATION
 from kuberay.facts.phrases import Report, first_few
 from kuberay.facts.versions import at_least
-from kuberay.live.api.client import PATIENCE, connect, or_none
+from kuberay.live.api.client import connect, or_none
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import PlainCrd, kind_of
 from kuberay.live.crds.chart_archive import chart_crds
@@ -31,6 +31,8 @@ NAMES = ("rayclusters.ray.io", "rayjobs.ray.io", "rayservices.ray.io", "raycronj
 OF_EACH_VERSION = NAMES[:3]
 #: A CRD is a megabyte, and the API server takes a second or more for each.
 _TIMEOUT = 60.0
+#: A busy one gives up after half a minute, and takes it at the second try.
+_PATIENCE = 120.0
 _PREVIEW_TIMEOUT = 3.0
 
 
@@ -51,7 +53,7 @@ async def bring_to_version(
         report: takes a line that says what is done.
         dry_run: says and refuses the same, and changes nothing.
     """
-    timeout, patience = (_PREVIEW_TIMEOUT, 0) if dry_run else (_TIMEOUT, PATIENCE)
+    timeout, patience = (_PREVIEW_TIMEOUT, 0) if dry_run else (_TIMEOUT, _PATIENCE)
     client = connect(connection, "default", timeout=timeout, patience=patience)
     try:
         try:

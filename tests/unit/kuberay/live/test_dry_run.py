@@ -130,3 +130,8 @@ def test_who_cannot_be_asked_is_told(server: Server, code: int, message: str, fo
 def test_several_that_are_alike_are_asked_about_once(server: Server) -> None:
     asyncio.run(ask(server.connection, [question("one"), question("two")], in_preview=True))
     assert len(server.asked) == 1
+    server.code, server.message = 422, "no"
+    with pytest.raises(RefusedError) as error:
+        asyncio.run(ask(server.connection, [question("one"), question("two")], in_preview=True))
+    both = "clusters.one, a pod of the head, clusters.two, a pod of the head"
+    assert str(error.value) == f"kuberay:{both}: the Kubernetes API server would refuse it: no"
