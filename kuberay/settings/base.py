@@ -112,26 +112,22 @@ def containers(annotation: Any) -> list[Any]:
     return [annotation] if is_model or origin in (dict, list) else []
 
 
-def model_at(model: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel] | None:
-    """The settings at a path, none where any key will do."""
+def keys_at(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
+    """The keys that the settings know at a path, none where any key will do."""
     annotation: Any = model
     for part in path:
         found = containers(annotation)
         if not found:
-            return None
+            return []
         container = found[0]
         if typing.get_origin(container) in (dict, list):
             annotation = typing.get_args(container)[-1]
         else:
             field = field_of(container, part)
             if field is None:
-                return None
+                return []
             annotation = field.annotation
     found = containers(annotation)
-    return found[0] if found and typing.get_origin(found[0]) is None else None
-
-
-def keys_at(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
-    """The keys that the settings know at a path, none where any key will do."""
-    at = model_at(model, path)
-    return [field.alias or name for name, field in at.model_fields.items()] if at else []
+    if not found or typing.get_origin(found[0]) is not None:
+        return []
+    return [field.alias or name for name, field in found[0].model_fields.items()]

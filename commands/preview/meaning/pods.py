@@ -59,9 +59,11 @@ def totals(groups: Groups | None) -> Totals | None:
     if groups is None:
         return None
     pods = [group for group in groups.values() for _ in range(group.pods)]
-    return Totals(
-        cpu=add_quantities(one.cpu for one in pods), memory=add_quantities(one.memory for one in pods), gpus=sum(one.gpus for one in pods)
-    )
+    try:
+        cpu, memory = (add_quantities(getattr(one, amount) for one in pods) for amount in ("cpu", "memory"))
+    except ValueError:  # One is encrypted, or a raw value that is no quantity.
+        return None
+    return Totals(cpu=cpu, memory=memory, gpus=sum(one.gpus for one in pods))
 
 
 def add_totals(each: Sequence[Totals]) -> Totals:
