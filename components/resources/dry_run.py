@@ -25,7 +25,7 @@ class DryRun(pulumi.Stash):
         version = stack.settings.kuberay_version
 
         async def ask_about_changes(args: pulumi.ResourceHookArgs) -> None:
-            from kuberay.live.dry_run import NotAskedError, ask
+            from kuberay.live.dry_run import NotAskedError, RefusedError, ask
 
             before, in_preview = _asked_before(args.old_inputs), pulumi.runtime.is_dry_run()
             upgraded = before.get("kuberayVersion") != version
@@ -40,8 +40,12 @@ class DryRun(pulumi.Stash):
                 asked = [question for question in asked if not question.is_custom]
             try:
                 await ask(connection, asked, in_preview=in_preview)
-            except NotAskedError as error:
-                if error.for_now and not in_preview:
+            except RefusedError:
+                raise
+            except Exception as error:
+                # A preview has to work without access to the cluster, whatever keeps it from there.
+                lasts = isinstance(error, NotAskedError) and not error.for_now
+                if not in_preview and not lasts:
                     raise
                 pulumi.log.warn(f"not known whether Kubernetes would take what changes: {error}", resource=self)
 
