@@ -1,7 +1,7 @@
 """Looks at pods, and further where their status alone does not say enough: logs, events, nodes, autoscalers."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -61,34 +61,31 @@ class Diagnoser:
 
     async def said_by_operator(self, obj: Object, *, room_may_come: bool) -> Trouble | None:
         """What KubeRay's operator says against a RayCluster, RayJob or RayService, in that one's events."""
-        uid = obj["metadata"]["uid"]
-        if not self.lasts(f"operator {uid}", _OPERATOR_LOOKS):
-            return None
-        read, known = self._events.get(uid, (-_EVENTS_AGAIN, None))
-        if time.monotonic() - read >= _EVENTS_AGAIN:
-            known = operator_trouble(obj, await self._events_of(uid))
-            self._events[uid] = time.monotonic(), known
+        known = await self._told_by_events(obj, _OPERATOR_LOOKS, operator_trouble)
         if known is None or known.certain or room_may_come or not will_last(known):
             return known
         return replace(known, certain=self.lasts("refused", SCHEDULING_GRACE))
+
+    async def _starting(self, pod: Object) -> Trouble | None:
+        """What its events tell, where a pod takes long to start."""
+        return await self._told_by_events(pod, _QUIET_START, lambda pod, events: starting_trouble(pod["metadata"]["name"], events))
+
+    async def _told_by_events(self, obj: Object, after: float, judge: Callable[[Object, list[Object]], Trouble | None]) -> Trouble | None:
+        """What the events of an object tell. They are read once it has been looked at for ``after`` seconds, and again now and then."""
+        uid = obj["metadata"]["uid"]
+        if not self.lasts(f"events {uid}", after):
+            return None
+        read, known = self._events.get(uid, (-_EVENTS_AGAIN, None))
+        if time.monotonic() - read >= _EVENTS_AGAIN:
+            known = judge(obj, await self._events_of(uid))
+            self._events[uid] = time.monotonic(), known
+        return known
 
     async def _events_of(self, uid: str) -> list[Object]:
         with suppress(HTTPStatusError):  # An account that may not read them goes without.
             fields: dict[str, Any] = {"involvedObject.uid": uid}
             return [event.to_dict() async for event in self._client.list(Event, namespace=self._namespace, fields=fields)]
         return []
-
-    async def _starting(self, pod: Object) -> Trouble | None:
-        """What its events tell, where a pod takes long to start."""
-        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
-        if not self.lasts(f"starting {uid}", _QUIET_START):
-            return None
-        read, known = self._events.get(uid, (-_EVENTS_AGAIN, None))
-        if time.monotonic() - read < _EVENTS_AGAIN:
-            return known
-        trouble = starting_trouble(name, await self._events_of(uid))
-        self._events[uid] = time.monotonic(), trouble
-        return trouble
 
     async def _last_lines(self, pod: Object, container: str) -> list[str]:
         statuses = [*(pod["status"].get("initContainerStatuses") or []), *(pod["status"].get("containerStatuses") or [])]
