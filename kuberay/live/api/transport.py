@@ -9,13 +9,18 @@ import ssl
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
 
 from kuberay.live.api.credentials import Credential
 from kuberay.live.api.kubeconfig import Endpoint
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: Answers of a server that is busy, restarts, or takes up a new version of a CRD.
 BUSY = frozenset({429, 500, 502, 503, 504})
@@ -63,19 +68,25 @@ class AsyncPatientTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         exchange = _Exchange(self._endpoint, self._patience, request)
-        await asyncio.to_thread(exchange.sign)
+        await self._aside(exchange.sign)
         while True:
             outcome: Outcome
             try:
                 outcome = await self._below.handle_async_request(request)
             except httpx2.TransportError as error:
                 outcome = error
-            pause = await asyncio.to_thread(exchange.pause_after, outcome)
+            pause = await self._aside(exchange.pause_after, outcome)
             if pause is None:
                 return _final(outcome)
             if isinstance(outcome, httpx2.Response):
                 await outcome.aclose()
             await asyncio.sleep(pause)
+
+    async def _aside(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """A credential plugin takes seconds, for which the loop is not to stand; without one there is nothing to wait for."""
+        if self._endpoint.plugin:
+            return await asyncio.to_thread(work, *arguments, **named)
+        return work(*arguments, **named)
 
     async def aclose(self) -> None:
         await self._below.aclose()
