@@ -2,61 +2,38 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
-from kuberay.live.api.connection import Connection
 from kuberay.live.dry_run import NotAskedError, RefusedError, ask
 from kuberay.plan.dry_run import Question
+from tests.unit.kuberay.live.api_server import Answering, ApiServer, serving, status
 
 
-class Server(ThreadingHTTPServer):
+class Server(ApiServer):
     """Answers every dry run alike, and keeps what it was asked."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.code, self.message = 201, ""
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
-    @property
-    def connection(self) -> Connection:
-        content = {
-            "current-context": "it",
-            "contexts": [{"name": "it", "context": {"cluster": "it"}}],
-            "clusters": [{"name": "it", "cluster": {"server": f"http://127.0.0.1:{self.server_port}"}}],
-        }
-        return Connection(kubeconfig=json.dumps(content))
 
-
-class Handler(BaseHTTPRequestHandler):
+class Handler(Answering, BaseHTTPRequestHandler):
     server: Server  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def do_POST(self) -> None:
         self.server.asked.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
-        status = {"kind": "Status", "message": self.server.message, "details": {"name": "ray-head-x7k2p"}, "code": self.server.code}
-        body = json.dumps(status).encode()
-        self.send_response(self.server.code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
+        self.answer(status(self.server.code, self.server.message, details={"name": "ray-head-x7k2p"}), self.server.code)
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(Server()) as server:
         yield server
-        server.shutdown()
 
 
 def question(name: str = "ray-head", *, hides_values: bool = False, kind: str = "Pod", version: str = "v1") -> Question:
@@ -66,7 +43,7 @@ def question(name: str = "ray-head", *, hides_values: bool = False, kind: str = 
 
 def answer(server: Server, code: int, message: str, asked: Question | None = None) -> None:
     server.code, server.message = code, message
-    asyncio.run(ask(server.connection, [asked or question()], in_preview=True))
+    asyncio.run(ask(server.connection(), [asked or question()], in_preview=True))
 
 
 def test_an_object_is_asked_about_strictly_and_never_made(server: Server) -> None:
@@ -128,10 +105,10 @@ def test_who_cannot_be_asked_is_told(server: Server, code: int, message: str, fo
 
 
 def test_several_that_are_alike_are_asked_about_once(server: Server) -> None:
-    asyncio.run(ask(server.connection, [question("one"), question("two")], in_preview=True))
+    asyncio.run(ask(server.connection(), [question("one"), question("two")], in_preview=True))
     assert len(server.asked) == 1
     server.code, server.message = 422, "no"
     with pytest.raises(RefusedError) as error:
-        asyncio.run(ask(server.connection, [question("one"), question("two")], in_preview=True))
+        asyncio.run(ask(server.connection(), [question("one"), question("two")], in_preview=True))
     both = "clusters.one, a pod of the head, clusters.two, a pod of the head"
     assert str(error.value) == f"kuberay:{both}: the Kubernetes API server would refuse it: no"

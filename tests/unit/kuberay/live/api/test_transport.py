@@ -1,11 +1,9 @@
 """Requests get to the API server as the kubeconfig says, and again where it is busy or a connection was lost."""
 
 import asyncio
-import json
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +13,23 @@ from lightkube.resources.core_v1 import Pod
 
 from kuberay.live.api.client import code_of, connect, connect_blocking
 from kuberay.live.api.connection import Connection
+from tests.unit.kuberay.live.api_server import Answering, ApiServer, kubeconfig, serving, status
 
 POD = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p", "namespace": "kuberay"}}
 #: In place of a code: the connection is closed without an answer.
 LOST = 0
 
 
-class Server(ThreadingHTTPServer):
+class Server(ApiServer):
     """Answers with one code after the other, and with a pod from then on."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.codes: list[int] = []
         self.headers: list[dict[str, list[str]]] = []
 
-    def connection(self, **user: Any) -> Connection:
-        content = {
-            "current-context": "it",
-            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "me"}}],
-            "clusters": [{"name": "it", "cluster": {"server": f"http://127.0.0.1:{self.server_port}"}}],
-            "users": [{"name": "me", "user": user or {"token": "t"}}],
-        }
-        return Connection(kubeconfig=json.dumps(content))
 
-
-class Handler(BaseHTTPRequestHandler):
+class Handler(Answering, BaseHTTPRequestHandler):
     server: Server  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def do_GET(self) -> None:
@@ -50,25 +38,14 @@ class Handler(BaseHTTPRequestHandler):
         if code == LOST:
             self.close_connection = True
             return
-        status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": f"answer {code}"}
-        body = json.dumps(POD if code == 200 else status).encode()
-        self.send_response(code)
-        if code != 418:
-            self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
+        body = POD if code == 200 else status(code, f"answer {code}")
+        self.answer(body, code, None if code == 418 else "application/json")
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(Server()) as server:
         yield server
-        server.shutdown()
 
 
 def ask(connection: Connection, *, loop: bool, patience: float) -> str:
@@ -163,12 +140,8 @@ def test_a_file_with_a_token_is_read_again_once_the_server_refuses_what_was_in_i
 
 def test_the_environments_proxy_is_used_but_not_for_this_machine(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
-    content = {
-        "current-context": "it",
-        "contexts": [{"name": "it", "context": {"cluster": "it"}}],
-        "clusters": [{"name": "it", "cluster": {"server": "http://api.cluster.example"}}],
-    }
-    assert ask(Connection(kubeconfig=json.dumps(content)), loop=False, patience=0) == "p"
+    elsewhere = Connection(kubeconfig=kubeconfig("http://api.cluster.example"))
+    assert ask(elsewhere, loop=False, patience=0) == "p"
     assert server.headers[0]["host"] == ["api.cluster.example"]
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert ask(server.connection(), loop=False, patience=0) == "p"
