@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up status job env down preview drift request join comment deploy destroy doctor test lint types unit integration real conformance bench docs lock clean
+.PHONY: help up status job env down preview drift request join comment deploy adopt destroy doctor test lint types unit integration real conformance bench docs lock clean
 
 STACK ?= dev
 NODES ?= auto
@@ -56,6 +56,9 @@ comment: $(VENV)/ready ## Put report/comment.md on a pull request: REPOSITORY=ow
 
 deploy: $(VENV)/ready ## `pulumi up` of a stack of your own cluster: STACK=… (ARGS=--yes does not ask)
 	@$(ON_STACK) sh -c 'cd "$${KUBERAY_WORKSPACE:-.}" && exec pulumi up --stack $(STACK) $(ARGS)'
+
+adopt: $(VENV)/ready ## Write the stack file that brings Helm releases along which were made by hand: STACK=… (ARGS=--help says more)
+	@$(ON_STACK) $(RUN) -m commands.adopt --stack $(STACK) $(ARGS)
 
 destroy: $(VENV)/ready ## Take a stack of your own cluster away, whatever condition it is in: STACK=…
 	@$(ON_STACK) $(RUN) -m commands.destroy --stack $(STACK) $(ARGS)

@@ -15,7 +15,7 @@ from components.stack import stack_plan
 
 startup.prepare_process()
 stack = stack_plan()
-recover_from_killed_runs(stack.settings.timeout_seconds)
+recover_from_killed_runs(stack.settings.timeout_seconds, stack.adopted)
 
 namespace = Namespace(stack.namespace)
 operator = Operator(stack.operator, namespace)

@@ -155,7 +155,7 @@ class RayCluster(pulumi.ComponentResource):
         """An owner who keeps running pods (upgradeStrategy None) is told, in each preview and `up`, which of them run an old spec."""
         from kuberay.live.waiting.pods import old_pods
 
-        wanted = {HEAD_GROUP if group.is_head else group.name: group.fingerprint for group in self._plan.groups}
+        wanted = {HEAD_GROUP if group.is_head else group.name: group.annotation for group in self._plan.groups}
         old = old_pods(connection, self._plan.namespace, self._plan.name, wanted, as_at_first=True)
         for group, pods in old.items():
             count = f"{pods} pod of {group} keeps" if pods == 1 else f"{pods} pods of {group} keep"

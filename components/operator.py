@@ -11,9 +11,7 @@ from components.stack import is_encrypted
 from kuberay.facts.charts import ChartSource
 from kuberay.facts.phrases import Report
 from kuberay.live.waiting.targets import DeploymentTarget
-from kuberay.plan.operator import OperatorPlan
-
-RELEASE_NAME = "kuberay-operator"
+from kuberay.plan.operator import RELEASE_NAME, OperatorPlan
 
 
 class Operator(pulumi.ComponentResource):

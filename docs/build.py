@@ -1,12 +1,13 @@
 """Makes what is read about the settings from the settings: `python -m docs.build` (or `make docs`).
 
-Writes docs/settings.md, docs/stack.schema.json and Pulumi.yaml. The unit tests fail while one of them is out of date.
+Writes docs/settings.md, docs/stack.schema.json and Pulumi.yaml; with `--check` it says which of them are out of date.
 """
 
 import ast
 import inspect
 import itertools
 import json
+import sys
 import textwrap
 import types
 import typing
@@ -18,6 +19,7 @@ import yaml
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from kuberay.settings.adoption import AdoptedCluster, AdoptedRelease
 from kuberay.settings.base import Settings
 from kuberay.settings.cluster import (
     ClusterSettings,
@@ -43,6 +45,8 @@ SECTIONS: list[tuple[str, type[Settings]]] = [
     ("`operator`", OperatorSettings),
     ("`clusters.<name>`, and `rayCluster` of a job or a service", RayClusterSettings),
     ("`clusters.<name>`, further", ClusterSettings),
+    ("`adopted` of `operator`", AdoptedRelease),
+    ("`adopted` of a cluster", AdoptedCluster),
     ("`head`, `worker` and each of `additionalWorkerGroups`", GroupSettings),
     ("`worker` and each of `additionalWorkerGroups`", WorkerGroupSettings),
     ("`worker`", DefaultWorkerGroupSettings),
@@ -249,6 +253,9 @@ def _pulumi_type(annotation: Any) -> str:
 
 
 def main() -> None:
+    if sys.argv[1:] == ["--check"]:
+        stale = [name for name, make in FILES.items() if (ROOT / name).read_text() != make()]
+        sys.exit(f"out of date: {', '.join(stale)}; `make docs` writes them anew" if stale else 0)
     for name, make in FILES.items():
         (ROOT / name).write_text(make())
         print(f"wrote {name}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from commands.preview.engine import Engine
 from commands.preview.join import TITLE
 from commands.preview.live_drift import ClusterError, drift_of_releases, reach
-from commands.preview.manifests import Helm, add_manifests
+from commands.preview.manifests import add_manifests
 from commands.preview.meaning.changes import stack_report
 from commands.preview.meaning.drift import add_drift, seen_by_refresh
 from commands.preview.meaning.report import EXIT_CODES, Report, StackReport, same_change, worst
@@ -27,6 +27,7 @@ from commands.preview.output.markdown import COMMENT_LIMIT, markdown
 from commands.preview.output.terminal import terminal
 from commands.preview.output.wording import what_happens
 from commands.stack.cli import WORKSPACE, StackError
+from commands.stack.helm import Helm
 from commands.stack.interrupts import take_interrupts
 from commands.stack.state import RELEASE
 from kuberay.live.api.connection import KUBECONFIG, Connection

@@ -7,20 +7,17 @@ import copy
 import difflib
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import yaml
 
 from commands.preview.meaning.hiding import hidden_alike
 from commands.preview.meaning.report import ManifestDiff, StackReport
 from commands.preview.meaning.steps import SECRET, Properties, Step
+from commands.stack.helm import Helm, HelmError
 from commands.stack.state import RELEASE
 from kuberay.facts.charts import ChartSource
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
@@ -33,61 +30,6 @@ _LISTS = ("containerEnv", "env")
 
 Objects = dict[str, str]
 """YAML by kind and name."""
-
-
-class RenderError(Exception):
-    """Helm could not render something; the message is its own, in one line."""
-
-
-class Helm:
-    """`helm template`, with each chart fetched once. Use as a context: the charts are in a folder of its own."""
-
-    def __init__(self) -> None:
-        self._program = shutil.which("helm")
-        self._charts: dict[ChartSource, str] = {}
-
-    def __enter__(self) -> Self:
-        self._folder = tempfile.TemporaryDirectory()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._folder.cleanup()
-
-    def fetch(self, charts: Iterable[ChartSource]) -> None:
-        """Brings charts here.
-
-        Raises:
-            RenderError: there is no Helm, or a chart cannot be had.
-        """
-        for chart in charts:
-            if chart not in self._charts:
-                self._charts[chart] = self._pull(chart)
-
-    def render(self, name: str, namespace: str, chart: ChartSource, values: Mapping[str, Any]) -> Objects:
-        """Every object of a release, of a chart that is here."""
-        text = self._helm("template", name, self._charts[chart], "--namespace", namespace, "--values", "-", given=json.dumps(values))
-        return dict(_objects(text))
-
-    def _pull(self, chart: ChartSource) -> str:
-        if chart.repository is None and not chart.chart.startswith("oci://"):
-            return chart.chart
-        folder = Path(self._folder.name, str(len(self._charts)))
-        repository = ["--repo", chart.repository] if chart.repository else []
-        version = ["--version", chart.version] if chart.version else []
-        self._helm("pull", chart.chart, *repository, *version, "--untar", "--untardir", str(folder))
-        # By its name: Helm 3.18 leaves an empty folder beside it.
-        return str(folder / chart.chart.rpartition("/")[2])
-
-    def _helm(self, *arguments: str, given: str = "") -> str:
-        if self._program is None:
-            raise RenderError("there is no `helm` on the PATH")
-        environment = os.environ | {"HELM_CACHE_HOME": str(Path(self._folder.name, "cache"))}
-        done = subprocess.run(
-            [self._program, *arguments], input=given, env=environment, capture_output=True, text=True, check=False, timeout=120
-        )
-        if done.returncode:
-            raise RenderError(" ".join(done.stderr.split()) or f"helm {arguments[0]} failed")
-        return done.stdout
 
 
 def add_manifests(report: StackReport, steps: Iterable[Step], helm: Helm) -> None:
@@ -103,7 +45,7 @@ def add_manifests(report: StackReport, steps: Iterable[Step], helm: Helm) -> Non
         helm.fetch(_chart(side) for steps in distinct.values() for side in (steps[0].old, steps[0].new) if side)
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
             rendered = list(threads.map(lambda steps: _diff(steps[0], helm), distinct.values()))
-    except (RenderError, OSError, subprocess.TimeoutExpired) as error:
+    except (HelmError, OSError, subprocess.TimeoutExpired) as error:
         report.unknown.append(f"the rendered manifests: {error}")
         return
     of = {
@@ -134,9 +76,8 @@ def _diff(step: Step, helm: Helm) -> list[str]:
 
 
 def _render(release: Properties, helm: Helm) -> Objects:
-    return helm.render(
-        str(release["name"]), str(release.get("namespace") or "default"), _chart(release), _renderable(release.get("values"))
-    )
+    namespace, values = str(release.get("namespace") or "default"), _renderable(release.get("values"))
+    return dict(_objects(helm.render(str(release["name"]), namespace, _chart(release), values)))
 
 
 def _chart(release: Properties) -> ChartSource:

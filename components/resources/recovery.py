@@ -5,11 +5,12 @@ The looks at the cluster are in hooks, so only `up` takes them, and only of what
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from components.resources.hooks import resource_hook
+from components.resources.hooks import error_text, resource_hook
 from components.resources.providers import connection_of, known, provider_of_options
 from kuberay.facts.labels import STACK_MARK
 from kuberay.live.takeover.marks import marked_values
@@ -20,13 +21,19 @@ if TYPE_CHECKING:
 _RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
-def recover_from_killed_runs(timeout: float) -> None:
+def recover_from_killed_runs(timeout: float, adopted: Mapping[str, int] = MappingProxyType({})) -> None:
     """From here on everything that the stack makes carries its mark and is looked at before it is made.
 
-    ``timeout``: how long what is still being deleted is waited for, in seconds.
+    Args:
+        timeout: how long what is still being deleted is waited for, in seconds.
+        adopted: revisions of Helm releases made by hand that the stack takes over, by release.
     """
     stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
-    looks: dict[pulumi.ProviderResource | None, _Looks] = {None: _looks(stack, timeout, None)}
+
+    def looks_by(provider: pulumi.ProviderResource | None) -> _Looks:
+        return _looks(stack, timeout, adopted, provider)
+
+    looks: dict[pulumi.ProviderResource | None, _Looks] = {None: looks_by(None)}
 
     def mark(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
         is_release = args.type_ == _RELEASE
@@ -43,8 +50,10 @@ def recover_from_killed_runs(timeout: float) -> None:
             return None
         provider = provider_of_options(args.opts)
         if provider not in looks:
-            looks[provider] = _looks(stack, timeout, provider)
-        hooks = looks[provider].at_release if is_release else looks[provider].at_object
+            looks[provider] = looks_by(provider)
+        at = looks[provider]
+        is_adopted = is_release and args.props["name"] in adopted
+        hooks = at.at_adopted if is_adopted else at.at_release if is_release else at.at_object
         opts = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(hooks=hooks), args.opts)
         return pulumi.ResourceTransformationResult(props, opts)
 
@@ -57,9 +66,11 @@ class _Looks:
 
     at_object: pulumi.ResourceHookBinding
     at_release: pulumi.ResourceHookBinding
+    at_adopted: pulumi.ResourceHookBinding
+    """At a release that was made by hand."""
 
 
-def _looks(stack: str, timeout: float, provider: pulumi.ProviderResource | None) -> _Looks:
+def _looks(stack: str, timeout: float, adopted: Mapping[str, int], provider: pulumi.ProviderResource | None) -> _Looks:
     connection = connection_of(provider)
 
     async def this_run() -> "Run":
@@ -68,7 +79,7 @@ def _looks(stack: str, timeout: float, provider: pulumi.ProviderResource | None)
         def report(text: str) -> None:
             pulumi.log.info(text, ephemeral=True)
 
-        return Run(await known(connection), stack, timeout, report)
+        return Run(await known(connection), stack, timeout, report, adopted)
 
     async def make_object(args: pulumi.ResourceHookArgs) -> None:
         from kuberay.live.takeover.actions import take_over_object
@@ -80,6 +91,24 @@ def _looks(stack: str, timeout: float, provider: pulumi.ProviderResource | None)
 
         await take_over_install(await this_run(), await resolve_outputs(args.new_inputs or {}))
 
+    async def adopt(args: pulumi.ResourceHookArgs) -> None:
+        from kuberay.live.takeover.actions import look_at_adopted
+        from kuberay.live.takeover.rules import RecoveryError
+
+        is_preview, inputs = pulumi.runtime.is_dry_run(), await resolve_outputs(args.new_inputs or {})
+        try:
+            revision = await look_at_adopted(await this_run(), inputs)
+        except RecoveryError:
+            raise
+        except Exception as error:
+            if not is_preview:
+                raise
+            # A preview has to work without access to the cluster.
+            pulumi.log.warn(f"whether Helm release {args.name} can be taken over could not be asked: {error_text(error)}")
+            return
+        if revision is not None:
+            pulumi.log.info(f"takes over Helm release {args.name}, revision {revision}, as it runs: no pod restarts")
+
     async def upgrade(args: pulumi.ResourceHookArgs) -> None:
         from kuberay.live.takeover.actions import take_over_upgrade
 
@@ -87,12 +116,14 @@ def _looks(stack: str, timeout: float, provider: pulumi.ProviderResource | None)
 
     # The engine refuses a second hook of a name.
     of = f".{provider.pulumi_resource_name}" if provider else ""
+    before_install = resource_hook(f"recovery.before-install{of}", install)
+    before_upgrade = resource_hook(f"recovery.before-upgrade{of}", upgrade)
+    in_previews_too = pulumi.ResourceHookOptions(on_dry_run=True)
+    before_adoption = [resource_hook(f"recovery.before-adoption{of}", adopt, in_previews_too)] if adopted else []
     return _Looks(
         pulumi.ResourceHookBinding(before_create=[resource_hook(f"recovery.before-object{of}", make_object)]),
-        pulumi.ResourceHookBinding(
-            before_create=[resource_hook(f"recovery.before-install{of}", install)],
-            before_update=[resource_hook(f"recovery.before-upgrade{of}", upgrade)],
-        ),
+        pulumi.ResourceHookBinding(before_create=[before_install], before_update=[before_upgrade]),
+        pulumi.ResourceHookBinding(before_create=[*before_adoption, before_install], before_update=[before_upgrade]),
     )
 
 

@@ -8,6 +8,7 @@ import pulumi
 from components.resources.kubernetes_object import of_the_pinned_plugin
 from components.stack import PROJECT_FOLDER
 from kuberay.facts.charts import Chart, Charts, ChartSource, Values, chart_source
+from kuberay.settings.overrides import without_nulls
 
 
 class Release(pulumi.CustomResource):
@@ -54,14 +55,3 @@ def chart_release(
     if source.repository:
         inputs["repositoryOpts"] = {"repo": source.repository}
     return Release(name, inputs, opts)
-
-
-def without_nulls(values: Any) -> Any:
-    """The values without keys that have none: a null in raw values takes away what the program sets, and no more.
-
-    The Kubernetes plugin drops nulls up to 4.29 and hands them to Helm from 4.30 on (pulumi-kubernetes 2997), where they would also take
-    the chart's own defaults away: releases would change with the plugin.
-    """
-    if isinstance(values, Mapping):
-        return {key: without_nulls(value) for key, value in values.items() if value is not None}
-    return values

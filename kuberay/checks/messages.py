@@ -19,7 +19,7 @@ from kuberay.settings.stack import PROJECT, StackSettings
 HIDDEN: Final = "[secret]"
 
 #: What keys are called that hold secrets elsewhere than in this program's settings.
-_SECRET_WORD = re.compile(r"pass?(wor[dt]|wd|phrase)|token|secret|credential|(api|access|private).?key", re.IGNORECASE)
+SECRET_WORD = re.compile(r"pass?(wor[dt]|wd|phrase)|token|secret|credential|(api|access|private).?key", re.IGNORECASE)
 _KEY_IN_TEXT = re.compile(r"(?<![\w-])[\w-]+(?=[\"']?\s*[:=])")
 
 #: Where something stands in the settings: its keys, from the top.
@@ -108,7 +108,7 @@ def _names_a_secret(key: str) -> bool:
     """Whether a key is one of those that hold secrets, or was meant to be one: people misspell them, and write others beside them."""
     if key in SECRET_KEYS:
         return True
-    return key not in _all_keys() and bool(_SECRET_WORD.search(key) or (len(key) < 50 and nearest(key, SECRET_KEYS, likeness=0.75)))
+    return key not in _all_keys() and bool(SECRET_WORD.search(key) or (len(key) < 50 and nearest(key, SECRET_KEYS, likeness=0.75)))
 
 
 @cache

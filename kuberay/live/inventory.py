@@ -49,9 +49,11 @@ class Cluster:
         """The namespace is nobody's from here on: a later `up` does not take it for its own, and a later destroy does not delete it."""
         self._client.patch(Namespace, namespace, {"metadata": {"annotations": {STACK_MARK: None}}}, patch_type=PatchType.MERGE)
 
-    def records(self, namespace: str, release: str) -> list[Record]:
-        secrets = self._client.list(Secret, namespace=namespace, labels={"owner": "helm", "name": release})
-        return [read_record(secret.to_dict()) for secret in secrets]
+    def records(self, namespace: str | None = None, release: str | None = None) -> list[Record]:
+        """Helm's records, of each namespace and release where none is named."""
+        labels: dict[str, Any] = {"owner": "helm"} | ({"name": release} if release else {})
+        secrets = self._client.list(Secret, namespace=namespace or "*", labels=labels)
+        return [read_record(secret.to_dict()) for secret in secrets if secret.type == "helm.sh/release.v1"]
 
     def operator_runs(self, watched: str, *, installed: bool) -> bool:
         """Whether an operator is ready that can take finalizers off in a namespace. ``installed``: by the stack, so in that namespace."""

@@ -7,6 +7,7 @@ last; totals and fingerprints are read from the merged result, so that they are 
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import SecretStr
@@ -92,17 +93,30 @@ def plan_cluster(settings: StackSettings, release: str) -> ClusterPlan:
     token = uses_token(settings.protection, cluster.ray_version or settings.ray_version)
     # The Secret is named like the RayCluster: there KubeRay's `authOptions` look for it.
     secret = cluster_resource_name(release, cluster.values) if token else None
-    plan = plan_ray_cluster(settings, release, cluster, token_secret=secret)
+    adopted = cluster.adopted.templates if cluster.adopted else {}
+    plan = plan_ray_cluster(settings, release, cluster, token_secret=secret, adopted=adopted)
     plan = replace(plan, keeps_old_pods=cluster.upgrade_strategy == "None")
     if at_least(settings.kuberay_version, NEEDS["gcsFaultTolerance chart values"].kuberay):
         return plan
     return replace(plan, values=for_charts_before_1_5(plan.values))
 
 
-def plan_ray_cluster(settings: StackSettings, release: str, cluster: RayClusterSettings, *, token_secret: str | None = None) -> ClusterPlan:
+def plan_ray_cluster(
+    settings: StackSettings,
+    release: str,
+    cluster: RayClusterSettings,
+    *,
+    token_secret: str | None = None,
+    adopted: Mapping[str, str] = MappingProxyType({}),
+) -> ClusterPlan:
     """Any Ray cluster, also one that KubeRay makes for a job or a service: as if the chart rendered it for a release of this name.
 
-    ``token_secret`` is the Secret with the token that this cluster asks for, if it does.
+    Args:
+        settings: of the stack.
+        release: of which name.
+        cluster: settings of the cluster.
+        token_secret: the Secret with the token that this cluster asks for, if it does.
+        adopted: fingerprints, by group, of templates whose pods ran before the stack took the release over.
     """
     values = copy.deepcopy(merge(_cluster_values(settings, release, cluster), cluster.values))
     if token_secret:
@@ -112,8 +126,10 @@ def plan_ray_cluster(settings: StackSettings, release: str, cluster: RayClusterS
         # A new head cuts its workers off from their cluster, so they are replaced with it, as KubeRay 1.6's own `Recreate` does.
         above = _secrets(settings, release, cluster, token_secret is not None) if name == "head" else groups[0].fingerprint
         of_template = fingerprint(above, pod_template(values, group))
-        group["annotations"] = {**(group.get("annotations") or {}), TEMPLATE_ANNOTATION: of_template}
-        groups.append(pod_group(values, name, group, of_template))
+        is_adopted = adopted.get(name) == of_template
+        if not is_adopted:
+            group["annotations"] = {**(group.get("annotations") or {}), TEMPLATE_ANNOTATION: of_template}
+        groups.append(pod_group(values, name, group, of_template, adopted=is_adopted))
     service = [values.get("service"), values["head"].get("headService"), values.get("fullnameOverride")]
     return ClusterPlan(
         settings=cluster,

@@ -46,10 +46,17 @@ class PodGroup:
     image: str
     fingerprint: str
     """Changes when, and only when, running pods have to be replaced to carry the new spec."""
+    adopted: bool = False
+    """Whether its template is still that of the release which the stack has taken over: such pods carry no fingerprint."""
 
     @property
     def is_head(self) -> bool:
         return self.name == "head"
+
+    @property
+    def annotation(self) -> str | None:
+        """The fingerprint that its pods carry."""
+        return None if self.adopted else self.fingerprint
 
     @property
     def summary(self) -> str:
@@ -165,7 +172,7 @@ def pod_template(values: Values, group: Values) -> Values:
     return {**own, "imagePullSecrets": values.get("imagePullSecrets"), "common": values.get("common")}
 
 
-def pod_group(values: Values, name: str, group: Values, fingerprint: str) -> PodGroup:
+def pod_group(values: Values, name: str, group: Values, fingerprint: str, *, adopted: bool = False) -> PodGroup:
     image = group.get("image") or values["image"]
     limits: Values = (group.get("resources") or {}).get("limits") or {}
     at_first, at_least, at_most = (
@@ -182,6 +189,7 @@ def pod_group(values: Values, name: str, group: Values, fingerprint: str) -> Pod
         gpus=sum(int(count) for resource, count in limits.items() if is_gpu(resource)),
         image=f"{image['repository']}:{image['tag']}",
         fingerprint=fingerprint,
+        adopted=adopted,
     )
 
 

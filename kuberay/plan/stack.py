@@ -6,7 +6,7 @@ from functools import cached_property
 
 from kuberay.plan.cluster import ClusterPlan, plan_cluster
 from kuberay.plan.namespace import MetricsPlan, NamespacePlan, plan_metrics, plan_namespace
-from kuberay.plan.operator import OperatorPlan, plan_operator
+from kuberay.plan.operator import RELEASE_NAME, OperatorPlan, plan_operator
 from kuberay.plan.workloads import (
     JobPlan,
     PlacedPlan,
@@ -46,6 +46,13 @@ class StackPlan:
         """The stack's services, by name."""
         made = self.workload_clusters
         return {name: plan_service(self.settings, name, made[f"services.{name}"]) for name in self.settings.services}
+
+    @property
+    def adopted(self) -> dict[str, int]:
+        """Revisions of Helm releases that were made by hand and that the stack takes over, by release."""
+        given = {RELEASE_NAME: self.settings.operator.adopted}
+        given |= {name: cluster.adopted for name, cluster in self.settings.clusters.items()}
+        return {name: release.revision for name, release in given.items() if release}
 
     @cached_property
     def placed(self) -> list[PlacedPlan]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from kuberay.facts.phrases import did_you_mean
+from kuberay.settings.adoption import AdoptedCluster
 from kuberay.settings.base import (
     Accelerator,
     Cpu,
@@ -183,3 +184,5 @@ class ClusterSettings(RayClusterSettings):
 
     upgrade_strategy: Literal["Recreate", "None"] = "Recreate"
     """What becomes of running pods when their template changes: `Recreate` replaces them, `None` keeps them as they are."""
+    adopted: AdoptedCluster | None = None
+    """The Helm release of this name that was made by hand, for `up` to take over: `make adopt` writes it."""

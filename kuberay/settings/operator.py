@@ -1,5 +1,6 @@
 """Settings of the KubeRay operator."""
 
+from kuberay.settings.adoption import AdoptedRelease
 from kuberay.settings.base import Cpu, Memory
 from kuberay.settings.overrides import ChartOverrides
 
@@ -15,3 +16,5 @@ class OperatorSettings(ChartOverrides):
     """Memory limit of the operator's pod; about 500 MB for 500 Ray pods."""
     single_namespace_install: bool = False
     """Whether the operator watches, and has rights in, this stack's namespace alone; `false`: all namespaces."""
+    adopted: AdoptedRelease | None = None
+    """The Helm release `kuberay-operator` that was made by hand, for `up` to take over: `make adopt` writes it."""

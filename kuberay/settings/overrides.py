@@ -1,5 +1,6 @@
 """Raw Helm values: from a file, from the stack config, merged as Helm merges."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +39,17 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         below = merged.get(key)
         merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value  # pyright: ignore[reportUnknownArgumentType]
     return merged
+
+
+def without_nulls(values: Any) -> Any:
+    """The values without keys that have none: a null in raw values takes away what the program sets, and no more.
+
+    The Kubernetes plugin drops nulls up to 4.29 and hands them to Helm from 4.30 on (pulumi-kubernetes 2997), where they would also take
+    the chart's own defaults away: releases would change with the plugin.
+    """
+    if isinstance(values, Mapping):
+        return {key: without_nulls(value) for key, value in values.items() if value is not None}
+    return values
 
 
 def project_folder(info: ValidationInfo) -> Path:

@@ -150,10 +150,19 @@ class Stack:
         assert destroyed.ok, destroyed.text
         self.cluster.kubectl("delete", "namespace", "kuberay", "--ignore-not-found")
 
+    def forget(self) -> None:
+        """Takes its state away; what it has made stays."""
+        self.is_up = False
+        self._pulumi("stack", "rm", "--yes", "--force", "--preserve-config")
+
     def make_destroy(self) -> Run:
         """What `make destroy` runs."""
         self.is_up = False
         return self._command("destroy", "--yes")
+
+    def make_adopt(self, *arguments: str) -> Run:
+        """What `make adopt` runs."""
+        return self._command("adopt", "--yes", *arguments)
 
     def make_doctor(self) -> Run:
         """What `make doctor` runs."""

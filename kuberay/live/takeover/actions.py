@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lightkube import AsyncClient
@@ -40,6 +40,8 @@ class Run:
     """How long something that is being deleted is waited for, in seconds."""
     report: Report
     """Takes a line of progress meanwhile."""
+    adopted: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Revisions of releases made by hand that the stack takes over, by release."""
 
 
 async def take_over_install(run: Run, release: Mapping[str, Any]) -> None:
@@ -60,7 +62,23 @@ async def take_over_install(run: Run, release: Mapping[str, Any]) -> None:
         records = await cluster.records(name)
         newest = max(records, key=lambda record: record.revision, default=None)
         complete = await cluster.complete(newest) if newest and newest.stack == stack else []
-        await cluster.remove(before_install(name, records, stack, values, complete))
+        await cluster.remove(before_install(name, records, stack, values, complete, run.adopted.get(name)))
+
+
+async def look_at_adopted(run: Run, release: Mapping[str, Any]) -> int | None:
+    """The revision that a run would take over of a release made by hand; None where there is nothing to take over. It changes nothing.
+
+    Raises:
+        RecoveryError: it is not as the stack was told.
+    """
+    name, namespace = _name_of(release)
+    async with _Cluster(run, namespace) as cluster:
+        records = await cluster.records(name)
+        newest = max(records, key=lambda record: record.revision, default=None)
+        if newest is None or newest.stack == run.stack:
+            return None
+        before_install(name, records, run.stack, {}, adopted=run.adopted.get(name))
+        return newest.revision
 
 
 async def take_over_upgrade(run: Run, release: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ import base64
 import gzip
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -30,6 +30,13 @@ class Record:
     values: Mapping[str, Any]
     """Without the mark."""
     manifest: str
+    namespace: str = ""
+    chart: str = ""
+    """Name of its chart."""
+    version: str = ""
+    """Of the chart."""
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The chart's own values."""
 
     @property
     def objects(self) -> list[Object]:
@@ -41,6 +48,8 @@ def read_record(secret: Object) -> Record:
     """A record out of its Secret, whose data the API has encoded once and Helm once more."""
     release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
     values: dict[str, Any] = release.get("config") or {}
+    chart: dict[str, Any] = release.get("chart") or {}
+    about: dict[str, Any] = chart.get("metadata") or {}
     return Record(
         secret=str(secret["metadata"]["name"]),
         release=str(release["name"]),
@@ -49,6 +58,10 @@ def read_record(secret: Object) -> Record:
         stack=(values.get(_HELM_GLOBAL) or {}).get(STACK_MARK),
         values=without_mark(values),
         manifest=str(release.get("manifest") or ""),
+        namespace=str(release.get("namespace") or ""),
+        chart=str(about.get("name") or ""),
+        version=str(about.get("version") or ""),
+        defaults=chart.get("values") or {},
     )
 
 

@@ -27,7 +27,14 @@ class Leftover:
     """Custom resources made from other values than the new ones: Helm adopts a custom resource as it stands (`createPatch`, 3.19)."""
 
 
-def before_install(name: str, records: Sequence[Record], stack: str, values: Mapping[str, Any], complete: Iterable[str] = ()) -> Leftover:
+def before_install(
+    name: str,
+    records: Sequence[Record],
+    stack: str,
+    values: Mapping[str, Any],
+    complete: Iterable[str] = (),
+    adopted: int | None = None,
+) -> Leftover:
     """What has to go before a release is installed that the state does not have.
 
     Only the records go. Helm adopts the objects, which carry its annotations from the moment they are made, so that nothing restarts.
@@ -38,6 +45,7 @@ def before_install(name: str, records: Sequence[Record], stack: str, values: Map
         stack: this stack.
         values: what the release is to be installed with.
         complete: objects of the release that carry the mark of a release in some state.
+        adopted: the revision of a release made by hand that the stack takes over; None for none.
 
     Raises:
         RecoveryError: the release is in use.
@@ -45,11 +53,13 @@ def before_install(name: str, records: Sequence[Record], stack: str, values: Map
     if not records:
         return Leftover()
     newest = max(records, key=lambda record: record.revision)
+    if newest.stack is None and adopted is not None:
+        return _of_adopted(name, records, newest, adopted)
     if newest.stack != stack:
         owner = f"stack {newest.stack}" if newest.stack else "no stack: it was installed by hand or by another tool"
         raise RecoveryError(
             f"Helm release {name} exists already and is of {owner}; choose another name or namespace for this stack, "
-            f"or remove it with `helm uninstall {name}`"
+            f"or remove it with `helm uninstall {name}`" + ("" if newest.stack else "; to bring it along as it runs: `make adopt`")
         )
     for found in complete:
         raise RecoveryError(
@@ -59,6 +69,19 @@ def before_install(name: str, records: Sequence[Record], stack: str, values: Map
     stale = newest.values != without_mark(values)
     custom = [found for found in newest.objects if stale and is_ray_object(found)]
     return Leftover(tuple(records), tuple(custom))
+
+
+def _of_adopted(name: str, records: Sequence[Record], newest: Record, adopted: int) -> Leftover:
+    """What has to go of a release that was made by hand: its records, so that Helm installs it anew over what runs.
+
+    What it renders is what runs (commands/adopt), and Helm takes a custom resource as it stands: nothing restarts.
+    """
+    if newest.revision != adopted or newest.status != "deployed":
+        raise RecoveryError(
+            f"Helm release {name} is at revision {newest.revision} ({newest.status}), and the stack is to take over revision {adopted}; "
+            "`make adopt` reads it anew"
+        )
+    return Leftover(tuple(records))
 
 
 def before_upgrade(name: str, records: Sequence[Record]) -> Leftover:

@@ -36,7 +36,7 @@ _LOOK_AGAIN = 2.0
 
 
 def old_pods(
-    connection: Connection, namespace: str, cluster: str, wanted: Mapping[str, str], *, as_at_first: bool = False
+    connection: Connection, namespace: str, cluster: str, wanted: Mapping[str, str | None], *, as_at_first: bool = False
 ) -> dict[str, int]:
     """How many running pods of each group carry another template than the wanted one; nothing where the cluster cannot be asked.
 
@@ -44,20 +44,16 @@ def old_pods(
         connection: of the stack.
         namespace: of the cluster.
         cluster: name of the RayCluster.
-        wanted: the template's fingerprint by group.
+        wanted: the template's fingerprint by group, as its pods carry it.
         as_at_first: as the pods were when a run first asked: all clusters of a stack take one request, and one wait for an answer.
     """
     found = _pods_at_first(connection, namespace) if as_at_first else _pods_now(connection, namespace, {CLUSTER_LABEL: cluster})
     old: dict[str, int] = defaultdict(int)
     for pod in found:
-        fingerprint = wanted.get(_group(pod))
-        if (
-            pod["metadata"]["labels"].get(CLUSTER_LABEL) == cluster
-            and fingerprint
-            and not is_going(pod)
-            and _fingerprint(pod) != fingerprint
-        ):
-            old[_group(pod)] += 1
+        group = _group(pod)
+        of_cluster = pod["metadata"]["labels"].get(CLUSTER_LABEL) == cluster and group in wanted
+        if of_cluster and not is_going(pod) and _fingerprint(pod) != wanted[group]:
+            old[group] += 1
     return old
 
 

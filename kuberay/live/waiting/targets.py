@@ -31,7 +31,8 @@ class GroupTarget:
     at_least: int
     at_most: int | None
     """None with autoscaling: KubeRay then leaves it to the autoscaler to remove pods."""
-    fingerprint: str
+    fingerprint: str | None
+    """What its pods carry; None where they ran before the stack took the release over, and carry none."""
     replace_old: bool
     """Whether pods that run another template are to be replaced (upgradeStrategy Recreate)."""
     all_groups: frozenset[str] | None
@@ -61,7 +62,7 @@ def group_target(plan: ClusterPlan, group: PodGroup) -> GroupTarget:
         group=HEAD_GROUP if group.is_head else group.name,
         at_least=group.at_least,
         at_most=None if plan.settings.autoscaling and not group.is_head else group.at_most,
-        fingerprint=group.fingerprint,
+        fingerprint=group.annotation,
         replace_old=not plan.keeps_old_pods,
         all_groups=frozenset([HEAD_GROUP, *(g.name for g in plan.groups[1:])]) if group.is_head else None,
         timeout=plan.timeout,

@@ -69,6 +69,36 @@ def test_a_release_that_was_installed_by_hand_is_left_alone() -> None:
         before_install("ray", [record("deployed", stack=None)], OURS, VALUES)
 
 
+def test_who_has_a_release_by_hand_is_told_how_to_bring_it_along() -> None:
+    with pytest.raises(RecoveryError) as refused:
+        before_install("ray", [record("deployed", stack=None)], OURS, VALUES)
+    assert str(refused.value) == (
+        "Helm release ray exists already and is of no stack: it was installed by hand or by another tool; choose another name or namespace "
+        "for this stack, or remove it with `helm uninstall ray`; to bring it along as it runs: `make adopt`"
+    )
+
+
+def test_of_an_adopted_release_all_records_go_and_no_object() -> None:
+    records = [record("superseded", 1, stack=None), record("deployed", 2, stack=None)]
+    leftover = before_install("ray", records, OURS, marked_values({"head": {}}, OURS), adopted=2)
+    assert [gone.revision for gone in leftover.records] == [1, 2]
+    assert leftover.objects == ()
+
+
+@pytest.mark.parametrize(("status", "revision"), [("deployed", 3), ("failed", 2), ("pending-upgrade", 2)])
+def test_another_revision_than_the_adopted_one_is_refused(status: str, revision: int) -> None:
+    with pytest.raises(RecoveryError) as refused:
+        before_install("ray", [record(status, revision, stack=None)], OURS, VALUES, adopted=2)
+    assert str(refused.value) == (
+        f"Helm release ray is at revision {revision} ({status}), and the stack is to take over revision 2; `make adopt` reads it anew"
+    )
+
+
+def test_an_adopted_release_of_another_stack_is_refused_all_the_same() -> None:
+    with pytest.raises(RecoveryError, match="is of stack kuberay/prod"):
+        before_install("ray", [record("deployed", stack="kuberay/prod")], OURS, VALUES, adopted=1)
+
+
 def test_a_release_that_took_over_from_a_leftover_is_judged_by_its_newest_record() -> None:
     with pytest.raises(RecoveryError):
         before_install("ray", [record("superseded"), record("deployed", 2, stack=None)], OURS, VALUES)

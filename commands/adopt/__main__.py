@@ -1,0 +1,152 @@
+"""Writes the stack file that brings Helm releases along which were made by hand: `python -m commands.adopt --stack dev`.
+
+It reads the releases of KubeRay's two charts in a namespace and their values, works out the settings that say the same, renders both and
+says where they differ. It changes nothing in the cluster. `pulumi up` then takes the releases over as they run: no pod restarts.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from commands.adopt.adoption import Adoption, adopt, is_operator_release, stack_file
+from commands.adopt.owners import other_owner
+from commands.stack.cli import WORKSPACE, StackError
+from commands.stack.helm import Helm, HelmError
+from commands.stack.interrupts import take_interrupts
+from kuberay.facts.objects import is_ray_object
+from kuberay.facts.phrases import error_line
+from kuberay.live.api.client import ApiError, HTTPError
+from kuberay.live.api.connection import Connection
+from kuberay.live.inventory import Cluster
+from kuberay.live.takeover.marks import Record
+from kuberay.settings.stack import PROJECT
+
+_CHARTS = ("kuberay-operator", "ray-cluster")
+#: Settings of a stack file that do not come from a release.
+_KEPT = ("chartRepository", "timeoutSeconds")
+
+
+def main() -> None:
+    """Runs the command; what goes wrong is said in a line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m commands.adopt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--stack", required=True, help="which stack; its file Pulumi.<stack>.yaml is written")
+    parser.add_argument("--config-file", type=Path, help="its config, where that is not Pulumi.<stack>.yaml")
+    parser.add_argument("--namespace", help="where the releases are, if there are some in more than one namespace")
+    parser.add_argument("--release", action="append", default=[], help="a release to bring along; all of the namespace without it")
+    parser.add_argument("--kubeconfig", help="of the cluster; the stack file's without it, else that of kubectl")
+    parser.add_argument("--context", help="of the kubeconfig; the stack file's without it, else the current one")
+    parser.add_argument("--yes", action="store_true", help="do not ask before the file is written")
+    given = parser.parse_args()
+    take_interrupts()
+    path = given.config_file or WORKSPACE / f"Pulumi.{given.stack}.yaml"
+    try:
+        file = _read(path)
+        config: dict[str, Any] = file.get("config") or {}
+        chosen = {key: value for key, value in (("kubeconfig", given.kubeconfig), ("context", given.context)) if value}
+        config |= {f"kubernetes:{key}": value for key, value in chosen.items()}
+        found = _releases(Cluster(_connection(config)), given.namespace, given.release)
+        kept = {key: config[f"{PROJECT}:{key}"] for key in _KEPT if f"{PROJECT}:{key}" in config}
+        with Helm() as helm:
+            adoption = adopt(found, helm, kept, lambda text: print(f"{text} …", file=sys.stderr, flush=True))
+        text = _written(adoption, file, {key: value for key, value in config.items() if not key.startswith(f"{PROJECT}:")})
+        _show(path, adoption, text, there=path.exists())
+        if adoption.differences:
+            raise StackError("what the stack would make is not what runs, as said above; nothing is written")
+        if not given.yes and input(f"Write {path.name}? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise StackError("not written")
+        path.write_text(text)
+    except (StackError, HelmError) as error:
+        sys.exit(f"error: {error}")
+    except ApiError as error:
+        sys.exit(f"error: the Kubernetes API server refuses: {error.status.message}")
+    except (HTTPError, OSError) as error:
+        sys.exit(f"error: {error_line(error)}")
+    except (KeyboardInterrupt, EOFError):
+        sys.exit("\nstopped; nothing is written")
+    print(f"{path.name} is written. `make preview STACK={given.stack}` shows what `make deploy STACK={given.stack}` takes over.")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A stack file that is there already."""
+    try:
+        content = yaml.safe_load(path.read_text()) if path.exists() else {}
+    except yaml.YAMLError:
+        raise StackError(f"{path.name} is not a readable YAML file") from None
+    return content or {}
+
+
+def _connection(config: dict[str, Any]) -> Connection:
+    texts = {key: value for key, value in config.items() if isinstance(value, str)}
+    for key in ("kubernetes:kubeconfig", "kubernetes:context"):
+        if key in config and key not in texts:
+            raise StackError(f"{key} is encrypted in the stack file; name the cluster with --kubeconfig and --context")
+    return Connection.of(texts)
+
+
+def _releases(cluster: Cluster, namespace: str | None, names: Sequence[str]) -> list[Record]:
+    """The newest record of each release that is to be brought along, the operator's first."""
+    newest: dict[tuple[str, str], Record] = {}
+    for record in cluster.records(namespace):
+        key = (record.namespace, record.release)
+        if record.chart in _CHARTS and (key not in newest or newest[key].revision < record.revision):
+            newest[key] = record
+    found = [one for one in newest.values() if one.status != "uninstalled"]
+    if not found:
+        raise StackError(f"there is no Helm release of {' or '.join(_CHARTS)}{f' in namespace {namespace}' if namespace else ''}")
+    if missing := [name for name in names if name not in {one.release for one in found}]:
+        raise StackError(f"there is no release {missing[0]}; there is {', '.join(sorted({one.release for one in found}))}")
+    spaces = sorted({one.namespace for one in found if one.chart == "ray-cluster"} or {one.namespace for one in found})
+    if len(spaces) > 1:
+        raise StackError(f"there are releases in the namespaces {', '.join(spaces)}; choose one with --namespace, for a stack has one")
+    chosen = [one for one in found if one.namespace == spaces[0] and (not names or one.release in names or is_operator_release(one))]
+    # An operator's release of another name is one that the stack uses and does not make.
+    chosen = [one for one in chosen if one.chart == "ray-cluster" or is_operator_release(one)]
+    for record in chosen:
+        _check(cluster, record)
+    return sorted(chosen, key=lambda one: (one.chart == "ray-cluster", one.release))
+
+
+def _check(cluster: Cluster, record: Record) -> None:
+    """Refuses what is someone else's, or not in a condition to be taken over."""
+    what = f"Helm release {record.release}"
+    if record.stack:
+        raise StackError(f"{what} is of stack {record.stack} already")
+    if record.status != "deployed":
+        raise StackError(f"{what} is {record.status}; `helm upgrade` or `helm rollback` has to bring it to `deployed` first")
+    for obj in record.objects:
+        if is_ray_object(obj) or obj["kind"] == "Deployment":
+            there = {**obj, "metadata": {"namespace": record.namespace, **obj["metadata"]}}
+            live = cluster.get(there)
+            name = f"{obj['kind']} {obj['metadata']['name']}"
+            if live is None:
+                raise StackError(f"{name} of {what} is gone; `helm upgrade` has to bring it back first")
+            if tool := other_owner(live):
+                raise StackError(f"{name} of {what} is kept by {tool}, which would go on writing it; take it from there first")
+
+
+def _written(adoption: Adoption, file: dict[str, Any], others: dict[str, Any]) -> str:
+    comments = "".join(f"# - {note}\n" for note in adoption.notes)
+    content = {**file, "config": {**others, **stack_file(adoption.config)}}
+    body = yaml.safe_dump(content, sort_keys=False, width=110, allow_unicode=True)
+    schema = "# yaml-language-server: $schema=docs/stack.schema.json\n"
+    return f"{schema}# Brought along from Helm releases that were made by hand. What to know of it:\n{comments}{body}"
+
+
+def _show(path: Path, adoption: Adoption, text: str, *, there: bool) -> None:
+    print(f"{path.name}{', which is there already, would become' if there else ''}:\n")
+    print("\n".join(f"  {line}" for line in text.splitlines()))
+    print()
+    for line in adoption.differences:
+        print(f"not the same: {line}")
+    if not adoption.differences:
+        print("What Helm renders of it is what runs: no object changes.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""What a stack has to say so that it makes of a Helm release what runs already."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from commands.adopt.manifests import Objects, differences, objects_of
+from commands.adopt.settings_of import (
+    Config,
+    cluster_settings,
+    effective,
+    image_settings,
+    operator_settings,
+    raw_values,
+    thin_out,
+)
+from commands.stack.cli import PROGRAM, StackError
+from commands.stack.helm import Helm
+from kuberay.checks.loading import SettingsError, load_plan
+from kuberay.checks.messages import SECRET_WORD
+from kuberay.checks.raw_values import unknown_keys
+from kuberay.facts.charts import Chart, ChartSource, Values, chart_source
+from kuberay.live.takeover.marks import Record
+from kuberay.plan.operator import RELEASE_NAME
+from kuberay.plan.stack import StackPlan, plan_stack
+from kuberay.settings.overrides import without_nulls
+from kuberay.settings.stack import PROJECT, StackSettings
+
+_RAY_CHART: Chart = "ray-cluster"
+_OPERATOR_CHART: Chart = "kuberay-operator"
+
+
+@dataclass
+class Adoption:
+    """The settings of a stack that takes releases over."""
+
+    config: Config
+    """By key of the settings, without the project's prefix."""
+    notes: list[str] = field(default_factory=list[str])
+    """What a person has to know of them, a line each."""
+    differences: list[str] = field(default_factory=list[str])
+    """Where what the stack makes is not what runs; empty where nothing changes."""
+
+
+def adopt(releases: Sequence[Record], helm: Helm, kept: Config, report: Callable[[str], None]) -> Adoption:
+    """Works out the settings for these releases of one namespace: those of Ray clusters, and of the operator if it is among them.
+
+    Args:
+        releases: the newest record of each.
+        helm: renders what the stack would make of them.
+        kept: settings of the stack that stay, such as where charts come from.
+        report: takes a line of progress.
+
+    Raises:
+        StackError: the settings do not take what was found.
+        HelmError: a chart cannot be rendered.
+    """
+    operator = next((one for one in releases if one.chart == _OPERATOR_CHART), None)
+    clusters = {one.release: one for one in releases if one.chart == _RAY_CHART}
+    newest = operator or next(iter(clusters.values()))
+    config, notes = _stack_config(newest, kept, clusters.values())
+    adoption = Adoption(config, notes)
+    if operator is None:
+        adoption.config["operator"] = {"install": False}
+        adoption.notes.append("no release kuberay-operator in this namespace: the operator that runs elsewhere stays as it is")
+    for release in releases:
+        report(f"comparing {release.release} with what the stack would make of it")
+        _add_release(adoption, release, helm)
+        adoption.notes += _notes_of(release)
+    try:
+        load_plan(_as_pulumi(adoption.config), project_folder=PROGRAM)
+    except SettingsError as error:
+        raise StackError("the settings do not take what runs:\n  " + "\n  ".join(error.problems)) from None
+    return adoption
+
+
+def stack_file(config: Config) -> dict[str, Any]:
+    """The settings as they stand in a stack file, below `config`."""
+    return {f"{PROJECT}:{key}": value for key, value in config.items()}
+
+
+# --- From a release to settings -----------------------------------------------------------------------------------------------
+
+
+def _stack_config(newest: Record, kept: Config, clusters: Iterable[Record]) -> tuple[Config, list[str]]:
+    config: Config = {"namespace": newest.namespace, "createNamespace": False, "kuberayVersion": newest.version, **kept}
+    notes = ["the namespace stays as it was made: with createNamespace false the stack neither makes nor deletes it"]
+    values = [effective(one.defaults, one.values) for one in clusters]
+    if not values:
+        return config | {"clusters": {}}, notes
+    image = image_settings(values[0])
+    config |= {"architecture": image.architecture, **image.settings}
+    policy = ((values[0].get("image") or {}).get("pullPolicy")) or "IfNotPresent"
+    secrets = [str(one.get("name")) for one in values[0].get("imagePullSecrets") or []]
+    config |= ({} if policy == "IfNotPresent" else {"imagePullPolicy": policy}) | ({"imagePullSecrets": secrets} if secrets else {})
+    # What the stack would add to what runs comes when its owner says so.
+    config["protection"] = {"networkPolicy": {"enabled": False}, "podSecurity": "none", "tokenAuthentication": "disabled"}
+    notes.append("protection is off, as it is now; each part of `kuberay:protection` that is taken out turns one on, and pods restart")
+    return config, notes
+
+
+def _add_release(adoption: Adoption, release: Record, helm: Helm) -> None:
+    """The settings of one release, as few raw values as it takes, and where the result is not the same."""
+    wanted = effective(release.defaults, release.values)
+    is_operator = release.chart == _OPERATOR_CHART
+    if is_operator:
+        place: Config = adoption.config.setdefault("operator", operator_settings(wanted))
+    else:
+        place = adoption.config.setdefault("clusters", {})[release.release] = _own_image(adoption.config, wanted) | cluster_settings(wanted)
+    place["adopted"] = {"revision": release.revision}
+    theirs = objects_of(release.manifest)
+    version = str(adoption.config["kuberayVersion"])
+    source = chart_source(release.chart, version=version, repository=_settings(adoption.config).chart_repository, project_folder=PROGRAM)
+    helm.fetch([source])
+
+    def with_values(values: Values) -> Objects:
+        place.pop("values", None)
+        place.update({"values": values} if values else {})
+        return _rendered(adoption.config, release, helm, source)
+
+    found = raw_values(_values(_plan(adoption.config), release), wanted, release.defaults)
+    least = differences(theirs, with_values(found))
+    fewest = (
+        {}
+        if differences(theirs, with_values({})) == least
+        else thin_out(found, lambda values: differences(theirs, with_values(values)) == least)
+    )
+    with_values(fewest)
+    adoption.differences += [f"{release.release}: {line}" for line in least]
+    if not is_operator:
+        groups = _plan(adoption.config).clusters[release.release].groups
+        place["adopted"] = {"revision": release.revision, "templates": {group.name: group.fingerprint for group in groups}}
+    if fewest:
+        adoption.notes.append(f"{release.release}: told by raw values, as no setting says it: {', '.join(_leaves(fewest))}")
+
+
+def _own_image(config: Config, wanted: Values) -> Config:
+    """A cluster's image, where it is not the first one's."""
+    image = image_settings(wanted)
+    own = {key: value for key, value in image.settings.items() if config.get(key) != value}
+    return own | ({} if config["architecture"] == image.architecture else {"architecture": image.architecture})
+
+
+def _notes_of(release: Record) -> Iterable[str]:
+    for problem in unknown_keys(release.values, release.chart, release.version):  # pyright: ignore[reportArgumentType]
+        yield f"{release.release}: value {'.'.join(problem.path)} is left out: the chart does not read it, so it does nothing now either"
+    secrets = sorted({name for name in _variables(release.values) if SECRET_WORD.search(name)})
+    if secrets:
+        yield (
+            f"{release.release}: {', '.join(secrets)} may be a secret and stands in the file as the release has it; move it into a Secret, "
+            "or encrypt it with `pulumi config set --secret --path`"
+        )
+
+
+def _variables(values: Any) -> Iterable[str]:
+    """Names of environment variables that are given as text."""
+    if isinstance(values, Mapping):
+        if isinstance(values.get("name"), str) and isinstance(values.get("value"), str):  # pyright: ignore[reportUnknownMemberType]
+            yield values["name"]
+        for below in values.values():  # pyright: ignore[reportUnknownVariableType]
+            yield from _variables(below)
+    elif isinstance(values, list):
+        for below in values:  # pyright: ignore[reportUnknownVariableType]
+            yield from _variables(below)
+
+
+def _leaves(values: Values, path: str = "") -> Iterable[str]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{path}{key}.")  # pyright: ignore[reportUnknownArgumentType]
+        else:
+            yield f"{path}{key}"
+
+
+# --- From settings to manifests -----------------------------------------------------------------------------------------------
+
+
+def _settings(config: Config) -> StackSettings:
+    try:
+        return StackSettings.model_validate(config, context={"project_folder": PROGRAM})
+    except ValidationError:
+        # Said as the program itself says it.
+        try:
+            load_plan(_as_pulumi(config), project_folder=PROGRAM)
+        except SettingsError as error:
+            raise StackError("the settings do not take what runs:\n  " + "\n  ".join(error.problems)) from None
+        raise
+
+
+def _plan(config: Config) -> StackPlan:
+    """Without the fingerprints that the program writes on pods: an adopted group has none."""
+    plan = plan_stack(_settings(config))
+    clusters: dict[str, Any] = {}
+    for name, cluster in config.get("clusters", {}).items():
+        templates = {group.name: group.fingerprint for group in plan.clusters[name].groups}
+        clusters[name] = cluster | {"adopted": {"revision": 1, "templates": templates}}
+    return plan_stack(_settings(config | {"clusters": clusters}))
+
+
+def _values(plan: StackPlan, release: Record) -> Values:
+    return plan.operator.values if release.chart == _OPERATOR_CHART else plan.clusters[release.release].values
+
+
+def _rendered(config: Config, release: Record, helm: Helm, source: ChartSource) -> Objects:
+    values = _values(_plan(config), release)
+    return objects_of(helm.render(release.release, release.namespace, source, without_nulls(values)))
+
+
+def _as_pulumi(config: Config) -> dict[str, str]:
+    """As Pulumi hands a stack's config to the program."""
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in stack_file(config).items()}
+
+
+def is_operator_release(record: Record) -> bool:
+    """Whether a stack could take it over as its operator."""
+    return record.chart == _OPERATOR_CHART and record.release == RELEASE_NAME

@@ -1,0 +1,139 @@
+"""Releases that were made by hand are brought along as they run: no pod restarts, and the next real change is an ordinary one."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local.cluster import LocalCluster
+from tests.integration.kubernetes import Kubernetes
+from tests.integration.operators import BOTH_OPERATORS
+from tests.integration.stack import ROOT, Stack
+
+pytestmark = BOTH_OPERATORS
+
+#: The guide's own values.
+GUIDE: dict[str, Any] = {
+    "image": {"tag": "2.46.0-py310-aarch64"},
+    "head": {"resources": {"limits": {"cpu": "1", "memory": "4G"}, "requests": {"cpu": "1", "memory": "4G"}}},
+    "worker": {"resources": {"limits": {"cpu": "1", "memory": "4G"}, "requests": {"cpu": "1", "memory": "4G"}}},
+}
+VALUES: dict[str, dict[str, Any]] = {
+    "guide": GUIDE,
+    **{file.stem: yaml.safe_load(file.read_text()) for file in sorted((ROOT / "tests/data/adopt").glob("*.yaml"))},
+}
+
+
+class ByHand:
+    """What someone has installed with Helm before there was a stack."""
+
+    def __init__(self, cluster: LocalCluster, folder: Path) -> None:
+        self.cluster, self.folder = cluster, folder
+        self.version = cluster.kuberay_versions[0]
+        self.kubernetes = Kubernetes(cluster)
+
+    def helm(self, *arguments: str) -> str:
+        environment = self.cluster.pulumi_env() | {"HELM_CONFIG_HOME": str(self.folder), "HELM_CACHE_HOME": str(self.folder)}
+        done = subprocess.run(["helm", *arguments], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def install(self, values: dict[str, Any]) -> None:
+        """The guide's commands."""
+        file = self.folder / "values.yaml"
+        file.write_text(yaml.safe_dump(values))
+        place = ["--namespace", "kuberay", "--version", self.version]
+        self.helm("repo", "add", "kuberay", self.cluster.charts_url)
+        self.kubernetes.kubectl("create", "namespace", "kuberay")
+        self.helm("install", "kuberay-operator", "kuberay/kuberay-operator", *place)
+        self.helm("install", "raycluster", "kuberay/ray-cluster", *place, "--values", str(file))
+        assert self.kubernetes.eventually(self.is_up, 120), self.objects("pods")
+
+    def is_up(self) -> bool:
+        (cluster,) = self.objects("rayclusters")
+        return cluster.get("status", {}).get("state") == "ready"
+
+    def objects(self, kind: str) -> list[dict[str, Any]]:
+        return json.loads(self.kubernetes.kubectl("get", kind, "-n", "kuberay", "-o", "json"))["items"]
+
+    def running(self) -> dict[str, Any]:
+        """What a change would show in: pods and their containers' restarts, and the specs that Helm has written."""
+        pods = {
+            pod["metadata"]["uid"]: sum(status["restartCount"] for status in pod["status"].get("containerStatuses") or [])
+            for pod in self.objects("pods")
+        }
+        kinds = ("rayclusters", "deployments.apps")
+        specs = {found["metadata"]["uid"]: found["metadata"]["generation"] for kind in kinds for found in self.objects(kind)}
+        return {"pods": pods, "generations": specs}
+
+    def remove(self) -> None:
+        for release in ("raycluster", "kuberay-operator"):
+            self.helm("uninstall", release, "--namespace", "kuberay", "--ignore-not-found", "--wait")
+        self.kubernetes.kubectl("delete", "namespace", "kuberay", "--ignore-not-found")
+
+
+@pytest.fixture(scope="module", params=list(VALUES))
+def values(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return VALUES[request.param]
+
+
+@pytest.fixture(scope="module")
+def by_hand(cluster: LocalCluster, values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ByHand]:
+    found = ByHand(cluster, tmp_path_factory.mktemp("by-hand"))
+    found.install(values)
+    yield found
+    found.remove()
+
+
+@pytest.fixture(scope="module")
+def adopted(by_hand: ByHand, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    return Stack(by_hand.cluster, "adopt", tmp_path_factory.mktemp("adopt"))
+
+
+def test_a_stack_takes_it_over_and_nothing_that_runs_changes(by_hand: ByHand, adopted: Stack) -> None:
+    before = by_hand.running()
+    refused = adopted.up()
+    assert not refused.ok
+    assert "to bring it along as it runs: `make adopt`" in refused.text
+    assert by_hand.running() == before
+
+    written = adopted.make_adopt()
+    assert written.ok, written.text
+    assert written.seconds < 60
+    assert by_hand.running() == before
+
+    preview = adopted.preview_text()
+    for release in ("kuberay-operator", "raycluster"):
+        assert f"takes over Helm release {release}, revision 1, as it runs: no pod restarts" in preview.text
+    adopted.up_or_fail()
+    assert by_hand.running() == before
+    assert adopted.preview().changes == {}
+    again = adopted.up_or_fail()
+    assert "no pod restarts" not in again.text
+    assert by_hand.running() == before
+
+
+def test_the_next_change_replaces_the_pods_that_it_is_about(by_hand: ByHand, adopted: Stack) -> None:
+    before = by_hand.running()["pods"]
+    config = yaml.safe_load(adopted.config_file.read_text())
+    config["config"]["kuberay:clusters"]["raycluster"].setdefault("head", {})["memory"] = "5G"
+    adopted.config_file.write_text(yaml.safe_dump(config))
+    changes = adopted.preview().changes
+    assert changes["Stash raycluster.head.pods"] == "replace"
+    adopted.up_or_fail()
+    (head,) = [pod for pod in by_hand.kubernetes.ray_pods(by_hand.objects("rayclusters")[0]["metadata"]["name"]) if pod.kind == "head"]
+    assert head.memory == "5G"
+    assert head.uid not in before
+    assert adopted.preview().changes == {}
+
+
+def test_plain_helm_goes_on_where_the_stack_left_off(by_hand: ByHand, adopted: Stack) -> None:
+    before = by_hand.running()
+    adopted.forget()
+    for release, chart in (("kuberay-operator", "kuberay-operator"), ("raycluster", "ray-cluster")):
+        by_hand.helm("upgrade", release, f"kuberay/{chart}", "--namespace", "kuberay", "--version", by_hand.version, "--reuse-values")
+    assert by_hand.running() == before
