@@ -122,14 +122,8 @@ def _add_release(adoption: Adoption, release: Record, helm: Helm) -> None:
         return _rendered(adoption.config, release, helm, source)
 
     found = raw_values(_values(_plan(adoption.config), release), wanted, release.defaults)
-    least = differences(theirs, with_values(found))
-    fewest = (
-        {}
-        if differences(theirs, with_values({})) == least
-        else thin_out(found, lambda values: differences(theirs, with_values(values)) == least)
-    )
-    with_values(fewest)
-    adoption.differences += [f"{release.release}: {line}" for line in least]
+    fewest = thin_out(found, lambda values: frozenset(differences(theirs, with_values(values))))
+    adoption.differences += [f"{release.release}: {line}" for line in differences(theirs, with_values(fewest))]
     if not is_operator:
         groups = _plan(adoption.config).clusters[release.release].groups
         place["adopted"] = {"revision": release.revision, "templates": {group.name: group.fingerprint for group in groups}}

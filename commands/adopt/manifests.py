@@ -51,6 +51,9 @@ def _normal(tree: Any, key: str = "") -> Any:
     """Without what is nothing, and amounts as Kubernetes writes them."""
     if isinstance(tree, Mapping):
         below = {name: _normal(value, key=str(name)) for name, value in tree.items() if value is not None and name != _CHART_LABEL}
+        if key == "resources":
+            # What is not requested is requested as the limit has it (Kubernetes' defaulting of containers).
+            below |= {"requests": {**(below.get("limits") or {}), **(below.get("requests") or {})}} if below else {}
         return {name: _amount(value) for name, value in below.items()} if key in ("limits", "requests") else below
     return [_normal(value) for value in tree] if isinstance(tree, list) else tree
 

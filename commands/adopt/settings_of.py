@@ -23,6 +23,7 @@ from kuberay.settings.cluster import (
     HeadSettings,
     WorkerGroupSettings,
 )
+from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import merge, without_nulls
 
 #: What Ray's own images are called (kuberay/facts/images.py).
@@ -90,7 +91,7 @@ def operator_settings(values: Values) -> Config:
     """The operator."""
     limits: Values = (values.get("resources") or {}).get("limits") or {}
     found: Config = {key: _text(limits[key]) for key in ("cpu", "memory") if key in limits}
-    return found | ({"singleNamespaceInstall": True} if values.get("singleNamespaceInstall") else {})
+    return _valid(found | {"singleNamespaceInstall": values.get("singleNamespaceInstall")}, OperatorSettings)
 
 
 def raw_values(made: Mapping[str, Any], wanted: Mapping[str, Any], defaults: Mapping[str, Any]) -> Values:
@@ -116,30 +117,42 @@ def raw_values(made: Mapping[str, Any], wanted: Mapping[str, Any], defaults: Map
     return left
 
 
-def thin_out(values: Values, still_right: Callable[[Values], bool]) -> Values:
-    """The values without those that make no difference, tried one after the other."""
+def thin_out(values: Values, differences: Callable[[Values], frozenset[str]]) -> Values:
+    """The values without those that make nothing more alike, tried one after the other.
 
-    def without(path: tuple[str, ...], tree: Values) -> Values:
-        rest = dict(tree)
-        if len(path) == 1:
-            del rest[path[0]]
-        else:
-            below = without(path[1:], tree[path[0]])
-            rest[path[0]] = below
-            if not below:
-                del rest[path[0]]
-        return rest
+    Also without those that make it less so: a null takes away what a plan says, and so brings back what the chart says.
 
-    def thin(path: tuple[str, ...], below: Values, tree: Values) -> Values:
-        for key, value in list(below.items()):
-            shorter = without((*path, key), tree)
-            if still_right(shorter):
-                tree = shorter
-            elif isinstance(value, dict) and value:
-                tree = thin((*path, key), value, tree)  # pyright: ignore[reportUnknownArgumentType]
+    Args:
+        values: what is laid over the values of a plan.
+        differences: what is not as it is wanted with these.
+    """
+    left = differences(values)
+
+    def try_without(path: tuple[str, ...], tree: Values) -> Values:
+        nonlocal left
+        shorter = _without(path, tree)
+        found = differences(shorter)
+        if found <= left:
+            left = found
+            return shorter
+        below = _at(path, tree)
+        for key in list(below) if isinstance(below, dict) else []:  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            tree = try_without((*path, key), tree)
         return tree
 
-    return thin((), values, values)
+    return try_without((), values)
+
+
+def _at(path: tuple[str, ...], tree: Any) -> Any:
+    return _at(path[1:], tree[path[0]]) if path else tree
+
+
+def _without(path: tuple[str, ...], tree: Values) -> Values:
+    """Maps that this leaves empty go too."""
+    if not path:
+        return {}
+    below = _without(path[1:], tree[path[0]]) if len(path) > 1 else None
+    return {key: below if key == path[0] else value for key, value in tree.items() if key != path[0] or below}
 
 
 # --- Parts of a cluster -------------------------------------------------------------------------------------------------------

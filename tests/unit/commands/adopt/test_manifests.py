@@ -8,7 +8,7 @@ CLUSTER = """
 apiVersion: ray.io/v1
 kind: RayCluster
 metadata: {name: ray, labels: {helm.sh/chart: ray-cluster-1.3.0}}
-spec: {rayVersion: 2.46.0, resources: {limits: {cpu: 1, memory: 2000M}}, env: [{name: A, value: secret}], affinity: null}
+spec: {rayVersion: 2.46.0, resources: {limits: {cpu: 1, memory: 2000M}, requests: {memory: 1G}}, env: [{name: A, value: secret}], affinity: null}
 """
 
 

@@ -83,7 +83,14 @@ def test_raw_values_are_what_is_left(made: Any, wanted: Any, defaults: Any, left
 
 
 def test_values_that_make_no_difference_are_taken_out() -> None:
-    def needs_only_one(values: dict[str, Any]) -> bool:
-        return (values.get("a") or {}).get("b") == 1
+    def needs_only_one(values: dict[str, Any]) -> frozenset[str]:
+        return frozenset() if (values.get("a") or {}).get("b") == 1 else frozenset({"b"})
 
     assert thin_out({"a": {"b": 1, "c": 2}, "d": {"e": 3}}, needs_only_one) == {"a": {"b": 1}}
+
+
+def test_a_null_that_brings_back_what_is_not_wanted_is_taken_out() -> None:
+    def wants_the_first(values: dict[str, Any]) -> frozenset[str]:
+        return frozenset(({"first"} if "first" not in values else set()) | ({"second"} if "second" in values else set()))
+
+    assert thin_out({"first": None, "second": None}, wants_the_first) == {"first": None}
