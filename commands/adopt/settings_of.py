@@ -4,8 +4,9 @@ A setting is taken where it says what the release says; whatever is left is told
 merged last. So there is nothing that the charts know and that could not be brought along.
 """
 
+import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,16 +144,17 @@ def thin_out(values: Values, differences: Callable[[Values], frozenset[str]]) ->
     return try_without((), values)
 
 
-def _at(path: tuple[str, ...], tree: Any) -> Any:
-    return _at(path[1:], tree[path[0]]) if path else tree
+def _at(path: Sequence[str], tree: Any) -> Any:
+    return functools.reduce(lambda below, key: below[key], path, tree)
 
 
-def _without(path: tuple[str, ...], tree: Values) -> Values:
+def _without(path: Sequence[str], tree: Values) -> Values:
     """Maps that this leaves empty go too."""
     if not path:
         return {}
-    below = _without(path[1:], tree[path[0]]) if len(path) > 1 else None
-    return {key: below if key == path[0] else value for key, value in tree.items() if key != path[0] or below}
+    key, *further = path
+    below = _without(further, tree[key])
+    return {**tree, key: below} if below else {name: value for name, value in tree.items() if name != key}
 
 
 # --- Parts of a cluster -------------------------------------------------------------------------------------------------------
