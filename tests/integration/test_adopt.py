@@ -47,11 +47,19 @@ class ByHand:
         file = self.folder / "values.yaml"
         file.write_text(yaml.safe_dump(values))
         place = ["--namespace", "kuberay", "--version", self.version]
+        self.of_one_architecture("aarch64" if "aarch64" in values["image"]["tag"] else "x86")
         self.helm("repo", "add", "kuberay", self.cluster.charts_url)
         self.kubernetes.kubectl("create", "namespace", "kuberay")
         self.helm("install", "kuberay-operator", "kuberay/kuberay-operator", *place)
         self.helm("install", "raycluster", "kuberay/ray-cluster", *place, "--values", str(file))
         assert self.kubernetes.eventually(self.is_up, 120), self.objects("pods")
+
+    def of_one_architecture(self, architecture: str | None) -> None:
+        """Only nodes of this one take pods, as where people write no node selector; they have GPUs. None: the cluster is as before."""
+        for node, of in (("node-amd64", "x86"), ("node-arm64", "aarch64")):
+            self.kubernetes.kubectl("uncordon" if architecture in (None, of) else "cordon", node)
+            gpus = {field: {"nvidia.com/gpu": "4" if architecture else None} for field in ("capacity", "allocatable")}
+            self.kubernetes.kubectl("patch", "node", node, "--subresource=status", "--type=merge", "-p", json.dumps({"status": gpus}))
 
     def is_up(self) -> bool:
         (cluster,) = self.objects("rayclusters")
@@ -66,14 +74,16 @@ class ByHand:
             pod["metadata"]["uid"]: sum(status["restartCount"] for status in pod["status"].get("containerStatuses") or [])
             for pod in self.objects("pods")
         }
-        kinds = ("rayclusters", "deployments.apps")
-        specs = {found["metadata"]["uid"]: found["metadata"]["generation"] for kind in kinds for found in self.objects(kind)}
-        return {"pods": pods, "generations": specs}
+        # A Deployment's generation counts its annotations too, and `up` writes one on the operator's.
+        clusters = {found["metadata"]["uid"]: (found["metadata"]["generation"], found["spec"]) for found in self.objects("rayclusters")}
+        operators = {found["metadata"]["uid"]: found["spec"] for found in self.objects("deployments.apps")}
+        return {"pods": pods, "clusters": clusters, "operators": operators}
 
     def remove(self) -> None:
         for release in ("raycluster", "kuberay-operator"):
             self.helm("uninstall", release, "--namespace", "kuberay", "--ignore-not-found", "--wait")
         self.kubernetes.kubectl("delete", "namespace", "kuberay", "--ignore-not-found")
+        self.of_one_architecture(None)
 
 
 @pytest.fixture(scope="module", params=list(VALUES))
@@ -98,7 +108,7 @@ def test_a_stack_takes_it_over_and_nothing_that_runs_changes(by_hand: ByHand, ad
     before = by_hand.running()
     refused = adopted.up()
     assert not refused.ok
-    assert "to bring it along as it runs: `make adopt`" in refused.text
+    assert "`make adopt` brings along what was installed there by hand (kuberay-operator, raycluster)" in refused.text
     assert by_hand.running() == before
 
     written = adopted.make_adopt()

@@ -106,10 +106,8 @@ async def take_over_object(run: Run, wanted: Mapping[str, Any]) -> None:
         if existing and existing["metadata"].get("deletionTimestamp"):
             await cluster.gone(wanted)
             existing = None
-        in_use = []
-        if existing and wanted["kind"] == "Namespace":
-            in_use = [record.release for record in await cluster.records() if record.stack == stack]
-        before_creating(wanted["kind"], existing, stack, in_use)
+        in_namespace = await cluster.records() if existing and wanted["kind"] == "Namespace" else []
+        before_creating(wanted["kind"], existing, stack, in_namespace)
 
 
 async def refuse_half_removed(client: AsyncClient, namespace: str, release: str) -> None:

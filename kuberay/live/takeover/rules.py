@@ -5,13 +5,18 @@ state, so the next `up` creates it again: Helm then refuses the name, and the AP
 carries the stack's mark; what carries it and is not in the state is such a leftover, and anything else belongs to someone.
 """
 
+import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kuberay.facts.charts import Chart
 from kuberay.facts.objects import Object, is_ray_object
 from kuberay.facts.phrases import one_line
 from kuberay.live.takeover.marks import Record, stack_of, without_mark
+
+#: Of which `make adopt` brings releases along.
+_CHARTS = typing.get_args(Chart)
 
 
 class RecoveryError(Exception):
@@ -112,14 +117,14 @@ def half_removed(release: str) -> str:
     return f"Helm release {release} was being removed by a run that was killed; {how_to_make_anew(release)}"
 
 
-def before_creating(kind: str, existing: Object | None, stack: str, in_use: Iterable[str] = ()) -> None:
+def before_creating(kind: str, existing: Object | None, stack: str, records: Sequence[Record] = ()) -> None:
     """Whether an object that the state does not have may be made, or taken over where it exists.
 
     Args:
         kind: of the object.
         existing: the object of this name, if there is one.
         stack: this stack.
-        in_use: Helm releases of a stack of this name in a namespace.
+        records: Helm's, of all releases in a namespace.
 
     Raises:
         RecoveryError: the object is someone else's.
@@ -131,11 +136,16 @@ def before_creating(kind: str, existing: Object | None, stack: str, in_use: Iter
     remedy = "choose another name, or delete it"
     if kind == "Namespace":
         remedy = "to use it as it is set `createNamespace: false`, else choose another `namespace`"
+        by_hand = sorted({record.release for record in records if record.stack is None and record.chart in _CHARTS})
+        if by_hand:
+            remedy += f"; `make adopt` brings along what was installed there by hand ({', '.join(by_hand)})"
     if owner != stack:
         raise RecoveryError(f"{what} exists already and is of {f'stack {owner}' if owner else 'no stack'}; {remedy}")
-    for release in in_use:
+    for record in records:
+        if record.stack != stack:
+            continue
         raise RecoveryError(
-            f"{what} is in use (Helm release {release}) by a stack that is called {stack} too and has its state elsewhere; "
+            f"{what} is in use (Helm release {record.release}) by a stack that is called {stack} too and has its state elsewhere; "
             f"log in to that state with `pulumi login`; {remedy}"
         )
 

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -151,8 +152,19 @@ def test_a_namespace_of_another_stack_is_left_alone() -> None:
 
 
 def test_a_namespace_in_use_by_a_stack_of_the_same_name_is_left_alone() -> None:
-    with pytest.raises(RecoveryError, match=r"in use \(Helm release kuberay-operator\)"):
-        before_creating("Namespace", namespace(**{STACK_MARK: OURS}), OURS, ["kuberay-operator"])
+    with pytest.raises(RecoveryError, match=r"in use \(Helm release ray\)"):
+        before_creating("Namespace", namespace(**{STACK_MARK: OURS}), OURS, [record("deployed")])
+
+
+def test_in_a_namespace_with_kuberays_releases_by_hand_the_way_to_bring_them_along_is_named() -> None:
+    by_hand = replace(record("deployed", stack=None), chart="ray-cluster")
+    others = replace(by_hand, release="redis", chart="redis")
+    with pytest.raises(RecoveryError) as refused:
+        before_creating("Namespace", namespace(), OURS, [others, by_hand])
+    assert str(refused.value) == (
+        "Namespace team exists already and is of no stack; to use it as it is set `createNamespace: false`, else choose another "
+        "`namespace`; `make adopt` brings along what was installed there by hand (ray)"
+    )
 
 
 def test_what_is_being_deleted_says_what_it_waits_for() -> None:
