@@ -16,6 +16,7 @@ from commands.doctor.examination import Examination
 from commands.doctor.finding import Finding, conclusion
 from commands.stack.cli import Pulumi
 from commands.stack.interrupts import take_interrupts
+from kuberay.facts.visible import log_line
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
 async def _print_findings(examination: Examination) -> list[Finding]:
     findings: list[Finding] = []
     async for finding in examination.findings():
-        print(finding, flush=True)
+        print(log_line(finding), flush=True)
         findings.append(finding)
     return findings
 
