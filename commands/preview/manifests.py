@@ -83,7 +83,14 @@ class Helm:
             raise RenderError("there is no `helm` on the PATH")
         environment = os.environ | {"HELM_CACHE_HOME": str(Path(self._folder.name, "cache"))}
         done = subprocess.run(
-            [self._program, *arguments], input=given, env=environment, capture_output=True, text=True, check=False, timeout=120
+            [self._program, *arguments],
+            input=given,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="backslashreplace",
+            check=False,
+            timeout=120,
         )
         if done.returncode:
             raise RenderError(" ".join(done.stderr.split()) or f"helm {arguments[0]} failed")
