@@ -33,7 +33,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit("\nstopped")
     text, code = conclusion(findings)
-    print(f"\n{text}")
+    print()
+    print(log_line(text))
     sys.exit(code)
 
 

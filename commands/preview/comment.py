@@ -86,7 +86,8 @@ def main() -> None:
     try:
         with _gitlab() if given.gitlab else _github() as http:
             place = (on_gitlab if given.gitlab else on_github)(given.repository, given.pull_request)
-            print(f"the comment is {comment(http, place, given.about, f'{whence(os.environ)}{text}', given.author)}")
+            done = comment(http, place, given.about, f"{whence(os.environ)}{text}", given.author)
+            print("the comment is", done)
     except (CommentError, httpx2.HTTPError) as error:
         sys.exit(log_line(f"error: {error}"))
     sys.exit(problem and log_line(problem))

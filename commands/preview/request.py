@@ -91,7 +91,7 @@ def main() -> None:
         merged = clone.merge(given.commit)
         if given.with_code:
             clone.check_out(merged)
-            print(f"{given.commit} is merged into this clone, with its code")
+            print(log_line(f"{given.commit} is merged into this clone, with its code"))
             return
         taken = take(clone.tree("HEAD"), clone.tree(merged))
     except RequestError as error:
