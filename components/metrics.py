@@ -3,6 +3,7 @@
 import pulumi
 
 from components.namespace import Namespace
+from components.resources.hooks import error_text
 from components.resources.kubernetes_object import KubernetesObject, of_this_stack
 from components.resources.providers import provider_of_component
 from components.stack import stack_connection
@@ -39,7 +40,7 @@ def _pod_monitors_are_known(namespace: str) -> bool:
     try:
         known = knows_pod_monitors(stack_connection(), namespace)
     except Exception as error:
-        pulumi.log.warn(f"metrics: planned as if the cluster knew PodMonitors; it cannot be asked: {error}")
+        pulumi.log.warn(f"metrics: planned as if the cluster knew PodMonitors; it cannot be asked: {error_text(error)}")
         return True
     if not known:
         pulumi.log.warn(f"metrics: {NO_POD_MONITORS}")

@@ -10,6 +10,7 @@ from components.resources.wait_for import WaitFor
 from components.stack import is_encrypted
 from kuberay.facts.charts import ChartSource
 from kuberay.facts.phrases import Report
+from kuberay.facts.visible import log_line
 from kuberay.live.waiting.targets import DeploymentTarget
 from kuberay.plan.operator import RELEASE_NAME, OperatorPlan
 
@@ -77,7 +78,7 @@ class Operator(pulumi.ComponentResource):
             from kuberay.live.crds.upgrade import CrdError, bring_to_version
 
             def report(text: str) -> None:
-                pulumi.log.info(text, resource=self)
+                pulumi.log.info(log_line(text), resource=self)
 
             was, dry_run = (args.old_inputs or {}).get("version"), pulumi.runtime.is_dry_run()
             try:

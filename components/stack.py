@@ -11,6 +11,7 @@ from kuberay.checks.advisories import vulnerable_clusters
 from kuberay.checks.exposure import exposures, unreachable_workloads
 from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.memory import memory_advice
+from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import Connection
 from kuberay.plan.stack import StackPlan
 from kuberay.settings.stack import PROJECT
@@ -57,7 +58,7 @@ def stack_plan() -> StackPlan:
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
     for line in exposures(plan):
-        pulumi.log.info(f"open: {line}")
+        pulumi.log.info(log_line(f"open: {line}"))
     for line in (*vulnerable_clusters(plan), *unreachable_workloads(plan), *memory_advice(plan.placed)):
-        pulumi.log.warn(line)
+        pulumi.log.warn(log_line(line))
     return plan

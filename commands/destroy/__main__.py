@@ -18,6 +18,7 @@ from commands.stack.state import OPERATOR, Made, StackState, read_state
 from kuberay.checks.loading import SettingsError, load_settings
 from kuberay.facts.objects import Object, is_ray_object
 from kuberay.facts.phrases import error_line, first_few
+from kuberay.facts.visible import log_line, log_lines
 from kuberay.live.api.client import ApiError, HTTPError
 from kuberay.live.inventory import Cluster, of_stack, until
 
@@ -40,7 +41,7 @@ def main() -> None:
     try:
         Destruction(Pulumi(given.stack, given.config_file)).run(ask=not given.yes)
     except StackError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(log_lines(f"error: {error}"))
     except KeyboardInterrupt:
         sys.exit("\nstopped; the same command goes on from here")
 
@@ -202,7 +203,7 @@ def _namespaces_of(config: StackConfig) -> set[str]:
 
 
 def say(line: str) -> None:
-    print(line, flush=True)
+    print(log_line(line), flush=True)
 
 
 def _name(obj: Object) -> str:

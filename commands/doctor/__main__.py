@@ -16,6 +16,7 @@ from commands.doctor.examination import Examination
 from commands.doctor.finding import Finding, conclusion
 from commands.stack.cli import Pulumi
 from commands.stack.interrupts import take_interrupts
+from kuberay.facts.visible import log_line
 
 
 def main() -> None:
@@ -32,14 +33,15 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit("\nstopped")
     text, code = conclusion(findings)
-    print(f"\n{text}")
+    print()
+    print(log_line(text))
     sys.exit(code)
 
 
 async def _print_findings(examination: Examination) -> list[Finding]:
     findings: list[Finding] = []
     async for finding in examination.findings():
-        print(finding, flush=True)
+        print(log_line(finding), flush=True)
         findings.append(finding)
     return findings
 

@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,13 +24,14 @@ from commands.preview.meaning.changes import stack_report
 from commands.preview.meaning.drift import add_drift, seen_by_refresh
 from commands.preview.meaning.report import EXIT_CODES, Report, StackReport, same_change, worst
 from commands.preview.meaning.steps import SECRET, Preview
-from commands.preview.output.markdown import COMMENT_LIMIT, markdown
+from commands.preview.output.files import write
 from commands.preview.output.terminal import terminal
 from commands.preview.output.wording import what_happens
-from commands.stack.cli import WORKSPACE, StackError
+from commands.stack.cli import PROGRAM, WORKSPACE, StackError
 from commands.stack.helm import Helm
 from commands.stack.interrupts import take_interrupts
 from commands.stack.state import RELEASE
+from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import KUBECONFIG, Connection
 
 _EXIT_CODES = """exit codes, with --exit-codes:
@@ -68,20 +70,26 @@ def main() -> None:
         write(report, given.output, "Drift" if given.drift else TITLE)
     print(terminal(report, colours=sys.stdout.isatty() and "NO_COLOR" not in os.environ), end="")
     if given.as_in and (problems := list(differences(report, given.as_in))):
-        sys.exit("\n".join(f"error: {problem}" for problem in problems))
+        sys.exit("\n".join(log_line(f"error: {problem}") for problem in problems))
     code = EXIT_CODES[report.level]
     sys.exit(code if given.exit_codes or code == EXIT_CODES["failed"] else 0)
 
 
 def preview(stack: str, engine: Engine, helm: Helm, *, drift: bool = False) -> StackReport:
-    """One stack's report, whatever goes wrong on the way."""
+    """One stack's report, whatever goes wrong on the way: the others have theirs all the same."""
     say(f"{stack}: pulumi preview …")
     try:
-        previewed = engine.preview(stack)
+        return _preview(stack, engine, helm, drift=drift)
     except StackError as error:
         report = StackReport(stack=stack, level="failed", errors=str(error).splitlines())
-        say(f"{stack}: {report.errors[0]}")
-        return report
+    except Exception as error:
+        report = StackReport(stack=stack, level="failed", errors=[_mistake(error)])
+    say(f"{stack}: {report.errors[0]}")
+    return report
+
+
+def _preview(stack: str, engine: Engine, helm: Helm, *, drift: bool) -> StackReport:
+    previewed = engine.preview(stack)
     started = time.monotonic()
     report = stack_report(stack, previewed.preview)
     report.is_new = previewed.is_new or report.is_new
@@ -90,6 +98,18 @@ def preview(stack: str, engine: Engine, helm: Helm, *, drift: bool = False) -> S
     report.preview_seconds, report.report_seconds = previewed.seconds, time.monotonic() - started
     say(f"{stack}: {what_happens(report)[0]} (preview {previewed.seconds:.1f} s, report {report.report_seconds:.1f} s)")
     return report
+
+
+def _mistake(error: Exception) -> str:
+    """Where this program has failed, and at what. What the error says may quote anything of the stack, and is left out."""
+    frames = traceback.extract_tb(error.__traceback__)
+    files = [(Path(frame.filename), frame.lineno) for frame in frames]
+    # Not in a library: what it was given there says more.
+    file, line = [one for one in files if one[0].is_relative_to(PROGRAM) and ".venv" not in one[0].parts][-1]
+    return (
+        f"no report, for a mistake in this program: {type(error).__name__} at {file.relative_to(PROGRAM)}, line {line}; "
+        "what it says is left out, as it may quote a secret"
+    )
 
 
 def ask_the_cluster(report: StackReport, preview: Preview, engine: Engine, *, drift: bool) -> None:
@@ -131,18 +151,9 @@ def differences(report: Report, file: Path) -> Iterator[str]:
             )
 
 
-def write(report: Report, folder: Path, title: str) -> None:
-    """The report in each of its forms."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").write_text(report.model_dump_json(indent=2) + "\n")
-    (folder / "report.md").write_text(markdown(report, title=title))
-    (folder / "comment.md").write_text(markdown(report, limit=COMMENT_LIMIT, title=title))
-    (folder / "report.txt").write_text(terminal(report, colours=False))
-
-
 def say(line: str) -> None:
     """Progress, apart from the report."""
-    print(line, file=sys.stderr, flush=True)
+    print(log_line(line), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,11 @@ from `reports/preview-<stack>/report.json`, and written as one. What cannot be r
 """
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from commands.preview.meaning.report import Report, StackReport, worst
-from commands.preview.output.markdown import COMMENT_LIMIT, markdown
+from commands.preview.meaning.report import LeftOut, Report, StackReport, worst
+from commands.preview.output.files import write
 
 TITLE = "What a merge does"
 _NO_REPORT = "its run came to no report; the run's log says why"
@@ -30,21 +28,16 @@ def main() -> None:
         "--output",
         type=Path,
         default=Path("report"),
-        help="folder for comment.md and report.json (default: %(default)s)",
+        help="folder for it, in each of its forms (default: %(default)s)",
     )
     given = parser.parse_args()
-    report = joined(given.reports, given.stacks)
-    note = found_note(given.reports, given.stacks)
-    given.output.mkdir(parents=True, exist_ok=True)
-    (given.output / "report.json").write_text(report.model_dump_json(indent=2) + "\n")
-    text = note + markdown(report, limit=COMMENT_LIMIT - len(note), title=TITLE)
-    (given.output / "comment.md").write_text(text)
+    write(joined(given.reports, given.stacks), given.output, TITLE)
 
 
-def joined(reports: Path, stacks: Iterable[str]) -> Report:
+def joined(reports: Path, stacks: Sequence[str]) -> Report:
     """The reports of these stacks, whatever became of each."""
     read = [stack_report(reports / f"preview-{stack}", stack) for stack in stacks]
-    return Report(level=worst(stack.level for stack in read), stacks=read)
+    return Report(level=worst(stack.level for stack in read), stacks=read, left_out=left_out(reports, stacks))
 
 
 def stack_report(folder: Path, stack: str) -> StackReport:
@@ -52,16 +45,22 @@ def stack_report(folder: Path, stack: str) -> StackReport:
     try:
         report = Report.model_validate_json((folder / "report.json").read_bytes())
         (found,) = report.stacks
-    except (OSError, ValidationError, ValueError):
+    except (OSError, ValueError):
         return StackReport(stack=stack, level="failed", errors=[_NO_REPORT])
     # A run speaks for its own stack, by whatever name it goes there.
     return found.model_copy(update={"stack": stack})
 
 
-def found_note(reports: Path, stacks: Iterable[str]) -> str:
+def left_out(reports: Path, stacks: Iterable[str]) -> LeftOut | None:
     """What the request's previews have left out; the same for each of its stacks."""
-    notes = [folder / "request.md" for folder in (reports / f"preview-{stack}" for stack in stacks)]
-    return next((note.read_text() for note in notes if note.is_file()), "")[:8_000]
+    for stack in stacks:
+        try:
+            return LeftOut.model_validate_json((reports / f"preview-{stack}" / "request.json").read_bytes())
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError):
+            return LeftOut(commit="", waiting=["what waits cannot be read; the run's log says it"])
+    return None
 
 
 if __name__ == "__main__":

@@ -16,14 +16,16 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from commands.preview.meaning.report import LeftOut
 from commands.stack.cli import PROGRAM
+from kuberay.facts.visible import log_line, visible
 from kuberay.settings.stack import PROJECT
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -32,8 +34,6 @@ _STACK_FILE = re.compile(r"Pulumi\.[\w-]+\.yaml")
 _VALUES_FILE = re.compile(r"(\w[\w.-]*/)*(?!Pulumi\.)\w[\w.-]*\.ya?ml")
 #: Nothing of this has a part in what a run does.
 _BESIDE_CODE = re.compile(r"(docs|tests|examples|bench)/.*|[^/]*\.md|LICENSE")
-#: What Markdown and a log show as it is written.
-_PLAIN = re.compile(r"[\w./:+ -]{1,200}")
 
 Entries = dict[str, tuple[yaml.Node, yaml.Node]]
 """A YAML mapping's keys and values, by the key's text."""
@@ -84,26 +84,27 @@ def main() -> None:
     )
     parser.add_argument("--commit", required=True, help="the request's newest commit, in full")
     parser.add_argument("--with-code", action="store_true", help="lay all of it over the clone, its code too")
-    parser.add_argument("--note", type=Path, help="where to say in Markdown what waits, if anything does")
+    parser.add_argument("--note", type=Path, help="where to say what waits, if anything does, for `make join`")
     given = parser.parse_args()
     try:
         clone = Clone(PROGRAM)
         merged = clone.merge(given.commit)
         if given.with_code:
             clone.check_out(merged)
-            print(f"{given.commit} is merged into this clone, with its code")
+            print(log_line(f"{given.commit} is merged into this clone, with its code"))
             return
         taken = take(clone.tree("HEAD"), clone.tree(merged))
     except RequestError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(log_line(f"error: {error}"))
     write(taken.files, PROGRAM)
     for path in taken.files:
-        print(f"data of the request: {path}")
+        print(log_line(f"data of the request: {path}"))
     for what in taken.waiting:
-        print(f"waits for an approval: {_plain(what)}")
+        print(log_line(f"waits for an approval: {what}"))
     if given.note and taken.waiting:
         given.note.parent.mkdir(parents=True, exist_ok=True)
-        given.note.write_text(note(taken.waiting, given.commit))
+        # Git has names that are no text, and JSON has not.
+        given.note.write_text(LeftOut(commit=given.commit, waiting=[*map(visible, taken.waiting)]).model_dump_json())
 
 
 def take(main: Tree, merged: Tree) -> Taken:
@@ -238,16 +239,6 @@ def _named_values_files(value: Any, seen: set[int]) -> Iterator[Any]:
             yield from _named_values_files(below, seen)
 
 
-def note(waiting: Collection[str], commit: str) -> str:
-    """What is not in the preview, for the request's comment."""
-    lines = "\n".join(f"    {_plain(what)}" for what in list(waiting)[:20])
-    more = f"\n    and {len(waiting) - 20} more" if len(waiting) > 20 else ""
-    return (
-        "**Not in this preview**, which main's code has made of the request's settings. "
-        f"A preview of all of it waits for an approval, of commit {commit} (docs/reviewing.md):\n\n{lines}{more}\n\n"
-    )
-
-
 def write(files: Mapping[str, str | None], folder: Path) -> None:
     """The request's data, over what is checked out."""
     for path, text in files.items():
@@ -328,11 +319,7 @@ def _login() -> dict[str, str]:
 
 def _last_line(stderr: bytes) -> str:
     lines = stderr.decode(errors="replace").strip().splitlines()
-    return _plain(lines[-1]) if lines else "no reason given"
-
-
-def _plain(text: str) -> str:
-    return text if _PLAIN.fullmatch(text) else "(a name that cannot be shown)"
+    return lines[-1] if lines else "no reason given"
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def run_pulumi(
     """
     command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
     try:
-        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, errors="backslashreplace", check=False)
     except FileNotFoundError:
         raise StackError("there is no `pulumi` on the PATH; https://www.pulumi.com/docs/install/ says how to install it") from None
 

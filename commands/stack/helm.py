@@ -61,7 +61,14 @@ class Helm:
             raise HelmError("there is no `helm` on the PATH")
         environment = os.environ | {"HELM_CACHE_HOME": str(Path(self._folder.name, "cache"))}
         done = subprocess.run(
-            [self._program, *arguments], input=given, env=environment, capture_output=True, text=True, check=False, timeout=120
+            [self._program, *arguments],
+            input=given,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="backslashreplace",
+            check=False,
+            timeout=120,
         )
         if done.returncode:
             raise HelmError(" ".join(done.stderr.split()) or f"helm {arguments[0]} failed")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 
-from components.resources.hooks import resource_hook
+from components.resources.hooks import error_text, resource_hook
 from components.stack import is_encrypted, stack_connection
 from kuberay.plan.dry_run import questions, what_changes
 from kuberay.plan.stack import StackPlan
@@ -47,7 +47,7 @@ class DryRun(pulumi.Stash):
                 lasts = isinstance(error, NotAskedError) and not error.for_now
                 if not in_preview and not lasts:
                     raise
-                pulumi.log.warn(f"not known whether Kubernetes would take what changes: {error}", resource=self)
+                pulumi.log.warn(f"not known whether Kubernetes would take what changes: {error_text(error)}", resource=self)
 
         hook = resource_hook("dry-run", ask_about_changes, pulumi.ResourceHookOptions(on_dry_run=True))
         own = pulumi.ResourceOptions(depends_on=depends_on, hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]))

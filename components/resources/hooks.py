@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import pulumi
 
 from kuberay.facts.phrases import one_line
+from kuberay.facts.visible import log_lines
 
 Run = Callable[[pulumi.ResourceHookArgs], Awaitable[None]]
 
@@ -29,5 +30,5 @@ def with_error_text(run: Run) -> Run:
 
 
 def error_text(error: Exception) -> str:
-    """What an error says, or at least what it is."""
-    return str(error) if one_line(error) else type(error).__name__
+    """What an error says, as it may be printed, or at least what it is."""
+    return log_lines(error) if one_line(error) else type(error).__name__

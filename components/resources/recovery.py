@@ -13,6 +13,7 @@ import pulumi
 from components.resources.hooks import error_text, resource_hook
 from components.resources.providers import connection_of, known, provider_of_options
 from kuberay.facts.labels import STACK_MARK
+from kuberay.facts.visible import log_line
 from kuberay.live.takeover.marks import marked_values
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _looks(stack: str, timeout: float, adopted: Mapping[str, int], provider: pul
         from kuberay.live.takeover.actions import Run
 
         def report(text: str) -> None:
-            pulumi.log.info(text, ephemeral=True)
+            pulumi.log.info(log_line(text), ephemeral=True)
 
         return Run(await known(connection), stack, timeout, report, adopted)
 

@@ -9,6 +9,7 @@ import pulumi
 
 from components.resources.hooks import error_text, resource_hook
 from kuberay.facts.phrases import Report
+from kuberay.facts.visible import log_line
 
 Wait = Callable[[Report], Awaitable[None]]
 
@@ -69,7 +70,7 @@ class WaitFor(pulumi.Stash):
         self._waited = False
 
         async def until_up() -> None:
-            await wait(lambda text: pulumi.log.info(text, resource=parent, ephemeral=True))
+            await wait(lambda text: pulumi.log.info(log_line(text), resource=parent, ephemeral=True))
             self._waited = True
 
         async def made_or_changed(_: object) -> None:

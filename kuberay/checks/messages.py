@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ValidationError
 
 from kuberay.facts.phrases import did_you_mean, nearest
+from kuberay.facts.visible import log_line
 from kuberay.settings.base import containers, keys_at
 from kuberay.settings.kubernetes import SECRET_KEYS
 from kuberay.settings.stack import PROJECT, StackSettings
@@ -47,7 +48,7 @@ def problem_line(problem: Problem, hidden: set[str]) -> str:
     if _is_secret(problem.path, hidden):
         # A message may quote what it is about.
         value, message = HIDDEN, message.replace(problem.value, HIDDEN) if _is_long(problem.value) else message
-    return f"{PROJECT}:{'.'.join(problem.path)}: {value} {message}"
+    return log_line(f"{PROJECT}:{'.'.join(problem.path)}: {value} {message}")
 
 
 def validation_problems(error: ValidationError) -> Iterator[Problem]:

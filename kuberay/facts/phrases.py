@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 
+from kuberay.facts.visible import visible
+
 #: Takes a line of progress.
 Report = Callable[[str], None]
 
@@ -26,8 +28,8 @@ def _fold(word: str) -> str:
 
 
 def one_line(message: object) -> str:
-    """A message in one line."""
-    return " ".join(str(message or "").split())
+    """A message in one line, in which everything can be seen."""
+    return visible(" ".join(str(message or "").split()))
 
 
 def error_line(error: Exception) -> str:

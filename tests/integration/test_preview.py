@@ -88,6 +88,15 @@ def test_exit_codes_tell_a_pipeline(stack: Stack) -> None:
     assert code(worker={"memroy": "3G"}) == 1
 
 
+def test_an_entrypoint_is_shown_and_does_nothing_in_comment_and_log(stack: Stack) -> None:
+    stack.configure(guide() | {"jobs": {"train": {"entrypoint": "python -c 1 <!-- @admin\n::add-mask::kuberay"}}})
+    run = stack.make_preview(stack.name)
+    comment = (stack.config_file.parent / "report/comment.md").read_text()
+    assert "**job train**: new: runs `python -c 1 <!-- @admin\\n::add-mask::kuberay`" in comment
+    assert "job train: new: runs `python -c 1 <!-- @admin\\n::add-mask::kuberay`" in run.text
+    assert [line for line in run.text.splitlines() if line.lstrip().startswith("::")] == []
+
+
 def test_more_replicas_restart_nothing(stack: Stack) -> None:
     stack.configure(guide(worker={"replicas": 3}))
     found, _ = report_of(stack)

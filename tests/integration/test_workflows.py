@@ -20,7 +20,10 @@ WORKFLOWS = ROOT / ".github/workflows"
 
 
 class CommentsDouble:
-    """Stands in for GitHub's (and GitLab's) list of comments on loopback: it keeps them, and knows nothing else of either."""
+    """Stands in for GitHub's (and GitLab's) list of comments on loopback: it keeps them, and knows nothing else of either.
+
+    A workflow's token may not ask on GitHub whose it is.
+    """
 
     def __init__(self) -> None:
         self.comments: list[dict[str, Any]] = [{"id": 1, "body": "looks good"}]
@@ -28,10 +31,15 @@ class CommentsDouble:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                if self.path == "/user":
+                    refused = "PRIVATE-TOKEN" not in self.headers
+                    self._answer({"message": "not for integrations"} if refused else {"username": "project_bot"}, 403 if refused else 200)
+                    return
                 self._answer(double.comments if "page=1" in self.path else [])
 
             def do_POST(self) -> None:
-                double.comments.append({"id": len(double.comments) + 1, **self._body()})
+                by = {"user": {"login": "github-actions[bot]"}, "author": {"username": "project_bot"}}
+                double.comments.append({"id": len(double.comments) + 1, **by, **self._body()})
                 self._answer(double.comments[-1])
 
             def do_PUT(self) -> None:
@@ -45,8 +53,8 @@ class CommentsDouble:
             def _body(self) -> dict[str, Any]:
                 return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
 
-            def _answer(self, content: Any) -> None:
-                self.send_response(200)
+            def _answer(self, content: Any, status: int = 200) -> None:
+                self.send_response(status)
                 self.end_headers()
                 self.wfile.write(json.dumps(content).encode())
 
@@ -180,8 +188,12 @@ def preview_of(clone: Clone, commit: str, comments: CommentsDouble) -> dict[str,
     (clone.folder / "reports").mkdir()
     if (clone.folder / "report").exists():
         (clone.folder / "report").rename(clone.folder / "reports/preview-dev")
+    event = clone.folder / ".git/event.json"
+    event.write_text(json.dumps({"pull_request": {"head": {"sha": commit}}}))
     own = {"STACKS": "dev", "GITHUB_TOKEN": "token", "PULL_REQUEST": "7", "REPOSITORY": "me/kuberay", "GITHUB_API_URL": comments.url}
-    return ran | clone.run("preview.yml", "comment", own)
+    ran |= clone.run("preview.yml", "comment", own | {"GITHUB_EVENT_PATH": str(event)})
+    assert f"Preview of commit {commit}.\n" in comments.reports[0]
+    return ran
 
 
 def test_a_stack_goes_through_its_pipelines(clone: Clone, comments: CommentsDouble, kubernetes: Kubernetes) -> None:

@@ -114,7 +114,7 @@ def test_a_pull_request_brings_no_code_where_there_are_keys() -> None:
         *["github.event.pull_request.number"] * 2,
     ]
     (request,) = [step for step in preview["steps"] if "COMMIT" in step.get("env", {})]
-    assert request["run"] == 'make request ARGS="--note report/request.md"'
+    assert request["run"] == 'make request ARGS="--note report/request.json"'
 
 
 def test_the_code_of_a_request_is_kept_for_no_other_run() -> None:

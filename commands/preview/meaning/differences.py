@@ -62,14 +62,15 @@ def shown_differences(old: Any, new: Any) -> list[Difference]:
 
 
 def lines(found: Iterator[Difference] | list[Difference]) -> list[str]:
-    """As a diff: ``- path: old`` and ``+ path: new``; ``~`` where a secret changes."""
+    """As a diff: ``- path: old`` and ``+ path: new``; ``~`` where a secret changes. Of a longer text each line has the sign, further in."""
     written: list[str] = []
     for one in found:
         if one.old == one.new == SECRET:
             written.append(f"~ {one.where}: a secret changes")
             continue
-        written += [f"- {one.where}: {one.old}"] if one.old is not None else []
-        written += [f"+ {one.where}: {one.new}"] if one.new is not None else []
+        for sign, value in (("-", one.old), ("+", one.new)):
+            if value is not None:
+                written += f"{sign} {one.where}: {value}".replace("\n", f"\n{sign}     ").split("\n")
     return written
 
 

@@ -165,6 +165,14 @@ def same_change(one: StackReport, other: StackReport) -> bool:
     return one.model_dump(exclude=_BESIDE) == other.model_dump(exclude=_BESIDE)
 
 
+class LeftOut(BaseModel):
+    """What of a pull request waits for an approval, and is in no preview before."""
+
+    commit: str
+    waiting: list[str]
+    """Files, and settings of stack files."""
+
+
 class Report(BaseModel):
     """One report, of one or several stacks."""
 
@@ -172,3 +180,4 @@ class Report(BaseModel):
     """Changes when a reader of the JSON has to."""
     level: Level
     stacks: list[StackReport]
+    left_out: LeftOut | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from commands.stack.messages import without_kubeconfig
+from kuberay.facts.phrases import one_line
 
 Properties = Mapping[str, Any]
 
@@ -72,8 +73,8 @@ def read_preview(digest: Mapping[str, Any]) -> Preview:
         outputs=(stack.get("oldState") or {}).get("outputs") or {},
         operations=digest.get("changeSummary") or {},
         errors=tuple(_error_lines(said)),
-        warnings=tuple(_text(one).removeprefix("warning: ") for one in said if one.get("severity") == "warning"),
-        notes=tuple(_text(one) for one in said if one.get("severity") == "info"),
+        warnings=tuple(one_line(_text(one).removeprefix("warning: ")) for one in said if one.get("severity") == "warning"),
+        notes=tuple(one_line(_text(one)) for one in said if one.get("severity") == "info"),
         refreshed={_identity(step)[1:]: _inputs(step, "oldState") for step in steps if step["op"] == "refresh"},
         connection={key: value for key, value in config.items() if key.startswith("kubernetes:")},
     )
@@ -126,4 +127,4 @@ def _error_lines(said: list[Mapping[str, Any]]) -> list[str]:
 
 
 def _text(diagnostic: Mapping[str, Any]) -> str:
-    return without_kubeconfig(str(diagnostic.get("message") or "")).strip()
+    return without_kubeconfig(str(diagnostic.get("message") or "")).strip().expandtabs(4)

@@ -4,17 +4,30 @@ A comment on GitHub holds 65,536 characters. What does not fit is left out from 
 without a limit has everything.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from commands.preview.meaning.report import Drift, GroupChange, Level, ManifestDiff, ProtectionChange, Report, StackReport, VersionChange
-from commands.preview.output.wording import Alike, alike, amounts, other_line, sides, versions_of, what_happens
+from commands.preview.meaning.report import (
+    Drift,
+    GroupChange,
+    LeftOut,
+    Level,
+    ManifestDiff,
+    ProtectionChange,
+    Report,
+    StackReport,
+    VersionChange,
+)
+from commands.preview.output.markup import cell, code, fenced, name, sentence
+from commands.preview.output.wording import OPERATIONS, Alike, alike, amounts, sides, versions_of, visible_report, what_happens
 from kuberay.facts.phrases import first_few
 
 COMMENT_LIMIT = 64_000
 """In characters."""
 
 _SIGNS: dict[Level, str] = {"nothing": "⚪", "changes": "🔵", "restarts": "🟠", "destroys": "🔴", "failed": "❌"}
+#: Of what a request changes, so many names are enough.
+_NAMED = 20
 _LEFT_OUT = "\n_Left out here for its length: {count} of {all} sections. The full report has them (artifact of this run)._\n"
 
 
@@ -29,19 +42,26 @@ class Block:
 
 def markdown(report: Report, *, limit: int | None = None, title: str) -> str:
     """The whole report, in at most so many characters."""
-    blocks = list(_blocks(report, title))
+    blocks = list(_blocks(visible_report(report), title))
     if limit is None:
         return _joined(blocks)
-    shown = list(blocks)
-    while len(_joined(shown)) + len(_LEFT_OUT) + 20 > limit and len(shown) > 1:
-        rank = max(block.rank for block in shown[1:])
-        last = max(place for place, block in enumerate(shown) if block.rank == rank)
-        # A few at a time: a hundred clusters have hundreds of blocks.
-        del shown[last]
-    text = _joined(shown)
+    shown = list(range(len(blocks)))
+    length = len(_joined(blocks))
+    least_first = sorted(shown[1:], key=lambda place: (blocks[place].rank, place), reverse=True)
+    for place in least_first:
+        if length + len(_LEFT_OUT) + 20 <= limit:
+            break
+        shown.remove(place)
+        length -= len(blocks[place].text) + 2
+    text = _joined(blocks[place] for place in shown)
     if len(shown) < len(blocks):
         text += _LEFT_OUT.format(count=len(blocks) - len(shown), all=len(blocks))
-    return text[:limit]
+    return whole_lines(text, limit)
+
+
+def whole_lines(text: str, limit: int) -> str:
+    """The lines that fit: half of one may be markup, where the whole is code."""
+    return text if len(text) <= limit else text[: text.rfind("\n", 0, limit) + 1]
 
 
 def _joined(blocks: Iterable[Block]) -> str:
@@ -50,6 +70,8 @@ def _joined(blocks: Iterable[Block]) -> str:
 
 def _blocks(report: Report, title: str) -> Iterator[Block]:
     yield Block(f"### {title}\n\n{_summary(report)}")
+    if report.left_out:
+        yield Block(_left_out(report.left_out))
     for stack in report.stacks:
         yield from _stack(stack, titled=len(report.stacks) > 1)
 
@@ -62,22 +84,31 @@ def _summary(report: Report) -> str:
         figures = [_amount(before, after) for _, before, after in amounts(stack.before or stack.after, stack.after)]
         if stack.level == "failed":
             figures = ["", "", ""]
-        rows.append(
-            f"| {_cell(stack.stack)} | {_SIGNS[stack.level]} {said}{f': {_cell(about)}' if about else ''} | {' | '.join(figures)} |"
-        )
+        what = f"{_SIGNS[stack.level]} {said}{f': {sentence(about)}' if about else ''}"
+        rows.append(f"| {' | '.join(map(cell, (name(stack.stack), what, *figures)))} |")
     return "\n".join(rows)
+
+
+def _left_out(left_out: LeftOut) -> str:
+    named = left_out.waiting[:_NAMED]
+    more = [f"and {len(left_out.waiting) - _NAMED} more"] if len(left_out.waiting) > _NAMED else []
+    return (
+        "**Not in this preview**, which main's code has made of the request's settings. "
+        f"A preview of all of it waits for an approval, of commit {name(left_out.commit)} (docs/reviewing.md):\n\n"
+        + "\n".join(f"    {line[:200]}" for line in (*named, *more))
+    )
 
 
 def _stack(report: StackReport, *, titled: bool) -> Iterator[Block]:
     parts = list(_parts(report))
     if parts and titled:
-        yield Block(f"#### {_SIGNS[report.level]} {report.stack}")
+        yield Block(f"#### {_SIGNS[report.level]} {name(report.stack)}")
     yield from parts
 
 
 def _parts(report: StackReport) -> Iterator[Block]:
     if report.errors:
-        yield Block(_fenced(report.errors, ""))
+        yield Block(fenced(report.errors))
     if report.drift is not None:
         yield Block(_drift(report.drift))
     notes = [
@@ -90,9 +121,9 @@ def _parts(report: StackReport) -> Iterator[Block]:
     for group in alike(report.ray):
         yield from _ray(group)
     for change in report.others:
-        secret = f"; a secret changes ({', '.join(f'`{path}`' for path in change.secrets)})" if change.secrets else ""
+        secret = f"; a secret changes ({', '.join(map(code, change.secrets))})" if change.secrets else ""
         bold = "**" if change.level == "destroys" else ""
-        yield Block(f"{bold}{other_line(change)}{bold}{secret}")
+        yield Block(f"{bold}{sentence(change.kind)} {name(change.name)} {OPERATIONS[change.operation]}{bold}{secret}")
         yield from _folds(change.values, change.manifests, others=0)
     for heading, lines in (
         ("Warnings", report.warnings),
@@ -100,22 +131,20 @@ def _parts(report: StackReport) -> Iterator[Block]:
         ("What stays open", report.protection.open if report.level != "nothing" else []),
     ):
         if lines:
-            yield Block(
-                f"<details><summary>{heading} ({len(lines)})</summary>\n\n" + "\n".join(f"- {line}" for line in lines) + "\n</details>", 1
-            )
+            yield Block(_folded(f"{heading} ({len(lines)})", "\n".join(f"- {sentence(line)}" for line in lines)), 1)
 
 
 def _ray(group: Alike) -> Iterator[Block]:
     change = group.change
-    lines = [f"**{group.title}**: {group.headline}"]
+    lines = [f"**{sentence(group.title)}**: {sentence(group.headline)}"]
     lines += [f"- {line}" for line in _versions(versions_of(change))]
     if change.secrets:
-        lines.append(f"- a secret changes: {', '.join(f'`{path}`' for path in change.secrets)}")
+        lines.append(f"- a secret changes: {', '.join(map(code, change.secrets))}")
     yield Block("\n".join(lines))
     if any(group.effect != "stays" for group in change.groups) and change.operation != "delete":
         yield Block(_groups(change.groups), 1)
     if len(group.names) > 3:
-        yield Block(f"<details><summary>All {len(group.names)}</summary>\n\n{', '.join(group.names)}\n</details>", 1)
+        yield Block(_folded(f"All {len(group.names)}", ", ".join(map(name, group.names))), 1)
     yield from _folds(change.values if change.operation != "create" else [], change.manifests, others=len(group.names) - 1)
 
 
@@ -124,21 +153,22 @@ def _groups(groups: list[GroupChange]) -> str:
     columns = {"Pods": "count", "CPU": "cpu", "Memory": "memory", **({"GPU": "gpus"} if gpus else {}), "Image": "image"}
     rows = [
         f"| Group | | {' | '.join(columns)} |",
-        f"| --- | --- | {' | '.join('---' if name == 'Image' else '--:' for name in columns)} |",
+        f"| --- | --- | {' | '.join('---' if column == 'Image' else '--:' for column in columns)} |",
     ]
     for group in groups:
-        cells = [_side(*sides(group, field), code=field == "image") for field in columns.values()]
+        cells = [_side(*sides(group, field), code if field == "image" else name) for field in columns.values()]
         effect = group.effect if group.effect in ("stays", "scales") else f"**{group.effect}**"
-        rows.append(f"| {group.group} | {effect} | {' | '.join(cells)} |")
+        rows.append(f"| {' | '.join(map(cell, (name(group.group), effect, *cells)))} |")
     return "\n".join(rows)
 
 
 def _folds(values: list[str], manifests: ManifestDiff | None, *, others: int) -> Iterator[Block]:
     if values:
-        yield Block(_folded(f"Values: {_lines(values)}", values), 2)
+        yield Block(_folded(f"Values: {_lines(values)}", fenced(values, "diff")), 2)
     if manifests and manifests.lines:
-        same = f", rendered for {manifests.rendered_for}; the other {others} differ in their names only" if others else ""
-        yield Block(_folded(f"Rendered manifests: {_lines(manifests.lines)}{same}", manifests.lines), 3)
+        same = f"; the other {others} differ in their names only" if others else ""
+        whose = f"Rendered for {name(manifests.rendered_for)}.\n\n" if others else ""
+        yield Block(_folded(f"Rendered manifests: {_lines(manifests.lines)}{same}", f"{whose}{fenced(manifests.lines, 'diff')}"), 3)
 
 
 def _drift(drift: list[Drift]) -> str:
@@ -146,28 +176,22 @@ def _drift(drift: list[Drift]) -> str:
         return "The cluster is as the stack made it: nothing was edited or deleted there."
     lines: list[str] = []
     for one in drift:
-        fields = [f"`{field}`" for field in one.fields]
-        lines.append(f"- {one.kind} {one.name} was {one.what} in the cluster{': ' if fields else ''}{first_few(fields, 5)}")
+        fields = [code(field) for field in one.fields]
+        lines.append(f"- {name(one.kind)} {name(one.name)} was {one.what} in the cluster{': ' if fields else ''}{first_few(fields, 5)}")
     return "**Changed in the cluster**, outside of Pulumi:\n" + "\n".join(lines)
 
 
 def _protection(sign: str, change: ProtectionChange) -> str:
-    return f"{sign}{change.what}{f' ({first_few(change.of)})' if change.of else ''}"
+    return f"{sign}{sentence(change.what)}{f' ({first_few([*map(name, change.of)])})' if change.of else ''}"
 
 
 def _versions(changes: list[VersionChange]) -> list[str]:
-    return [f"{one.what} {one.before} → **{one.after}**" if one.before else f"{one.what} **{one.after}**" for one in changes]
+    return [f"{sentence(one.what)} {f'{name(one.before)} → ' if one.before else ''}**{name(one.after or '')}**" for one in changes]
 
 
-def _folded(summary: str, lines: list[str]) -> str:
-    return f"<details><summary>{summary}</summary>\n\n{_fenced(lines, 'diff')}\n</details>"
-
-
-def _fenced(lines: list[str], language: str) -> str:
-    fence = "```"
-    while any(fence in line for line in lines):
-        fence += "`"
-    return "\n".join([f"{fence}{language}", *lines, fence])
+def _folded(summary: str, inside: str) -> str:
+    """Markdown that a reader unfolds. The summary is HTML, and has no text of others."""
+    return f"<details><summary>{summary}</summary>\n\n{inside}\n</details>"
 
 
 def _lines(lines: list[str]) -> str:
@@ -177,15 +201,11 @@ def _lines(lines: list[str]) -> str:
 
 def _amount(before: str, after: str) -> str:
     # Never broken over two lines: the columns are narrow.
-    return after if before == after else f"{before}\u00a0→\u00a0**{after}**"
+    return name(after) if before == after else f"{name(before)}\u00a0→\u00a0**{name(after)}**"
 
 
-def _side(before: str | None, after: str | None, *, code: bool) -> str:
-    shown = [f"`{side}`" if code and side else side or "–" for side in (before, after)]
+def _side(before: str | None, after: str | None, write: Callable[[str], str]) -> str:
+    shown = [write(side or "") for side in (before, after)]
     if before is None or after is None or before == after:
         return shown[1] if after is not None else shown[0]
     return f"{shown[0]} → **{shown[1]}**"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

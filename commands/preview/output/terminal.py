@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from commands.preview.meaning.report import Drift, GroupChange, Level, ManifestDiff, Report, StackReport
-from commands.preview.output.wording import Alike, alike, amounts, other_line, sides, versions_of, what_happens
+from commands.preview.output.wording import Alike, alike, amounts, other_line, sides, versions_of, visible_report, what_happens
 from kuberay.facts.phrases import first_few
+from kuberay.facts.visible import as_no_command
 
 Paint = Callable[[str, str], str]
 """A text and the name of its colour -> the text as it is printed."""
@@ -21,7 +22,7 @@ def terminal(report: Report, *, colours: bool) -> str:
     def paint(text: str, colour: str) -> str:
         return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if colours and colour in _CODES else text
 
-    return "\n".join(_lines(report, paint)) + "\n"
+    return "\n".join(map(as_no_command, _lines(visible_report(report), paint))) + "\n"
 
 
 def _lines(report: Report, paint: Paint) -> Iterator[str]:

@@ -3,9 +3,11 @@
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from commands.preview.meaning.report import GroupChange, Level, OtherChange, RayChange, StackReport, Totals, VersionChange
+from commands.preview.meaning.report import GroupChange, Level, OtherChange, RayChange, Report, StackReport, Totals, VersionChange
 from kuberay.facts.phrases import first_few
+from kuberay.facts.visible import visible
 
 WORDS: dict[Level, str] = {
     "nothing": "nothing changes",
@@ -21,6 +23,19 @@ OPERATIONS = {
     "delete": "goes",
     "retain": "is left in the cluster",
 }
+
+
+def visible_report(report: Report) -> Report:
+    """The report with all its texts visible, and so of one line each, whoever has written them."""
+    return Report.model_validate(_visible(report.model_dump()))
+
+
+def _visible(tree: Any) -> Any:
+    if isinstance(tree, str):
+        return visible(tree)
+    if isinstance(tree, dict):
+        return {_visible(key): _visible(value) for key, value in tree.items()}
+    return [_visible(item) for item in tree] if isinstance(tree, list) else tree
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from commands.preview.join import found_note, joined
-from commands.preview.meaning.report import Report, StackReport
+from commands.preview.join import joined, left_out
+from commands.preview.meaning.report import LeftOut, Report, StackReport
 
 
 def put(folder: Path, report: StackReport, place: str = "") -> Path:
@@ -37,8 +37,16 @@ def test_a_run_speaks_for_its_own_stack_alone(tmp_path: Path) -> None:
 
 
 def test_what_a_request_waits_for_is_said_once(tmp_path: Path) -> None:
+    waits = LeftOut(commit="0" * 40, waiting=["__main__.py"])
     for stack in ("dev", "prod"):
         put(tmp_path, StackReport(stack=stack))
-        (tmp_path / f"preview-{stack}/request.md").write_text("waits")
-    assert found_note(tmp_path, ["dev", "prod"]) == "waits"
-    assert found_note(tmp_path, ["other"]) == ""
+        (tmp_path / f"preview-{stack}/request.json").write_text(waits.model_dump_json())
+    assert joined(tmp_path, ["dev", "prod"]).left_out == waits
+    assert left_out(tmp_path, ["other"]) is None
+
+
+def test_what_waits_is_not_lost_where_it_cannot_be_read(tmp_path: Path) -> None:
+    put(tmp_path, StackReport(stack="dev"))
+    (tmp_path / "preview-dev/request.json").write_text("<!--")
+    found = joined(tmp_path, ["dev"]).left_out
+    assert found and found.waiting == ["what waits cannot be read; the run's log says it"]

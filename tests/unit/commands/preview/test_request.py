@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from commands.preview.request import Clone, RequestError, Taken, Tree, note, take, write
+from commands.preview.request import Clone, RequestError, Taken, Tree, take, write
 
 STACK = """\
 encryptionsalt: v1:salt
@@ -223,21 +223,6 @@ def test_aliases_within_aliases_take_no_time() -> None:
     levels = "".join(f"    l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 30))
     asked = f"config:\n  kuberay:clusters:\n    l0: &l0 [x]\n{levels}"
     assert request({}, {"Pulumi.dev.yaml": asked}).waiting == []
-
-
-def test_the_note_says_what_is_left_out_and_shows_no_markup_of_the_requests() -> None:
-    waiting = ["__main__.py", "Pulumi.dev.yaml: kubernetes:context", "<img src=x>.py", "a`b\n::add-mask::x"]
-    assert note(waiting, "0" * 40) == (
-        "**Not in this preview**, which main's code has made of the request's settings. "
-        f"A preview of all of it waits for an approval, of commit {'0' * 40} (docs/reviewing.md):\n"
-        "\n"
-        "    __main__.py\n"
-        "    Pulumi.dev.yaml: kubernetes:context\n"
-        "    (a name that cannot be shown)\n"
-        "    (a name that cannot be shown)\n"
-        "\n"
-    )
-    assert note(["a.py"] * 30, "0" * 40).endswith("    a.py\n    and 10 more\n\n")
 
 
 def test_what_is_written_follows_no_link(tmp_path: Path) -> None:

@@ -30,3 +30,9 @@ def test_an_error_without_text_is_called_by_its_name() -> None:
 def test_an_error_keeps_its_text() -> None:
     with pytest.raises(pulumi.RunError, match=r"^raycluster-kuberay: no pod$"):
         run(ValueError("raycluster-kuberay: no pod"))
+
+
+def test_what_an_error_quotes_is_no_command_of_a_pipeline() -> None:
+    with pytest.raises(pulumi.RunError) as raised:
+        run(ValueError("denied: a\n::add-mask::b\x1b[2J"))
+    assert str(raised.value) == "denied: a\n\\x3a:add-mask::b\\x1b[2J"

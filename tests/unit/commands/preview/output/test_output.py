@@ -5,7 +5,7 @@ import json
 
 from commands.preview.manifests import diff
 from commands.preview.meaning.changes import stack_report
-from commands.preview.meaning.report import ManifestDiff, Report, StackReport, Totals, worst
+from commands.preview.meaning.report import LeftOut, ManifestDiff, RayChange, Report, StackReport, Totals, worst
 from commands.preview.meaning.steps import read_preview
 from commands.preview.output.markdown import COMMENT_LIMIT, markdown
 from commands.preview.output.terminal import terminal
@@ -51,7 +51,7 @@ def test_there_is_a_row_a_stack() -> None:
     assert "nothing changes" in said["nothing"]
     assert "**Ray pods restart**" in said["memory"]
     assert "**something is destroyed**: cluster other" in said["cluster-removed"]
-    assert "**the preview fails**: kuberay:archtecture" in said["broken"]
+    assert "**the preview fails**: `kuberay:archtecture:` " in said["broken"]
 
 
 def test_a_hundred_equal_changes_are_one() -> None:
@@ -109,3 +109,20 @@ def test_manifests_are_compared_object_by_object() -> None:
     assert diff(old, new) == ["@@ Service a @@", " kind: Service", "-spec: 1", "+spec: 2"]
     assert diff({}, {"Role b": "kind: Role\n"}) == ["@@ Role b @@", "+kind: Role"]
     assert diff(old, old) == []
+
+
+def test_what_a_request_waits_for_stands_below_the_table() -> None:
+    report = report_of("nothing")
+    report.left_out = LeftOut(commit="0" * 40, waiting=["__main__.py", "<img src=x>.py", "a`b\n::add-mask::x", *["more.py"] * 20])
+    assert shown(report).rstrip("\n").split("\n\n")[2:] == [
+        "**Not in this preview**, which main's code has made of the request's settings. "
+        f"A preview of all of it waits for an approval, of commit `{'0' * 40}` (docs/reviewing.md):",
+        "    __main__.py\n    <img src=x>.py\n    a`b\\n::add-mask::x\n" + "    more.py\n" * 17 + "    and 3 more",
+    ]
+
+
+def test_an_entrypoint_hides_no_other_stack_and_forges_no_table() -> None:
+    entrypoint = "python main.py <!--\n\n| Stack | What happens |\n| --- | --- |\n| prod | nothing changes |\n@admin"
+    change = RayChange(kind="job", name="train", operation="create", headline=f"new: runs `{entrypoint}`")
+    stack = StackReport(stack="dev", level="changes", ray=[change])
+    assert "**job train**: new: runs `python main.py <!--\\n\\n| Stack | What" in shown(Report(level="changes", stacks=[stack]))
