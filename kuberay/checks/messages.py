@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ValidationError
 
 from kuberay.facts.phrases import did_you_mean, nearest
-from kuberay.settings.base import containers, keys_at
+from kuberay.settings.base import containers, field_of, keys_at, model_at
 from kuberay.settings.kubernetes import SECRET_KEYS
 from kuberay.settings.stack import PROJECT, StackSettings
 
@@ -71,21 +71,59 @@ def _message(kind: str, detail: Any, path: Place) -> str:
         return str(context["error"])
     if kind == "string_pattern_mismatch":
         return _pattern_message(path[-1], str(context["pattern"]))
+    value: Any = detail["input"]
     if kind in ("dict_type", "model_type", "model_attributes_type"):
         known = sorted(keys_at(StackSettings, path))
-        return "must be a map" + (f" with keys of: {', '.join(known)}" if known else "")
+        keys = f" with keys of: {', '.join(known)}" if known else ""
+        return f"must be a map{keys}{_instead_of_nothing(path) if value is None else _as_a_map(value, path)}"
     if kind == "string_type":
-        return "must be text; quote it"
+        return "must be text" + (_instead_of_nothing(path, '""') if value is None else "; quote it")
     if kind.startswith("int_"):
-        return "must be a whole number"
+        return "must be a whole number" + (_instead_of_nothing(path) if value is None else "")
     if kind.startswith("bool_"):
-        return "must be true or false"
+        return "must be true or false" + (_instead_of_nothing(path) if value is None else "")
+    if kind == "list_type":
+        return "must be a list" + (_instead_of_nothing(path) if value is None else "")
     return "is refused: " + str(detail["msg"]).replace("Input should be ", "it must be ")
+
+
+def _instead_of_nothing(path: Place, empty: str = "") -> str:
+    """What to do about a key with nothing after it, which YAML reads as null."""
+    model = model_at(StackSettings, path[:-1])
+    field = model and field_of(model, path[-1])
+    if field is None:
+        return f"; write {empty} where it is to be empty" if empty else "; leave it out"
+    if field.is_required():
+        return ""
+    default = str(field.default).lower() if isinstance(field.default, bool) else field.default
+    return "; leave it out for its default" + (f", {default}" if isinstance(default, str | int) and default != "" else "")
+
+
+def _as_a_map(value: Any, path: Place) -> str:
+    """The map that was meant by a switch, or by a list of names, as other tools have them."""
+    model = model_at(StackSettings, path)
+    if model is None:
+        names = [_name_in_list(item) for item in value] if isinstance(value, list) else []
+        more = ", …" if len(names) > 3 else ""
+        return f"; did you mean {{{', '.join(f'{name}: …' for name in names[:3])}{more}}}?" if names and all(names) else ""
+    if (switch := str(value).lower()) not in ("true", "false"):
+        return ""
+    if key := next((key for key in ("enabled", "install") if field_of(model, key)), None):
+        return f"; did you mean {{{key}: {switch}}}?"
+    if any(field.is_required() for field in model.model_fields.values()):
+        return ""
+    return "; did you mean {}?" if switch == "true" else "; leave it out instead"
+
+
+def _name_in_list(item: Any) -> str | None:
+    """The name in ``{name: A, value: b}``, ``{A: b}`` or ``A=b``."""
+    if isinstance(item, Mapping):
+        return str(item.get("name") or next(iter(item)) if len(item) == 1 or "name" in item else "") or None
+    return str(item).partition("=")[0] if isinstance(item, str) and "=" in item else None
 
 
 def _pattern_message(key: str, pattern: str) -> str:
     explained = {
-        "rayVersion": "is not a full Ray version: three numbers, such as 2.46.0",
         "accelerator": "is not an image flavour: cpu, gpu or a CUDA version such as cu124",
         "redisAddress": "is not the address of a Redis: host and port, such as redis.team.svc:6379",
         "image": "is not an image reference, such as registry.example/team/ray:2.46.0-py310",
