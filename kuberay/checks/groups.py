@@ -10,7 +10,7 @@ from kuberay.facts.labels import ARCHITECTURE_LABEL, HEAD_GROUP
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.versions import lacking
-from kuberay.plan.pods import group_architecture
+from kuberay.plan.pods import custom_image, group_architecture
 from kuberay.plan.workloads import PlacedPlan
 from kuberay.settings.cluster import DefaultWorkerGroupSettings, GroupSettings, RayClusterSettings, WorkerGroupSettings
 from kuberay.settings.stack import StackSettings
@@ -177,7 +177,13 @@ def _image_checks(
     """An own image whose tag says aarch64 cannot start on x86 nodes; each such setting is named once, with the first group it fails."""
     named: set[Place] = set()
     for path, group in groups.items():
-        levels = (((*here, *path), group.image), (here, cluster.image), ((), settings.image))
+        raw = isinstance(cluster.values.get("image"), dict) and {"repository", "tag"} & cluster.values["image"].keys()
+        levels: tuple[tuple[Place, str | None], ...] = (
+            ((*here, *path), group.image),
+            ((*here, "values"), custom_image(settings, cluster, group) if raw else None),
+            (here, cluster.image),
+            ((), settings.image),
+        )
         at, image = next(((at, image) for at, image in levels if image), ((), None))
         if image is None or at in named or group_architecture(settings, cluster, group) != "x86":
             continue

@@ -17,6 +17,7 @@ from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.facts.quantities import add_quantities
 from kuberay.facts.versions import NEEDS, at_least
 from kuberay.plan.fault_tolerance import fault_tolerance_values, for_charts_before_1_5
+from kuberay.plan.pasted import write_out
 from kuberay.plan.pods import (
     PodGroup,
     custom_image,
@@ -105,6 +106,7 @@ def plan_ray_cluster(settings: StackSettings, release: str, cluster: RayClusterS
     ``token_secret`` is the Secret with the token that this cluster asks for, if it does.
     """
     values = copy.deepcopy(merge(_cluster_values(settings, release, cluster), cluster.values))
+    write_out(values)
     if token_secret:
         _add_token(values, token_secret)
     groups: list[PodGroup] = []
