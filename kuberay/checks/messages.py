@@ -10,9 +10,11 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ValidationError
 
-from kuberay.facts.phrases import did_you_mean, nearest
+from kuberay.facts.charts import chart_key_paths, versions_that_know
+from kuberay.facts.phrases import did_you_mean, first_few, nearest
 from kuberay.settings.base import containers, field_of, keys_at, model_at
 from kuberay.settings.kubernetes import SECRET_KEYS
+from kuberay.settings.overrides import ChartOverrides
 from kuberay.settings.stack import PROJECT, StackSettings
 
 #: What stands for a value that must not be printed.
@@ -60,8 +62,11 @@ def validation_problems(error: ValidationError) -> Iterator[Problem]:
 def _message(kind: str, detail: Any, path: Place) -> str:
     context: dict[str, Any] = detail.get("ctx", {})
     if kind == "extra_forbidden":
+        if place := _place_in_chart(path):
+            return place
         known = sorted(keys_at(StackSettings, path[:-1]))
-        return f"is not a setting{did_you_mean(path[-1], known)}; known here: {', '.join(known)}"
+        hint = did_you_mean(path[-1], known) or _places_below(path)
+        return f"is not a setting{hint}; known here: {', '.join(known)}"
     if kind == "missing":
         return "is required"
     if kind == "literal_error":
@@ -85,6 +90,43 @@ def _message(kind: str, detail: Any, path: Place) -> str:
     if kind == "list_type":
         return "must be a list" + (_instead_of_nothing(path) if value is None else "")
     return "is refused: " + str(detail["msg"]).replace("Input should be ", "it must be ")
+
+
+#: Values of the ``ray-cluster`` chart that settings write, and these settings.
+_WRITTEN_BY: Final = {
+    "containerEnv": "env",
+    "disabled": "enabled",
+    "enableInTreeAutoscaling": "autoscaling",
+    "initArgs": "rayStartParams",
+    "resources": "cpu and memory",
+}
+
+
+def _place_in_chart(path: Place) -> str:
+    """Where a value of a chart belongs that is written as a setting, or nothing where no chart knows it."""
+    above = [model_at(StackSettings, path[:end]) for end in range(len(path))]
+    found = next(((end, model) for end, model in enumerate(above) if model and issubclass(model, ChartOverrides)), None)
+    if found is None:
+        return ""
+    end, model = found
+    place = path[end:]
+    if not versions_that_know(model.chart, place):
+        # What KubeRay calls serviceType is service.type to its chart.
+        alike = (each for each in chart_key_paths(model.chart) if len(each) > 1 and "".join(each).lower() == path[-1].lower())
+        place = next(alike, ())
+    if not place:
+        return ""
+    instead = f"; here it is written by {_WRITTEN_BY[path[-1]]}" if path[-1] in _WRITTEN_BY else ""
+    return f"is no setting but a value of the {model.chart} chart: {'.'.join((*path[:end], 'values', *place))}{instead}"
+
+
+def _places_below(path: Place) -> str:
+    """Where a key is a setting, one level further down."""
+    *here, key = path
+    keys = keys_at(StackSettings, tuple(here))
+    below = [(*here, name, *entry) for name in keys for entry in ((), ("<name>",))]
+    places = [".".join((*place, key)) for place in below if key in keys_at(StackSettings, place)]
+    return f" here; it is one at {first_few(places)}" if places else ""
 
 
 def _instead_of_nothing(path: Place, empty: str = "") -> str:

@@ -3,6 +3,7 @@
 import re
 import types
 import typing
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -100,8 +101,25 @@ def _check_python_version(version: str) -> str:
 
 def _check_name(name: str) -> str:
     if len(name) > 63 or re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name) is None:
-        raise ValueError("is not a Kubernetes name: lower-case letters, digits and '-', a letter first, 63 characters at most")
+        rule = "lower-case letters, digits and '-', a letter first, 63 characters at most"
+        raise ValueError(f"is not a Kubernetes name: {rule}{_nearest_name(name, _check_name)}")
     return name
+
+
+def check_label(name: str) -> str:
+    """The name of a container or a volume, which may start with a digit."""
+    if len(name) > 63 or re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name) is None:
+        rule = "lower-case letters, digits and '-', 63 characters at most"
+        raise ValueError(f"is not a Kubernetes name: {rule}{_nearest_name(name, check_label)}")
+    return name
+
+
+def _nearest_name(name: str, check: Callable[[str], str]) -> str:
+    near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    try:
+        return f"; did you mean '{check(near)}'?" if near != name else ""
+    except ValueError:
+        return ""
 
 
 Name = Annotated[str, AfterValidator(_check_name)]

@@ -2,17 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import yaml
 from pydantic import Field, ValidationInfo, field_validator
 
+from kuberay.facts.charts import Chart
 from kuberay.facts.phrases import did_you_mean, first_few
 from kuberay.settings.base import Settings
 
 
 class ChartOverrides(Settings):
     """The way out: Helm values as the chart has them, merged last."""
+
+    chart: ClassVar[Chart]
 
     values_file: str | None = None
     """A YAML file of Helm values in the project's folder; merged over what the other settings make, below `values`."""

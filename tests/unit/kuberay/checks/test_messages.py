@@ -16,7 +16,15 @@ SUFFIXES = "m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei"
 NO_QUANTITY = f"is not a Kubernetes quantity: a number, then one of {SUFFIXES}"
 VERSIONS = "1.3.0, 1.3.1, 1.3.2, 1.4.0, 1.4.1, 1.4.2, 1.5.0, 1.5.1, 1.5.2, 1.6.0, 1.6.1, 1.6.2, 1.7.0"
 AUTOSCALING = "must be a map with keys of: cpu, idleTimeoutSeconds, memory, upscalingMode, version"
+WORKER = "kuberay:clusters.raycluster.worker"
+VALUES = "kuberay:clusters.raycluster.values"
+CHART = "is no setting but a value of the ray-cluster chart: clusters.raycluster.values"
+NO_NAME = "is not a Kubernetes name: lower-case letters, digits and '-', 63 characters at most"
 CLAIM = [{"name": "data", "persistentVolumeClaim": {"claimName": "ray-logs"}}]
+
+
+def raw(**values: Any) -> dict[str, Any]:
+    return cluster(values=values)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +138,102 @@ CLAIM = [{"name": "data", "persistentVolumeClaim": {"claimName": "ray-logs"}}]
             'kuberay:services.chat.serveConfig: {"applications": [{"import_path": "a:b"}, {"import_path": "c:d", "name": "e"}]} '
             "has two applications on the route '/', 'default' and 'e'; give one of them another route_prefix, such as /e",
         ),
+        # Values of a chart among the settings
+        (worker(envFrom=[]), f"{WORKER}.envFrom: [] {CHART}.worker.envFrom"),
+        (worker(initContainers=[]), f"{WORKER}.initContainers: [] {CHART}.worker.initContainers"),
+        (head(priorityClassName="high"), f'{HEAD}.priorityClassName: "high" {CHART}.head.priorityClassName'),
+        (worker(resources={}), f"{WORKER}.resources: {{}} {CHART}.worker.resources; here it is written by cpu and memory"),
+        (head(containerEnv=[]), f"{HEAD}.containerEnv: [] {CHART}.head.containerEnv; here it is written by env"),
+        (worker(disabled=True), f"{WORKER}.disabled: true {CHART}.worker.disabled; here it is written by enabled"),
+        (head(serviceType="NodePort"), f'{HEAD}.serviceType: "NodePort" {CHART}.service.type'),
+        (cluster(serviceType="NodePort"), f'kuberay:clusters.raycluster.serviceType: "NodePort" {CHART}.service.type'),
+        (
+            cluster(additionalWorkerGroups={"gpu": {"lifecycle": {}}}),
+            f"kuberay:clusters.raycluster.additionalWorkerGroups.gpu.lifecycle: {{}} {CHART}.additionalWorkerGroups.gpu.lifecycle",
+        ),
+        (
+            job(rayCluster={"worker": {"envFrom": []}}),
+            "kuberay:jobs.train.rayCluster.worker.envFrom: [] is no setting but a value of the ray-cluster chart: "
+            "jobs.train.rayCluster.values.worker.envFrom",
+        ),
+        (
+            {"operator": {"watchNamespace": ["a"]}},
+            'kuberay:operator.watchNamespace: ["a"] is no setting but a value of the kuberay-operator chart: '
+            "operator.values.watchNamespace",
+        ),
+        # Settings at another level
+        (
+            {"head": {"cpu": 1}},
+            'kuberay:head: {"cpu": 1} is not a setting here; it is one at clusters.<name>.head; known here: accelerator, architecture, '
+            "authToken, chartRepository, clusters, createNamespace, image, imagePullPolicy, imagePullSecrets, jobs, kuberayVersion, "
+            "limitRange, metrics, namespace, operator, protection, pythonVersion, quota, rayVersion, services, timeoutSeconds",
+        ),
+        (
+            cluster(replicas=3),
+            "kuberay:clusters.raycluster.replicas: 3 is not a setting here; it is one at clusters.raycluster.worker.replicas, "
+            "clusters.raycluster.additionalWorkerGroups.<name>.replicas; known here: accelerator, additionalWorkerGroups, architecture, "
+            "autoscaling, gcsFaultTolerance, head, image, pythonVersion, rayVersion, upgradeStrategy, values, valuesFile, worker",
+        ),
+        # Raw values of a wrong type
+        (raw(head={"containerEnv": [{"name": "A", "value": True}]}), f"{VALUES}.head.containerEnv.A: true must be text; quote it"),
+        (raw(head={"containerEnv": [{"name": "A", "value": 5}]}), f"{VALUES}.head.containerEnv.A: 5 must be text; quote it"),
+        (
+            raw(head={"containerEnv": [{"name": "DB_PASSWORD", "value": 12345}]}),
+            f"{VALUES}.head.containerEnv.DB_PASSWORD: [secret] must be text; quote it",
+        ),
+        (raw(common={"containerEnv": [{"name": "A", "value": 0.5}]}), f"{VALUES}.common.containerEnv.A: 0.5 must be text; quote it"),
+        (raw(worker={"nodeSelector": {"gpu": True}}), f"{VALUES}.worker.nodeSelector.gpu: true must be text; quote it"),
+        (raw(worker={"annotations": {"weight": 1}}), f"{VALUES}.worker.annotations.weight: 1 must be text; quote it"),
+        (raw(worker={"labels": {"a": {}}}), f"{VALUES}.worker.labels.a: {{}} must be text"),
+        (raw(annotations={"a": False}), f"{VALUES}.annotations.a: false must be text; quote it"),
+        (
+            raw(head={"headService": {"metadata": {"annotations": {"a": 1}}}}),
+            f"{VALUES}.head.headService.metadata.annotations.a: 1 must be text; quote it",
+        ),
+        (
+            raw(head={"autoscalerOptions": {"env": [{"name": "A", "value": 1}]}}),
+            f"{VALUES}.head.autoscalerOptions.env.A: 1 must be text; quote it",
+        ),
+        (
+            raw(head={"sidecarContainers": [{"name": "logs", "env": [{"name": "A", "value": 1}]}]}),
+            f"{VALUES}.head.sidecarContainers.0.env.A: 1 must be text; quote it",
+        ),
+        (raw(head={"rayVersion": 2.46}), f"{VALUES}.head.rayVersion: 2.46 must be text; quote it"),
+        (raw(head={"tolerations": {"key": "gpu"}}), f'{VALUES}.head.tolerations: {{"key": "gpu"}} must be a list of maps'),
+        (raw(worker={"initContainers": {"name": "a"}}), f'{VALUES}.worker.initContainers: {{"name": "a"}} must be a list of maps'),
+        (raw(worker={"args": "serve"}), f'{VALUES}.worker.args: "serve" must be a list of texts'),
+        (raw(worker={"args": ["--port", 80]}), f"{VALUES}.worker.args.1: 80 must be text; quote it"),
+        (raw(imagePullSecrets=["pull"]), f'{VALUES}.imagePullSecrets: ["pull"] must be a list of maps'),
+        (raw(head={"podSecurityContext": ["a"]}), f'{VALUES}.head.podSecurityContext: ["a"] must be a map'),
+        (raw(head={"initContainers": [{"name": "Init"}]}), f"{VALUES}.head.initContainers.0.name: \"Init\" {NO_NAME}; did you mean 'init'?"),
+        (
+            raw(head={"volumes": [{"name": "my_data", "emptyDir": {}}]}),
+            f"{VALUES}.head.volumes.0.name: \"my_data\" {NO_NAME}; did you mean 'my-data'?",
+        ),
+        (raw(fullnameOverride="My Ray"), f"{VALUES}.fullnameOverride: \"My Ray\" {NO_NAME}; did you mean 'my-ray'?"),
+        (
+            raw(head={"rayStartParams": {"labels": {"a": "b"}}}),
+            f'{VALUES}.head.rayStartParams.labels: {{"a": "b"}} must be text; `ray start` takes a map for resources and system-config alone',
+        ),
+        (
+            head(rayStartParams={"labels": {"a": "b"}}),
+            f'{HEAD}.rayStartParams: {{"labels": {{"a": "b"}}}} has a map for \'labels\', where `ray start` takes text; '
+            "it takes one for resources and system-config",
+        ),
+        (
+            {"operator": {"values": {"nodeSelector": {"a": 1}}}},
+            "kuberay:operator.values.nodeSelector.a: 1 must be text; quote it",
+        ),
+        (
+            {"namespace": "My_Ray"},
+            "kuberay:namespace: \"My_Ray\" is not a Kubernetes name: lower-case letters, digits and '-', a letter first, "
+            "63 characters at most; did you mean 'my-ray'?",
+        ),
+        # An image of the wrong architecture
+        (
+            raw(image={"tag": "2.46.0-aarch64"}),
+            f'{VALUES}.image: "rayproject/ray:2.46.0-aarch64" is an aarch64 image, but clusters.raycluster.head runs on x86 nodes',
+        ),
         # Nothing to scale
         (
             cluster(autoscaling={}, worker={"enabled": False}),
@@ -220,6 +324,20 @@ def test_dates_and_keys_of_a_values_file_that_are_no_text_are_read_as_they_are_w
     config = {"kuberay:clusters": json.dumps({"a": {"valuesFile": "values.yaml"}})}
     settings = load_settings(config, project_folder=tmp_path)
     assert settings.clusters["a"].values == {"head": {"annotations": {"since": "2026-01-02", "8": "x"}}}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"head": {"labels": None, "annotations": {"a": None}, "tolerations": {}, "containerEnv": []}},
+        {"worker": {"groupName": "GPU", "containerEnv": [{"name": "lower.case", "value": "1"}, {"name": "B", "valueFrom": {}}]}},
+        {"worker": {"volumes": [{"name": "0data", "emptyDir": {}}], "args": [], "command": ["bash"]}},
+        {"head": {"rayStartParams": {"num-cpus": 1, "block": True, "resources": {"NPU": 1}}, "priority": 5}},
+        {"head": {"headService": {"metadata": None, "spec": {"type": "NodePort"}}}},
+    ],
+)
+def test_what_a_chart_and_kubernetes_take_of_raw_values_is_taken(values: dict[str, Any]) -> None:
+    assert load(raw(**values)).clusters["raycluster"].values == values
 
 
 def test_a_name_in_an_encrypted_list_is_not_shown() -> None:
