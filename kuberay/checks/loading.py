@@ -15,7 +15,6 @@ from kuberay.settings.base import containers, field_of
 from kuberay.settings.kubernetes import SECRET_KEYS
 from kuberay.settings.stack import PROJECT, StackSettings
 
-
 #: The Kubernetes provider's prefix, and its keys that say which cluster a stack is on.
 _KUBERNETES: Final = "kubernetes"
 _CHOOSES_THE_CLUSTER: Final = ("cluster", "context", "kubeconfig")

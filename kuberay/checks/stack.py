@@ -7,6 +7,7 @@ from typing import Any, Final
 from kuberay.checks.groups import cluster_problems, idle_autoscalers
 from kuberay.checks.memory import memory_problems
 from kuberay.checks.messages import Place, Problem
+from kuberay.checks.ports import port_problems
 from kuberay.checks.quota import quota_problems
 from kuberay.checks.raw_values import raw_operator_problems, unknown_keys
 from kuberay.checks.refusals import refusals
@@ -41,7 +42,8 @@ def plan_problems(plan: StackPlan) -> list[Problem]:
     and the stack's own quota.
     """
     refused = refusals(plan.placed, plan.settings.kuberay_version)
-    return [*refused, *idle_autoscalers(plan.placed), *workload_problems(plan), *memory_problems(plan.placed), *quota_problems(plan)]
+    between = [*idle_autoscalers(plan.placed), *port_problems(plan), *workload_problems(plan)]
+    return [*refused, *between, *memory_problems(plan.placed), *quota_problems(plan)]
 
 
 def _stack_checks(settings: StackSettings) -> Iterator[Problem]:

@@ -29,6 +29,7 @@ from kuberay.plan.pods import (
     rendered_groups,
     replica_values,
 )
+from kuberay.plan.ports import head_ports, write_ports
 from kuberay.plan.protection import CONTAINER_CONTEXT, is_restricted, token_environment, uses_token
 from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.overrides import merge
@@ -82,6 +83,11 @@ class ClusterPlan:
         return sum(group.gpus * group.pods for group in self.groups)
 
     @property
+    def ports(self) -> dict[str, int]:
+        """Where its head listens, by KubeRay's names of the ports."""
+        return head_ports(self.values)
+
+    @property
     def head_service(self) -> str:
         service = self.values["head"].get("headService") or {}
         return (service.get("metadata") or {}).get("name") or f"{self.name}-head-svc"
@@ -100,13 +106,22 @@ def plan_cluster(settings: StackSettings, release: str) -> ClusterPlan:
     return replace(plan, values=for_charts_before_1_5(plan.values))
 
 
-def plan_ray_cluster(settings: StackSettings, release: str, cluster: RayClusterSettings, *, token_secret: str | None = None) -> ClusterPlan:
+def plan_ray_cluster(
+    settings: StackSettings,
+    release: str,
+    cluster: RayClusterSettings,
+    *,
+    token_secret: str | None = None,
+    serve_port: int | None = None,
+) -> ClusterPlan:
     """Any Ray cluster, also one that KubeRay makes for a job or a service: as if the chart rendered it for a release of this name.
 
-    ``token_secret`` is the Secret with the token that this cluster asks for, if it does.
+    ``token_secret`` is the Secret with the token that this cluster asks for, if it does; ``serve_port`` is where its applications answer,
+    if that is not Ray's default.
     """
     values = copy.deepcopy(merge(_cluster_values(settings, release, cluster), cluster.values))
     write_out(values)
+    moved_ports = write_ports(values, serve_port)
     if token_secret:
         _add_token(values, token_secret)
     groups: list[PodGroup] = []
@@ -116,7 +131,12 @@ def plan_ray_cluster(settings: StackSettings, release: str, cluster: RayClusterS
         of_template = fingerprint(above, pod_template(values, group))
         group["annotations"] = {**(group.get("annotations") or {}), TEMPLATE_ANNOTATION: of_template}
         groups.append(pod_group(values, name, group, of_template))
-    service = [values.get("service"), values["head"].get("headService"), values.get("fullnameOverride")]
+    service = [
+        values.get("service"),
+        values["head"].get("headService"),
+        values.get("fullnameOverride"),
+        *([moved_ports] * bool(moved_ports)),
+    ]
     return ClusterPlan(
         settings=cluster,
         namespace=settings.namespace,

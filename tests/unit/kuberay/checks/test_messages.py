@@ -76,7 +76,7 @@ def raw(**values: Any) -> dict[str, Any]:
         ),
         (
             {"operator": False},
-            "kuberay:operator: \"false\" must be a map with keys of: cpu, install, memory, singleNamespaceInstall, values, valuesFile; "
+            'kuberay:operator: "false" must be a map with keys of: cpu, install, memory, singleNamespaceInstall, values, valuesFile; '
             "did you mean {install: false}?",
         ),
         (
@@ -89,8 +89,14 @@ def raw(**values: Any) -> dict[str, Any]:
         (head(memory=None), f"{HEAD}.memory: null must be text; leave it out for its default, 2G"),
         (head(labels={"team": None}), f'{HEAD}.labels.team: null must be text; write "" where it is to be empty'),
         (job(entrypoint=None), "kuberay:jobs.train.entrypoint: null must be text"),
-        (worker(replicas=None), "kuberay:clusters.raycluster.worker.replicas: null must be a whole number; leave it out for its default, 1"),
-        (worker(enabled=None), "kuberay:clusters.raycluster.worker.enabled: null must be true or false; leave it out for its default, true"),
+        (
+            worker(replicas=None),
+            "kuberay:clusters.raycluster.worker.replicas: null must be a whole number; leave it out for its default, 1",
+        ),
+        (
+            worker(enabled=None),
+            "kuberay:clusters.raycluster.worker.enabled: null must be true or false; leave it out for its default, true",
+        ),
         (head(tolerations=None), f"{HEAD}.tolerations: null must be a list; leave it out for its default"),
         (
             {"metrics": {"labels": None}},
@@ -114,8 +120,7 @@ def raw(**values: Any) -> dict[str, Any]:
         ),
         (
             cluster(valuesFile="local/stage.yaml"),
-            'kuberay:clusters.raycluster.valuesFile: "local/stage.yaml" is a file that does not exist; '
-            "did you mean 'local/stages.yaml'?",
+            "kuberay:clusters.raycluster.valuesFile: \"local/stage.yaml\" is a file that does not exist; did you mean 'local/stages.yaml'?",
         ),
         # Workloads
         (
@@ -205,7 +210,10 @@ def raw(**values: Any) -> dict[str, Any]:
         (raw(worker={"args": ["--port", 80]}), f"{VALUES}.worker.args.1: 80 must be text; quote it"),
         (raw(imagePullSecrets=["pull"]), f'{VALUES}.imagePullSecrets: ["pull"] must be a list of maps'),
         (raw(head={"podSecurityContext": ["a"]}), f'{VALUES}.head.podSecurityContext: ["a"] must be a map'),
-        (raw(head={"initContainers": [{"name": "Init"}]}), f"{VALUES}.head.initContainers.0.name: \"Init\" {NO_NAME}; did you mean 'init'?"),
+        (
+            raw(head={"initContainers": [{"name": "Init"}]}),
+            f"{VALUES}.head.initContainers.0.name: \"Init\" {NO_NAME}; did you mean 'init'?",
+        ),
         (
             raw(head={"volumes": [{"name": "my_data", "emptyDir": {}}]}),
             f"{VALUES}.head.volumes.0.name: \"my_data\" {NO_NAME}; did you mean 'my-data'?",
@@ -213,7 +221,8 @@ def raw(**values: Any) -> dict[str, Any]:
         (raw(fullnameOverride="My Ray"), f"{VALUES}.fullnameOverride: \"My Ray\" {NO_NAME}; did you mean 'my-ray'?"),
         (
             raw(head={"rayStartParams": {"labels": {"a": "b"}}}),
-            f'{VALUES}.head.rayStartParams.labels: {{"a": "b"}} must be text; `ray start` takes a map for resources and system-config alone',
+            f'{VALUES}.head.rayStartParams.labels: {{"a": "b"}} must be text; `ray start` takes a map for '
+            "resources and system-config alone",
         ),
         (
             head(rayStartParams={"labels": {"a": "b"}}),
@@ -242,8 +251,8 @@ def raw(**values: Any) -> dict[str, Any]:
         ),
         (
             cluster(values={"head": {"enableInTreeAutoscaling": True}, "worker": {"disabled": True}}),
-            "kuberay:clusters.raycluster.values.head.enableInTreeAutoscaling: true has no effect: the cluster has no worker group to scale; "
-            "give it one, or leave this out",
+            "kuberay:clusters.raycluster.values.head.enableInTreeAutoscaling: true has no effect: the cluster has no worker "
+            "group to scale; give it one, or leave this out",
         ),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",

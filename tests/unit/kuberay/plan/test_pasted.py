@@ -28,7 +28,7 @@ from tests.unit.kuberay.plan.test_cluster import fingerprints, plan
         'no "end',
         "a\nb",
         "4",
-        "0.0.0.0",
+        "127.0.0.1",
         "zone=a,team=b",
         "{}",
     ],
@@ -41,7 +41,7 @@ def test_a_shell_reads_a_value_as_it_was_written(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["'{\"NPU\": 1}'", '"{\\"NPU\\": 1}"', '\'"a"\'', "$REDIS_PASSWORD", "$(hostname -s)", '"$HOME/a b"', "`hostname -s`", "", "*", "a'b'"],
+    ["'{\"NPU\": 1}'", '"{\\"NPU\\": 1}"', "'\"a\"'", "$REDIS_PASSWORD", "$(hostname -s)", '"$HOME/a b"', "`hostname -s`", "", "*", "a'b'"],
 )
 def test_what_is_written_for_the_shell_already_stays_as_it_is(text: str) -> None:
     assert shell_word(text) == text
