@@ -4,14 +4,14 @@ A chart copies most of what it is given: what is wrong with it would be said by 
 """
 
 import typing
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from kuberay.checks.messages import Place, Problem
 from kuberay.facts.charts import EACH, Chart, Keys, chart_keys, versions_that_know
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
-from kuberay.facts.versions import KubeRayVersion
+from kuberay.facts.versions import KubeRayVersion, at_least
 from kuberay.plan.pasted import FLAGS
 from kuberay.plan.pods import is_gpu
 from kuberay.settings.base import check_label
@@ -44,8 +44,10 @@ def _unknown_keys(values: Mapping[str, Any], chart: Chart, version: str, known: 
             below: Keys | None = known[EACH]
         elif key in known:
             below = known[key]
-        elif others := _versions_that_know(chart, here):
-            yield Problem(here, key, f"is not a value that the chart knows at {version}; KubeRay {others} does")
+        elif others := versions_that_know(chart, here):
+            # A chart's own values.yaml may have a key already that its templates do not read, with nothing in it.
+            if value not in (None, {}, []) or at_least(version, others[0]):
+                yield Problem(here, key, f"is not a value that the chart knows at {version}; KubeRay {_span(others)} does")
             continue
         else:
             allowed = ", ".join(sorted(known))
@@ -59,12 +61,9 @@ def _unknown_keys(values: Mapping[str, Any], chart: Chart, version: str, known: 
             yield Problem(here, key, f"must be a map with keys of: {', '.join(sorted(below))}")
 
 
-def _versions_that_know(chart: Chart, path: Place) -> str:
-    """``"1.5.0 or later"``, ``"1.4.0 to 1.6.2"``, or nothing where no version knows the key."""
-    found = versions_that_know(chart, path)
-    if not found:
-        return ""
-    return f"{found[0]} or later" if found[-1] == typing.get_args(KubeRayVersion)[-1] else f"{found[0]} to {found[-1]}"
+def _span(versions: Sequence[str]) -> str:
+    """``"1.5.0 or later"``, ``"1.4.0 to 1.6.2"``."""
+    return f"{versions[0]} or later" if versions[-1] == typing.get_args(KubeRayVersion)[-1] else f"{versions[0]} to {versions[-1]}"
 
 
 def raw_cluster_problems(values: Mapping[str, Any], groups: Collection[str]) -> Iterator[Problem]:
