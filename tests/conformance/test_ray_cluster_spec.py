@@ -79,7 +79,6 @@ CASES: dict[str, Values] = {
                     "rayStartParams": {"object-store-memory": 500_000_000, "num-cpus": 4},
                     "initArgs": {"memory": 1_500_000_000},
                     "podSecurityContext": {"runAsUser": 1_000_700_000, "fsGroup": 2_147_483_647},
-                    "priority": 1_000_000_000,
                 }
                 for group in ("head", "worker")
             },
