@@ -76,21 +76,22 @@ def _message(kind: str, detail: Any, path: Place) -> str:
         return str(context["error"])
     if kind == "string_pattern_mismatch":
         return _pattern_message(path[-1], str(context["pattern"]))
-    value: Any = detail["input"]
-    if kind in ("dict_type", "model_type", "model_attributes_type"):
-        known = sorted(keys_at(StackSettings, path))
-        keys = f" with keys of: {', '.join(known)}" if known else ""
-        return f"must be a map{keys}{_instead_of_nothing(path) if value is None else _as_a_map(value, path)}"
-    if kind == "string_type":
-        return "must be text" + (_instead_of_nothing(path, '""') if value is None else "; quote it")
-    if kind.startswith("int_"):
-        return "must be a whole number" + (_instead_of_nothing(path) if value is None else "")
-    if kind.startswith("bool_"):
-        return "must be true or false" + (_instead_of_nothing(path) if value is None else "")
-    if kind == "list_type":
-        return "must be a list" + (_instead_of_nothing(path) if value is None else "")
+    wanted = _WANTED.get(kind.partition("_")[0], "")
+    if wanted and (kind.endswith("_type") or wanted not in ("text", "a list")):
+        return f"must be {wanted}{_instead(detail['input'], wanted, path)}"
     return "is refused: " + str(detail["msg"]).replace("Input should be ", "it must be ")
 
+
+#: What pydantic's types are called here, by the first word of its errors.
+_WANTED: Final = {
+    "dict": "a map",
+    "model": "a map",
+    "list": "a list",
+    "string": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+}
 
 #: Values of the ``ray-cluster`` chart that settings write, and these settings.
 _WRITTEN_BY: Final = {
@@ -129,12 +130,23 @@ def _places_below(path: Place) -> str:
     return f" here; it is one at {first_few(places)}" if places else ""
 
 
-def _instead_of_nothing(path: Place, empty: str = "") -> str:
+def _instead(value: Any, wanted: str, path: Place) -> str:
+    """What to write in place of a value of a wrong type."""
+    known = sorted(keys_at(StackSettings, path)) if wanted == "a map" else []
+    keys = f" with keys of: {', '.join(known)}" if known else ""
+    if value is None:
+        return keys + _instead_of_nothing(wanted, path)
+    if wanted == "a map":
+        return keys + _as_a_map(value, path)
+    return "; quote it" if wanted == "text" else ""
+
+
+def _instead_of_nothing(wanted: str, path: Place) -> str:
     """What to do about a key with nothing after it, which YAML reads as null."""
     model = model_at(StackSettings, path[:-1])
     field = model and field_of(model, path[-1])
     if field is None:
-        return f"; write {empty} where it is to be empty" if empty else "; leave it out"
+        return '; write "" where it is to be empty' if wanted == "text" else "; leave it out"
     if field.is_required():
         return ""
     default = str(field.default).lower() if isinstance(field.default, bool) else field.default
@@ -218,7 +230,10 @@ def _show(value: Any) -> str:
 
 def _hide_secrets(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: HIDDEN if _names_a_secret(str(key)) else _hide_secrets(below) for key, below in value.items()}
+        # Kubernetes has variables as {name: …, value: …}.
+        of_secret = _names_a_secret(str(value.get("name", "")))
+        is_hidden = {key: _names_a_secret(str(key)) or (of_secret and key == "value") for key in value}
+        return {key: HIDDEN if is_hidden[key] else _hide_secrets(below) for key, below in value.items()}
     if isinstance(value, (list, tuple)):
         return [_hide_secrets(below) for below in value]
     # A text may be JSON or YAML that could not be read as such.

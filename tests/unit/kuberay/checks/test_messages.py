@@ -83,6 +83,10 @@ def raw(**values: Any) -> dict[str, Any]:
             head(env=[{"name": "A", "value": "b"}, {"name": "C"}]),
             f'{HEAD}.env: [{{"name": "A", "value": "b"}}, {{"name": "C"}}] must be a map; did you mean {{A: …, C: …}}?',
         ),
+        (
+            head(env=[{"name": "DB_PASSWORD", "value": "hunter2"}]),
+            f'{HEAD}.env: [{{"name": "DB_PASSWORD", "value": "[secret]"}}] must be a map; did you mean {{DB_PASSWORD: …}}?',
+        ),
         (head(env=["A=b"]), f'{HEAD}.env: ["A=b"] must be a map; did you mean {{A: …}}?'),
         (head(labels=[{"team": "data"}]), f'{HEAD}.labels: [{{"team": "data"}}] must be a map; did you mean {{team: …}}?'),
         # Nothing at all
@@ -102,6 +106,7 @@ def raw(**values: Any) -> dict[str, Any]:
             {"metrics": {"labels": None}},
             "kuberay:metrics.labels: null must be a map; leave it out for its default",
         ),
+        (job(entrypointNumCpus="many"), 'kuberay:jobs.train.entrypointNumCpus: "many" must be a number'),
         # Volumes
         (
             head(volumes=CLAIM, volumeMounts=[{"name": "data", "mountPath": "/tmp/ray"}]),
