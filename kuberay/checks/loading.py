@@ -19,7 +19,7 @@ from kuberay.settings.stack import PROJECT, StackSettings
 _KUBERNETES: Final = "kubernetes"
 _CHOOSES_THE_CLUSTER: Final = ("cluster", "context", "kubeconfig")
 #: How like one of these a key is that was meant to be it: Pulumi has many more providers and keys.
-_LIKELY: Final = 0.8
+_LIKELY: Final = 0.85
 
 
 class SettingsError(Exception):

@@ -15,13 +15,18 @@ FLAGS = ("rayStartParams", "initArgs")
 def write_out(values: Values) -> None:
     """Writes out what a chart or a shell would change, in merged values of the ``ray-cluster`` chart."""
     for part in (values, *_groups(values)):
-        if (image := part.get("image")) and "tag" in image:
-            part["image"] = {**image, "tag": _as_written(image["tag"])}
+        write_out_tag(part)
         for key in FLAGS:
             if flags := part.get(key):
                 part[key] = {flag: _as_flag(value) for flag, value in flags.items()}
     if tolerance := values.get("gcsFaultTolerance"):
         values["gcsFaultTolerance"] = {key: _as_written(value) for key, value in tolerance.items()}
+
+
+def write_out_tag(part: Values) -> None:
+    """The same for the image of any chart or group: charts join repository and tag by a colon."""
+    if (image := part.get("image")) and "tag" in image:
+        part["image"] = {**image, "tag": _as_written(image["tag"])}
 
 
 def shell_word(text: str) -> str:

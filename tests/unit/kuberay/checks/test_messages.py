@@ -326,6 +326,7 @@ def test_a_key_that_was_to_choose_the_cluster_or_was_for_this_program_is_not_pas
         "kubernetes:namespace",
         "kubernetes:kubeClientSettings",
         "kubernetes-cert-manager:installCRDs",
+        "kuberay-dev:clusters",
         "eks:cluster",
     ],
 )

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from kuberay.plan.operator import operator_values
 from kuberay.plan.pasted import shell_word
 from kuberay.plan.ray_cluster_spec import ray_start_params
+from kuberay.settings.stack import StackSettings
 from tests.unit.kuberay.plan.test_cluster import fingerprints, plan
 
 
@@ -74,6 +76,11 @@ def test_a_tag_and_a_prefix_that_are_numbers_arrive_digit_by_digit() -> None:
     assert [group.image for group in made.groups] == ["a/ray:20260103", "a/ray:20260102"]
     assert made.values["worker"]["image"]["tag"] == "20260102"
     assert made.values["gcsFaultTolerance"]["externalStorageNamespace"] == "12345678"
+
+
+def test_a_tag_of_the_operator_that_is_a_number_arrives_digit_by_digit() -> None:
+    settings = StackSettings.model_validate({"operator": {"values": {"image": {"tag": 20260102}}}})
+    assert operator_values(settings)["image"]["tag"] == "20260102"
 
 
 def test_numbers_that_kubernetes_wants_stay_numbers() -> None:

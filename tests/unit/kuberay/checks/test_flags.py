@@ -1,4 +1,4 @@
-"""Ports that the probes of an operator cannot follow are refused by its version."""
+"""Flags with which Ray would not start, or probes would fail, are refused before anything changes."""
 
 from typing import Any
 
@@ -43,3 +43,25 @@ def test_a_port_that_probes_do_not_follow_is_refused_with_the_version_that_does(
 )
 def test_what_no_probe_asks_is_for_every_version(config: dict[str, Any]) -> None:
     assert load(config)
+
+
+NO_MAP = "is no map of numbers as JSON, which Ray reads there; write it as a map: resources: {NPU: 1}"
+
+
+@pytest.mark.parametrize(
+    ("resources", "shown"),
+    [
+        ("{NPU: 1}", "\"'{NPU: 1}'\""),
+        ("NPU=1", '"NPU=1"'),
+        ({"NPU": "one"}, """"'{\\"NPU\\": \\"one\\"}'\""""),
+        ('["NPU"]', """"'[\\"NPU\\"]'\""""),
+        (4, '"4"'),
+    ],
+)
+def test_resources_that_are_no_map_of_numbers_are_refused(resources: Any, shown: str) -> None:
+    assert refused(worker(rayStartParams={"resources": resources})) == [f"{WORKER}.rayStartParams.resources: {shown} {NO_MAP}"]
+
+
+@pytest.mark.parametrize("resources", [{"NPU": 1, "slot": 0.5}, "{}", "'{\"a\": 1}'", '"{\\"a\\": 1}"', "$RESOURCES"])
+def test_resources_that_ray_reads_are_taken(resources: Any) -> None:
+    assert load(worker(rayStartParams={"resources": resources}))
