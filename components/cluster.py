@@ -200,6 +200,8 @@ def _conceal_group(values: Values, group: GroupSettings) -> Values:
 def summary(plan: ClusterPlan) -> dict[str, Any]:
     """The outputs of a cluster."""
     service = f"{plan.head_service}.{plan.namespace}.svc"
+    dashboard, client = plan.ports["dashboard"], plan.ports["client"]
+    ports = f"{dashboard}:{dashboard} {client}:{client}"
     return {
         "name": plan.name,
         "namespace": plan.namespace,
@@ -207,8 +209,8 @@ def summary(plan: ClusterPlan) -> dict[str, Any]:
         "cpu": plan.cpu,
         "memory": plan.memory,
         "gpus": plan.gpus,
-        "rayClientAddress": f"ray://{service}:10001",
-        "dashboardAddress": f"http://{service}:8265",
-        "portForward": f"kubectl port-forward --namespace {plan.namespace} service/{plan.head_service} 8265:8265 10001:10001",
+        "rayClientAddress": f"ray://{service}:{client}",
+        "dashboardAddress": f"http://{service}:{dashboard}",
+        "portForward": f"kubectl port-forward --namespace {plan.namespace} service/{plan.head_service} {ports}",
         **({"getToken": token_command(plan.token_secret, plan.namespace)} if plan.token_secret else {}),
     }

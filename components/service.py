@@ -92,6 +92,6 @@ def summary(plan: ServicePlan) -> dict[str, Any]:
         "name": plan.name,
         "namespace": plan.namespace,
         "serveAddress": f"http://{plan.serve_service}.{plan.namespace}.svc:{plan.port}",
-        "dashboardAddress": f"http://{plan.head_service}.{plan.namespace}.svc:8265",
+        "dashboardAddress": f"http://{plan.head_service}.{plan.namespace}.svc:{plan.cluster.ports['dashboard']}",
         "portForward": f"kubectl port-forward --namespace {plan.namespace} service/{plan.serve_service} {ports}",
     }

@@ -29,7 +29,8 @@ def run(stack: LocalStack, cluster: str | None, entrypoint: str) -> bool:
     if name not in clusters or (cluster is None and len(clusters) > 1):
         raise LocalError(f"which cluster? --cluster {'|'.join(clusters)}" if clusters else f"stack {stack.name} has no Ray cluster")
     print(f"$ {clusters[name]['portForward']}", flush=True)
-    with forwarded(stack.cluster, clusters[name]["portForward"], port=8265) as address:
+    port = int(clusters[name]["dashboardAddress"].rpartition(":")[2])
+    with forwarded(stack.cluster, clusters[name]["portForward"], port=port) as address:
         print(f"$ ray job submit --address {address} -- {shlex.split(entrypoint)[0]} …", flush=True)
         return follow(address, entrypoint)
 

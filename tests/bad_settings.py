@@ -312,7 +312,7 @@ BAD_SETTINGS = [
         cluster(valuesFile="tests/data/broken-values.yaml"),
         ('"tests/data/broken-values.yaml" is not a readable YAML file: there is a mistake in line 2, column 1',),
     ),
-    Bad("values file that is a folder", cluster(valuesFile="tests"), ("valuesFile", "is not a readable YAML file: Is a directory")),
+    Bad("values file that is a folder", cluster(valuesFile="tests"), ("valuesFile", '"tests" is a folder; name a file')),
     Bad("values file no text", cluster(valuesFile="docs/preview.png"), ("is not a readable YAML file: it is not UTF-8 text",)),
     *(
         Bad(f"values file elsewhere: {path}", cluster(valuesFile=path), ("valuesFile", "must be a file in the project's folder"))

@@ -19,6 +19,7 @@ from commands.stack.helm import Helm, HelmError
 from commands.stack.interrupts import take_interrupts
 from kuberay.facts.objects import is_ray_object
 from kuberay.facts.phrases import error_line
+from kuberay.facts.visible import log_line, log_lines
 from kuberay.live.api.client import ApiError, HTTPError
 from kuberay.live.api.connection import Connection
 from kuberay.live.inventory import Cluster
@@ -53,7 +54,7 @@ def main() -> None:
         found = _releases(Cluster(_connection(config)), given.namespace, given.release)
         kept = {key: config[f"{PROJECT}:{key}"] for key in _KEPT if f"{PROJECT}:{key}" in config}
         with Helm() as helm:
-            adoption = adopt(found, helm, kept, lambda text: print(f"{text} …", file=sys.stderr, flush=True))
+            adoption = adopt(found, helm, kept, _progress)
         text = _written(adoption, file, {key: value for key, value in config.items() if not key.startswith(f"{PROJECT}:")})
         _show(path, adoption, text, there=path.exists())
         if adoption.differences:
@@ -62,14 +63,18 @@ def main() -> None:
             raise StackError("not written")
         path.write_text(text)
     except (StackError, HelmError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(log_lines(f"error: {error}"))
     except ApiError as error:
-        sys.exit(f"error: the Kubernetes API server refuses: {error.status.message}")
+        sys.exit(log_line(f"error: the Kubernetes API server refuses: {error.status.message}"))
     except (HTTPError, OSError) as error:
-        sys.exit(f"error: {error_line(error)}")
+        sys.exit(log_line(f"error: {error_line(error)}"))
     except (KeyboardInterrupt, EOFError):
         sys.exit("\nstopped; nothing is written")
-    print(f"{path.name} is written. `make preview STACK={given.stack}` shows what `make deploy STACK={given.stack}` takes over.")
+    print(log_line(f"{path.name} is written. `make preview STACK={given.stack}` shows what `make deploy STACK={given.stack}` takes over."))
+
+
+def _progress(text: str) -> None:
+    print(log_line(f"{text} …"), file=sys.stderr, flush=True)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -139,13 +144,12 @@ def _written(adoption: Adoption, file: dict[str, Any], others: dict[str, Any]) -
 
 
 def _show(path: Path, adoption: Adoption, text: str, *, there: bool) -> None:
-    print(f"{path.name}{', which is there already, would become' if there else ''}:\n")
-    print("\n".join(f"  {line}" for line in text.splitlines()))
-    print()
-    for line in adoption.differences:
-        print(f"not the same: {line}")
+    lines = [f"{path.name}{', which is there already, would become' if there else ''}:", ""]
+    lines += [f"  {line}" for line in text.splitlines()]
+    lines += ["", *(f"not the same: {line}" for line in adoption.differences)]
     if not adoption.differences:
-        print("What Helm renders of it is what runs: no object changes.")
+        lines.append("What Helm renders of it is what runs: no object changes.")
+    print(log_lines("\n".join(lines)))
 
 
 if __name__ == "__main__":

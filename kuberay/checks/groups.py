@@ -1,6 +1,6 @@
 """What the settings of a Ray cluster and of its groups must agree on with one another. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kuberay.checks.messages import Place, Problem
@@ -10,7 +10,8 @@ from kuberay.facts.labels import ARCHITECTURE_LABEL, HEAD_GROUP
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.versions import lacking
-from kuberay.plan.pods import group_architecture
+from kuberay.plan.pods import custom_image, group_architecture
+from kuberay.plan.workloads import PlacedPlan
 from kuberay.settings.cluster import DefaultWorkerGroupSettings, GroupSettings, RayClusterSettings, WorkerGroupSettings
 from kuberay.settings.stack import StackSettings
 
@@ -19,6 +20,9 @@ _KEPT_NAMES = {"head", HEAD_GROUP}
 
 #: Every chart writes `maxReplicas | default 2147483647`, and to a template 0 is nothing.
 _NO_MAXIMUM = "is no maximum for an autoscaler: the chart makes 2147483647 of it; leave the group out instead"
+
+#: No machine has less, so that who writes 500 cores and 2G of memory means 500m.
+_LEAST_MEMORY_OF_A_CORE = 250_000_000
 
 #: Environment variables that other settings set, and which.
 _SET_BY_SETTINGS = {
@@ -50,12 +54,23 @@ def cluster_problems(settings: StackSettings, here: Place, cluster: RayClusterSe
     groups |= {("additionalWorkerGroups", name): group for name, group in cluster.additional_worker_groups.items()}
     for path, group in groups.items():
         yield from _group_checks(settings, cluster, (*here, *path), group, scales=scales)
+        yield from _volume_checks(here, path, group)
     for path, group in raw_groups(raw).items():
         if scales and group.get("maxReplicas") == 0 and group.get("disabled") is not True:
             yield Problem((*here, "values", *path, "maxReplicas"), 0, _NO_MAXIMUM)
     yield from _image_checks(settings, cluster, here, groups)
 
     yield from _group_name_checks(here, cluster, raw)
+
+
+def idle_autoscalers(plans: Iterable[PlacedPlan]) -> Iterator[Problem]:
+    """Autoscalers of clusters that have no worker group, whichever way each was left out."""
+    for placed in plans:
+        if placed.plan.values["head"].get("enableInTreeAutoscaling") and len(placed.plan.groups) == 1:
+            at, value = placed.place("head", "enableInTreeAutoscaling"), True
+            if placed.plan.settings.autoscaling is not None:
+                at, value = (*placed.here, "autoscaling"), placed.plan.settings.autoscaling.model_dump(by_alias=True, exclude_unset=True)
+            yield Problem(at, value, "has no effect: the cluster has no worker group to scale; give it one, or leave this out")
 
 
 def _group_name_checks(here: Place, cluster: RayClusterSettings, raw: dict[str, Any]) -> Iterator[Problem]:
@@ -83,7 +98,6 @@ def _group_checks(
     yield from _request_checks(here, group)
     yield from _node_checks(here, group, group_architecture(settings, cluster, group))
     yield from _environment_checks(here, group)
-    yield from _volume_checks(here, group)
     if isinstance(group, WorkerGroupSettings):
         yield from _replica_checks(here, group, scales=scales, autoscaling=cluster.autoscaling is not None)
 
@@ -95,6 +109,9 @@ def _request_checks(here: Place, group: GroupSettings) -> Iterator[Problem]:
     ):
         if request is not None and parse_quantity(request) > parse_quantity(limit):
             yield Problem((*here, key), request, f"is more than the limit {limit}: Kubernetes refuses such a pod")
+    cores = parse_quantity(group.cpu)
+    if group.cpu.isdecimal() and cores >= 100 and parse_quantity(group.memory) < cores * _LEAST_MEMORY_OF_A_CORE:
+        yield Problem((*here, "cpu"), group.cpu, f"is {cores} cores, far too many for {group.memory} of memory; did you mean '{cores}m'?")
 
 
 def _node_checks(here: Place, group: GroupSettings, architecture: str) -> Iterator[Problem]:
@@ -111,16 +128,22 @@ def _environment_checks(here: Place, group: GroupSettings) -> Iterator[Problem]:
         yield Problem((*here, "env", variable), "…", f"is set by {_SET_BY_SETTINGS[variable]}; leave it out")
 
 
-def _volume_checks(here: Place, group: GroupSettings) -> Iterator[Problem]:
+def _volume_checks(cluster: Place, path: Place, group: GroupSettings) -> Iterator[Problem]:
+    here = (*cluster, *path)
     names = [volume.name for volume in group.volumes] + ["log-volume"]
-    mounted = [mount.mount_path for mount in group.volume_mounts]
+    mounted = {"/tmp/ray": "log-volume"}
     for index, mount in enumerate(group.volume_mounts):
         at = (*here, "volumeMounts", str(index))
         if mount.name not in names:
             known = f"{did_you_mean(mount.name, names)}; it has: {', '.join(names)}"
             yield Problem((*at, "name"), mount.name, f"is no volume of this group{known}")
-        if mounted.index(mount.mount_path) != index or mount.mount_path == "/tmp/ray":
-            yield Problem((*at, "mountPath"), mount.mount_path, "is mounted already")
+        if (other := mounted.get(mount.mount_path)) == "log-volume" and mount.name in names[:-1]:
+            instead = f"{'.'.join((*cluster, 'values', *path))}.volumes: [{{name: log-volume, …}}] with the source of {mount.name}"
+            why = f"is where log-volume is, for Ray's logs; mount {mount.name} elsewhere, or put it in that one's place: {instead}"
+            yield Problem((*at, "mountPath"), mount.mount_path, why)
+        elif other is not None:
+            yield Problem((*at, "mountPath"), mount.mount_path, f"is where {other} is mounted already; choose another folder")
+        mounted.setdefault(mount.mount_path, mount.name)
     seen: set[str] = {"log-volume"}
     for index, volume in enumerate(group.volumes):
         if volume.name in seen:
@@ -154,7 +177,13 @@ def _image_checks(
     """An own image whose tag says aarch64 cannot start on x86 nodes; each such setting is named once, with the first group it fails."""
     named: set[Place] = set()
     for path, group in groups.items():
-        levels = (((*here, *path), group.image), (here, cluster.image), ((), settings.image))
+        raw = isinstance(cluster.values.get("image"), dict) and {"repository", "tag"} & cluster.values["image"].keys()
+        levels: tuple[tuple[Place, str | None], ...] = (
+            ((*here, *path), group.image),
+            ((*here, "values"), custom_image(settings, cluster, group) if raw else None),
+            (here, cluster.image),
+            ((), settings.image),
+        )
         at, image = next(((at, image) for at, image in levels if image), ((), None))
         if image is None or at in named or group_architecture(settings, cluster, group) != "x86":
             continue

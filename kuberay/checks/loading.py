@@ -3,16 +3,23 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from kuberay.checks.messages import Place, Problem, problem_line, validation_problems
 from kuberay.checks.stack import plan_problems, settings_problems
+from kuberay.facts.phrases import nearest
 from kuberay.plan.stack import StackPlan, plan_stack
 from kuberay.settings.base import containers, field_of
 from kuberay.settings.kubernetes import SECRET_KEYS
 from kuberay.settings.stack import PROJECT, StackSettings
+
+#: The Kubernetes provider's prefix, and its keys that say which cluster a stack is on.
+_KUBERNETES: Final = "kubernetes"
+_CHOOSES_THE_CLUSTER: Final = ("cluster", "context", "kubeconfig")
+#: How like one of these a key is that was meant to be it: Pulumi has many more providers and keys.
+_LIKELY: Final = 0.85
 
 
 class SettingsError(Exception):
@@ -39,6 +46,7 @@ def load_plan(config: Mapping[str, str], *, secret_keys: Iterable[str] = (), pro
     Raises:
         SettingsError: something is unknown, misspelt, malformed, or does not go together.
     """
+    slips = list(_slips_in_keys(config))
     hidden = {key.partition(":")[2] for key in secret_keys if key.startswith(f"{PROJECT}:")}
     raw: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -62,9 +70,19 @@ def load_plan(config: Mapping[str, str], *, secret_keys: Iterable[str] = (), pro
             # What pods are and need can only be told of settings that are right.
             plan = plan_stack(settings)
             problems += plan_problems(plan)
-            if not problems:
+            if not problems and not slips:
                 return plan
-    raise SettingsError(problem_line(problem, hidden) for problem in problems)
+    raise SettingsError([*slips, *(problem_line(problem, hidden) for problem in problems)])
+
+
+def _slips_in_keys(config: Iterable[str]) -> Iterator[str]:
+    """Keys that nobody reads, and somebody wrote to choose the cluster, or for this program: without a word, others would be used."""
+    for full_key in config:
+        prefix, _, key = full_key.partition(":")
+        if (meant := nearest(prefix, (PROJECT, _KUBERNETES), likeness=_LIKELY)) and meant != prefix:
+            yield f"{full_key}: nothing here is called {prefix!r}; did you mean '{meant}:{key}'?"
+        elif prefix == _KUBERNETES and (meant := nearest(key, _CHOOSES_THE_CLUSTER, likeness=_LIKELY)) and meant != key:
+            yield f"{full_key}: is not a setting of the Kubernetes provider; did you mean '{_KUBERNETES}:{meant}'?"
 
 
 def _decode(key: str, text: str) -> Any:

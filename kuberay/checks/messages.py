@@ -10,10 +10,12 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ValidationError
 
-from kuberay.facts.phrases import did_you_mean, nearest
+from kuberay.facts.charts import chart_key_paths, versions_that_know
+from kuberay.facts.phrases import did_you_mean, first_few, nearest
 from kuberay.facts.visible import log_line
-from kuberay.settings.base import containers, keys_at
+from kuberay.settings.base import containers, field_of, keys_at, model_at
 from kuberay.settings.kubernetes import SECRET_KEYS
+from kuberay.settings.overrides import ChartOverrides
 from kuberay.settings.stack import PROJECT, StackSettings
 
 #: What stands for a value that must not be printed.
@@ -61,8 +63,11 @@ def validation_problems(error: ValidationError) -> Iterator[Problem]:
 def _message(kind: str, detail: Any, path: Place) -> str:
     context: dict[str, Any] = detail.get("ctx", {})
     if kind == "extra_forbidden":
+        if place := _place_in_chart(path):
+            return place
         known = sorted(keys_at(StackSettings, path[:-1]))
-        return f"is not a setting{did_you_mean(path[-1], known)}; known here: {', '.join(known)}"
+        hint = did_you_mean(path[-1], known) or _places_below(path)
+        return f"is not a setting{hint}; known here: {', '.join(known)}"
     if kind == "missing":
         return "is required"
     if kind == "literal_error":
@@ -72,21 +77,108 @@ def _message(kind: str, detail: Any, path: Place) -> str:
         return str(context["error"])
     if kind == "string_pattern_mismatch":
         return _pattern_message(path[-1], str(context["pattern"]))
-    if kind in ("dict_type", "model_type", "model_attributes_type"):
-        known = sorted(keys_at(StackSettings, path))
-        return "must be a map" + (f" with keys of: {', '.join(known)}" if known else "")
-    if kind == "string_type":
-        return "must be text; quote it"
-    if kind.startswith("int_"):
-        return "must be a whole number"
-    if kind.startswith("bool_"):
-        return "must be true or false"
+    wanted = _WANTED.get(kind.partition("_")[0], "")
+    if wanted and (kind.endswith("_type") or wanted not in ("text", "a list")):
+        return f"must be {wanted}{_instead(detail['input'], wanted, path)}"
     return "is refused: " + str(detail["msg"]).replace("Input should be ", "it must be ")
+
+
+#: What pydantic's types are called here, by the first word of its errors.
+_WANTED: Final = {
+    "dict": "a map",
+    "model": "a map",
+    "list": "a list",
+    "string": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+}
+
+#: Values of the ``ray-cluster`` chart that settings write, and these settings.
+_WRITTEN_BY: Final = {
+    "containerEnv": "env",
+    "disabled": "enabled",
+    "enableInTreeAutoscaling": "autoscaling",
+    "initArgs": "rayStartParams",
+    "resources": "cpu and memory",
+}
+
+
+def _place_in_chart(path: Place) -> str:
+    """Where a value of a chart belongs that is written as a setting, or nothing where no chart knows it."""
+    above = [model_at(StackSettings, path[:end]) for end in range(len(path))]
+    found = next(((end, model) for end, model in enumerate(above) if model and issubclass(model, ChartOverrides)), None)
+    if found is None:
+        return ""
+    end, model = found
+    place = path[end:]
+    if not versions_that_know(model.chart, place):
+        # What KubeRay calls serviceType is service.type to its chart.
+        alike = (each for each in chart_key_paths(model.chart) if len(each) > 1 and "".join(each).lower() == path[-1].lower())
+        place = next(alike, ())
+    if not place:
+        return ""
+    instead = f"; here it is written by {_WRITTEN_BY[path[-1]]}" if path[-1] in _WRITTEN_BY else ""
+    return f"is no setting but a value of the {model.chart} chart: {'.'.join((*path[:end], 'values', *place))}{instead}"
+
+
+def _places_below(path: Place) -> str:
+    """Where a key is a setting, one level further down."""
+    *here, key = path
+    keys = keys_at(StackSettings, tuple(here))
+    below = [(*here, name, *entry) for name in keys for entry in ((), ("<name>",))]
+    places = [".".join((*place, key)) for place in below if key in keys_at(StackSettings, place)]
+    return f" here; it is one at {first_few(places)}" if places else ""
+
+
+def _instead(value: Any, wanted: str, path: Place) -> str:
+    """What to write in place of a value of a wrong type."""
+    known = sorted(keys_at(StackSettings, path)) if wanted == "a map" else []
+    keys = f" with keys of: {', '.join(known)}" if known else ""
+    if value is None:
+        return keys + _instead_of_nothing(wanted, path)
+    if wanted == "a map":
+        return keys + _as_a_map(value, path)
+    return "; quote it" if wanted == "text" else ""
+
+
+def _instead_of_nothing(wanted: str, path: Place) -> str:
+    """What to do about a key with nothing after it, which YAML reads as null."""
+    model = model_at(StackSettings, path[:-1])
+    field = model and field_of(model, path[-1])
+    if field is None:
+        return '; write "" where it is to be empty' if wanted == "text" else "; leave it out"
+    if field.is_required():
+        return ""
+    default = str(field.default).lower() if isinstance(field.default, bool) else field.default
+    return "; leave it out for its default" + (f", {default}" if isinstance(default, str | int) and default != "" else "")
+
+
+def _as_a_map(value: Any, path: Place) -> str:
+    """The map that was meant by a switch, or by a list of names, as other tools have them."""
+    model = model_at(StackSettings, path)
+    if model is None:
+        names = [_name_in_list(item) for item in value] if isinstance(value, list) else []
+        more = ", …" if len(names) > 3 else ""
+        return f"; did you mean {{{', '.join(f'{name}: …' for name in names[:3])}{more}}}?" if names and all(names) else ""
+    if (switch := str(value).lower()) not in ("true", "false"):
+        return ""
+    if key := next((key for key in ("enabled", "install") if field_of(model, key)), None):
+        return f"; did you mean {{{key}: {switch}}}?"
+    if any(field.is_required() for field in model.model_fields.values()):
+        return ""
+    return "; did you mean {}?" if switch == "true" else "; leave it out instead"
+
+
+def _name_in_list(item: Any) -> str | None:
+    """The name in ``{name: A, value: b}``, ``{A: b}`` or ``A=b``."""
+    if isinstance(item, Mapping):
+        return str(item.get("name") or next(iter(item)) if len(item) == 1 or "name" in item else "") or None
+    return str(item).partition("=")[0] if isinstance(item, str) and "=" in item else None
 
 
 def _pattern_message(key: str, pattern: str) -> str:
     explained = {
-        "rayVersion": "is not a full Ray version: three numbers, such as 2.46.0",
         "accelerator": "is not an image flavour: cpu, gpu or a CUDA version such as cu124",
         "redisAddress": "is not the address of a Redis: host and port, such as redis.team.svc:6379",
         "image": "is not an image reference, such as registry.example/team/ray:2.46.0-py310",
@@ -139,7 +231,10 @@ def _show(value: Any) -> str:
 
 def _hide_secrets(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: HIDDEN if _names_a_secret(str(key)) else _hide_secrets(below) for key, below in value.items()}
+        # Kubernetes has variables as {name: …, value: …}.
+        of_secret = _names_a_secret(str(value.get("name", "")))
+        is_hidden = {key: _names_a_secret(str(key)) or (of_secret and key == "value") for key in value}
+        return {key: HIDDEN if is_hidden[key] else _hide_secrets(below) for key, below in value.items()}
     if isinstance(value, (list, tuple)):
         return [_hide_secrets(below) for below in value]
     # A text may be JSON or YAML that could not be read as such.

@@ -4,19 +4,32 @@ A chart copies most of what it is given: what is wrong with it would be said by 
 """
 
 import typing
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from kuberay.checks.messages import Place, Problem
-from kuberay.facts.charts import EACH, Chart, Keys, chart_keys
+from kuberay.facts.charts import EACH, Chart, Keys, chart_keys, versions_that_know
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
-from kuberay.facts.versions import KubeRayVersion
+from kuberay.facts.versions import KubeRayVersion, at_least
+from kuberay.plan.pasted import FLAGS
 from kuberay.plan.pods import is_gpu
+from kuberay.settings.base import check_label
+from kuberay.settings.cluster import JSON_PARAMS
 
-_MAPS = "affinity annotations autoscalerOptions headService initArgs labels nodeSelector rayStartParams".split()
-_LISTS = "containerEnv envFrom ports tolerations topologySpreadConstraints".split()
-_NAMED_LISTS = "initContainers sidecarContainers volumeMounts volumes".split()
+_MAPS = "affinity autoscalerOptions dnsConfig headService lifecycle podSecurityContext securityContext".split()
+#: Maps of text, as Kubernetes has them: a number or a switch in one is refused.
+_TEXT_MAPS = "annotations labels nodeSelector".split()
+_LISTS = "envFrom imagePullSecrets ports tolerations topologySpreadConstraints".split()
+_NAMED_LISTS = "containerEnv env initContainers resourceClaims sidecarContainers volumeMounts volumes".split()
+_TEXT_LISTS = "args command".split()
+_TEXTS = "fullnameOverride nameOverride priorityClassName rayVersion restartPolicy runtimeClassName serviceAccountName".split()
+#: Top-level keys that hold groups.
+_GROUPS = "head worker additionalWorkerGroups".split()
+#: What is in these lists has a name of Kubernetes' own kind; others take capitals too.
+_NAMES = "initContainers sidecarContainers volumeMounts volumes".split()
+#: Lists of containers, which have an environment of their own.
+_CONTAINERS = "initContainers sidecarContainers".split()
 
 
 def unknown_keys(values: Mapping[str, Any], chart: Chart, version: str) -> Iterator[Problem]:
@@ -31,8 +44,10 @@ def _unknown_keys(values: Mapping[str, Any], chart: Chart, version: str, known: 
             below: Keys | None = known[EACH]
         elif key in known:
             below = known[key]
-        elif others := _versions_that_know(chart, here):
-            yield Problem(here, key, f"is not a value that the chart knows at {version}; KubeRay {others} does")
+        elif others := versions_that_know(chart, here):
+            # A chart's own values.yaml may have a key already that its templates do not read, with nothing in it.
+            if value not in (None, {}, []) or at_least(version, others[0]):
+                yield Problem(here, key, f"is not a value that the chart knows at {version}; KubeRay {_span(others)} does")
             continue
         else:
             allowed = ", ".join(sorted(known))
@@ -46,30 +61,19 @@ def _unknown_keys(values: Mapping[str, Any], chart: Chart, version: str, known: 
             yield Problem(here, key, f"must be a map with keys of: {', '.join(sorted(below))}")
 
 
-def _versions_that_know(chart: Chart, path: Place) -> str:
-    """``"1.5.0 or later"``, ``"1.4.0 to 1.6.2"``, or nothing where no version knows the key."""
-    versions = typing.get_args(KubeRayVersion)
-    found = [version for version in versions if _knows(chart_keys(chart, version), path)]
-    if not found:
-        return ""
-    return f"{found[0]} or later" if found[-1] == versions[-1] else f"{found[0]} to {found[-1]}"
-
-
-def _knows(known: Keys | None, path: Place) -> bool:
-    for key in path:
-        if known is None:
-            return True
-        if key not in known and EACH not in known:
-            return False
-        known = known.get(key, known.get(EACH))
-    return True
+def _span(versions: Sequence[str]) -> str:
+    """``"1.5.0 or later"``, ``"1.4.0 to 1.6.2"``."""
+    return f"{versions[0]} or later" if versions[-1] == typing.get_args(KubeRayVersion)[-1] else f"{versions[0]} to {versions[-1]}"
 
 
 def raw_cluster_problems(values: Mapping[str, Any], groups: Collection[str]) -> Iterator[Problem]:
     """Of values of the ``ray-cluster`` chart, whose keys are known ones, laid over settings with these additional groups."""
     yield from _image_problems((), values)
     yield from _shape_problems(("common",), values.get("common") or {})
-    yield from _shape_problems((), {"annotations": values.get("annotations")})
+    yield from _shape_problems((), {key: value for key, value in values.items() if key not in _GROUPS})
+    for key in ("fullnameOverride", "nameOverride"):
+        if isinstance(name := values.get(key) or None, str):
+            yield from _name_problems((key,), name)
     for path, group in raw_groups(values).items():
         yield from _image_problems(path, group, whole=len(path) > 1 and path[-1] not in groups)
         yield from _group_problems(path, group)
@@ -78,6 +82,7 @@ def raw_cluster_problems(values: Mapping[str, Any], groups: Collection[str]) -> 
 def raw_operator_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
     """Of values of the ``kuberay-operator`` chart, whose keys are known ones."""
     yield from _resource_problems(("resources",), values.get("resources"))
+    yield from _shape_problems((), values)
 
 
 def raw_groups(values: Mapping[str, Any]) -> dict[Place, Mapping[str, Any]]:
@@ -102,12 +107,13 @@ def _group_problems(here: Place, group: Mapping[str, Any]) -> Iterator[Problem]:
         return
     options: Mapping[str, Any] = group.get("autoscalerOptions") or {}
     yield from _resource_problems((*here, "autoscalerOptions", "resources"), options.get("resources"))
-    if not _is_list_of_maps(options.get("env") or []):
-        yield Problem((*here, "autoscalerOptions", "env"), options["env"], "must be a list of maps")
+    yield from _shape_problems((*here, "autoscalerOptions"), {key: options.get(key) for key in ("env", "envFrom", "volumeMounts")})
     service: Mapping[str, Any] = group.get("headService") or {}
     for key in ("metadata", "spec"):
         if not isinstance(service.get(key) or {}, Mapping):
             yield Problem((*here, "headService", key), service[key], "must be a map")
+        elif key == "metadata":
+            yield from _shape_problems((*here, "headService", key), service.get(key) or {})
     for index, port in enumerate(group.get("ports") or []):
         if type(port.get("containerPort")) is not int:
             yield Problem((*here, "ports", str(index), "containerPort"), port.get("containerPort"), "must be a whole number")
@@ -117,19 +123,63 @@ def _group_problems(here: Place, group: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _shape_problems(here: Place, values: Mapping[str, Any]) -> Iterator[Problem]:
-    """Maps and lists that are something else; nothing at all is how Helm takes a value of the chart's away."""
-    given = {key: value for key, value in values.items() if value is not None}
-    for key in _MAPS:
-        if not isinstance(given.get(key, {}), Mapping):
-            yield Problem((*here, key), given[key], "must be a map")
-    for key in (*_LISTS, *_NAMED_LISTS):
-        items: Any = given.get(key, [])
-        if items == {}:  # The charts' own way to write an empty list.
+    """Values of a wrong type, known by their keys; nothing at all is how Helm takes a value of the chart's away."""
+    for key, value in values.items():
+        at = (*here, str(key))
+        if value is None or value == {}:  # The charts' own way to write an empty list, too.
             continue
-        if not _is_list_of_maps(items):
-            yield Problem((*here, key), items, "must be a list of maps")
-        elif key in (*_NAMED_LISTS, "containerEnv") and not all(item.get("name") for item in items):
-            yield Problem((*here, key), items, "must be a list of maps with a name each")
+        if key in (*_MAPS, *_TEXT_MAPS, *FLAGS):
+            if not isinstance(value, Mapping):
+                yield Problem(at, value, "must be a map")
+            elif key in _TEXT_MAPS:
+                yield from (wrong for name, text in value.items() for wrong in _text_problems((*at, str(name)), text))
+            elif key in FLAGS:
+                yield from (wrong for flag, given in value.items() for wrong in _flag_problems(at, str(flag), given))
+        elif key in _TEXTS:
+            yield from _text_problems(at, value)
+        elif key in _TEXT_LISTS:
+            if not isinstance(value, list):
+                yield Problem(at, value, "must be a list of texts")
+            else:
+                yield from (wrong for index, text in enumerate(value) for wrong in _text_problems((*at, str(index)), text))
+        elif key in (*_LISTS, *_NAMED_LISTS):
+            if not _is_list_of_maps(value):
+                yield Problem(at, value, "must be a list of maps")
+            elif key in _NAMED_LISTS and not all(item.get("name") for item in value):
+                yield Problem(at, value, "must be a list of maps with a name each")
+            elif key in _NAMED_LISTS:
+                yield from (wrong for index, item in enumerate(value) for wrong in _item_problems((*at, str(index)), key, item))
+
+
+def _item_problems(here: Place, key: str, item: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with one of a list: its name, the value of a variable, what is in a container."""
+    if key in _NAMES:
+        yield from _name_problems((*here, "name"), item["name"])
+    if key in ("containerEnv", "env"):
+        yield from _text_problems((*here, "name"), item["name"])
+        # By its name, which tells whether it may be shown.
+        yield from _text_problems((*here[:-1], str(item["name"])), item.get("value"))
+    if key in _CONTAINERS:
+        yield from _shape_problems(here, item)
+
+
+def _name_problems(here: Place, name: Any) -> Iterator[Problem]:
+    try:
+        check_label(str(name))
+    except ValueError as error:
+        yield Problem(here, name, str(error))
+
+
+def _text_problems(here: Place, value: Any) -> Iterator[Problem]:
+    if not isinstance(value, str | None):
+        yield Problem(here, value, "must be text; quote it" if isinstance(value, bool | int | float) else "must be text")
+
+
+def _flag_problems(here: Place, flag: str, value: Any) -> Iterator[Problem]:
+    if isinstance(value, Mapping) and flag not in JSON_PARAMS:
+        yield Problem((*here, flag), value, f"must be text; `ray start` takes a map for {' and '.join(JSON_PARAMS)} alone")
+    elif isinstance(value, list):
+        yield Problem((*here, flag), value, "must be text or a number")
 
 
 def _is_list_of_maps(items: Any) -> bool:

@@ -4,7 +4,8 @@ import typing
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kuberay.checks.groups import cluster_problems
+from kuberay.checks.flags import flag_problems
+from kuberay.checks.groups import cluster_problems, idle_autoscalers
 from kuberay.checks.memory import memory_problems
 from kuberay.checks.messages import Place, Problem
 from kuberay.checks.quota import quota_problems
@@ -41,7 +42,8 @@ def plan_problems(plan: StackPlan) -> list[Problem]:
     and the stack's own quota.
     """
     refused = refusals(plan.placed, plan.settings.kuberay_version)
-    return [*refused, *workload_problems(plan), *memory_problems(plan.placed), *quota_problems(plan)]
+    between = [*idle_autoscalers(plan.placed), *flag_problems(plan), *workload_problems(plan)]
+    return [*refused, *between, *memory_problems(plan.placed), *quota_problems(plan)]
 
 
 def _stack_checks(settings: StackSettings) -> Iterator[Problem]:

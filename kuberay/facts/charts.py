@@ -7,12 +7,13 @@ official charts.
 
 import copy
 import functools
-from collections.abc import Mapping
+import typing
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from kuberay.facts.versions import at_least
+from kuberay.facts.versions import KubeRayVersion, at_least
 
 Chart = Literal["kuberay-operator", "ray-cluster"]
 #: Helm values of a chart.
@@ -170,6 +171,32 @@ def _apply(known: Keys, changes: Keys) -> dict[str, Any]:
         else:
             changed[key] = change if change is ANY else _apply(changed.get(key, {}), change)
     return changed
+
+
+def versions_that_know(chart: Chart, path: tuple[str, ...]) -> list[str]:
+    """The versions of KubeRay whose chart reads this key."""
+    return [version for version in typing.get_args(KubeRayVersion) if _knows(chart_keys(chart, version), path)]
+
+
+def _knows(known: Keys | None, path: tuple[str, ...]) -> bool:
+    for key in path:
+        if known is None or (key not in known and EACH not in known):
+            return False
+        known = known.get(key, known.get(EACH))
+    return True
+
+
+def chart_key_paths(chart: Chart) -> Iterator[tuple[str, ...]]:
+    """Every key that the newest chart knows, the maps that hold others left out."""
+    yield from _paths(chart_keys(chart, typing.get_args(KubeRayVersion)[-1]), ())
+
+
+def _paths(known: Keys, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for key, below in known.items():
+        if below is ANY:
+            yield (*above, key)
+        else:
+            yield from _paths(below, (*above, key))
 
 
 def feature_gates(version: str) -> list[str]:

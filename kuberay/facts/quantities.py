@@ -4,10 +4,14 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 
+from kuberay.facts.phrases import nearest
+
 _DECIMAL = {"m": Decimal("0.001"), "": Decimal(1)} | {s: Decimal(1000) ** n for n, s in enumerate("kMGTPE", start=1)}
 _BINARY = {f"{s}i": Decimal(1024) ** n for n, s in enumerate("KMGTPE", start=1)}
 _SUFFIXES = _DECIMAL | _BINARY
-_QUANTITY = re.compile(r"(?P<number>\d+(?:\.\d+)?|\.\d+)(?P<suffix>[A-Za-z]*)")
+_QUANTITY = re.compile(r"(?P<number>\d+\.?\d*|\.\d+)(?:[eE](?P<exponent>[+-]?\d{1,2})|(?P<suffix>[A-Za-z]*))", re.ASCII)
+#: What somebody may have meant as one.
+_LIKE_A_QUANTITY = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<word>[A-Za-z]*)\s*", re.ASCII)
 
 
 def parse_quantity(quantity: str | int | float) -> Decimal:
@@ -16,11 +20,19 @@ def parse_quantity(quantity: str | int | float) -> Decimal:
     Raises:
         ValueError: not a quantity, with the suffixes Kubernetes knows.
     """
-    match = _QUANTITY.fullmatch(str(quantity).strip())
-    if match is None or match["suffix"] not in _SUFFIXES:
+    text = str(quantity)
+    match = _QUANTITY.fullmatch(text)
+    if match is None or (match["suffix"] or "") not in _SUFFIXES:
         known = ", ".join(suffix for suffix in _SUFFIXES if suffix)
-        raise ValueError(f"is not a Kubernetes quantity: a number, then one of {known}")
-    return Decimal(match["number"]) * _SUFFIXES[match["suffix"]]
+        raise ValueError(f"is not a Kubernetes quantity: a number, then one of {known}{_nearest_quantity(text)}")
+    factor = Decimal(10) ** int(match["exponent"]) if match["exponent"] else _SUFFIXES[match["suffix"]]
+    return Decimal(match["number"]) * factor
+
+
+def _nearest_quantity(text: str) -> str:
+    match = _LIKE_A_QUANTITY.fullmatch(text)
+    suffix = nearest(match["word"], _SUFFIXES) if match else None
+    return f"; did you mean '{match['number']}{suffix}'?" if match and suffix is not None else ""
 
 
 def add_quantities(quantities: Iterable[str | int | float]) -> str:
@@ -42,7 +54,7 @@ def add_quantities(quantities: Iterable[str | int | float]) -> str:
 
 def canonical_quantity(quantity: str | int | float) -> str:
     """The same amount as Kubernetes' own clients write it: ``500m`` for ``0.5``, ``1Gi`` for ``1024Mi``, ``2`` for ``2000m``."""
-    text = str(quantity).strip()
+    text = str(quantity)
     value = parse_quantity(text)
     units = _BINARY if text.endswith("i") and value >= 1024 else _DECIMAL
     for suffix, factor in sorted(units.items(), key=lambda unit: unit[1], reverse=True):

@@ -24,7 +24,7 @@ class Needs:
     ray: str = ""
 
 
-Feature = Literal["token authentication", "gcsFaultTolerance chart values", "Redis user"]
+Feature = Literal["token authentication", "gcsFaultTolerance chart values", "Redis user", "probes of other ports"]
 
 #: Read from the CRDs and charts of each version (ray-operator/config/crd/bases, helm-chart).
 NEEDS: Final[Mapping[Feature, Needs]] = {
@@ -32,6 +32,7 @@ NEEDS: Final[Mapping[Feature, Needs]] = {
     # gcsFaultToleranceOptions is in the CRD of 1.3.0 already; the ray-cluster chart writes it from 1.5 on.
     "gcsFaultTolerance chart values": Needs(kuberay="1.5.0"),
     "Redis user": Needs(kuberay="1.5.0", ray="2.41.0"),  # operators refuse it outside gcsFaultToleranceOptions
+    "probes of other ports": Needs(kuberay="1.6.0"),  # `initLivenessAndReadinessProbe`
 }
 
 

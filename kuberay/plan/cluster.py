@@ -18,6 +18,7 @@ from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.facts.quantities import add_quantities
 from kuberay.facts.versions import NEEDS, at_least
 from kuberay.plan.fault_tolerance import fault_tolerance_values, for_charts_before_1_5
+from kuberay.plan.pasted import write_out
 from kuberay.plan.pods import (
     PodGroup,
     custom_image,
@@ -29,6 +30,7 @@ from kuberay.plan.pods import (
     rendered_groups,
     replica_values,
 )
+from kuberay.plan.ports import head_ports, write_ports
 from kuberay.plan.protection import CONTAINER_CONTEXT, is_restricted, token_environment, uses_token
 from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.overrides import merge
@@ -82,6 +84,11 @@ class ClusterPlan:
         return sum(group.gpus * group.pods for group in self.groups)
 
     @property
+    def ports(self) -> dict[str, int]:
+        """Where its head listens, by KubeRay's names of the ports."""
+        return head_ports(self.values)
+
+    @property
     def head_service(self) -> str:
         service = self.values["head"].get("headService") or {}
         return (service.get("metadata") or {}).get("name") or f"{self.name}-head-svc"
@@ -107,6 +114,7 @@ def plan_ray_cluster(
     cluster: RayClusterSettings,
     *,
     token_secret: str | None = None,
+    serve_port: int | None = None,
     adopted: Mapping[str, str] = MappingProxyType({}),
 ) -> ClusterPlan:
     """Any Ray cluster, also one that KubeRay makes for a job or a service: as if the chart rendered it for a release of this name.
@@ -116,9 +124,12 @@ def plan_ray_cluster(
         release: of which name.
         cluster: settings of the cluster.
         token_secret: the Secret with the token that this cluster asks for, if it does.
+        serve_port: where its applications answer, if that is not Ray's default.
         adopted: fingerprints, by group, of templates whose pods ran before the stack took the release over.
     """
     values = copy.deepcopy(merge(_cluster_values(settings, release, cluster), cluster.values))
+    write_out(values)
+    moved_ports = write_ports(values, serve_port)
     if token_secret:
         _add_token(values, token_secret)
     groups: list[PodGroup] = []
@@ -130,7 +141,12 @@ def plan_ray_cluster(
         if not is_adopted:
             group["annotations"] = {**(group.get("annotations") or {}), TEMPLATE_ANNOTATION: of_template}
         groups.append(pod_group(values, name, group, of_template, adopted=is_adopted))
-    service = [values.get("service"), values["head"].get("headService"), values.get("fullnameOverride")]
+    service = [
+        values.get("service"),
+        values["head"].get("headService"),
+        values.get("fullnameOverride"),
+        *([moved_ports] * bool(moved_ports)),
+    ]
     return ClusterPlan(
         settings=cluster,
         namespace=settings.namespace,

@@ -13,7 +13,6 @@ from typing import Any
 from kuberay.facts.digests import fingerprint
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP
 from kuberay.plan.cluster import ClusterPlan, head_service_type
-from kuberay.plan.namespace import DASHBOARD_PORT
 from kuberay.plan.protection import auth_options
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 from kuberay.plan.stack import StackPlan
@@ -116,7 +115,7 @@ def _of_cluster(whose: str, cluster: ClusterPlan, spec: Mapping[str, Any], names
         pod = _pod(group["template"], f"{cluster.name}-{name}", namespace, labels, first=[first])
         yield Question(f"{whose}, a pod of {name}", pod, cluster.name)
     service: Manifest = head.get("headService") or {}
-    made = _service(service, head_service_type(cluster.values), cluster.head_service, namespace)
+    made = _service(service, head_service_type(cluster.values), cluster, namespace)
     yield Question(f"{whose}, the Service of its head", made, cluster.name)
 
 
@@ -142,14 +141,16 @@ def _pod(
     return _object("v1", "Pod", name, namespace, spec, labels=every, annotations=metadata.get("annotations"))
 
 
-def _service(given: Mapping[str, Any], chosen_type: str, name: str, namespace: str) -> Manifest:
+def _service(given: Mapping[str, Any], chosen_type: str, cluster: ClusterPlan, namespace: str) -> Manifest:
     metadata: Manifest = given.get("metadata") or {}
     own: Manifest = given.get("spec") or {}
-    ports = own.get("ports") or [{"name": "dashboard", "port": DASHBOARD_PORT, "protocol": "TCP"}]
+    ports = own.get("ports") or [{"name": "dashboard", "port": cluster.ports["dashboard"], "protocol": "TCP"}]
     spec: Manifest = {**own, "type": chosen_type, "ports": ports}
     if spec["type"] == "ClusterIP":
         spec.setdefault("clusterIP", "None")
-    return _object("v1", "Service", name, namespace, spec, labels=metadata.get("labels"), annotations=metadata.get("annotations"))
+    return _object(
+        "v1", "Service", cluster.head_service, namespace, spec, labels=metadata.get("labels"), annotations=metadata.get("annotations")
+    )
 
 
 def _object(

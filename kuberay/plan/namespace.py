@@ -1,17 +1,17 @@
 """A namespace, and what holds for all pods in it: quota, limits, who reaches Ray, what Prometheus scrapes. Pure."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
 from kuberay.facts.labels import CLUSTER_LABEL
+from kuberay.plan.ports import DEFAULT_PORTS
 from kuberay.settings.protection import ContainerLimits
 from kuberay.settings.stack import StackSettings
 
 Manifest = dict[str, Any]
 
-#: Ray's own ports.
-SERVE_PORT, DASHBOARD_PORT, CLIENT_PORT = 8000, 8265, 10001
 #: The GPUs that a quota counts.
 GPU = "nvidia.com/gpu"
 
@@ -39,11 +39,11 @@ class MetricsPlan:
     """A PodMonitor for Ray's pods, and one for the operator if the stack installs it; without the stack's name."""
 
 
-def plan_namespace(settings: StackSettings) -> NamespacePlan:
-    """The namespace of a stack."""
+def plan_namespace(settings: StackSettings, heads: Iterable[Mapping[str, int]] = ()) -> NamespacePlan:
+    """The namespace of a stack, where the heads of its clusters listen on these ports."""
     rules = [resource_quota(settings, _RAY), limit_range(settings, _RAY)]
     if settings.protection.network_policy.enabled:
-        rules.append(network_policy(settings, _RAY))
+        rules.append(network_policy(settings, _RAY, heads))
     manifest = _namespace(settings) if settings.create_namespace else None
     return NamespacePlan(settings.namespace, manifest, tuple(rule for rule in rules if rule))
 
@@ -70,7 +70,7 @@ def limit_range(settings: StackSettings, name: str) -> Manifest | None:
     return _in_namespace(settings, "LimitRange", name, {"limits": [{"type": "Container", **limits}]}) if limits else None
 
 
-def network_policy(settings: StackSettings, name: str) -> Manifest:
+def network_policy(settings: StackSettings, name: str, heads: Iterable[Mapping[str, int]] = ()) -> Manifest:
     """Lets only the pods of the namespace, and those of namespaces that the settings name, reach Ray pods.
 
     It holds for every Ray pod of the namespace, so for those of jobs and services too, whose clusters have names of KubeRay's choice.
@@ -80,13 +80,15 @@ def network_policy(settings: StackSettings, name: str) -> Manifest:
     if settings.metrics.enabled and settings.metrics.allowed_namespaces:
         ingress.append({"from": _pods_of(settings.metrics.allowed_namespaces), "ports": [{"port": "metrics", "protocol": "TCP"}]})
     # By number: KubeRay gives the containers of the head no port of these names by itself.
+    every_head = list(heads) or [DEFAULT_PORTS]
     for namespaces, port in (
-        (policy.serve_namespaces, SERVE_PORT),
-        (policy.dashboard_namespaces, DASHBOARD_PORT),
-        (policy.client_namespaces, CLIENT_PORT),
+        (policy.serve_namespaces, "serve"),
+        (policy.dashboard_namespaces, "dashboard"),
+        (policy.client_namespaces, "client"),
     ):
         if namespaces:
-            ingress.append({"from": _pods_of(namespaces), "ports": [{"port": port, "protocol": "TCP"}]})
+            numbers = sorted({head[port] for head in every_head})
+            ingress.append({"from": _pods_of(namespaces), "ports": [{"port": number, "protocol": "TCP"} for number in numbers]})
     egress = _all_but(policy.blocked_addresses)
     return {
         "apiVersion": "networking.k8s.io/v1",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from kuberay.facts.charts import Charts, Values, chart_keys, feature_gates, in_this_version, only_known
 from kuberay.facts.digests import fingerprint
+from kuberay.plan.pasted import write_out_tag
 from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import merge
 from kuberay.settings.stack import StackSettings
@@ -87,4 +88,6 @@ def operator_values(settings: StackSettings) -> Values:
         "featureGates": [{"name": gate, "enabled": gate in _GATES_ON} for gate in feature_gates(version)],
     }
     known = chart_keys("kuberay-operator", version)
-    return merge(only_known(values, known), in_this_version("kuberay-operator", version, operator.values))
+    merged = merge(only_known(values, known), in_this_version("kuberay-operator", version, operator.values))
+    write_out_tag(merged)
+    return merged

@@ -4,9 +4,10 @@ Counts, sizes and fingerprints are read from merged values, so that they are tru
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from kuberay.facts.charts import Values
-from kuberay.facts.images import NODE_ARCHITECTURE, Architecture, Image, ray_image
+from kuberay.facts.images import NODE_ARCHITECTURE, RAY_REPOSITORY, Architecture, Image, ray_image, split_reference
 from kuberay.facts.labels import ARCHITECTURE_LABEL, TEMPLATE_ANNOTATION
 from kuberay.plan.protection import security_context
 from kuberay.settings.base import Settings
@@ -79,8 +80,20 @@ def group_architecture(settings: StackSettings, cluster: RayClusterSettings, gro
 
 
 def custom_image(settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings) -> str | None:
-    """The owner's image of a group's pods: the group's, else the cluster's, else the stack's."""
-    return group.image or cluster.image or settings.image
+    """The owner's image of a group's pods: the group's, else that of the raw values, else the cluster's, else the stack's."""
+    own = group.image or cluster.image or settings.image
+    raw = _raw_image(cluster, group)
+    if not raw.keys() & {"repository", "tag"}:
+        return own
+    repository, tag = split_reference(own) if own else (RAY_REPOSITORY, None)
+    repository, tag = raw.get("repository", repository), raw.get("tag", tag)
+    return str(repository) if tag is None else f"{repository}:{tag}"
+
+
+def _raw_image(cluster: RayClusterSettings, group: GroupSettings) -> Values:
+    """What the raw values say at their top, of all groups without an image of their own. The chart would ask none of its groups."""
+    image: Any = cluster.values.get("image")
+    return image if isinstance(image, dict) and not group.image else {}  # pyright: ignore[reportUnknownVariableType]
 
 
 def group_image(settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings) -> Image:
@@ -105,7 +118,9 @@ def pod_values(settings: StackSettings, cluster: RayClusterSettings, group: Grou
     chooses = {AUTOSCALER_V2: EnvVar(value="1")} if v2 and group is cluster.head else {}
     return {
         # Whole, never a tag alone: the chart would render an image without a repository.
-        "image": image_values(group_image(settings, cluster, group), settings.image_pull_policy),
+        "image": image_values(
+            group_image(settings, cluster, group), _raw_image(cluster, group).get("pullPolicy", settings.image_pull_policy)
+        ),
         "resources": {
             "limits": {"cpu": group.cpu, "memory": group.memory, **devices},
             # Always written: the chart's own requests (1 CPU, 2G or 1G) would make a pod with a lower limit invalid.

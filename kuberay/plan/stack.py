@@ -67,12 +67,13 @@ class StackPlan:
 
 def plan_stack(settings: StackSettings) -> StackPlan:
     """Plans every part of a stack. The settings have to be in order (kuberay/checks)."""
-    of_workloads = workload_cluster_settings(settings)
+    clusters = {release: plan_cluster(settings, release) for release in settings.clusters}
+    made = {what: plan_workload_cluster(settings, what) for what in workload_cluster_settings(settings)}
     return StackPlan(
         settings=settings,
-        namespace=plan_namespace(settings),
+        namespace=plan_namespace(settings, [cluster.ports for cluster in (*clusters.values(), *(each.plan for each in made.values()))]),
         operator=plan_operator(settings),
-        clusters={release: plan_cluster(settings, release) for release in settings.clusters},
-        workload_clusters={what: plan_workload_cluster(settings, what) for what in of_workloads},
+        clusters=clusters,
+        workload_clusters=made,
         metrics=plan_metrics(settings),
     )

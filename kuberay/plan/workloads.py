@@ -12,7 +12,7 @@ import yaml
 from kuberay.facts.digests import fingerprint
 from kuberay.facts.labels import CLUSTER_LABEL
 from kuberay.plan.cluster import ClusterPlan, plan_ray_cluster
-from kuberay.plan.namespace import SERVE_PORT
+from kuberay.plan.ports import DEFAULT_PORTS
 from kuberay.plan.protection import auth_options, uses_token
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 from kuberay.settings.cluster import RayClusterSettings
@@ -79,8 +79,16 @@ def plan_workload_cluster(settings: StackSettings, what: str) -> WorkloadCluster
     cluster = workload_cluster_settings(settings)[what]
     token = uses_token(settings.protection, cluster.ray_version or settings.ray_version)
     # A name for the Secret with a Redis password: KubeRay gives the cluster another one.
-    plan = plan_ray_cluster(settings, what.replace(".", "-"), cluster)
+    plan = plan_ray_cluster(settings, what.replace(".", "-"), cluster, serve_port=_serve_port(settings, what))
     return WorkloadCluster(what, plan, auth_options(settings.kuberay_version) if token else {})
+
+
+def _serve_port(settings: StackSettings, what: str) -> int | None:
+    """Where the applications of a service answer by its Serve config, if that is not Ray's default."""
+    kind, _, name = what.partition(".")
+    options: Any = settings.services[name].serve_config.get("http_options") if kind == "services" else None
+    port: Any = options.get("port") if isinstance(options, dict) else None
+    return port if type(port) is int and port not in (0, DEFAULT_PORTS["serve"]) else None  # pyright: ignore[reportUnknownVariableType]
 
 
 # --- Jobs ------------------------------------------------------------------------------------------------------------------
@@ -219,7 +227,6 @@ def plan_service(settings: StackSettings, name: str, made: WorkloadCluster) -> S
         # Never as false: an operator that writes the whole object leaves that out, and each refresh would find a difference.
         spec["excludeHeadPodFromServeSvc"] = True
     applications = [application_name(application) for application in service.serve_config["applications"]]
-    ports = cluster.values["head"].get("ports") or []
     return ServicePlan(
         settings=service,
         namespace=settings.namespace,
@@ -230,7 +237,7 @@ def plan_service(settings: StackSettings, name: str, made: WorkloadCluster) -> S
         spec=spec,
         annotations=cluster.values.get("annotations") or {},
         applications=frozenset(applications),
-        port=next((int(port["containerPort"]) for port in ports if port.get("name") == "serve"), SERVE_PORT),
+        port=cluster.ports["serve"],
         fingerprint=fingerprint(spec),
         summary=f"{', '.join(applications)} on {cluster.cpu} CPU, {cluster.memory} memory, {cluster.head.image}",
     )

@@ -3,6 +3,7 @@
 import re
 import types
 import typing
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -13,9 +14,13 @@ from pydantic.fields import FieldInfo
 from kuberay.facts.images import ARCHITECTURE_ALIASES, Architecture
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
+from kuberay.facts.versions import KubeRayVersion
 
 #: Ray refuses an object store under 78,643,200 bytes and takes 30 % of the pod's memory for it, so less than this never starts.
 SMALLEST_RAY_MEMORY = Decimal(262_144_000)
+
+#: A release of Ray, or what comes before one.
+RAY_VERSION = r"^[0-9]+\.[0-9]+\.[0-9]+([.-]?[a-z0-9]+)?$"
 
 _ARCHITECTURES = (*typing.get_args(Architecture), *ARCHITECTURE_ALIASES)
 
@@ -30,7 +35,12 @@ class Settings(BaseModel):
 
 
 def number_as_text(value: object) -> object:
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    return number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def number_text(number: float) -> str:
+    """As a person writes it: YAML and JSON know `1e9` as a number with a point."""
+    return str(int(number)) if isinstance(number, float) and number.is_integer() and abs(number) >= 1_000_000 else str(number)
 
 
 def _check_cpu(cpu: str) -> str:
@@ -38,7 +48,8 @@ def _check_cpu(cpu: str) -> str:
     if cores <= 0:
         raise ValueError("must be more than 0 cores")
     if cores > 1024:
-        raise ValueError("is more cores than any node has; 1 is one core, 500m is half of one")
+        hint = f"; did you mean '{cpu}m'?" if cpu.isdecimal() else ""
+        raise ValueError(f"is more cores than any node has; 1 is one core, 500m is half of one{hint}")
     return cpu
 
 
@@ -60,6 +71,25 @@ def _known_architecture(value: object) -> object:
     return ARCHITECTURE_ALIASES.get(str(value), value)
 
 
+def _check_ray_version(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(RAY_VERSION, value) is None:
+        # 2.46 and v2.46.0 have the numbers of a version; nightly is the tag of an image.
+        numbers = re.fullmatch(r"\D{0,9}(\d{1,3}\.\d{1,3})(?:\.(\d{1,3}))?", value)
+        hint = f"; did you mean '{numbers[1]}.{numbers[2] or 0}'?" if numbers else ""
+        if re.fullmatch(r"[A-Za-z][\w.-]{2,40}", value, re.ASCII) and not numbers:
+            hint = f"; for another image set image, such as rayproject/ray:{value}, and here the version that it has"
+        raise ValueError(f"is not a full Ray version: three numbers, such as 2.46.0{hint}")
+    return value
+
+
+def _known_kuberay_version(version: object) -> object:
+    known = typing.get_args(KubeRayVersion)
+    if version not in known:
+        hint = did_you_mean(str(version), known) or f"; the newest is {known[-1]}"
+        raise ValueError(f"must be one of {', '.join(known)}{hint}")
+    return version
+
+
 def _check_python_version(version: str) -> str:
     known = ("3.9", "3.10", "3.11", "3.12", "3.13")
     if version == "3.1":
@@ -71,20 +101,39 @@ def _check_python_version(version: str) -> str:
 
 def _check_name(name: str) -> str:
     if len(name) > 63 or re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name) is None:
-        raise ValueError("is not a Kubernetes name: lower-case letters, digits and '-', a letter first, 63 characters at most")
+        rule = "lower-case letters, digits and '-', a letter first, 63 characters at most"
+        raise ValueError(f"is not a Kubernetes name: {rule}{_nearest_name(name, _check_name)}")
     return name
+
+
+def check_label(name: str) -> str:
+    """The name of a container or a volume, which may start with a digit."""
+    if len(name) > 63 or re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name) is None:
+        rule = "lower-case letters, digits and '-', 63 characters at most"
+        raise ValueError(f"is not a Kubernetes name: {rule}{_nearest_name(name, check_label)}")
+    return name
+
+
+def _nearest_name(name: str, check: Callable[[str], str]) -> str:
+    near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    try:
+        return f"; did you mean '{check(near)}'?" if near != name else ""
+    except ValueError:
+        return ""
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
 Cpu = Annotated[str, BeforeValidator(number_as_text, json_schema_input_type=str | int | float), AfterValidator(_check_cpu)]
-Memory = Annotated[str, AfterValidator(_check_memory)]
-RayMemory = Annotated[str, AfterValidator(_check_ray_memory)]
+Memory = Annotated[str, BeforeValidator(number_as_text, json_schema_input_type=str | int | float), AfterValidator(_check_memory)]
+RayMemory = Annotated[str, BeforeValidator(number_as_text, json_schema_input_type=str | int | float), AfterValidator(_check_ray_memory)]
 NodeArchitecture = Annotated[
     Architecture,
     BeforeValidator(_known_architecture, json_schema_input_type=Literal["x86", "aarch64", "x86_64", "amd64", "arm64"]),
 ]
+KnownKubeRayVersion = Annotated[KubeRayVersion, BeforeValidator(_known_kuberay_version)]
+# Of the checks before the type's own, the last one written goes first.
 RayVersion = Annotated[
-    str, BeforeValidator(number_as_text), Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([.-]?[a-z0-9]+)?$", examples=["2.46.0"])
+    str, BeforeValidator(_check_ray_version), BeforeValidator(number_as_text), Field(pattern=RAY_VERSION, examples=["2.46.0"])
 ]
 PythonVersion = Annotated[str, BeforeValidator(number_as_text), AfterValidator(_check_python_version)]
 Accelerator = Annotated[str, Field(pattern=r"^(cpu|gpu|cu[0-9]{3})$", examples=["cpu", "gpu", "cu124"])]
@@ -112,22 +161,26 @@ def containers(annotation: Any) -> list[Any]:
     return [annotation] if is_model or origin in (dict, list) else []
 
 
-def keys_at(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
-    """The keys that the settings know at a path, none where any key will do."""
+def model_at(model: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel] | None:
+    """The model at a path of the settings; None where something else is, or nothing that they know."""
     annotation: Any = model
     for part in path:
         found = containers(annotation)
         if not found:
-            return []
+            return None
         container = found[0]
         if typing.get_origin(container) in (dict, list):
             annotation = typing.get_args(container)[-1]
         else:
             field = field_of(container, part)
             if field is None:
-                return []
+                return None
             annotation = field.annotation
     found = containers(annotation)
-    if not found or typing.get_origin(found[0]) is not None:
-        return []
-    return [field.alias or name for name, field in found[0].model_fields.items()]
+    return None if not found or typing.get_origin(found[0]) is not None else found[0]
+
+
+def keys_at(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
+    """The keys that the settings know at a path, none where any key will do."""
+    found = model_at(model, path)
+    return [field.alias or name for name, field in found.model_fields.items()] if found else []

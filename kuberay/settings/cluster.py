@@ -1,5 +1,6 @@
 """Settings of a Ray cluster: its head, its worker groups, its autoscaler, its fault tolerance."""
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
@@ -35,12 +36,18 @@ RAY_START_PARAMS = frozenset(
 )
 
 
+#: Those that Ray reads as JSON.
+JSON_PARAMS = ("resources", "system-config")
+
+
 def _ray_start_param(value: object) -> object:
     # KubeRay's CRD has a map of strings; `true` is how a flag without a value is written.
+    if isinstance(value, dict):
+        return json.dumps(value)
     return str(value).lower() if isinstance(value, bool) else number_as_text(value)
 
 
-RayStartParam = Annotated[str, BeforeValidator(_ray_start_param, json_schema_input_type=str | int | float | bool)]
+RayStartParam = Annotated[str, BeforeValidator(_ray_start_param, json_schema_input_type=str | int | float | bool | dict[str, Any])]
 
 
 class GroupSettings(Settings):
@@ -85,7 +92,15 @@ class GroupSettings(Settings):
     annotations: dict[str, str] = {}
     """Annotations of the pods."""
     ray_start_params: dict[str, RayStartParam] = {}
-    """Flags of `ray start`, without the dashes: `num-cpus: 0`."""
+    """Flags of `ray start`, without the dashes: `num-cpus: 0`, `resources: {NPU: 1}`."""
+
+    @field_validator("ray_start_params", mode="before")
+    @classmethod
+    def _maps_where_ray_reads_them(cls, params: object) -> object:
+        for flag, value in params.items() if isinstance(params, dict) else ():  # pyright: ignore[reportUnknownVariableType]
+            if isinstance(value, dict) and flag not in JSON_PARAMS:
+                raise ValueError(f"has a map for {flag!r}, where `ray start` takes text; it takes one for {' and '.join(JSON_PARAMS)}")
+        return params  # pyright: ignore[reportUnknownVariableType]
 
     @field_validator("ray_start_params")
     @classmethod
@@ -156,6 +171,8 @@ class GcsFaultToleranceSettings(Settings):
 
 class RayClusterSettings(ChartOverrides):
     """A Ray cluster: one of the stack's own, or the one that KubeRay makes for a job or a service."""
+
+    chart = "ray-cluster"
 
     ray_version: RayVersion | None = None
     """Ray version, where it is not the stack's."""

@@ -8,6 +8,8 @@ from kuberay.settings.overrides import ChartOverrides
 class OperatorSettings(ChartOverrides):
     """The KubeRay operator."""
 
+    chart = "kuberay-operator"
+
     install: bool = True
     """Whether this stack installs the operator; `false` uses the one that the cluster has."""
     cpu: Cpu = "100m"

@@ -1,17 +1,22 @@
 """Raw Helm values: from a file, from the stack config, merged as Helm merges."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import yaml
 from pydantic import Field, ValidationInfo, field_validator
 
+from kuberay.facts.charts import Chart
+from kuberay.facts.phrases import did_you_mean, first_few
 from kuberay.settings.base import Settings
 
 
 class ChartOverrides(Settings):
     """The way out: Helm values as the chart has them, merged last."""
+
+    chart: ClassVar[Chart]
 
     values_file: str | None = None
     """A YAML file of Helm values in the project's folder; merged over what the other settings make, below `values`."""
@@ -56,14 +61,22 @@ def project_folder(info: ValidationInfo) -> Path:
     return (info.context or {}).get("project_folder", Path())
 
 
+def _yaml_files(project: Path, folder: Path) -> list[str]:
+    return sorted(str(folder / file.name) for file in (project / folder).glob("*.y*ml") if file.is_file())
+
+
 def _read_values(project: Path, name: str) -> dict[str, Any]:
     """What a file of the project says. Whoever writes a stack file may not have it read others, nor see what they hold."""
     if "\0" in name or not (project / name).resolve().is_relative_to(project.resolve()):
         raise ValueError("must be a file in the project's folder, named from there, such as values/dev.yaml")
     try:
-        content: Any = yaml.safe_load((project / name).read_text())
+        # As plain as JSON: YAML knows dates, sets and keys that are no text, which Helm does not.
+        content: Any = json.loads(json.dumps(yaml.safe_load((project / name).read_text()), default=str))
     except FileNotFoundError:
-        raise ValueError("is a file that does not exist") from None
+        raise ValueError(f"is a file that does not exist{did_you_mean(name, _yaml_files(project, Path(name).parent))}") from None
+    except IsADirectoryError:
+        files = _yaml_files(project, Path(name))
+        raise ValueError("is a folder; name a file" + (f" in it: {first_few(files)}" if files else "")) from None
     except OSError as error:
         raise ValueError(f"is not a readable YAML file: {error.strerror}") from None
     except UnicodeDecodeError:

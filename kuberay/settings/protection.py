@@ -37,11 +37,12 @@ class NetworkPolicySettings(Settings):
     allowed_namespaces: list[Name] = []
     """Namespaces whose pods reach every port of Ray, beside its own. An operator that runs elsewhere needs it for jobs and services."""
     serve_namespaces: list[Name] = []
-    """Namespaces whose pods reach Serve's applications (port 8000) and nothing else of Ray: an ingress controller's."""
+    """Namespaces whose pods reach Serve's applications (port 8000 or their `http_options.port`) and nothing else of Ray: an ingress
+    controller's."""
     dashboard_namespaces: list[Name] = []
-    """Namespaces whose pods reach the dashboard and its jobs API (port 8265) and nothing else of Ray."""
+    """Namespaces whose pods reach the dashboard and its jobs API (port 8265 or its `dashboard-port`) and nothing else of Ray."""
     client_namespaces: list[Name] = []
-    """Namespaces whose pods reach Ray's client port (10001) and nothing else of Ray: notebooks'."""
+    """Namespaces whose pods reach Ray's client port (10001 or its `ray-client-server-port`) and nothing else of Ray: notebooks'."""
     blocked_addresses: list[AddressRange] = []
     """Addresses that Ray's pods do not reach: `169.254.169.254/32` is where clouds hand out the node's own credentials."""
 

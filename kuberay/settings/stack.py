@@ -6,8 +6,16 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from kuberay.facts.charts import Charts
 from kuberay.facts.phrases import did_you_mean
-from kuberay.facts.versions import KubeRayVersion
-from kuberay.settings.base import Accelerator, ImageReference, Name, NodeArchitecture, PythonVersion, RayVersion, Settings
+from kuberay.settings.base import (
+    Accelerator,
+    ImageReference,
+    KnownKubeRayVersion,
+    Name,
+    NodeArchitecture,
+    PythonVersion,
+    RayVersion,
+    Settings,
+)
 from kuberay.settings.cluster import ClusterSettings
 from kuberay.settings.kubernetes import AuthToken
 from kuberay.settings.metrics import MetricsSettings
@@ -27,7 +35,7 @@ class StackSettings(Settings):
     """Namespace of the operator and the Ray clusters."""
     create_namespace: bool = True
     """Whether this stack makes the namespace; `false` uses one that exists."""
-    kuberay_version: KubeRayVersion = "1.3.0"
+    kuberay_version: KnownKubeRayVersion = "1.3.0"
     """Version of KubeRay: of its operator, its CRDs and both charts."""
     chart_repository: str = "https://ray-project.github.io/kuberay-helm/"
     """Where the charts come from: a Helm repository (https://…), an OCI registry (oci://…) or a local folder."""

@@ -73,14 +73,31 @@ class ServiceSettings(Settings):
         if not isinstance(applications, list) or not applications:
             raise ValueError("needs a list of applications with at least one")
         names: set[str] = set()
+        routes: dict[str, str] = {}
         for application in applications:  # pyright: ignore[reportUnknownVariableType]
             if not isinstance(application, Mapping) or not isinstance(application.get("import_path"), str):
                 raise ValueError("has an application without import_path, such as import_path: my_module:app")
+            _check_import_path(str(application["import_path"]))  # pyright: ignore[reportUnknownArgumentType]
             name = application_name(application)  # pyright: ignore[reportUnknownArgumentType]
             if name in names:
                 raise ValueError(f"has two applications of the name {name!r}")
             names.add(name)
+            route: Any = application.get("route_prefix", "/")
+            if route in routes:
+                apart = f"give one of them another route_prefix, such as /{name}"
+                raise ValueError(f"has two applications on the route {route!r}, {routes[route]!r} and {name!r}; {apart}")
+            if route is not None:
+                routes[str(route)] = name
         return config
+
+
+def _check_import_path(path: str) -> None:
+    """As Ray reads it: what comes after the colon, or else after the last dot, is the application in that module."""
+    module, _, application = path.partition(":") if ":" in path else path.rpartition(".")
+    if not (module and application) or ":" in application:
+        module, _, application = path.strip(".").partition(":")
+        meant = f"{module or 'my_module'}:{application.partition(':')[0] or 'app'}"
+        raise ValueError(f"has an import_path that names no application in a module: {path!r}; did you mean {meant!r}?")
 
 
 def application_name(application: Mapping[str, Any]) -> str:

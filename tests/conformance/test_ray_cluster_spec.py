@@ -71,6 +71,23 @@ CASES: dict[str, Values] = {
             for group in ("head", "worker")
         }
     },
+    "numbers of many digits": {
+        "values": {
+            "image": {"tag": 20260102},
+            **{
+                group: {
+                    "rayStartParams": {"object-store-memory": 500_000_000, "num-cpus": 4},
+                    "initArgs": {"memory": 1_500_000_000},
+                    "podSecurityContext": {"runAsUser": 1_000_700_000, "fsGroup": 2_147_483_647},
+                }
+                for group in ("head", "worker")
+            },
+        }
+    },
+    "resources as a map": {
+        "head": {"rayStartParams": {"resources": {"NPU": 1, "it's": 0.5}}},
+        "values": {"worker": {"rayStartParams": {"resources": {"slot": 1_000_000}}}},
+    },
     "raw values of the cluster": {
         "values": {
             "common": {"containerEnv": [{"name": "A", "value": "1"}]},

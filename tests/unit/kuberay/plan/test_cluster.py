@@ -186,6 +186,44 @@ def test_claims_of_devices_go_through_as_they_are() -> None:
     }
 
 
+RAW_IMAGE = {"repository": "registry.example/ray", "tag": "1"}
+
+
+@pytest.mark.parametrize(
+    ("stack", "cluster", "raw", "images"),
+    [
+        ({}, {}, RAW_IMAGE, ["registry.example/ray:1"] * 2),
+        ({}, {"head": {"image": "own/head:2"}}, RAW_IMAGE, ["own/head:2", "registry.example/ray:1"]),
+        ({}, {"image": "own/ray:2"}, RAW_IMAGE, ["registry.example/ray:1"] * 2),
+        ({"image": "own/ray:2"}, {}, {"tag": "3"}, ["own/ray:3"] * 2),
+        ({}, {"worker": {"gpus": 1}}, {"repository": "mirror/ray"}, ["mirror/ray:2.46.0-py310", "mirror/ray:2.46.0-py310-gpu"]),
+        ({}, {}, {"tag": "2.46.0-py311"}, ["rayproject/ray:2.46.0-py311"] * 2),
+        ({}, {}, {"pullPolicy": "Always"}, ["rayproject/ray:2.46.0-py310"] * 2),
+    ],
+)
+def test_an_image_at_the_top_of_raw_values_counts_for_groups_without_one_of_their_own(
+    stack: dict[str, str], cluster: dict[str, Any], raw: dict[str, Any], images: list[str]
+) -> None:
+    made = plan(cluster | {"values": {"image": raw}}, **stack)
+    assert [group.image for group in made.groups] == images
+    policy = raw.get("pullPolicy", "IfNotPresent")
+    assert {made.values[group]["image"]["pullPolicy"] for group in ("head", "worker")} == {policy}
+
+
+def test_a_groups_own_raw_image_goes_before_the_one_at_the_top() -> None:
+    made = plan({"values": {"image": RAW_IMAGE, "worker": {"image": {"tag": "2"}}}})
+    assert [group.image for group in made.groups] == ["registry.example/ray:1", "registry.example/ray:2"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "restricted"),
+    [(RAW_IMAGE, False), ({"repository": "mirror/rayproject/ray", "tag": "2.46.0"}, True), ({"tag": "2.46.0"}, True)],
+)
+def test_what_an_image_at_the_top_of_raw_values_runs_as_is_known_where_it_is_one_of_rays(raw: dict[str, str], restricted: bool) -> None:
+    made = plan({"values": {"image": raw}})
+    assert {bool(made.values[group]["podSecurityContext"]) for group in ("head", "worker")} == {restricted}
+
+
 @pytest.mark.parametrize("ray_version", ["2.46.0", "2.52.0"])
 def test_the_pods_are_the_same_at_every_version(ray_version: str) -> None:
     stacks = [StackSettings.model_validate({"kuberayVersion": version, "rayVersion": ray_version}) for version in VERSIONS]

@@ -92,7 +92,7 @@ def test_a_job_does_not_run_again_because_its_cluster_has_changed() -> None:
 
 
 def test_a_service_hands_over_its_config_as_yaml_and_names_its_applications() -> None:
-    made = service(applications=[{"name": "a", "import_path": "a:app"}, {"import_path": "b:app"}])
+    made = service(applications=[{"name": "a", "import_path": "a:app"}, {"import_path": "b:app", "route_prefix": "/b"}])
     assert [each["import_path"] for each in yaml.safe_load(made.spec["serveConfigV2"])["applications"]] == ["a:app", "b:app"]
     assert made.applications == {"a", "default"}
 

@@ -1,0 +1,50 @@
+"""Where Ray listens. Pure.
+
+KubeRay makes the head's Service, the one of Serve and the probes of applications by the named ports of the Ray containers, and by Ray's
+own defaults where there are none (`getServicePorts`, `FindContainerPort`): a flag that moves a port moves no Service. So the containers
+are given the ports that settings move.
+"""
+
+from collections.abc import Mapping
+
+from kuberay.facts.charts import Values
+from kuberay.plan.pods import rendered_groups
+from kuberay.plan.ray_cluster_spec import ray_start_params
+
+#: The ports of a head by the names that KubeRay gives them (`getDefaultPorts`).
+DEFAULT_PORTS = {"client": 10001, "gcs-server": 6379, "dashboard": 8265, "metrics": 8080, "serve": 8000}
+#: The flags of `ray start` that move them. Serve has its port from its own config.
+_FLAGS = {"client": "ray-client-server-port", "gcs-server": "port", "dashboard": "dashboard-port", "metrics": "metrics-export-port"}
+#: Those that the pods of every group have.
+_OF_ALL = ("metrics", "serve")
+
+
+def write_ports(values: Values, serve_port: int | None) -> dict[str, int]:
+    """Names the ports that are not Ray's defaults in the containers of merged values; those of the head are given back.
+
+    A port that the owner has named already stays as it is.
+    """
+    of_head: dict[str, int] = {}
+    for group_name, group in rendered_groups(values).items():
+        own: list[Values] = group.get("ports") or []
+        moved = _moved(ray_start_params(group)) | ({"serve": serve_port} if serve_port else {})
+        named = {port.get("name") for port in own}
+        moved = {name: port for name, port in moved.items() if name not in named and (group_name == "head" or name in _OF_ALL)}
+        if group_name == "head":
+            of_head = moved
+        if moved:
+            # A list stands in for all of the defaults.
+            every = DEFAULT_PORTS | moved if group_name == "head" and not own else moved
+            group["ports"] = [*own, *({"name": name, "containerPort": port} for name, port in every.items())]
+    return of_head
+
+
+def head_ports(values: Values) -> dict[str, int]:
+    """Where the head of a cluster with these values listens, by KubeRay's names."""
+    ports: list[Values] = values["head"].get("ports") or []
+    return DEFAULT_PORTS | {str(port["name"]): int(port["containerPort"]) for port in ports if port.get("name")}
+
+
+def _moved(params: Mapping[str, str]) -> dict[str, int]:
+    given = {name: int(params[flag]) for name, flag in _FLAGS.items() if params.get(flag, "").isdecimal()}
+    return {name: port for name, port in given.items() if port and port != DEFAULT_PORTS[name]}

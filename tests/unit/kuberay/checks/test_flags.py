@@ -1,0 +1,67 @@
+"""Flags with which Ray would not start, or probes would fail, are refused before anything changes."""
+
+from typing import Any
+
+import pytest
+
+from tests.bad_settings import HEAD, WORKER, head, job, worker
+from tests.unit.kuberay.checks.test_loading import load, refused
+
+NEEDS = "needs KubeRay 1.6.0 or later; kuberayVersion is 1.3.0, whose probes ask port"
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        (
+            head(rayStartParams={"dashboard-port": 9265}),
+            f'{HEAD}.rayStartParams.dashboard-port: "9265" {NEEDS} 8265: no pod would get ready',
+        ),
+        (
+            worker(rayStartParams={"dashboard-agent-listen-port": 1}),
+            f'{WORKER}.rayStartParams.dashboard-agent-listen-port: "1" {NEEDS} 52365: no pod would get ready',
+        ),
+        (
+            {"clusters": {}} | job(rayCluster={"head": {"rayStartParams": {"dashboard-port": 9265}}}),
+            f'kuberay:jobs.train.rayCluster.head.rayStartParams.dashboard-port: "9265" {NEEDS} 8265: no pod would get ready',
+        ),
+    ],
+)
+def test_a_port_that_probes_do_not_follow_is_refused_with_the_version_that_does(config: dict[str, Any], line: str) -> None:
+    assert refused(config) == [line]
+    assert load(config | {"kuberayVersion": "1.6.0"})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        head(rayStartParams={"dashboard-port": "8265", "ray-client-server-port": 10002, "metrics-export-port": 9080}),
+        worker(rayStartParams={"dashboard-port": 9265}),
+        head(rayStartParams={"dashboard-port": 9265})
+        | {"operator": {"values": {"env": [{"name": "ENABLE_PROBES_INJECTION", "value": "false"}]}}},
+    ],
+)
+def test_what_no_probe_asks_is_for_every_version(config: dict[str, Any]) -> None:
+    assert load(config)
+
+
+NO_MAP = "is no map of numbers as JSON, which Ray reads there; write it as a map: resources: {NPU: 1}"
+
+
+@pytest.mark.parametrize(
+    ("resources", "shown"),
+    [
+        ("{NPU: 1}", "\"'{NPU: 1}'\""),
+        ("NPU=1", '"NPU=1"'),
+        ({"NPU": "one"}, """"'{\\"NPU\\": \\"one\\"}'\""""),
+        ('["NPU"]', """"'[\\"NPU\\"]'\""""),
+        (4, '"4"'),
+    ],
+)
+def test_resources_that_are_no_map_of_numbers_are_refused(resources: Any, shown: str) -> None:
+    assert refused(worker(rayStartParams={"resources": resources})) == [f"{WORKER}.rayStartParams.resources: {shown} {NO_MAP}"]
+
+
+@pytest.mark.parametrize("resources", [{"NPU": 1, "slot": 0.5}, "{}", "'{\"a\": 1}'", '"{\\"a\\": 1}"', "$RESOURCES"])
+def test_resources_that_ray_reads_are_taken(resources: Any) -> None:
+    assert load(worker(rayStartParams={"resources": resources}))
