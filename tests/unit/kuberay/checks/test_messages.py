@@ -76,8 +76,8 @@ def raw(**values: Any) -> dict[str, Any]:
         ),
         (
             {"operator": False},
-            'kuberay:operator: "false" must be a map with keys of: cpu, install, memory, singleNamespaceInstall, values, valuesFile; '
-            "did you mean {install: false}?",
+            'kuberay:operator: "false" must be a map with keys of: adopted, cpu, install, memory, singleNamespaceInstall, values, '
+            "valuesFile; did you mean {install: false}?",
         ),
         (
             head(env=[{"name": "A", "value": "b"}, {"name": "C"}]),
@@ -181,8 +181,8 @@ def raw(**values: Any) -> dict[str, Any]:
         (
             cluster(replicas=3),
             "kuberay:clusters.raycluster.replicas: 3 is not a setting here; it is one at clusters.raycluster.worker.replicas, "
-            "clusters.raycluster.additionalWorkerGroups.<name>.replicas; known here: accelerator, additionalWorkerGroups, architecture, "
-            "autoscaling, gcsFaultTolerance, head, image, pythonVersion, rayVersion, upgradeStrategy, values, valuesFile, worker",
+            "clusters.raycluster.additionalWorkerGroups.<name>.replicas; known here: accelerator, additionalWorkerGroups, adopted, "
+            "architecture, autoscaling, gcsFaultTolerance, head, image, pythonVersion, rayVersion, upgradeStrategy, values, valuesFile, worker",
         ),
         # Raw values of a wrong type
         (raw(head={"containerEnv": [{"name": "A", "value": True}]}), f"{VALUES}.head.containerEnv.A: true must be text; quote it"),
