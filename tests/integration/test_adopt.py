@@ -52,7 +52,7 @@ class ByHand:
         self.kubernetes.kubectl("create", "namespace", "kuberay")
         self.helm("install", "kuberay-operator", "kuberay/kuberay-operator", *place)
         self.helm("install", "raycluster", "kuberay/ray-cluster", *place, "--values", str(file))
-        assert self.kubernetes.eventually(self.is_up, 120), self.objects("pods")
+        assert self.kubernetes.eventually(self.is_up, 120), self.kubernetes.kubectl("get", "pods,events", "-n", "kuberay")
 
     def of_one_architecture(self, architecture: str | None) -> None:
         """Only nodes of this one take pods, as where people write no node selector; they have GPUs. None: the cluster is as before."""
@@ -94,9 +94,11 @@ def values(request: pytest.FixtureRequest) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def by_hand(cluster: LocalCluster, values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ByHand]:
     found = ByHand(cluster, tmp_path_factory.mktemp("by-hand"))
-    found.install(values)
-    yield found
-    found.remove()
+    try:
+        found.install(values)
+        yield found
+    finally:
+        found.remove()
 
 
 @pytest.fixture(scope="module")
