@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -21,12 +21,17 @@ import yaml
 from commands.preview.meaning.hiding import hidden_alike
 from commands.preview.meaning.report import ManifestDiff, StackReport
 from commands.preview.meaning.steps import SECRET, Properties, Step
+from commands.stack.cli import StackError
 from commands.stack.state import RELEASE
-from kuberay.facts.charts import ChartSource
+from kuberay.facts.charts import ChartSource, Login, split_login
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
+from kuberay.live.crds.chart_archive import ChartError, chart_archive
+from kuberay.settings.stack import PROJECT
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+#: The setting, by its whole key.
+CHART_REPOSITORY = f"{PROJECT}:chartRepository"
 _NAME = "<its name>"
 #: Values that templates range over: a list has to stay one.
 _LISTS = ("containerEnv", "env")
@@ -72,6 +77,12 @@ class Helm:
         if chart.repository is None and not chart.chart.startswith("oci://"):
             return chart.chart
         folder = Path(self._folder.name, str(len(self._charts)))
+        if chart.login:
+            # Helm takes a login as an argument, which every process of the machine can read.
+            folder.mkdir()
+            packed = folder / "chart.tgz"
+            packed.write_bytes(chart_archive(chart))
+            return str(packed)
         repository = ["--repo", chart.repository] if chart.repository else []
         version = ["--version", chart.version] if chart.version else []
         self._helm("pull", chart.chart, *repository, *version, "--untar", "--untardir", str(folder))
@@ -90,8 +101,11 @@ class Helm:
         return done.stdout
 
 
-def add_manifests(report: StackReport, steps: Iterable[Step], helm: Helm) -> None:
-    """Fills in the difference of each release that changes. Releases with the same change, but for their names, are rendered once."""
+def add_manifests(report: StackReport, steps: Iterable[Step], helm: Helm, repository: Callable[[], str]) -> None:
+    """Fills in the difference of each release that changes. Releases with the same change, but for their names, are rendered once.
+
+    ``repository``: the setting `chartRepository`, whose login no preview shows.
+    """
     releases = {step.name: step for step in steps if step.type == RELEASE and step.operation != "delete"}
     distinct: dict[str, list[Step]] = {}
     for step in releases.values():
@@ -100,10 +114,12 @@ def add_manifests(report: StackReport, steps: Iterable[Step], helm: Helm) -> Non
         else:
             report.unknown.append(f"the rendered manifests of {step.name}: all of its Helm values are encrypted")
     try:
-        helm.fetch(_chart(side) for steps in distinct.values() for side in (steps[0].old, steps[0].new) if side)
+        sides = [side for steps in distinct.values() for side in (steps[0].old, steps[0].new) if side]
+        login = split_login(repository())[1] if any(map(_asks_for_login, sides)) else None
+        helm.fetch(_chart(side, login) for side in sides)
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-            rendered = list(threads.map(lambda steps: _diff(steps[0], helm), distinct.values()))
-    except (RenderError, OSError, subprocess.TimeoutExpired) as error:
+            rendered = list(threads.map(lambda steps: _diff(steps[0], helm, login), distinct.values()))
+    except (RenderError, ChartError, StackError, OSError, subprocess.TimeoutExpired) as error:
         report.unknown.append(f"the rendered manifests: {error}")
         return
     of = {
@@ -128,19 +144,28 @@ def diff(old: Objects, new: Objects) -> list[str]:
     return written
 
 
-def _diff(step: Step, helm: Helm) -> list[str]:
+def _diff(step: Step, helm: Helm, login: Login | None) -> list[str]:
     old = {**step.old, "values": hidden_alike(step.old.get("values"), step.new.get("values"))} if step.old else step.old
-    return diff(*(_render(side, helm) if side else {} for side in (old, step.new)))
+    return diff(*(_render(side, helm, login) if side else {} for side in (old, step.new)))
 
 
-def _render(release: Properties, helm: Helm) -> Objects:
-    return helm.render(
-        str(release["name"]), str(release.get("namespace") or "default"), _chart(release), _renderable(release.get("values"))
-    )
+def _render(release: Properties, helm: Helm, login: Login | None) -> Objects:
+    chart, namespace = _chart(release, login), str(release.get("namespace") or "default")
+    return helm.render(str(release["name"]), namespace, chart, _renderable(release.get("values")))
 
 
-def _chart(release: Properties) -> ChartSource:
-    return ChartSource(str(release["chart"]), release.get("version") or None, (release.get("repositoryOpts") or {}).get("repo") or None)
+def _chart(release: Properties, login: Login | None = None) -> ChartSource:
+    chart, version = str(release["chart"]), release.get("version") or None
+    repository = (release.get("repositoryOpts") or {}).get("repo")
+    if not repository:
+        return ChartSource(chart, version, None)
+    # States of before have the login in the address.
+    address, written = split_login(str(repository))
+    return ChartSource(chart, version, address, login if _asks_for_login(release) else written)
+
+
+def _asks_for_login(release: Properties) -> bool:
+    return "username" in (release.get("repositoryOpts") or {})
 
 
 def _is_readable(step: Step) -> bool:

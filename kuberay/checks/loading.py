@@ -67,6 +67,11 @@ def load_plan(config: Mapping[str, str], *, secret_keys: Iterable[str] = (), pro
     raise SettingsError(problem_line(problem, hidden) for problem in problems)
 
 
+def holds_secrets(secret_keys: Iterable[str]) -> bool:
+    """Whether anything in the settings is encrypted, by the keys that are."""
+    return any(key.startswith(f"{PROJECT}:") for key in secret_keys)
+
+
 def _decode(key: str, text: str) -> Any:
     """Pulumi hands over every value as text: objects and arrays as JSON, and a top-level scalar as it stands."""
     field = field_of(StackSettings, key)

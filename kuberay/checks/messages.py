@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ValidationError
 
+from kuberay.facts.charts import without_logins
 from kuberay.facts.phrases import did_you_mean, nearest
 from kuberay.settings.base import containers, keys_at
 from kuberay.settings.kubernetes import SECRET_KEYS
@@ -141,5 +142,7 @@ def _hide_secrets(value: Any) -> Any:
         return {key: HIDDEN if _names_a_secret(str(key)) else _hide_secrets(below) for key, below in value.items()}
     if isinstance(value, (list, tuple)):
         return [_hide_secrets(below) for below in value]
+    if not isinstance(value, str):
+        return value
     # A text may be JSON or YAML that could not be read as such.
-    return HIDDEN if isinstance(value, str) and any(map(_names_a_secret, _KEY_IN_TEXT.findall(value))) else value
+    return HIDDEN if any(map(_names_a_secret, _KEY_IN_TEXT.findall(value))) else without_logins(value)

@@ -7,10 +7,12 @@ official charts.
 
 import copy
 import functools
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from kuberay.facts.versions import at_least
 
@@ -36,6 +38,13 @@ class Charts:
     """A Helm repository, an OCI registry or a local folder, which is relative to the project's."""
 
 
+class Login(NamedTuple):
+    """What a Helm repository asks for."""
+
+    username: str
+    password: str
+
+
 @dataclass(frozen=True)
 class ChartSource:
     """How a Helm release names its chart."""
@@ -43,6 +52,8 @@ class ChartSource:
     chart: str
     version: str | None
     repository: str | None
+    login: Login | None = field(default=None, repr=False)
+    """Apart from the repository's address, which is shown."""
 
 
 def chart_source(chart: str, *, version: str, repository: str, project_folder: Path) -> ChartSource:
@@ -50,10 +61,30 @@ def chart_source(chart: str, *, version: str, repository: str, project_folder: P
     if repository.startswith("oci://"):
         return ChartSource(f"{repository.rstrip('/')}/{chart}", version, None)
     if "://" in repository:
-        return ChartSource(chart, version, repository)
+        return ChartSource(chart, version, *split_login(repository))
     folder = project_folder / repository
     packaged = folder / f"{chart}-{version}.tgz"
     return ChartSource(str(packaged if packaged.exists() else folder / chart), version, None)
+
+
+def split_login(address: str) -> tuple[str, Login | None]:
+    """An address without the login that stands in it, and that login."""
+    parts = urlsplit(address)
+    before, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return address, None
+    username, _, password = before.partition(":")
+    return urlunsplit(parts._replace(netloc=host)), Login(unquote(username), unquote(password))
+
+
+def without_logins(text: str) -> str:
+    """A text without the logins in its addresses."""
+    return re.sub(r"//[^/\s]*@", "//", text)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own."""
+    return urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _keys(names: str) -> dict[str, Any]:
