@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from kuberay.facts.charts import Charts, Values
-from kuberay.facts.digests import fingerprint, secret_digest
+from kuberay.facts.digests import Seal, fingerprint, secret_digest
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.facts.quantities import add_quantities
 from kuberay.facts.versions import NEEDS, at_least
@@ -129,6 +129,14 @@ def plan_ray_cluster(settings: StackSettings, release: str, cluster: RayClusterS
         token_secret=token_secret,
         auth_token=settings.auth_token if token_secret else None,
     )
+
+
+def seal_templates(plan: ClusterPlan, seal: Seal) -> ClusterPlan:
+    """The plan with sealed fingerprints of its templates, which stand on pods for everyone to see."""
+    values = copy.deepcopy(plan.values)
+    for group in rendered_groups(values).values():
+        group["annotations"][TEMPLATE_ANNOTATION] = seal(group["annotations"][TEMPLATE_ANNOTATION])
+    return replace(plan, values=values, groups=tuple(replace(group, fingerprint=seal(group.fingerprint)) for group in plan.groups))
 
 
 def cluster_resource_name(release: str, values: Mapping[str, Any]) -> str:

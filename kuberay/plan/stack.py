@@ -1,10 +1,11 @@
 """What a whole stack is to bring up, worked out once: checks, advice, components and commands are handed the same plans. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from kuberay.plan.cluster import ClusterPlan, plan_cluster
+from kuberay.facts.digests import Seal
+from kuberay.plan.cluster import ClusterPlan, plan_cluster, seal_templates
 from kuberay.plan.namespace import MetricsPlan, NamespacePlan, plan_metrics, plan_namespace
 from kuberay.plan.operator import OperatorPlan, plan_operator
 from kuberay.plan.workloads import (
@@ -68,4 +69,13 @@ def plan_stack(settings: StackSettings) -> StackPlan:
         clusters={release: plan_cluster(settings, release) for release in settings.clusters},
         workload_clusters={what: plan_workload_cluster(settings, what) for what in of_workloads},
         metrics=plan_metrics(settings),
+    )
+
+
+def seal_stack(plan: StackPlan, seal: Seal) -> StackPlan:
+    """The plan of a stack that holds secrets, as it may be shown."""
+    return replace(
+        plan,
+        clusters={name: seal_templates(cluster, seal) for name, cluster in plan.clusters.items()},
+        workload_clusters={what: replace(made, plan=seal_templates(made.plan, seal)) for what, made in plan.workload_clusters.items()},
     )
