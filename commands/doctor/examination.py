@@ -10,6 +10,7 @@ from commands.stack.state import OPERATOR, read_seal, read_state
 from kuberay.checks.advisories import vulnerable_clusters
 from kuberay.checks.loading import SettingsError, holds_secrets, load_plan
 from kuberay.checks.memory import memory_advice
+from kuberay.checks.secrets import weak_secrets
 from kuberay.facts.labels import VERSION_ANNOTATION
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line, one_line
@@ -29,7 +30,7 @@ from kuberay.live.watch import NamespaceView, namespace_view
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.memory import cluster_memory
 from kuberay.plan.stack import StackPlan, seal_stack
-from kuberay.settings.stack import StackSettings
+from kuberay.settings.stack import PROJECT, StackSettings
 
 #: An API server that has not answered in this time, in seconds, does not answer.
 _PATIENCE = 10.0
@@ -79,6 +80,8 @@ class Examination:
             self._plan = seal_stack(self._plan, read_seal(self._pulumi.ask("stack", "export", "--show-secrets")["deployment"]))
         yield Finding("ok", "settings", "are in order")
         yield from (Finding("warning", "Ray's version", line) for line in vulnerable_clusters(self._plan))
+        weak = weak_secrets(self._plan, repository_is_encrypted=f"{PROJECT}:chartRepository" in config.secret_keys)
+        yield from (Finding("warning", "secrets", line) for line in weak)
         yield from (Finding("warning", "memory", line) for line in memory_advice(self._plan.placed))
 
     # --- The cluster ------------------------------------------------------------------------------------------------------

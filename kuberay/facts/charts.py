@@ -68,8 +68,14 @@ def chart_source(chart: str, *, version: str, repository: str, project_folder: P
 
 
 def split_login(address: str) -> tuple[str, Login | None]:
-    """An address without the login that stands in it, and that login."""
+    """An address without the login that stands in it, and that login.
+
+    Raises:
+        ValueError: it is no address.
+    """
     parts = urlsplit(address)
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("no host, or no port that there is")
     before, at, host = parts.netloc.rpartition("@")
     if not at:
         return address, None
@@ -79,7 +85,8 @@ def split_login(address: str) -> tuple[str, Login | None]:
 
 def without_logins(text: str) -> str:
     """A text without the logins in its addresses."""
-    return re.sub(r"//[^/\s]*@", "//", text)
+    # Also of one that is written wrong, with a slash in the password.
+    return re.sub(r"//.*@", "//", text)
 
 
 def is_loopback(address: str) -> bool:

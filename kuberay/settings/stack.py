@@ -83,7 +83,8 @@ class StackSettings(Settings):
             try:
                 _, login = split_login(repository)
             except ValueError:
-                raise ValueError("is not an address, such as https://charts.example/kuberay") from None
+                why = "is not an address, such as https://charts.example/kuberay; in a login, / is written %2F and @ %40"
+                raise ValueError(why) from None
             if login and scheme == "oci":
                 raise ValueError("has a login, which Helm does not take of a registry: `helm registry login` keeps it on the machine")
         elif not (project_folder(info) / repository).is_dir():
