@@ -12,7 +12,7 @@ from components.resources.pod_secrets import pod_secrets
 from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.release import Release, chart_release, source_of
 from components.resources.wait_for import WaitFor
-from components.stack import hide_fingerprint, is_encrypted, secret_outputs
+from components.stack import is_encrypted, secret_outputs
 from kuberay.facts.charts import Values
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.phrases import Report
@@ -65,7 +65,7 @@ class RayCluster(pulumi.ComponentResource):
                 # The replicas that Ray's autoscaler has set stay as they are.
                 hooks=self._keep_replicas() if plan.settings.autoscaling else None,
                 # KubeRay never updates the head's Service, so a changed one takes a new RayCluster.
-                replacement_trigger=hide_fingerprint(plan.service_fingerprint),
+                replacement_trigger=plan.service_fingerprint,
                 delete_before_replace=True,
             ),
         )
@@ -143,7 +143,7 @@ class RayCluster(pulumi.ComponentResource):
         return WaitFor(
             # Dots, which neither name can hold: cluster a-b with group c is not cluster a with group b-c.
             f"{self.pulumi_resource_name}.{group.name}.pods",
-            looks | ({"release": hide_fingerprint(self._plan.fingerprint)} if group.is_head else {}),
+            looks | ({"release": self._plan.fingerprint} if group.is_head else {}),
             until_ready,
             self.release,
             self,

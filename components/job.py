@@ -12,7 +12,7 @@ from components.operator import Operator
 from components.resources.pod_secrets import pod_secrets
 from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.wait_for import WaitFor
-from components.stack import conceal_texts, hide_fingerprint, secret_where_encrypted
+from components.stack import conceal_texts, secret_where_encrypted
 from kuberay.facts.phrases import Report
 from kuberay.live.waiting.targets import WorkloadTarget
 from kuberay.plan.workloads import JobPlan
@@ -60,7 +60,7 @@ class RayJob(pulumi.ComponentResource):
                 parent=self,
                 # Of the resource itself: `destroy` needs the operator, and the cluster, for the job's finalizer.
                 depends_on=needed,
-                replacement_trigger=hide_fingerprint(plan.fingerprint),
+                replacement_trigger=plan.fingerprint,
                 delete_before_replace=True,
                 # Only a living operator takes the finalizer off.
                 custom_timeouts=pulumi.CustomTimeouts(delete=f"{plan.delete_timeout}s"),
@@ -83,7 +83,7 @@ class RayJob(pulumi.ComponentResource):
         looks = secret_where_encrypted(self._plan.summary, "jobs")
         return WaitFor(
             f"{self.pulumi_resource_name}.succeeded",
-            {"job": looks, "spec": hide_fingerprint(self._plan.fingerprint)},
+            {"job": looks, "spec": self._plan.fingerprint},
             until_succeeded,
             self.resource,
             self,

@@ -7,7 +7,7 @@ from components.resources.hooks import resource_hook
 from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.release import Release, chart_release, source_of
 from components.resources.wait_for import WaitFor
-from components.stack import hide_fingerprint, is_encrypted
+from components.stack import is_encrypted
 from kuberay.facts.charts import ChartSource
 from kuberay.facts.phrases import Report
 from kuberay.live.waiting.targets import DeploymentTarget
@@ -69,7 +69,7 @@ class Operator(pulumi.ComponentResource):
 
             await mark_complete(await known(self._connection), "Deployment", plan.deployment, plan.namespace)
 
-        looks = {"release": hide_fingerprint(plan.fingerprint)}
+        looks = {"release": plan.fingerprint}
         self.deployment = WaitFor(f"{RELEASE_NAME}.deployment", looks, until_rolled_out, self.release, self, mark=mark)
 
     def _crds_hook(self, source: ChartSource) -> pulumi.ResourceHook:

@@ -10,7 +10,7 @@ from components.operator import Operator
 from components.resources.pod_secrets import pod_secrets
 from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.wait_for import WaitFor
-from components.stack import conceal_texts, hide_fingerprint, secret_where_encrypted
+from components.stack import conceal_texts, secret_where_encrypted
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.phrases import Report
 from kuberay.live.api.connection import Connection
@@ -73,7 +73,7 @@ class RayService(pulumi.ComponentResource):
             if self._plan.settings.upgrade_strategy == "None":
                 self._warn_of_old_pods(connection, cluster)
 
-        looks = {"service": self._plan.summary, "spec": hide_fingerprint(self._plan.fingerprint)}
+        looks = {"service": self._plan.summary, "spec": self._plan.fingerprint}
         return WaitFor(f"{self.pulumi_resource_name}.ready", looks, until_serving, self.resource, self)
 
     def _warn_of_old_pods(self, connection: Connection, cluster: str) -> None:

@@ -33,11 +33,6 @@ def holds_secrets() -> bool:
     return loading.holds_secrets(get_config_secret_keys_env())
 
 
-def hide_fingerprint(fingerprint: str) -> pulumi.Input[str]:
-    """A fingerprint that nobody has to see, kept as a secret where it may be one of secrets: it is a quick hash, good for many guesses."""
-    return pulumi.Output.secret(fingerprint) if holds_secrets() else fingerprint
-
-
 def secret_outputs(key: str) -> list[str] | None:
     """For `additional_secret_outputs` of a patch: the state keeps all of a patched object, its annotations and pods' environment too."""
     return ["metadata", "spec"] if is_encrypted(key) else None

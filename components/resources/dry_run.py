@@ -6,8 +6,8 @@ from typing import Any
 
 import pulumi
 
-from components.resources.hooks import resolve_outputs, resource_hook
-from components.stack import hide_fingerprint, is_encrypted, stack_connection
+from components.resources.hooks import resource_hook
+from components.stack import is_encrypted, stack_connection
 from kuberay.plan.dry_run import questions, what_changes
 from kuberay.plan.stack import StackPlan
 
@@ -27,7 +27,7 @@ class DryRun(pulumi.Stash):
         async def ask_about_changes(args: pulumi.ResourceHookArgs) -> None:
             from kuberay.live.dry_run import NotAskedError, RefusedError, ask
 
-            before, in_preview = await _asked_before(args.old_inputs), pulumi.runtime.is_dry_run()
+            before, in_preview = _asked_before(args.old_inputs), pulumi.runtime.is_dry_run()
             upgraded = before.get("kuberayVersion") != version
             changed = [whose for whose, digest in what_changes(stack).items() if upgraded or before.get(whose) != digest]
             asked = [
@@ -51,9 +51,9 @@ class DryRun(pulumi.Stash):
 
         hook = resource_hook("dry-run", ask_about_changes, pulumi.ResourceHookOptions(on_dry_run=True))
         own = pulumi.ResourceOptions(depends_on=depends_on, hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]))
-        asked = {"kuberayVersion": version, **{whose: hide_fingerprint(digest) for whose, digest in what_changes(stack).items()}}
+        asked = {"kuberayVersion": version, **what_changes(stack)}
         super().__init__("dry-run", input=asked, opts=pulumi.ResourceOptions.merge(own, opts))
 
 
-async def _asked_before(inputs: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    return (await resolve_outputs(inputs or {})).get("input") or {}
+def _asked_before(inputs: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return (inputs or {}).get("input") or {}

@@ -1,5 +1,6 @@
-"""The key of a stack that holds secrets: without it nobody can try guesses at them by the fingerprints on its pods."""
+"""The key of a stack that holds secrets: without it nobody can try guesses at them by the fingerprints that the stack shows."""
 
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,20 +9,22 @@ import pulumi
 
 from components.stack import holds_secrets
 from kuberay.facts.digests import KEPT_STASH, KEY_STASH, Seal
-from kuberay.facts.labels import TEMPLATE_ANNOTATION
+from kuberay.plan.cluster import fingerprint_of_service
+from kuberay.plan.dry_run import what_changes
 from kuberay.plan.stack import StackPlan, seal_stack
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 
 
 async def seal_fingerprints(plan: StackPlan) -> StackPlan:
     """The plan with fingerprints that may be seen. A stack without encrypted settings has nothing to hide, and gets no key."""
-    return seal_stack(plan, await _stack_seal()) if holds_secrets() else plan
+    return seal_stack(plan, await _stack_seal(plan)) if holds_secrets() else plan
 
 
-async def _stack_seal() -> Seal:
+async def _stack_seal(plan: StackPlan) -> Seal:
     fresh = secrets.token_hex(32)
     key = await _first_value(KEY_STASH, fresh)
-    # Pods that ran before there was a key carry fingerprints without one, and keep them as long as their templates stay.
-    kept = sorted(set(_templates(await _read_state()))) if key == fresh else []
+    kept = sorted(fingerprints_in_use(await _read_state(), plan)) if key == fresh else []
     return Seal(key, frozenset(await _first_value(KEPT_STASH, kept)))
 
 
@@ -35,21 +38,33 @@ async def _first_value(name: str, value: Any) -> Any:
     return found
 
 
-async def _read_state() -> Any:
-    """The outputs of every resource of the stack, as the last run left them."""
+async def _read_state() -> Mapping[str, Any]:
+    """The type and outputs of every resource of the stack, as the last run left them."""
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     answer = await pulumi.runtime.invoke_async("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack})
     return answer["outputs"]
 
 
-def _templates(tree: Any) -> Iterator[str]:
-    """Every fingerprint of a template in what the stack has made."""
+def fingerprints_in_use(state: Mapping[str, Any], plan: StackPlan) -> set[str]:
+    """Those from before there was a key. Pods carry them, and everything that they are on would restart, or be made anew, over others.
+
+    ``plan``: not sealed.
+    """
+    found = set(_fingerprints(state))
+    # What replaces a release or a job is in no output. It is as it was where all of the release or the job is, and else in its values.
+    unchanged = {whose for whose, digest in what_changes(plan).items() if digest in found}
+    found |= {job.fingerprint for name, job in plan.jobs.items() if f"jobs.{name}" in unchanged}
+    found |= {cluster.service_fingerprint for name, cluster in plan.clusters.items() if f"clusters.{name}" in unchanged}
+    values = (resource["outputs"].get("values") for resource in state.values())
+    return found | {fingerprint_of_service(each) for each in values if isinstance(each, Mapping) and "head" in each}
+
+
+def _fingerprints(tree: Any) -> Iterator[str]:
     if isinstance(tree, Mapping):
-        for key, below in tree.items():
-            if key == TEMPLATE_ANNOTATION:
-                yield str(below)
-            else:
-                yield from _templates(below)
+        for below in tree.values():
+            yield from _fingerprints(below)
     elif isinstance(tree, list):
         for below in tree:
-            yield from _templates(below)
+            yield from _fingerprints(below)
+    elif isinstance(tree, str) and _FINGERPRINT.fullmatch(tree):
+        yield tree

@@ -1,7 +1,6 @@
 """Pulumi's resource hooks, whose failures are failures."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import pulumi
 
@@ -32,14 +31,3 @@ def with_error_text(run: Run) -> Run:
 def error_text(error: Exception) -> str:
     """What an error says, or at least what it is."""
     return str(error) if one_line(error) else type(error).__name__
-
-
-async def resolve_outputs(inputs: Any) -> Any:
-    """Inputs as they are: the SDK hands a hook an Output of whatever has a secret anywhere below it."""
-    if isinstance(inputs, pulumi.Output):
-        return await resolve_outputs(await inputs.future())
-    if isinstance(inputs, Mapping):
-        return {key: await resolve_outputs(below) for key, below in inputs.items()}
-    if isinstance(inputs, list):
-        return [await resolve_outputs(below) for below in inputs]
-    return inputs

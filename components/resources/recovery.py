@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from components.resources.hooks import resolve_outputs, resource_hook
+from components.resources.hooks import resource_hook
 from components.resources.providers import connection_of, known, provider_of_options
 from kuberay.facts.labels import STACK_MARK
 from kuberay.live.takeover.marks import marked_values
@@ -100,3 +100,14 @@ def _marked(metadata: Mapping[str, Any], stack: str) -> dict[str, Any]:
     # The provider applies each run's objects under a name of that run's own: the fields of a killed one have to be taken over by force.
     ours = {STACK_MARK: stack, "pulumi.com/patchForce": "true"}
     return {**metadata, "annotations": {**(metadata.get("annotations") or {}), **ours}}
+
+
+async def resolve_outputs(inputs: Any) -> Any:
+    """Inputs as they are: the SDK hands a hook an Output of whatever has a secret anywhere below it."""
+    if isinstance(inputs, pulumi.Output):
+        return await resolve_outputs(await inputs.future())
+    if isinstance(inputs, Mapping):
+        return {key: await resolve_outputs(below) for key, below in inputs.items()}
+    if isinstance(inputs, list):
+        return [await resolve_outputs(below) for below in inputs]
+    return inputs

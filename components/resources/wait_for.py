@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import pulumi
 
-from components.resources.hooks import error_text, resolve_outputs, resource_hook
+from components.resources.hooks import error_text, resource_hook
 from kuberay.facts.phrases import Report
 
 Wait = Callable[[Report], Awaitable[None]]
@@ -72,10 +72,7 @@ class WaitFor(pulumi.Stash):
             await wait(lambda text: pulumi.log.info(text, resource=parent, ephemeral=True))
             self._waited = True
 
-        async def made_or_changed(args: pulumi.ResourceHookArgs) -> None:
-            if args.old_inputs and await resolve_outputs(args.old_inputs) == await resolve_outputs(args.new_inputs):
-                # It is only kept as a secret now.
-                return
+        async def made_or_changed(_: object) -> None:
             if mark:
                 await mark()
             await until_up()

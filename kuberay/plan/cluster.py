@@ -114,7 +114,6 @@ def plan_ray_cluster(settings: StackSettings, release: str, cluster: RayClusterS
         of_template = fingerprint(above, pod_template(values, group))
         group["annotations"] = {**(group.get("annotations") or {}), TEMPLATE_ANNOTATION: of_template}
         groups.append(pod_group(values, name, group, of_template))
-    service = [values.get("service"), values["head"].get("headService"), values.get("fullnameOverride")]
     return ClusterPlan(
         settings=cluster,
         namespace=settings.namespace,
@@ -124,19 +123,30 @@ def plan_ray_cluster(settings: StackSettings, release: str, cluster: RayClusterS
         timeout=settings.timeout_seconds,
         values=values,
         groups=tuple(groups),
-        service_fingerprint=fingerprint(service),
+        service_fingerprint=fingerprint_of_service(values),
         fingerprint=fingerprint(settings.kuberay_version, values),
         token_secret=token_secret,
         auth_token=settings.auth_token if token_secret else None,
     )
 
 
-def seal_templates(plan: ClusterPlan, seal: Seal) -> ClusterPlan:
-    """The plan with sealed fingerprints of its templates, which stand on pods for everyone to see."""
+def seal_cluster(plan: ClusterPlan, seal: Seal) -> ClusterPlan:
+    """The plan with sealed fingerprints."""
     values = copy.deepcopy(plan.values)
     for group in rendered_groups(values).values():
         group["annotations"][TEMPLATE_ANNOTATION] = seal(group["annotations"][TEMPLATE_ANNOTATION])
-    return replace(plan, values=values, groups=tuple(replace(group, fingerprint=seal(group.fingerprint)) for group in plan.groups))
+    return replace(
+        plan,
+        values=values,
+        groups=tuple(replace(group, fingerprint=seal(group.fingerprint)) for group in plan.groups),
+        service_fingerprint=seal(plan.service_fingerprint),
+        fingerprint=seal(plan.fingerprint),
+    )
+
+
+def fingerprint_of_service(values: Mapping[str, Any]) -> str:
+    """Changes when the head's Service has to be made anew: KubeRay never updates an existing one."""
+    return fingerprint([values.get("service"), values["head"].get("headService"), values.get("fullnameOverride")])
 
 
 def cluster_resource_name(release: str, values: Mapping[str, Any]) -> str:

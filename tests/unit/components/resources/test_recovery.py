@@ -7,7 +7,7 @@ import pulumi
 from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.rpc import deserialize_properties, is_rpc_secret, unwrap_rpc_secret
 
-from components.resources.hooks import resolve_outputs
+from components.resources.recovery import resolve_outputs
 from kuberay.live.takeover.marks import marked_values, without_mark
 
 #: How the engine hands over a secret.
