@@ -134,7 +134,9 @@ def seal_cluster(plan: ClusterPlan, seal: Seal) -> ClusterPlan:
     """The plan with sealed fingerprints."""
     values = copy.deepcopy(plan.values)
     for group in rendered_groups(values).values():
-        group["annotations"][TEMPLATE_ANNOTATION] = seal(group["annotations"][TEMPLATE_ANNOTATION])
+        annotations = group.get("annotations") or {}
+        if TEMPLATE_ANNOTATION in annotations:
+            annotations[TEMPLATE_ANNOTATION] = seal(annotations[TEMPLATE_ANNOTATION])
     return replace(
         plan,
         values=values,
