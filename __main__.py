@@ -9,25 +9,32 @@ from components.metrics import Metrics
 from components.namespace import Namespace
 from components.operator import Operator
 from components.resources.dry_run import DryRun
+from components.resources.fingerprint_key import seal_fingerprints
 from components.resources.recovery import recover_from_killed_runs
 from components.service import RayService
 from components.stack import stack_plan
 
-startup.prepare_process()
-stack = stack_plan()
-recover_from_killed_runs(stack.settings.timeout_seconds, stack.adopted)
 
-namespace = Namespace(stack.namespace)
-operator = Operator(stack.operator, namespace)
-# Before anything of Ray is touched, the API server is asked whether it would take what comes.
-asked_first = pulumi.ResourceOptions(depends_on=[DryRun(stack, [namespace, operator])])
-clusters = {name: RayCluster(name, plan, namespace, operator, asked_first) for name, plan in stack.clusters.items()}
-jobs = {name: RayJob(name, plan, namespace, operator, clusters, asked_first) for name, plan in stack.jobs.items()}
-services = {name: RayService(name, plan, namespace, operator, asked_first) for name, plan in stack.services.items()}
-if stack.metrics:
-    Metrics(stack.metrics, namespace)
+async def main() -> None:
+    """Registers everything."""
+    startup.prepare_process()
+    stack = await seal_fingerprints(stack_plan())
+    recover_from_killed_runs(stack.settings.timeout_seconds, stack.adopted)
 
-pulumi.export("namespace", namespace.name)
-pulumi.export("clusters", {name: cluster.summary for name, cluster in clusters.items()})
-pulumi.export("jobs", {name: job.summary for name, job in jobs.items()})
-pulumi.export("services", {name: service.summary for name, service in services.items()})
+    namespace = Namespace(stack.namespace)
+    operator = Operator(stack.operator, namespace)
+    # Before anything of Ray is touched, the API server is asked whether it would take what comes.
+    asked_first = pulumi.ResourceOptions(depends_on=[DryRun(stack, [namespace, operator])])
+    clusters = {name: RayCluster(name, plan, namespace, operator, asked_first) for name, plan in stack.clusters.items()}
+    jobs = {name: RayJob(name, plan, namespace, operator, clusters, asked_first) for name, plan in stack.jobs.items()}
+    services = {name: RayService(name, plan, namespace, operator, asked_first) for name, plan in stack.services.items()}
+    if stack.metrics:
+        Metrics(stack.metrics, namespace)
+
+    pulumi.export("namespace", namespace.name)
+    pulumi.export("clusters", {name: cluster.summary for name, cluster in clusters.items()})
+    pulumi.export("jobs", {name: job.summary for name, job in jobs.items()})
+    pulumi.export("services", {name: service.summary for name, service in services.items()})
+
+
+pulumi.run(main)

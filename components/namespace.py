@@ -24,6 +24,10 @@ class Namespace(pulumi.ComponentResource):
             made.append(KubernetesObject(plan.name, plan.manifest, kept))
         name = _when_made(plan.name, made)
         child = pulumi.ResourceOptions(parent=self)
+        if plan.account:
+            # By force: each run has a name of its own as an owner of fields.
+            metadata = {**plan.account["metadata"], "namespace": name, "annotations": {"pulumi.com/patchForce": "true"}}
+            made.append(KubernetesObject(f"{plan.name}.default-account", {**plan.account, "metadata": metadata}, child, is_patch=True))
         made += [KubernetesObject(f"{plan.name}.{rule['kind']}", of_this_stack(rule, name), child) for rule in plan.rules]
         # Of this component too, so that what it was told to wait for is there where it makes nothing.
         self.name = _when_made(plan.name, [self, *made])

@@ -7,10 +7,12 @@ from typing import TypeVar
 import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
+from kuberay.checks import loading
 from kuberay.checks.advisories import vulnerable_clusters
 from kuberay.checks.exposure import exposures, unreachable_workloads
 from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.memory import memory_advice
+from kuberay.checks.secrets import weak_secrets
 from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import Connection
 from kuberay.plan.stack import StackPlan
@@ -25,6 +27,11 @@ PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 def is_encrypted(key: str) -> bool:
     """Whether something below this key of the stack's config is encrypted. Pulumi tells that of top-level keys only."""
     return f"{PROJECT}:{key}" in get_config_secret_keys_env()
+
+
+def holds_secrets() -> bool:
+    """Whether anything in the stack's config is encrypted."""
+    return loading.holds_secrets(get_config_secret_keys_env())
 
 
 def secret_outputs(key: str) -> list[str] | None:
@@ -51,7 +58,8 @@ def stack_connection() -> Connection:
 def stack_plan() -> StackPlan:
     """The stack's settings and plans; anything wrong with them ends the program before it registers a resource, one line a problem.
 
-    What they leave open is said, one line each, and warned of versions of Ray with known vulnerabilities and of sizes with which Ray fails.
+    What they leave open is said, one line each, and warned of versions of Ray with known vulnerabilities, of weak secrets and of sizes with
+    which Ray fails.
     """
     try:
         plan = load_plan(get_config_env(), secret_keys=get_config_secret_keys_env(), project_folder=PROJECT_FOLDER)
@@ -59,6 +67,7 @@ def stack_plan() -> StackPlan:
         raise pulumi.RunError(str(error)) from None
     for line in exposures(plan):
         pulumi.log.info(log_line(f"open: {line}"))
-    for line in (*vulnerable_clusters(plan), *unreachable_workloads(plan), *memory_advice(plan.placed)):
+    weak = weak_secrets(plan, repository_is_encrypted=is_encrypted("chartRepository"))
+    for line in (*vulnerable_clusters(plan), *weak, *unreachable_workloads(plan), *memory_advice(plan.placed)):
         pulumi.log.warn(log_line(line))
     return plan

@@ -106,6 +106,12 @@ BAD_SETTINGS = [
     Bad("taint effect misspelt", head(tolerations=[{"effect": "NoShedule"}]), ("tolerations.0.effect", "did you mean 'NoSchedule'?")),
     Bad("flag of ray start misspelt", head(rayStartParams={"num_cpus": 0}), (f"{HEAD}.rayStartParams", "did you mean 'num-cpus'?")),
     Bad("chart repository of a wrong kind", {"chartRepository": "ftp://charts"}, ("kuberay:chartRepository", "https://…, oci://…")),
+    Bad("chart repository that is no address", {"chartRepository": "https://[charts"}, ("kuberay:chartRepository", "is not an address")),
+    Bad(
+        "login of a registry",
+        {"chartRepository": "oci://me:hunter2@registry.example/charts"},
+        ('kuberay:chartRepository: "oci://registry.example/charts" has a login', "`helm registry login` keeps it on the machine"),
+    ),
     Bad("chart folder missing", {"chartRepository": "./no-such-folder"}, ("kuberay:chartRepository", "a folder that exists")),
     Bad("image with spaces", {"image": "my ray image"}, ("kuberay:image", "is not an image reference")),
     # Names

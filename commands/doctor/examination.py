@@ -6,10 +6,11 @@ from typing import Any
 from commands.doctor import judge
 from commands.doctor.finding import Finding
 from commands.stack.cli import PROGRAM, Pulumi, StackConfig, StackError
-from commands.stack.state import OPERATOR, read_state
+from commands.stack.state import OPERATOR, read_seal, read_state
 from kuberay.checks.advisories import vulnerable_clusters
-from kuberay.checks.loading import SettingsError, load_plan
+from kuberay.checks.loading import SettingsError, holds_secrets, load_plan
 from kuberay.checks.memory import memory_advice
+from kuberay.checks.secrets import weak_secrets
 from kuberay.facts.labels import VERSION_ANNOTATION
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line, one_line
@@ -28,8 +29,8 @@ from kuberay.live.waiting.workloads import look_at_workload, why_it_failed
 from kuberay.live.watch import NamespaceView, namespace_view
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.memory import cluster_memory
-from kuberay.plan.stack import StackPlan
-from kuberay.settings.stack import StackSettings
+from kuberay.plan.stack import StackPlan, seal_stack
+from kuberay.settings.stack import PROJECT, StackSettings
 
 #: An API server that has not answered in this time, in seconds, does not answer.
 _PATIENCE = 10.0
@@ -75,8 +76,12 @@ class Examination:
         except SettingsError as error:
             yield from (Finding("wrong", "settings", line) for line in error.problems)
             return
+        if self._state.is_sealed and holds_secrets(config.secret_keys):
+            self._plan = seal_stack(self._plan, read_seal(self._pulumi.ask("stack", "export", "--show-secrets")["deployment"]))
         yield Finding("ok", "settings", "are in order")
         yield from (Finding("warning", "Ray's version", line) for line in vulnerable_clusters(self._plan))
+        weak = weak_secrets(self._plan, repository_is_encrypted=f"{PROJECT}:chartRepository" in config.secret_keys)
+        yield from (Finding("warning", "secrets", line) for line in weak)
         yield from (Finding("warning", "memory", line) for line in memory_advice(self._plan.placed))
 
     # --- The cluster ------------------------------------------------------------------------------------------------------

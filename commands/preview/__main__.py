@@ -19,7 +19,7 @@ from pathlib import Path
 from commands.preview.engine import Engine
 from commands.preview.join import TITLE
 from commands.preview.live_drift import ClusterError, drift_of_releases, reach
-from commands.preview.manifests import add_manifests
+from commands.preview.manifests import CHART_REPOSITORY, add_manifests
 from commands.preview.meaning.changes import stack_report
 from commands.preview.meaning.drift import add_drift, seen_by_refresh
 from commands.preview.meaning.report import EXIT_CODES, Report, StackReport, same_change, worst
@@ -93,7 +93,7 @@ def _preview(stack: str, engine: Engine, helm: Helm, *, drift: bool) -> StackRep
     started = time.monotonic()
     report = stack_report(stack, previewed.preview)
     report.is_new = previewed.is_new or report.is_new
-    add_manifests(report, previewed.preview.steps, helm)
+    add_manifests(report, previewed.preview.steps, helm, lambda: engine.secret(stack, CHART_REPOSITORY))
     ask_the_cluster(report, previewed.preview, engine, drift=drift)
     report.preview_seconds, report.report_seconds = previewed.seconds, time.monotonic() - started
     say(f"{stack}: {what_happens(report)[0]} (preview {previewed.seconds:.1f} s, report {report.report_seconds:.1f} s)")
@@ -119,7 +119,7 @@ def ask_the_cluster(report: StackReport, preview: Preview, engine: Engine, *, dr
     connection = dict(preview.connection)
     try:
         if connection.get(KUBECONFIG) == SECRET:
-            connection[KUBECONFIG] = engine.kubeconfig(report.stack)
+            connection[KUBECONFIG] = engine.secret(report.stack, KUBECONFIG)
         cluster = reach(Connection.of(connection))
         if drift:
             releases = [inputs for (type_, _), inputs in preview.refreshed.items() if type_ == RELEASE]

@@ -54,13 +54,13 @@ class Engine:
             raise StackError(_cause(done))
         return Previewed(preview, time.monotonic() - started, is_new)
 
-    def kubeconfig(self, stack: str) -> str:
-        """The stack's encrypted kubeconfig, to ask the cluster with.
+    def secret(self, stack: str, key: str) -> str:
+        """What a key of the stack's config holds that is encrypted: its kubeconfig, to ask the cluster with.
 
         Raises:
             StackError: it cannot be decrypted.
         """
-        done = run_pulumi(["config", "get", "kubernetes:kubeconfig", "--stack", stack, *_config(self.config_file(stack))])
+        done = run_pulumi(["config", "get", key, "--stack", stack, *_config(self.config_file(stack))])
         if done.returncode:
             raise StackError(_cause(done))
         return done.stdout.strip()

@@ -8,7 +8,7 @@ import difflib
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,13 +17,18 @@ import yaml
 from commands.preview.meaning.hiding import hidden_alike
 from commands.preview.meaning.report import ManifestDiff, StackReport
 from commands.preview.meaning.steps import SECRET, Properties, Step
+from commands.stack.cli import StackError
 from commands.stack.helm import Helm, HelmError
 from commands.stack.state import RELEASE
-from kuberay.facts.charts import ChartSource
+from kuberay.facts.charts import ChartSource, Login, split_login
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
+from kuberay.live.crds.chart_archive import ChartError
+from kuberay.settings.stack import PROJECT
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+#: The setting, by its whole key.
+CHART_REPOSITORY = f"{PROJECT}:chartRepository"
 _NAME = "<its name>"
 #: Values that templates range over: a list has to stay one.
 _LISTS = ("containerEnv", "env")
@@ -32,8 +37,11 @@ Objects = dict[str, str]
 """YAML by kind and name."""
 
 
-def add_manifests(report: StackReport, steps: Iterable[Step], helm: Helm) -> None:
-    """Fills in the difference of each release that changes. Releases with the same change, but for their names, are rendered once."""
+def add_manifests(report: StackReport, steps: Iterable[Step], helm: Helm, repository: Callable[[], str]) -> None:
+    """Fills in the difference of each release that changes. Releases with the same change, but for their names, are rendered once.
+
+    ``repository``: the setting `chartRepository`, whose login no preview shows.
+    """
     releases = {step.name: step for step in steps if step.type == RELEASE and step.operation != "delete"}
     distinct: dict[str, list[Step]] = {}
     for step in releases.values():
@@ -42,10 +50,12 @@ def add_manifests(report: StackReport, steps: Iterable[Step], helm: Helm) -> Non
         else:
             report.unknown.append(f"the rendered manifests of {step.name}: all of its Helm values are encrypted")
     try:
-        helm.fetch(_chart(side) for steps in distinct.values() for side in (steps[0].old, steps[0].new) if side)
+        sides = [side for steps in distinct.values() for side in (steps[0].old, steps[0].new) if side]
+        login = split_login(repository())[1] if any(map(_asks_for_login, sides)) else None
+        helm.fetch(_chart(side, login) for side in sides)
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-            rendered = list(threads.map(lambda steps: _diff(steps[0], helm), distinct.values()))
-    except (HelmError, OSError, subprocess.TimeoutExpired) as error:
+            rendered = list(threads.map(lambda steps: _diff(steps[0], helm, login), distinct.values()))
+    except (HelmError, ChartError, StackError, OSError, subprocess.TimeoutExpired) as error:
         report.unknown.append(f"the rendered manifests: {error}")
         return
     of = {
@@ -70,18 +80,28 @@ def diff(old: Objects, new: Objects) -> list[str]:
     return written
 
 
-def _diff(step: Step, helm: Helm) -> list[str]:
+def _diff(step: Step, helm: Helm, login: Login | None) -> list[str]:
     old = {**step.old, "values": hidden_alike(step.old.get("values"), step.new.get("values"))} if step.old else step.old
-    return diff(*(_render(side, helm) if side else {} for side in (old, step.new)))
+    return diff(*(_render(side, helm, login) if side else {} for side in (old, step.new)))
 
 
-def _render(release: Properties, helm: Helm) -> Objects:
+def _render(release: Properties, helm: Helm, login: Login | None) -> Objects:
     namespace, values = str(release.get("namespace") or "default"), _renderable(release.get("values"))
-    return dict(_objects(helm.render(str(release["name"]), namespace, _chart(release), values)))
+    return dict(_objects(helm.render(str(release["name"]), namespace, _chart(release, login), values)))
 
 
-def _chart(release: Properties) -> ChartSource:
-    return ChartSource(str(release["chart"]), release.get("version") or None, (release.get("repositoryOpts") or {}).get("repo") or None)
+def _chart(release: Properties, login: Login | None = None) -> ChartSource:
+    chart, version = str(release["chart"]), release.get("version") or None
+    repository = (release.get("repositoryOpts") or {}).get("repo")
+    if not repository:
+        return ChartSource(chart, version, None)
+    # States of before have the login in the address.
+    address, written = split_login(str(repository))
+    return ChartSource(chart, version, address, login if _asks_for_login(release) else written)
+
+
+def _asks_for_login(release: Properties) -> bool:
+    return "username" in (release.get("repositoryOpts") or {})
 
 
 def _is_readable(step: Step) -> bool:

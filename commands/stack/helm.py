@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from kuberay.facts.charts import ChartSource
+from kuberay.live.crds.chart_archive import chart_archive
 
 
 class HelmError(Exception):
@@ -50,6 +51,12 @@ class Helm:
         if chart.repository is None and not chart.chart.startswith("oci://"):
             return chart.chart
         folder = Path(self._folder.name, str(len(self._charts)))
+        if chart.login:
+            # Helm takes a login as an argument, which every process of the machine can read.
+            folder.mkdir()
+            packed = folder / "chart.tgz"
+            packed.write_bytes(chart_archive(chart))
+            return str(packed)
         repository = ["--repo", chart.repository] if chart.repository else []
         version = ["--version", chart.version] if chart.version else []
         self._helm("pull", chart.chart, *repository, *version, "--untar", "--untardir", str(folder))

@@ -1,8 +1,11 @@
 """What a stack has made, read from its state. Pure."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from kuberay.facts.digests import KEPT_STASH, KEY_STASH, Seal
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
 #: The operator's release, and its Deployment (components/operator.py).
@@ -50,6 +53,8 @@ class StackState:
     interrupted: tuple[Made, ...] = ()
     """What a killed run was making, and no later run has made."""
     namespaces: frozenset[str] = field(default_factory=frozenset)
+    is_sealed: bool = False
+    """Whether it has a key for the fingerprints of a stack that holds secrets."""
 
     @property
     def is_empty(self) -> bool:
@@ -83,7 +88,15 @@ def read_state(deployment: Mapping[str, Any]) -> StackState:
         made=tuple(made.values()),
         interrupted=tuple(interrupted.values()),
         namespaces=frozenset(each.name if each.is_namespace else each.namespace for each in everything) - {""},
+        is_sealed={KEY_STASH, KEPT_STASH} <= {_name(resource["urn"]) for resource in resources},
     )
+
+
+def read_seal(deployment: Mapping[str, Any]) -> Seal:
+    """What seals the fingerprints of a stack that has a key, from what `pulumi stack export --show-secrets` has below `deployment`."""
+    stashes = {name: resource for resource in deployment["resources"] if (name := _name(resource["urn"])) in (KEY_STASH, KEPT_STASH)}
+    key, kept = (json.loads(stashes[name]["outputs"]["output"]["plaintext"]) for name in (KEY_STASH, KEPT_STASH))
+    return Seal(key, frozenset(kept))
 
 
 def _read_made(resource: Mapping[str, Any]) -> Made:
@@ -101,6 +114,10 @@ def _read_made(resource: Mapping[str, Any]) -> Made:
 def _makes(resource: Mapping[str, Any]) -> bool:
     kind = _kind(resource["urn"])
     return kind.startswith("kubernetes:") and not kind.endswith("Patch")
+
+
+def _name(urn: str) -> str:
+    return urn.rpartition("::")[2]
 
 
 def _kind(urn: str) -> str:

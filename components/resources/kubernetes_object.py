@@ -15,8 +15,11 @@ class KubernetesObject(pulumi.CustomResource):
     ``apiextensions.CustomResource`` of the core group ("apiVersion does not have both a group and a version").
     """
 
-    def __init__(self, name: str, manifest: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
-        api_version, kind = str(manifest["apiVersion"]), str(manifest["kind"])
+    def __init__(
+        self, name: str, manifest: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None, *, is_patch: bool = False
+    ) -> None:
+        """``is_patch``: of an object that is someone else's, which keeps the rest of it."""
+        api_version, kind = str(manifest["apiVersion"]), str(manifest["kind"]) + ("Patch" if is_patch else "")
         token = f"kubernetes:{api_version if '/' in api_version else f'core/{api_version}'}:{kind}"
         super().__init__(token, name, dict(manifest), of_the_pinned_plugin(opts))
 

@@ -53,5 +53,7 @@ def chart_release(
         "skipAwait": skip_await,
     }
     if source.repository:
-        inputs["repositoryOpts"] = {"repo": source.repository}
+        login = source.login._asdict() if source.login else {}
+        # Whether the stack file has it encrypted or not.
+        inputs["repositoryOpts"] = {"repo": source.repository, **{key: pulumi.Output.secret(text) for key, text in login.items()}}
     return Release(name, inputs, opts)

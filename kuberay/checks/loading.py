@@ -85,6 +85,11 @@ def _slips_in_keys(config: Iterable[str]) -> Iterator[str]:
             yield f"{full_key}: is not a setting of the Kubernetes provider; did you mean '{_KUBERNETES}:{meant}'?"
 
 
+def holds_secrets(secret_keys: Iterable[str]) -> bool:
+    """Whether anything in the settings is encrypted, by the keys that are."""
+    return any(key.startswith(f"{PROJECT}:") for key in secret_keys)
+
+
 def _decode(key: str, text: str) -> Any:
     """Pulumi hands over every value as text: objects and arrays as JSON, and a top-level scalar as it stands."""
     field = field_of(StackSettings, key)

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ValidationError
 
-from kuberay.facts.charts import chart_key_paths, versions_that_know
+from kuberay.facts.charts import chart_key_paths, versions_that_know, without_logins
 from kuberay.facts.phrases import did_you_mean, first_few, nearest
 from kuberay.facts.visible import log_line
 from kuberay.settings.base import containers, field_of, keys_at, model_at
@@ -237,5 +237,7 @@ def _hide_secrets(value: Any) -> Any:
         return {key: HIDDEN if is_hidden[key] else _hide_secrets(below) for key, below in value.items()}
     if isinstance(value, (list, tuple)):
         return [_hide_secrets(below) for below in value]
+    if not isinstance(value, str):
+        return value
     # A text may be JSON or YAML that could not be read as such.
-    return HIDDEN if isinstance(value, str) and any(map(_names_a_secret, _KEY_IN_TEXT.findall(value))) else value
+    return HIDDEN if any(map(_names_a_secret, _KEY_IN_TEXT.findall(value))) else without_logins(value)

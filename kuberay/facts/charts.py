@@ -7,11 +7,13 @@ official charts.
 
 import copy
 import functools
+import re
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from kuberay.facts.versions import KubeRayVersion, at_least
 
@@ -37,6 +39,13 @@ class Charts:
     """A Helm repository, an OCI registry or a local folder, which is relative to the project's."""
 
 
+class Login(NamedTuple):
+    """What a Helm repository asks for."""
+
+    username: str
+    password: str
+
+
 @dataclass(frozen=True)
 class ChartSource:
     """How a Helm release names its chart."""
@@ -44,6 +53,8 @@ class ChartSource:
     chart: str
     version: str | None
     repository: str | None
+    login: Login | None = field(default=None, repr=False)
+    """Apart from the repository's address, which is shown."""
 
 
 def chart_source(chart: str, *, version: str, repository: str, project_folder: Path) -> ChartSource:
@@ -51,10 +62,37 @@ def chart_source(chart: str, *, version: str, repository: str, project_folder: P
     if repository.startswith("oci://"):
         return ChartSource(f"{repository.rstrip('/')}/{chart}", version, None)
     if "://" in repository:
-        return ChartSource(chart, version, repository)
+        return ChartSource(chart, version, *split_login(repository))
     folder = project_folder / repository
     packaged = folder / f"{chart}-{version}.tgz"
     return ChartSource(str(packaged if packaged.exists() else folder / chart), version, None)
+
+
+def split_login(address: str) -> tuple[str, Login | None]:
+    """An address without the login that stands in it, and that login.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    parts = urlsplit(address)
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("no host, or no port that there is")
+    before, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return address, None
+    username, _, password = before.partition(":")
+    return urlunsplit(parts._replace(netloc=host)), Login(unquote(username), unquote(password))
+
+
+def without_logins(text: str) -> str:
+    """A text without the logins in its addresses."""
+    # Also of one that is written wrong, with a slash in the password.
+    return re.sub(r"//.*@", "//", text)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own."""
+    return urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _keys(names: str) -> dict[str, Any]:

@@ -1,14 +1,34 @@
 """Short digests that say whether something has changed."""
 
 import hashlib
+import hmac
 import json
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+_LENGTH = 12
+#: What the state keeps of a stack that holds secrets (components/resources/fingerprint_key.py), by the names of its Stashes.
+KEY_STASH, KEPT_STASH = "fingerprint-key", "fingerprints-without-key"
 
 
 def fingerprint(*parts: Any) -> str:
     """The same for the same parts, whatever the order of their keys."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:_LENGTH]
+
+
+@dataclass(frozen=True)
+class Seal:
+    """Makes of a fingerprint one that can be seen: whoever lacks the key cannot try what it is of, however short a secret in it is."""
+
+    key: str
+    kept: frozenset[str] = frozenset()
+    """Fingerprints that stay as they are: running pods carry them from before there was a key, and would restart over others."""
+
+    def __call__(self, fingerprint: str) -> str:
+        if fingerprint in self.kept:
+            return fingerprint
+        return hmac.new(self.key.encode(), fingerprint.encode(), hashlib.sha256).hexdigest()[:_LENGTH]
 
 
 @cache

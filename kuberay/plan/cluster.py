@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from kuberay.facts.charts import Charts, Values
-from kuberay.facts.digests import fingerprint, secret_digest
+from kuberay.facts.digests import Seal, fingerprint, secret_digest
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.facts.quantities import add_quantities
 from kuberay.facts.versions import NEEDS, at_least
@@ -141,12 +141,6 @@ def plan_ray_cluster(
         if not is_adopted:
             group["annotations"] = {**(group.get("annotations") or {}), TEMPLATE_ANNOTATION: of_template}
         groups.append(pod_group(values, name, group, of_template, adopted=is_adopted))
-    service = [
-        values.get("service"),
-        values["head"].get("headService"),
-        values.get("fullnameOverride"),
-        *([moved_ports] * bool(moved_ports)),
-    ]
     return ClusterPlan(
         settings=cluster,
         namespace=settings.namespace,
@@ -156,11 +150,33 @@ def plan_ray_cluster(
         timeout=settings.timeout_seconds,
         values=values,
         groups=tuple(groups),
-        service_fingerprint=fingerprint(service),
+        service_fingerprint=fingerprint_of_service(values, moved_ports),
         fingerprint=fingerprint(settings.kuberay_version, values),
         token_secret=token_secret,
         auth_token=settings.auth_token if token_secret else None,
     )
+
+
+def seal_cluster(plan: ClusterPlan, seal: Seal) -> ClusterPlan:
+    """The plan with sealed fingerprints."""
+    values = copy.deepcopy(plan.values)
+    for group in rendered_groups(values).values():
+        annotations = group.get("annotations") or {}
+        if TEMPLATE_ANNOTATION in annotations:
+            annotations[TEMPLATE_ANNOTATION] = seal(annotations[TEMPLATE_ANNOTATION])
+    return replace(
+        plan,
+        values=values,
+        groups=tuple(replace(group, fingerprint=seal(group.fingerprint)) for group in plan.groups),
+        service_fingerprint=seal(plan.service_fingerprint),
+        fingerprint=seal(plan.fingerprint),
+    )
+
+
+def fingerprint_of_service(values: Mapping[str, Any], moved_ports: Mapping[str, int]) -> str:
+    """Changes when the head's Service has to be made anew: KubeRay never updates an existing one."""
+    parts = [values.get("service"), values["head"].get("headService"), values.get("fullnameOverride")]
+    return fingerprint([*parts, *([dict(moved_ports)] if moved_ports else [])])
 
 
 def cluster_resource_name(release: str, values: Mapping[str, Any]) -> str:

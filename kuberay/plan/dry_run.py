@@ -16,7 +16,7 @@ from kuberay.plan.cluster import ClusterPlan, head_service_type
 from kuberay.plan.protection import auth_options
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 from kuberay.plan.stack import StackPlan
-from kuberay.plan.workloads import WorkloadCluster
+from kuberay.plan.workloads import JobPlan, ServicePlan, WorkloadCluster
 
 Manifest = dict[str, Any]
 
@@ -62,8 +62,9 @@ class Question:
 def what_changes(plan: StackPlan) -> dict[str, str]:
     """By whose they are (``clusters.research``, ``jobs.train``), a digest that changes with what is to be asked of them."""
     digests = {f"clusters.{name}": cluster.fingerprint for name, cluster in plan.clusters.items()}
-    digests |= {f"jobs.{name}": fingerprint(job.spec, job.annotations) for name, job in plan.jobs.items()}
-    return digests | {f"services.{name}": fingerprint(service.spec, service.annotations) for name, service in plan.services.items()}
+    workloads: dict[str, JobPlan | ServicePlan] = {f"jobs.{name}": job for name, job in plan.jobs.items()}
+    workloads |= {f"services.{name}": service for name, service in plan.services.items()}
+    return digests | {whose: plan.as_shown(fingerprint(workload.spec, workload.annotations)) for whose, workload in workloads.items()}
 
 
 def questions(plan: StackPlan, whose: str) -> list[Question]:

@@ -26,6 +26,8 @@ class NamespacePlan:
     name: str
     manifest: Manifest | None
     """The namespace itself; None where the stack uses one that exists (createNamespace: false)."""
+    account: Manifest | None
+    """What is changed of the namespace's `default` service account; None where that is nothing."""
     rules: tuple[Manifest, ...]
     """Its ResourceQuota, LimitRange and NetworkPolicy, where the settings ask for them; without the stack's name."""
 
@@ -45,7 +47,7 @@ def plan_namespace(settings: StackSettings, heads: Iterable[Mapping[str, int]] =
     if settings.protection.network_policy.enabled:
         rules.append(network_policy(settings, _RAY, heads))
     manifest = _namespace(settings) if settings.create_namespace else None
-    return NamespacePlan(settings.namespace, manifest, tuple(rule for rule in rules if rule))
+    return NamespacePlan(settings.namespace, manifest, default_account(settings), tuple(rule for rule in rules if rule))
 
 
 def plan_metrics(settings: StackSettings) -> MetricsPlan | None:
@@ -53,6 +55,17 @@ def plan_metrics(settings: StackSettings) -> MetricsPlan | None:
     if not settings.metrics.enabled:
         return None
     return MetricsPlan(settings.namespace, tuple(pod_monitors(settings)))
+
+
+def default_account(settings: StackSettings) -> Manifest | None:
+    """The account of pods that name none, without its token in them: nothing of Ray asks Kubernetes but the autoscaler, whose head KubeRay
+    gives an account of its own. No chart writes `automountServiceAccountToken`, and in a template it would restart every pod; so it holds
+    for pods that are made from then on. An existing namespace may have pods of others that need the token.
+    """
+    if not settings.create_namespace or settings.protection.mount_service_account_token:
+        return None
+    metadata = {"name": "default", "namespace": settings.namespace}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": False}
 
 
 def resource_quota(settings: StackSettings, name: str) -> Manifest | None:
@@ -132,9 +145,12 @@ def _all_but(blocked: list[str]) -> list[Manifest]:
 
 
 def _namespace(settings: StackSettings) -> Manifest:
-    enforced = settings.protection.namespace_pod_security
-    labels = {} if enforced == "privileged" else {"labels": {"pod-security.kubernetes.io/enforce": enforced}}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": settings.namespace, **labels}}
+    protection = settings.protection
+    warned = protection.namespace_pod_security_warnings
+    standards = {"enforce": protection.namespace_pod_security, "audit": warned, "warn": warned}
+    # None of the loosest, which is what holds without a label.
+    labels = {f"pod-security.kubernetes.io/{what}": standard for what, standard in standards.items() if standard != "privileged"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": settings.namespace, **({"labels": labels} if labels else {})}}
 
 
 def _pods_of(namespaces: list[str]) -> list[Manifest]:

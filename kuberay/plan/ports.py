@@ -5,8 +5,6 @@ own defaults where there are none (`getServicePorts`, `FindContainerPort`): a fl
 are given the ports that settings move.
 """
 
-from collections.abc import Mapping
-
 from kuberay.facts.charts import Values
 from kuberay.plan.pods import rendered_groups
 from kuberay.plan.ray_cluster_spec import ray_start_params
@@ -27,7 +25,7 @@ def write_ports(values: Values, serve_port: int | None) -> dict[str, int]:
     of_head: dict[str, int] = {}
     for group_name, group in rendered_groups(values).items():
         own: list[Values] = group.get("ports") or []
-        moved = _moved(ray_start_params(group)) | ({"serve": serve_port} if serve_port else {})
+        moved = moved_ports(group) | ({"serve": serve_port} if serve_port else {})
         named = {port.get("name") for port in own}
         moved = {name: port for name, port in moved.items() if name not in named and (group_name == "head" or name in _OF_ALL)}
         if group_name == "head":
@@ -45,6 +43,8 @@ def head_ports(values: Values) -> dict[str, int]:
     return DEFAULT_PORTS | {str(port["name"]): int(port["containerPort"]) for port in ports if port.get("name")}
 
 
-def _moved(params: Mapping[str, str]) -> dict[str, int]:
+def moved_ports(group: Values) -> dict[str, int]:
+    """The ports of a group that flags of `ray start` move away from Ray's defaults."""
+    params = ray_start_params(group)
     given = {name: int(params[flag]) for name, flag in _FLAGS.items() if params.get(flag, "").isdecimal()}
     return {name: port for name, port in given.items() if port and port != DEFAULT_PORTS[name]}

@@ -1,10 +1,11 @@
 """What a whole stack is to bring up, worked out once: checks, advice, components and commands are handed the same plans. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from kuberay.plan.cluster import ClusterPlan, plan_cluster
+from kuberay.facts.digests import Seal
+from kuberay.plan.cluster import ClusterPlan, plan_cluster, seal_cluster
 from kuberay.plan.namespace import MetricsPlan, NamespacePlan, plan_metrics, plan_namespace
 from kuberay.plan.operator import RELEASE_NAME, OperatorPlan, plan_operator
 from kuberay.plan.workloads import (
@@ -33,19 +34,23 @@ class StackPlan:
     """The clusters that KubeRay makes, by whose they are: ``jobs.train``, ``services.chat``."""
     metrics: MetricsPlan | None
     """None where the settings ask for none."""
+    seal: Seal | None = None
+    """What its fingerprints are sealed with, where it holds secrets."""
 
     @cached_property
     def jobs(self) -> dict[str, JobPlan]:
         """The stack's jobs, by name."""
         settings = self.settings
         runs_on = {name: self._cluster_of(name, job.cluster) for name, job in settings.jobs.items()}
-        return {name: plan_job(settings, name, cluster) for name, cluster in runs_on.items()}
+        planned = {name: plan_job(settings, name, cluster) for name, cluster in runs_on.items()}
+        return {name: replace(job, fingerprint=self.as_shown(job.fingerprint)) for name, job in planned.items()}
 
     @cached_property
     def services(self) -> dict[str, ServicePlan]:
         """The stack's services, by name."""
         made = self.workload_clusters
-        return {name: plan_service(self.settings, name, made[f"services.{name}"]) for name in self.settings.services}
+        planned = {name: plan_service(self.settings, name, made[f"services.{name}"]) for name in self.settings.services}
+        return {name: replace(service, fingerprint=self.as_shown(service.fingerprint)) for name, service in planned.items()}
 
     @property
     def adopted(self) -> dict[str, int]:
@@ -60,6 +65,10 @@ class StackPlan:
         own = [PlacedPlan(("clusters", name), plan) for name, plan in self.clusters.items()]
         made = self.workload_clusters.values()
         return own + [PlacedPlan((*cluster.what.split("."), "rayCluster"), cluster.plan) for cluster in made]
+
+    def as_shown(self, fingerprint: str) -> str:
+        """A fingerprint as anyone may see it."""
+        return self.seal(fingerprint) if self.seal else fingerprint
 
     def _cluster_of(self, job: str, cluster: str | None) -> ClusterPlan | WorkloadCluster:
         return self.workload_clusters[f"jobs.{job}"] if cluster is None else self.clusters[cluster]
@@ -76,4 +85,15 @@ def plan_stack(settings: StackSettings) -> StackPlan:
         clusters=clusters,
         workload_clusters=made,
         metrics=plan_metrics(settings),
+    )
+
+
+def seal_stack(plan: StackPlan, seal: Seal) -> StackPlan:
+    """The plan of a stack that holds secrets, with fingerprints that anyone may see."""
+    return replace(
+        plan,
+        operator=replace(plan.operator, fingerprint=seal(plan.operator.fingerprint)),
+        clusters={name: seal_cluster(cluster, seal) for name, cluster in plan.clusters.items()},
+        workload_clusters={what: replace(made, plan=seal_cluster(made.plan, seal)) for what, made in plan.workload_clusters.items()},
+        seal=seal,
     )

@@ -59,6 +59,12 @@ class ProtectionSettings(Settings):
     user 1000 of Ray's images; `auto` for Ray's images and `none` for own ones."""
     namespace_pod_security: Literal["privileged", "baseline", "restricted"] = "privileged"
     """Pod security standard that the API server enforces on all pods of the namespace; for a namespace that this stack makes."""
+    namespace_pod_security_warnings: Literal["privileged", "baseline", "restricted"] = "restricted"
+    """Pod security standard below which the API server warns whoever makes a pod, and notes it in its audit log; `privileged`: of nothing.
+    For a namespace that this stack makes."""
+    mount_service_account_token: bool = False
+    """Whether pods that name no service account carry the token of the namespace's `default` one. An autoscaler has its own either way.
+    For a namespace that this stack makes."""
 
 
 class QuotaSettings(Settings):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from kuberay.facts.charts import Charts
+from kuberay.facts.charts import Charts, split_login
 from kuberay.facts.phrases import did_you_mean
 from kuberay.settings.base import (
     Accelerator,
@@ -38,7 +38,8 @@ class StackSettings(Settings):
     kuberay_version: KnownKubeRayVersion = "1.3.0"
     """Version of KubeRay: of its operator, its CRDs and both charts."""
     chart_repository: str = "https://ray-project.github.io/kuberay-helm/"
-    """Where the charts come from: a Helm repository (https://…), an OCI registry (oci://…) or a local folder."""
+    """Where the charts come from: a Helm repository (https://…), an OCI registry (oci://…) or a local folder. A repository that asks for
+    a login has it in its address, encrypted: `pulumi config set --secret kuberay:chartRepository https://user:password@…`."""
     architecture: NodeArchitecture = "x86"
     """Architecture of the Ray pods: `x86` (also `amd64`) or `aarch64` (also `arm64`): picks the image and pins the pods to such nodes."""
     ray_version: RayVersion = "2.46.0"
@@ -87,6 +88,13 @@ class StackSettings(Settings):
             scheme = repository.partition("://")[0]
             if scheme not in ("https", "http", "oci"):
                 raise ValueError("is neither https://…, oci://… nor a local folder" + did_you_mean(scheme, ["https", "http", "oci"]))
+            try:
+                _, login = split_login(repository)
+            except ValueError:
+                why = "is not an address, such as https://charts.example/kuberay; in a login, / is written %2F and @ %40"
+                raise ValueError(why) from None
+            if login and scheme == "oci":
+                raise ValueError("has a login, which Helm does not take of a registry: `helm registry login` keeps it on the machine")
         elif not (project_folder(info) / repository).is_dir():
             raise ValueError("is neither https://…, oci://… nor a folder that exists")
         return repository

@@ -49,6 +49,15 @@ def test_the_head_runs_the_autoscaler_beside_ray(kubernetes: Kubernetes) -> None
     assert kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", selector, "-o", names).split() == ["ray-head", "autoscaler"]
 
 
+def test_the_autoscaler_alone_has_a_token_of_kubernetes(kubernetes: Kubernetes) -> None:
+    projected = "jsonpath={.items[*].spec.volumes[*].projected.sources[*].serviceAccountToken.path}"
+    tokens = {
+        kind: kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", f"ray.io/cluster={CLUSTER},ray.io/node-type={kind}", "-o", projected)
+        for kind in ("head", "worker")
+    }
+    assert tokens == {"head": "token", "worker": ""}
+
+
 def test_up_waits_for_the_workers_that_are_asked_for_though_there_may_be_none(stack: Stack, kubernetes: Kubernetes, version: str) -> None:
     stack.configure(autoscaled(version, image="rayproject/ray:missing"))
     run = stack.up()

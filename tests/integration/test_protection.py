@@ -50,10 +50,15 @@ def test_a_stack_of_its_own_is_closed_by_default_where_it_can_be(stack: Stack, k
         "open: jobs and dashboard of raycluster are open to whoever reaches them: Ray asks for a token from rayVersion 2.52.0 on" in preview
     )
     assert preview.count("open: ") == 2, preview
-    stack.up_or_fail()
+    up = stack.up_or_fail()
     for container in containers(kubernetes):
         assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     assert {pod["spec"]["securityContext"]["runAsUser"] for pod in pods(kubernetes)} == {1000}
+    assert [volume for pod in pods(kubernetes) for volume in pod["spec"]["volumes"] if "projected" in volume] == []
+    labels = json.loads(kubernetes.kubectl("get", "namespace", "kuberay", "-o", "json"))["metadata"]["labels"]
+    assert {labels[f"pod-security.kubernetes.io/{what}"] for what in ("audit", "warn")} == {"restricted"}
+    # Nothing that the stack makes is warned of.
+    assert "PodSecurity" not in up.text
     policy = json.loads(kubernetes.kubectl("get", "networkpolicy", "ray-protection", "-n", "kuberay", "-o", "json"))["spec"]
     assert policy["ingress"] == [{"from": [{"podSelector": {}}]}]
     assert stack.preview().changes == {}

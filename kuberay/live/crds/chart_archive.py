@@ -5,27 +5,49 @@ downloads. So an upgrade reads the chart once more, in `up` and in the preview o
 """
 
 import base64
+import gzip
 import hashlib
 import io
 import json
 import os
 import re
 import tarfile
-from collections.abc import Iterator
+import time
+import zlib
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import httpx2
 import yaml
 
-from kuberay.facts.charts import ChartSource
+from kuberay.facts.charts import ChartSource, Login, is_loopback, without_logins
 
 _HELM_CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 #: The C parser where PyYAML has it: KubeRay's CRDs are several megabytes.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+#: The most that is taken of a download, and of what it unpacks to, in bytes: Helm takes no larger chart.
+_MOST = 100 * 1024 * 1024
+#: The longest that a download may take, however steadily it drips, in seconds.
+_LONGEST = 120.0
+
+_MISTAKES = (
+    OSError,
+    EOFError,
+    zlib.error,
+    httpx2.HTTPError,
+    httpx2.InvalidURL,
+    tarfile.TarError,
+    yaml.YAMLError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 
 class ChartError(Exception):
@@ -34,15 +56,30 @@ class ChartError(Exception):
 
 def chart_crds(source: ChartSource) -> list[dict[str, Any]]:
     """Every CRD in the chart's `crds` folder."""
-    where = f"{source.chart} {source.version}" + (f" of {_hide_login(source.repository)}" if source.repository else "")
-    try:
+    with _reading(source):
         crds = [crd for text in _crd_files(source) for crd in yaml.load_all(text, _Loader) if crd]
-    except (OSError, httpx2.HTTPError, httpx2.InvalidURL, tarfile.TarError, yaml.YAMLError, KeyError, ValueError) as error:
-        reason = _hide_login(" ".join(str(error).split()))
-        raise ChartError(f"the chart {where} cannot be read: {reason or type(error).__name__}") from error
     if not crds:
-        raise ChartError(f"the chart {where} has no CRDs")
+        raise ChartError(f"the chart {_named(source)} has no CRDs")
     return crds
+
+
+def chart_archive(source: ChartSource) -> bytes:
+    """A chart as it is packed; of no folder."""
+    with _reading(source):
+        return _archive(source)
+
+
+@contextmanager
+def _reading(source: ChartSource) -> Generator[None]:
+    try:
+        yield
+    except _MISTAKES as error:
+        reason = without_logins(" ".join(str(error).split()))
+        raise ChartError(f"the chart {_named(source)} cannot be read: {reason or type(error).__name__}") from error
+
+
+def _named(source: ChartSource) -> str:
+    return f"{source.chart} {source.version}" + (f" of {source.repository}" if source.repository else "")
 
 
 def _crd_files(source: ChartSource) -> Iterator[str]:
@@ -51,7 +88,7 @@ def _crd_files(source: ChartSource) -> Iterator[str]:
         for file in sorted(folder.glob("*.yaml")):
             yield file.read_text()
         return
-    with tarfile.open(fileobj=io.BytesIO(_archive(source)), mode="r:gz") as archive:
+    with tarfile.open(fileobj=io.BytesIO(_unpack(_archive(source)))) as archive:
         for member in sorted(archive.getmembers(), key=lambda member: member.name):
             if re.fullmatch(r"[^/]+/crds/[^/]+\.yaml", member.name) and (content := archive.extractfile(member)):
                 yield content.read().decode()
@@ -64,32 +101,44 @@ def _archive(source: ChartSource) -> bytes:
         return _from_registry(http, source) if source.repository is None else _from_repository(http, source, source.repository)
 
 
+def _unpack(packed: bytes) -> bytes:
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
+        content = stream.read(_MOST + 1)
+    if len(content) > _MOST:
+        raise ValueError(f"it unpacks to more than {_MOST >> 20} MiB")
+    return content
+
+
 def _from_repository(http: httpx2.Client, source: ChartSource, repository: str) -> bytes:
     base = repository.rstrip("/") + "/"
-    index = yaml.load(_check(http.get(f"{base}index.yaml")).content, _Loader)  # noqa: S506
+    index = yaml.load(_get(http, f"{base}index.yaml", login=source.login).content, _Loader)  # noqa: S506
     for entry in index["entries"].get(source.chart, []):
         if str(entry["version"]).removeprefix("v") == source.version:
-            # Relative addresses are allowed, to the repository.
-            return _check(http.get(urljoin(base, entry["urls"][0]))).content
+            # Relative addresses are allowed, to the repository. As with Helm, the login is for the repository's host alone.
+            address = urljoin(base, entry["urls"][0])
+            login = source.login if urlsplit(address)[:2] == urlsplit(base)[:2] else None
+            content = _get(http, address, login=login).content
+            if digest := entry.get("digest"):
+                _check_digest(content, str(digest), "the repository")
+            return content
     raise ValueError("its index does not have that version")
 
 
 def _from_registry(http: httpx2.Client, source: ChartSource) -> bytes:
     """Pulls as the OCI distribution specification has it: the manifest of the tag, then the layer that is the chart."""
     address = urlsplit(source.chart)
-    scheme = "http" if address.hostname in _LOOPBACK else "https"  # as container tools do
+    scheme = "http" if is_loopback(source.chart) else "https"  # as container tools do
     repository = f"{scheme}://{address.netloc}/v2{address.path}"
     # A tag holds no `+`; Helm writes `_` in its place.
     manifest_url = f"{repository}/manifests/{(source.version or '').replace('+', '_')}"
-    answer = http.get(manifest_url, headers={"Accept": _MANIFEST})
+    answer = _get(http, manifest_url, {"Accept": _MANIFEST}, allowed=(401,))
     headers: dict[str, str] = {}
-    if answer.status_code == 401:
+    if answer.status == 401:
         headers = _authorization(http, answer.headers.get("WWW-Authenticate", ""), address.netloc)
-        answer = http.get(manifest_url, headers={"Accept": _MANIFEST, **headers})
-    layer = next(layer for layer in _check(answer).json()["layers"] if layer["mediaType"] == _HELM_CHART)
-    content = _check(http.get(f"{repository}/blobs/{layer['digest']}", headers=headers)).content
-    if layer["digest"] != f"sha256:{hashlib.sha256(content).hexdigest()}":
-        raise ValueError("the registry gave something that is not what its digest says")
+        answer = _get(http, manifest_url, {"Accept": _MANIFEST, **headers})
+    layer = next(layer for layer in json.loads(answer.content)["layers"] if layer["mediaType"] == _HELM_CHART)
+    content = _get(http, f"{repository}/blobs/{layer['digest']}", headers).content
+    _check_digest(content, layer["digest"], "the registry")
     return content
 
 
@@ -100,7 +149,8 @@ def _authorization(http: httpx2.Client, challenge: str, registry: str) -> dict[s
     if not challenge.lower().startswith("bearer"):
         return basic
     asked = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
-    token = _check(http.get(asked.pop("realm"), params=asked, headers=basic)).json()
+    realm = asked.pop("realm")
+    token = json.loads(_get(http, f"{realm}{'&' if '?' in realm else '?'}{urlencode(asked)}", basic).content)
     return {"Authorization": f"Bearer {token.get('token') or token['access_token']}"}
 
 
@@ -117,11 +167,38 @@ def _login(registry: str) -> str | None:
     return None
 
 
-def _check(answer: httpx2.Response) -> httpx2.Response:
-    if answer.is_error:
-        raise ValueError(f"{answer.url} answers {answer.status_code}")
-    return answer
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
 
 
-def _hide_login(text: str) -> str:
-    return re.sub(r"//[^/@\s]+@", "//", text)
+def _get(
+    http: httpx2.Client,
+    address: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    login: Login | None = None,
+    allowed: tuple[int, ...] = (),
+) -> _Answer:
+    """``allowed``: answers that are no success and are wanted all the same."""
+    ends = time.monotonic() + _LONGEST
+    with http.stream("GET", address, headers=headers, auth=login) as answer:
+        if answer.is_error and answer.status_code not in allowed:
+            raise ValueError(f"{answer.url} answers {answer.status_code}")
+        if answer.url.scheme == "http" and not address.startswith("http://"):
+            raise ValueError(f"{address} leads to {answer.url}, and on that way anyone could exchange the chart")
+        content = bytearray()
+        for part in answer.iter_bytes():
+            content += part
+            if len(content) > _MOST:
+                raise ValueError(f"{answer.url} gives more than {_MOST >> 20} MiB")
+            if time.monotonic() > ends:
+                raise ValueError(f"{answer.url} takes longer than {_LONGEST:.0f} s")
+        return _Answer(answer.status_code, answer.headers, bytes(content))
+
+
+def _check_digest(content: bytes, digest: str, whose: str) -> None:
+    if digest.removeprefix("sha256:") != hashlib.sha256(content).hexdigest():
+        raise ValueError(f"{whose} gave something that is not what its digest says")

@@ -5,6 +5,7 @@ import json
 import runpy
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pulumi
@@ -14,14 +15,19 @@ from tests.paths import ROOT
 
 
 class Recorder(pulumi.runtime.Mocks):
-    def __init__(self) -> None:
+    def __init__(self, state: dict[str, Any] | None = None, kept: dict[str, Any] | None = None) -> None:
+        """``state``: the outputs of each resource that the last run left, ``kept``: what is in its Stashes, by name."""
         self.resources: dict[str, pulumi.runtime.MockResourceArgs] = {}
+        self.state, self.kept = state, kept or {}
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[Any, Any]]:
         self.resources[f"{args.typ.split(':')[-1]} {args.name}"] = args
-        return f"{args.name}-id", args.inputs
+        outputs = {"output": self.kept.get(args.name, args.inputs["input"])} if args.typ == "pulumi:index:Stash" else {}
+        return f"{args.name}-id", {**args.inputs, **outputs}
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        if args.token == "pulumi:pulumi:readStackResourceOutputs" and self.state is not None:
+            return {"outputs": self.state}, []
         raise AssertionError(f"the program calls nothing, but called {args.token}")
 
 
@@ -35,11 +41,14 @@ def run(monkeypatch: pytest.MonkeyPatch, recorder: Recorder | None = None, **set
     pulumi.runtime.set_mocks(recorder, project="kuberay", stack="test", preview=True)
     exported: dict[str, Any] = {}
     monkeypatch.setattr(pulumi, "export", exported.__setitem__)
+    mains: list[Callable[[], Awaitable[None]]] = []
+    monkeypatch.setattr(pulumi, "run", mains.append)
 
     @pulumi.runtime.test
     def program() -> pulumi.Output[Any]:
         runpy.run_path(str(ROOT / "__main__.py"))
-        return pulumi.Output.all(**exported).apply(exported.update)
+        (main,) = mains
+        return pulumi.Output.from_input(main()).apply(lambda _: pulumi.Output.all(**exported)).apply(exported.update)
 
     program()
     return recorder, exported
@@ -60,6 +69,7 @@ def test_a_stack_is_a_namespace_an_operator_and_a_cluster_with_its_pods(monkeypa
     recorder, _ = run(monkeypatch)
     assert set(recorder.resources) == {
         "Namespace kuberay",
+        "ServiceAccountPatch kuberay.default-account",
         "NetworkPolicy kuberay.NetworkPolicy",
         "Operator kuberay-operator",
         "Release kuberay-operator",
@@ -102,7 +112,7 @@ def test_everything_that_is_made_carries_the_mark_of_the_stack(monkeypatch: pyte
 
 def test_raw_values_of_an_encrypted_stack_are_marked_and_stay_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["kuberay:clusters"]))
-    recorder, _ = run(monkeypatch, clusters={"raycluster": {"values": {"head": {"labels": {"a": "b"}}}}})
+    recorder, _ = run(monkeypatch, Recorder(state={}), clusters={"raycluster": {"values": {"head": {"labels": {"a": "b"}}}}})
     values = recorder.resources["Release raycluster"].inputs["values"]
     # Wrapped on its way to the engine.
     assert set(values) > {"value"}
@@ -199,9 +209,8 @@ def test_the_redis_password_of_a_services_cluster_is_there_before_it(monkeypatch
     redis = {"redisAddress": "redis:6379", "redisPassword": {"value": "opensesame-opensesame"}}
     applications = {"applications": [{"import_path": "chat:app"}]}
     monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["kuberay:services"]))
-    recorder, _ = run(
-        monkeypatch, clusters={}, services={"chat": {"serveConfig": applications, "rayCluster": {"gcsFaultTolerance": redis}}}
-    )
+    services = {"chat": {"serveConfig": applications, "rayCluster": {"gcsFaultTolerance": redis}}}
+    recorder, _ = run(monkeypatch, Recorder(state={}), clusters={}, services=services)
     # Wrapped on its way to the engine.
     spec = recorder.resources["RayService chat"].inputs["spec"]["value"]["rayClusterConfig"]
     secret = spec["gcsFaultToleranceOptions"]["redisPassword"]["valueFrom"]["secretKeyRef"]["name"]

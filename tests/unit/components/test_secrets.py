@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import pulumi
@@ -10,6 +11,8 @@ from pulumi.runtime.rpc import is_rpc_secret
 
 from commands.preview.meaning.pods import pods_of_values
 from components.cluster import conceal
+from kuberay.checks.loading import load_plan
+from kuberay.facts.digests import KEPT_STASH, KEY_STASH, Seal
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.plan.cluster import plan_cluster
 from kuberay.settings.stack import StackSettings
@@ -80,21 +83,21 @@ def test_an_encrypted_stack_registers_nothing_of_it_that_can_be_read(monkeypatch
     clusters = {"raycluster": {"head": SECRETIVE, "worker": SECRETIVE, "additionalWorkerGroups": {"big": SECRETIVE}}}
     assert "hunter2" in readable(run(monkeypatch, clusters=clusters)[0])
     monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["kuberay:clusters"]))
-    assert "hunter2" not in readable(run(monkeypatch, clusters=clusters)[0])
+    assert "hunter2" not in readable(run(monkeypatch, Recorder(state={}), clusters=clusters)[0])
 
 
 def test_raw_values_of_an_encrypted_operator_are_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     operator = {"values": {"env": [{"name": "KEY", "value": "hunter2"}]}}
     assert "hunter2" in readable(run(monkeypatch, operator=operator)[0])
     monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["kuberay:operator"]))
-    recorder, _ = run(monkeypatch, operator=operator)
+    recorder, _ = run(monkeypatch, Recorder(state={}), operator=operator)
     assert "hunter2" not in readable(recorder)
     assert recorder.resources["Release kuberay-operator"].inputs["values"]["value"]["global"]["kuberay.pulumi/stack"] == "kuberay/test"
 
 
 def test_sizes_of_an_encrypted_operator_stay_readable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["kuberay:operator"]))
-    recorder, _ = run(monkeypatch, operator={"memory": "1Gi"})
+    recorder, _ = run(monkeypatch, Recorder(state={}), operator={"memory": "1Gi"})
     assert recorder.resources["Release kuberay-operator"].inputs["values"]["resources"]["limits"]["memory"] == "1Gi"
 
 
@@ -104,7 +107,110 @@ def test_nothing_of_encrypted_jobs_and_services_can_be_read(monkeypatch: pytest.
     application = {"import_path": "chat:app", "runtime_env": {"env_vars": {"KEY": "hunter2"}}}
     services = {"chat": {"serveConfig": {"applications": [application]}, "rayCluster": raw}}
     monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["kuberay:jobs", "kuberay:services"]))
-    recorder, exported = run(monkeypatch, jobs=jobs, services=services)
+    recorder, exported = run(monkeypatch, Recorder(state={}), jobs=jobs, services=services)
     assert "hunter2" not in readable(recorder) + json.dumps(exported)
     annotations = recorder.resources["RayJob train"].inputs["metadata"]["value"]["annotations"]
     assert annotations == {"note": "hunter2", "kuberay.pulumi/stack": "kuberay/test", "pulumi.com/patchForce": "true"}
+
+
+def fingerprints_of(recorder: Recorder) -> dict[str, str]:
+    """Those that stand on pods, by what makes them."""
+    found: dict[str, str] = {}
+
+    def look(tree: Any, where: str) -> None:
+        if isinstance(tree, dict):
+            found.update({where: tree[TEMPLATE_ANNOTATION]} if TEMPLATE_ANNOTATION in tree else {})
+            for key, below in tree.items():
+                look(below, where if key in ("value", "annotations", "values", "spec", "template", "metadata") else f"{where}.{key}")
+        if isinstance(tree, list):
+            for number, below in enumerate(tree):
+                look(below, f"{where}.{number}")
+
+    for name, made in recorder.resources.items():
+        look(made.inputs, name)
+    return found
+
+
+def digests_in(text: str) -> set[str]:
+    return set(re.findall(r'(?<=")[0-9a-f]{12}(?=")', text))
+
+
+#: A stack with all that has fingerprints, and a secret in each.
+GUESSABLE: dict[str, Any] = {
+    "clusters": {"raycluster": {"head": SECRETIVE, "worker": SECRETIVE}},
+    "jobs": {"train": {"entrypoint": "python train.py", "rayCluster": {"head": SECRETIVE}}},
+    "services": {"chat": {"serveConfig": {"applications": [{"import_path": "chat:app"}]}, "rayCluster": {"head": SECRETIVE}}},
+}
+SEALED = {
+    "Release raycluster.head",
+    "Release raycluster.worker",
+    "RayJob train.rayClusterSpec.headGroupSpec",
+    "RayJob train.rayClusterSpec.workerGroupSpecs.0",
+    "RayService chat.rayClusterConfig.headGroupSpec",
+    "RayService chat.rayClusterConfig.workerGroupSpecs.0",
+}
+
+
+def encrypt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps([f"kuberay:{key}" for key in GUESSABLE]))
+
+
+def test_a_stack_without_encrypted_settings_has_no_key_and_the_fingerprints_that_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, _ = run(monkeypatch, **GUESSABLE)
+    assert not {f"Stash {KEY_STASH}", f"Stash {KEPT_STASH}"} & recorder.resources.keys()
+    plan = load_plan({f"kuberay:{key}": json.dumps(value) for key, value in GUESSABLE.items()})
+    assert fingerprints_of(recorder)["Release raycluster.head"] == plan.clusters["raycluster"].head.fingerprint
+
+
+def test_an_encrypted_stack_shows_no_fingerprint_that_can_be_worked_out_without_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = fingerprints_of(run(monkeypatch, **GUESSABLE)[0])
+    everywhere = digests_in(readable(run(monkeypatch, **GUESSABLE)[0]))
+    assert set(plain.values()) < everywhere
+    encrypt(monkeypatch)
+    recorder, _ = run(monkeypatch, Recorder(state={}), **GUESSABLE)
+    assert fingerprints_of(recorder).keys() == plain.keys() == SEALED
+    shown = readable(recorder)
+    assert [digest for digest in everywhere if digest in shown] == []
+
+
+def test_a_key_is_made_once_and_seals_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    encrypt(monkeypatch)
+    first = fingerprints_of(run(monkeypatch, Recorder(state={}), **GUESSABLE)[0])
+    assert first != fingerprints_of(run(monkeypatch, Recorder(state={}), **GUESSABLE)[0])
+    kept: dict[str, Any] = {KEY_STASH: "k3y", KEPT_STASH: []}
+    sealed = fingerprints_of(run(monkeypatch, Recorder(kept=kept), **GUESSABLE)[0])
+    assert sealed == fingerprints_of(run(monkeypatch, Recorder(kept=kept), **GUESSABLE)[0])
+
+
+def test_pods_that_ran_before_there_was_a_key_keep_their_fingerprints_until_their_templates_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, _ = run(monkeypatch, **GUESSABLE)
+    plain = fingerprints_of(before)
+    state = {name: {"type": made.typ, "outputs": made.inputs} for name, made in before.resources.items()}
+    encrypt(monkeypatch)
+    upgraded, _ = run(monkeypatch, Recorder(state=state), **GUESSABLE)
+    assert fingerprints_of(upgraded) == plain
+    kept = upgraded.resources[f"Stash {KEPT_STASH}"].inputs["input"]["value"]
+    assert set(plain.values()) < set(kept)
+    assert set(plain.values()) < digests_in(readable(before))
+    assert digests_in(readable(upgraded)) < digests_in(readable(before))
+    # From the second run on nothing but the Stashes tells of it.
+    stashes = {KEY_STASH: "k3y", KEPT_STASH: kept}
+    assert fingerprints_of(run(monkeypatch, Recorder(kept=stashes), **GUESSABLE)[0]) == plain
+    changed = GUESSABLE | {"clusters": {"raycluster": {"head": SECRETIVE, "worker": {**SECRETIVE, "env": {"KEY": "0815"}}}}}
+    then = fingerprints_of(run(monkeypatch, Recorder(kept=stashes), **changed)[0])
+    assert {where for where in plain if then[where] != plain[where]} == {"Release raycluster.worker"}
+    assert then["Release raycluster.worker"] == Seal("k3y")(fingerprints_of(run_plainly(monkeypatch, changed))["Release raycluster.worker"])
+
+
+def run_plainly(monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]) -> Recorder:
+    monkeypatch.delenv("PULUMI_CONFIG_SECRET_KEYS")
+    return run(monkeypatch, **settings)[0]
+
+
+def test_a_run_that_makes_no_key_for_its_target_alone_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    encrypt(monkeypatch)
+    with pytest.raises(pulumi.RunError) as error:
+        run(monkeypatch, Recorder(kept={KEY_STASH: None}), **GUESSABLE)
+    assert str(error.value) == (
+        "the stack has no key for its fingerprints yet, and a run with --target or --exclude makes none: run `pulumi up` once without them"
+    )

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from commands.stack.state import read_state
+from commands.stack.state import read_seal, read_state
+from kuberay.facts.digests import Seal
 
 PREFIX = "urn:pulumi:dev::kuberay::kuberay:components:Operator$"
 
@@ -52,3 +53,15 @@ def test_what_a_later_run_has_made_good_is_not_interrupted() -> None:
 
 def test_an_interrupted_update_has_made_nothing() -> None:
     assert read_state({"pending_operations": [{"type": "updating", "resource": RELEASE}]}).interrupted == ()
+
+
+def stash(name: str, value: str) -> dict[str, Any]:
+    secret = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "plaintext": value}
+    return {"urn": f"urn:pulumi:dev::kuberay::pulumi:index:Stash::{name}", "outputs": {"output": secret}}
+
+
+def test_a_stack_that_holds_secrets_has_a_key_for_its_fingerprints() -> None:
+    resources = [RELEASE, stash("fingerprint-key", '"k3y"'), stash("fingerprints-without-key", '["abc"]')]
+    assert read_state({"resources": resources}).is_sealed
+    assert not read_state({"resources": resources[:2]}).is_sealed
+    assert read_seal({"resources": resources}) == Seal("k3y", frozenset(["abc"]))

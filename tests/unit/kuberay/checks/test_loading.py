@@ -79,6 +79,16 @@ def test_a_password_is_not_shown_wherever_and_however_its_key_is_written(toleran
     assert any("[secret]" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    "repository",
+    ["ftp://me:hunter2@charts", "oci://me:hunter2@r/c", "https://me:hunter2/hunter2@charts", "https://me:@hunter2@:x", "me@hunter2"],
+)
+def test_a_login_in_an_address_is_not_shown_in_an_error(repository: str) -> None:
+    (line,) = refused({"chartRepository": repository})
+    assert ("hunter2" in line) is ("//" not in repository)
+    assert refused({"jobs": {"train": {"entrypoint": [repository]}}})[0].count("hunter2") == line.count("hunter2")
+
+
 def test_config_that_cannot_be_read_is_not_shown_where_it_names_a_secret() -> None:
     with pytest.raises(SettingsError) as error:
         load_settings({"kuberay:clusters": '{"a": {"gcsFaultTolerance": {"redisPassword": "hunter2"'})

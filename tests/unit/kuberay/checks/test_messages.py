@@ -182,7 +182,8 @@ def raw(**values: Any) -> dict[str, Any]:
             cluster(replicas=3),
             "kuberay:clusters.raycluster.replicas: 3 is not a setting here; it is one at clusters.raycluster.worker.replicas, "
             "clusters.raycluster.additionalWorkerGroups.<name>.replicas; known here: accelerator, additionalWorkerGroups, adopted, "
-            "architecture, autoscaling, gcsFaultTolerance, head, image, pythonVersion, rayVersion, upgradeStrategy, values, valuesFile, worker",
+            "architecture, autoscaling, gcsFaultTolerance, head, image, pythonVersion, rayVersion, upgradeStrategy, "
+            "values, valuesFile, worker",
         ),
         # Raw values of a wrong type
         (raw(head={"containerEnv": [{"name": "A", "value": True}]}), f"{VALUES}.head.containerEnv.A: true must be text; quote it"),

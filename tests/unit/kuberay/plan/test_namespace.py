@@ -1,6 +1,6 @@
 """What holds for a namespace: who reaches Ray, and how much its pods may take."""
 
-from kuberay.plan.namespace import limit_range, network_policy, resource_quota
+from kuberay.plan.namespace import limit_range, network_policy, plan_namespace, resource_quota
 from tests.unit.settings import load
 
 
@@ -46,3 +46,27 @@ def test_a_quota_counts_limits_and_a_stack_that_just_fits_is_taken() -> None:
     quota = resource_quota(load(quota={"cpu": "2.1", "memory": "4536870912", "pods": 3}), "q")
     assert quota is not None
     assert quota["spec"]["hard"] == {"limits.cpu": "2.1", "limits.memory": "4536870912", "pods": "3"}
+
+
+def test_a_namespace_warns_and_audits_what_is_not_restricted_unless_told_otherwise() -> None:
+    def labels(**protection: str) -> dict[str, str]:
+        manifest = plan_namespace(load(protection=protection)).manifest
+        assert manifest is not None
+        return {key.removeprefix("pod-security.kubernetes.io/"): value for key, value in manifest["metadata"].get("labels", {}).items()}
+
+    assert labels() == {"audit": "restricted", "warn": "restricted"}
+    assert labels(namespacePodSecurity="baseline") == {"enforce": "baseline", "audit": "restricted", "warn": "restricted"}
+    assert labels(namespacePodSecurityWarnings="privileged") == {}
+
+
+def test_pods_without_an_account_of_their_own_get_no_token_in_a_namespace_of_the_stack() -> None:
+    account = plan_namespace(load(namespace="team")).account
+    assert account == {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "default", "namespace": "team"},
+        "automountServiceAccountToken": False,
+    }
+    assert plan_namespace(load(protection={"mountServiceAccountToken": True})).account is None
+    # Pods of others may need it.
+    assert plan_namespace(load(createNamespace="false")).account is None

@@ -12,7 +12,8 @@ def test_a_stack_in_a_namespace_that_exists_makes_none_but_has_rules_for_it() ->
 
 def test_a_namespace_of_the_stack_enforces_the_standard_that_it_was_told() -> None:
     plan = plan_stack(load(protection={"namespacePodSecurity": "baseline"})).namespace
-    labels = {"pod-security.kubernetes.io/enforce": "baseline"}
+    labels = {f"pod-security.kubernetes.io/{what}": "restricted" for what in ("audit", "warn")}
+    labels |= {"pod-security.kubernetes.io/enforce": "baseline"}
     assert plan.manifest == {
         "apiVersion": "v1",
         "kind": "Namespace",

@@ -1,20 +1,23 @@
 """A chart's CRDs are read from every kind of place that a chart can come from."""
 
 import base64
+import gzip
 import hashlib
 import io
 import json
 import tarfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from time import sleep
 from typing import Any
 
 import pytest
 
 from kuberay.facts.charts import chart_source
+from kuberay.live.crds import chart_archive
 from kuberay.live.crds.chart_archive import ChartError, chart_crds
 
 CRD = "kind: CustomResourceDefinition\nmetadata: {name: rayclusters.ray.io}\n"
@@ -36,6 +39,13 @@ class Answers(dict[str, bytes]):
     """What a server answers, by path; with `login`, only to who brings a token that it gave for that login."""
 
     login: str | None = None
+    drips: bool = False
+    """Whether it gives a byte at a time, and pauses."""
+
+    def __init__(self, answers: dict[str, bytes]) -> None:
+        super().__init__(answers)
+        self.asked: list[tuple[str, str]] = []
+        """Each path, and the `Authorization` that came with it."""
 
 
 @contextmanager
@@ -44,6 +54,7 @@ def serving(answers: Answers) -> Generator[str]:
         def do_GET(self) -> None:
             path, _, query = self.path.partition("?")
             authorization = self.headers.get("Authorization", "")
+            answers.asked.append((path, authorization))
             if answers.login is not None and path == "/token":
                 right = authorization == f"Basic {answers.login}" and "scope=repository" in query
                 self._answer(200 if right else 403, json.dumps({"token": "t0ken"}).encode())
@@ -60,7 +71,11 @@ def serving(answers: Answers) -> Generator[str]:
                 self.send_header("WWW-Authenticate", challenge)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(BrokenPipeError, ConnectionResetError):
+                for start in range(0, len(body), 1) if answers.drips else ():
+                    self.wfile.write(body[start : start + 1])
+                    sleep(0.02)
+                self.wfile.write(b"" if answers.drips else body)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             pass
@@ -147,3 +162,62 @@ def test_what_is_missing_is_named_in_one_line_without_the_login(tmp_path: Path) 
     (tmp_path / "kuberay-operator-1.6.2.tgz").write_bytes(b"no archive")
     with pytest.raises(ChartError, match="cannot be read"):
         names(".", tmp_path)
+
+
+def helm_repository(chart: bytes, *, url: str = "chart.tgz", **entry: str) -> Answers:
+    versions = [{"version": VERSION, "urls": [url], **entry}]
+    return Answers({"/index.yaml": json.dumps({"entries": {"kuberay-operator": versions}}).encode(), "/chart.tgz": chart})
+
+
+def test_a_chart_is_what_the_index_of_its_repository_says() -> None:
+    digest = hashlib.sha256(archive()).hexdigest()
+    with serving(helm_repository(archive(), digest=digest)) as host:
+        assert names(f"http://{host}") == ["rayclusters.ray.io"]
+    with serving(helm_repository(archive(), digest=digest.replace(digest[0], "z"))) as host, pytest.raises(ChartError) as error:
+        names(f"http://{host}")
+    assert str(error.value) == (
+        f"the chart kuberay-operator 1.6.2 of http://{host} cannot be read: the repository gave something that is not what its digest says"
+    )
+
+
+def test_a_login_goes_to_the_repository_and_to_nobody_else() -> None:
+    basic = f"Basic {base64.b64encode(b'me:p@ss').decode()}"
+    with serving(repository := helm_repository(archive())) as host:
+        assert names(f"http://me:p%40ss@{host}") == ["rayclusters.ray.io"]
+        assert repository.asked == [("/index.yaml", basic), ("/chart.tgz", basic)]
+        elsewhere = helm_repository(archive(), url=f"http://{host}/chart.tgz")
+        repository.asked.clear()
+        with serving(elsewhere) as other:
+            assert names(f"http://me:p%40ss@{other}") == ["rayclusters.ray.io"]
+        assert (elsewhere.asked, repository.asked) == ([("/index.yaml", basic)], [("/chart.tgz", "")])
+
+
+@pytest.mark.parametrize("path", ["/index.yaml", "/chart.tgz"])
+def test_a_download_has_a_bound(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chart_archive, "_MOST", 1 << 20)
+    answers = helm_repository(archive())
+    answers[path] = bytes((1 << 20) + 1)
+    with serving(answers) as host, pytest.raises(ChartError, match=f"{path} gives more than 1 MiB"):
+        names(f"http://{host}")
+
+
+def test_an_archive_that_unpacks_to_far_more_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chart_archive, "_MOST", 1 << 20)
+    with serving(helm_repository(gzip.compress(bytes(1 << 24)))) as host, pytest.raises(ChartError, match="unpacks to more than 1 MiB"):
+        names(f"http://{host}")
+
+
+def test_a_download_that_drips_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chart_archive, "_LONGEST", 0.1)
+    answers = helm_repository(archive())
+    answers.drips = True
+    with serving(answers) as host, pytest.raises(ChartError, match="takes longer than 0 s"):
+        names(f"http://{host}")
+
+
+@pytest.mark.parametrize(
+    "index", [b"[]", b"entries: []", b"entries: {kuberay-operator: [1]}", b"entries: {kuberay-operator: [{version: 1.6.2}]}"]
+)
+def test_an_index_that_is_none_is_told_in_one_line(index: bytes) -> None:
+    with serving(Answers({"/index.yaml": index})) as host, pytest.raises(ChartError, match="cannot be read"):
+        names(f"http://{host}")
