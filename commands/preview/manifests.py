@@ -42,7 +42,7 @@ def add_manifests(report: StackReport, steps: Iterable[Step], helm: Helm, reposi
 
     ``repository``: the setting `chartRepository`, whose login no preview shows.
     """
-    releases = {step.name: step for step in steps if step.type == RELEASE and step.operation != "delete"}
+    releases = {step.name: step for step in steps if step.type == RELEASE and step.operation not in ("adopt", "delete")}
     distinct: dict[str, list[Step]] = {}
     for step in releases.values():
         if _is_readable(step):

@@ -13,6 +13,7 @@ import pulumi
 from components.resources.hooks import error_text, resource_hook
 from components.resources.providers import connection_of, known, provider_of_options
 from kuberay.facts.labels import STACK_MARK
+from kuberay.facts.phrases import TAKES_OVER
 from kuberay.facts.visible import log_line
 from kuberay.live.takeover.marks import marked_values
 
@@ -108,7 +109,7 @@ def _looks(stack: str, timeout: float, adopted: Mapping[str, int], provider: pul
             pulumi.log.warn(f"whether Helm release {args.name} can be taken over could not be asked: {error_text(error)}")
             return
         if revision is not None:
-            pulumi.log.info(f"takes over Helm release {args.name}, revision {revision}, as it runs: no pod restarts")
+            pulumi.log.info(f"{TAKES_OVER}{args.name}, revision {revision}, as it runs: no pod restarts")
 
     async def upgrade(args: pulumi.ResourceHookArgs) -> None:
         from kuberay.live.takeover.actions import take_over_upgrade

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from kuberay.facts.visible import visible
 
+#: How the program begins to say that it takes a release over that was made by hand; its name follows, and a comma.
+TAKES_OVER = "takes over Helm release "
 #: Takes a line of progress.
 Report = Callable[[str], None]
 

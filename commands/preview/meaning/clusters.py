@@ -37,7 +37,7 @@ def _cluster(name: str, steps: _ClusterSteps) -> RayChange:
     release = steps.release
     operation = release.operation if release else "update"
     old, new = (release.old.get("values"), release.new.get("values")) if release else (None, None)
-    before, after = pods_of_values(old), pods_of_values(new)
+    before, after = pods_of_values(new if operation == "adopt" else old), pods_of_values(new)
     found = shown_differences(old, new)
     secrets = hidden_changes(release.old, release.new, release.changed) if release else []
     groups = _groups(steps, before, after, found)
@@ -56,7 +56,7 @@ def _cluster(name: str, steps: _ClusterSteps) -> RayChange:
         if operation in ("update", "replace")
         else [],
         secrets=secrets,
-        values=lines(found) if operation != "delete" else [],
+        values=lines(found) if operation not in ("adopt", "delete") else [],
     )
     change.headline, change.level = _cluster_headline(change, found)
     return change
@@ -77,12 +77,17 @@ def _groups(steps: _ClusterSteps, before: Groups | None, after: Groups | None, f
             before.get(name), after.get(name), [one.path[len(place)] for one in below], [one.top for one in shared], head and name != "head"
         )
 
-    return [_group(name, steps.groups.get(name), before.get(name), after.get(name), why) for name in names]
+    adopted = release is not None and release.operation == "adopt"
+    return [_group(name, steps.groups.get(name), before.get(name), after.get(name), why, adopted=adopted) for name in names]
 
 
-def _group(name: str, step: Step | None, before: Pods | None, after: Pods | None, why: Callable[[str], list[str]]) -> GroupChange:
+def _group(
+    name: str, step: Step | None, before: Pods | None, after: Pods | None, why: Callable[[str], list[str]], *, adopted: bool
+) -> GroupChange:
     change = GroupChange(group=name, effect="stays", before=before, after=after)
     if step is None:
+        return change
+    if adopted:
         return change
     if step.operation == "create":
         change.effect = "new"
@@ -132,6 +137,8 @@ def _cluster_headline(change: RayChange, found: list[Difference]) -> tuple[str, 
     groups = change.groups
     if change.operation == "create":
         return f"new: {_all_pods(groups, new=True)}", "changes"
+    if change.operation == "adopt":
+        return f"is taken over from Helm as it runs, {_all_pods(groups, new=True)}: no pod restarts", "changes"
     if change.operation == "delete":
         return f"goes, with {_all_pods(groups, new=False)}", "destroys"
     if change.operation == "replace":

@@ -2,17 +2,18 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from commands.stack.messages import without_kubeconfig
-from kuberay.facts.phrases import one_line
+from commands.stack.state import RELEASE
+from kuberay.facts.phrases import TAKES_OVER, one_line
 
 Properties = Mapping[str, Any]
 
-Operation = Literal["create", "update", "replace", "delete", "retain"]
-"""Pulumi's words; with `retain` something leaves the stack and stays in the cluster."""
+Operation = Literal["create", "adopt", "update", "replace", "delete", "retain"]
+"""Pulumi's words; with `retain` something leaves the stack and stays in the cluster, with `adopt` it was there and comes into the stack."""
 
 #: What stands for pods that are up (components/resources/wait_for.py): replaced when they restart.
 WAIT_FOR = "pulumi:index:Stash"
@@ -66,15 +67,18 @@ def read_preview(digest: Mapping[str, Any]) -> Preview:
     steps: list[Mapping[str, Any]] = digest.get("steps") or []
     said: list[Mapping[str, Any]] = digest.get("diagnostics") or []
     config: Mapping[str, str] = digest.get("config") or {}
+    notes = tuple(one_line(_text(one)) for one in said if one.get("severity") == "info")
+    adopted = {note.removeprefix(TAKES_OVER).partition(",")[0] for note in notes if note.startswith(TAKES_OVER)}
+    # The engine does many at a time, in another order each time.
+    changes = [_read_step(step, adopted) for step in steps if step["op"] in _CHANGES]
     stack = next((step for step in steps if _identity(step)[1] == "pulumi:pulumi:Stack" and step["op"] in ("same", "update")), {})
     return Preview(
-        # The engine does many at a time, in another order each time.
-        steps=tuple(sorted((_read_step(step) for step in steps if step["op"] in _CHANGES), key=lambda step: _by_number(step.name))),
+        steps=tuple(sorted(changes, key=lambda step: _by_number(step.name))),
         outputs=(stack.get("oldState") or {}).get("outputs") or {},
         operations=digest.get("changeSummary") or {},
         errors=tuple(_error_lines(said)),
         warnings=tuple(one_line(_text(one).removeprefix("warning: ")) for one in said if one.get("severity") == "warning"),
-        notes=tuple(one_line(_text(one)) for one in said if one.get("severity") == "info"),
+        notes=notes,
         refreshed={_identity(step)[1:]: _inputs(step, "oldState") for step in steps if step["op"] == "refresh"},
         connection={key: value for key, value in config.items() if key.startswith("kubernetes:")},
     )
@@ -90,9 +94,11 @@ def parse_preview(output: str) -> Preview | None:
     return read_preview(digest) if isinstance(digest, dict) else None
 
 
-def _read_step(step: Mapping[str, Any]) -> Step:
+def _read_step(step: Mapping[str, Any], adopted: Container[str]) -> Step:
     parents, type_, name = _identity(step)
     operation = _CHANGES[step["op"]]
+    if operation == "create" and type_ == RELEASE and name in adopted:
+        operation = "adopt"
     return Step(
         operation="retain" if operation == "delete" and (step.get("oldState") or {}).get("retainOnDelete") else operation,
         type=type_,

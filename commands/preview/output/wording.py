@@ -18,6 +18,7 @@ WORDS: dict[Level, str] = {
 }
 OPERATIONS = {
     "create": "is new",
+    "adopt": "is taken over from Helm as it runs",
     "update": "changes",
     "replace": "is deleted and made anew",
     "delete": "goes",

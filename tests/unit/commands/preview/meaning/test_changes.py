@@ -48,6 +48,18 @@ def test_a_new_head_takes_its_workers_with_it_and_says_so() -> None:
     assert cluster(report).values == ["- head.containerEnv[A].value: 1", "+ head.containerEnv[A].value: 2"]
 
 
+def test_releases_that_are_taken_over_are_not_new() -> None:
+    digest = json.loads((PREVIEWS / "new.json").read_text())
+    said = [f"takes over Helm release {name}, revision 1, as it runs: no pod restarts" for name in ("kuberay-operator", "raycluster")]
+    digest["diagnostics"] += [{"message": line, "severity": "info"} for line in said]
+    report = stack_report("dev", read_preview(digest))
+    expected = "is taken over from Helm as it runs, a head and 1 of workergroup: no pod restarts"
+    assert (cluster(report).headline, cluster(report).level) == (expected, "changes")
+    assert cluster(report).before == cluster(report).after
+    assert cluster(report).values == []
+    assert "Helm release kuberay-operator is taken over from Helm as it runs" in [other_line(one) for one in report.others]
+
+
 def test_more_replicas_restart_nothing() -> None:
     report = report_of("replicas")
     assert report.level == "changes"
