@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from kuberay.facts.digests import Seal
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.live.waiting.targets import group_target
-from kuberay.plan.cluster import ClusterPlan, plan_cluster
+from kuberay.plan.cluster import ClusterPlan, plan_cluster, seal_cluster
 from tests.unit.settings import load
 
 
@@ -47,3 +48,10 @@ def test_a_change_that_is_taken_back_is_the_adopted_template_again() -> None:
 
 def test_a_changed_size_of_a_group_is_no_changed_template() -> None:
     assert fingerprints(plan(adopted(), worker={"replicas": 4})) == {"head": None, "workergroup": None}
+
+
+def test_a_stack_that_begins_to_hold_secrets_still_has_its_adopted_templates() -> None:
+    found = seal_cluster(plan(adopted()), Seal("key"))
+    assert fingerprints(found) == {"head": None, "workergroup": None}
+    changed = seal_cluster(plan(adopted(), worker={"memory": "3G"}), Seal("key"))
+    assert fingerprints(changed) == {"head": None, "workergroup": changed.groups[1].fingerprint}
