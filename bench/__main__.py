@@ -31,7 +31,8 @@ from local.cluster import LocalCluster
 from local.errors import LocalError
 from local.real import images
 from local.real.cluster import CPU_REQUEST, RealCluster
-from tests.integration.stack import ROOT, Stack
+from tests.integration.harness.stack import Stack
+from tests.paths import ROOT
 
 NAMESPACE = "kuberay"
 RAISED = "2500M"

@@ -7,7 +7,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from commands.stack.interrupts import take_interrupts
-from tests.integration.operators import NEWEST, OLDEST
+from tests.integration.harness.operators import NEWEST, OLDEST
 
 take_interrupts()
 

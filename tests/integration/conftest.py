@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from local.cluster import LocalCluster
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.operators import OLDEST
-from tests.integration.stack import Stack
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.operators import OLDEST
+from tests.integration.harness.stack import Stack
 
 #: Files that start before the others: one of them would else run alone at the end.
 LONG = ("test_killed_runs.py", "test_destroy.py", "test_doctor.py", "test_upgrade.py", "test_services.py")

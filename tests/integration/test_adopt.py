@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from local.cluster import LocalCluster
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.operators import BOTH_OPERATORS
-from tests.integration.stack import ROOT, Stack
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.operators import BOTH_OPERATORS
+from tests.integration.harness.stack import Stack
+from tests.paths import ROOT
 
 pytestmark = BOTH_OPERATORS
 

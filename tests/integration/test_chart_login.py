@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from local.cluster import LocalCluster
-from tests.integration.encrypted import set_secret
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.stack import Stack, guide
+from tests.integration.harness.encrypted import set_secret
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.stack import Stack, guide
 
 USER, PASSWORD = "mei-ling", "hunter2+hunter2"
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.operators import BOTH_OPERATORS, NEWEST, OLDEST, ONE_OPERATOR
-from tests.integration.stack import Run, Stack
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.operators import BOTH_OPERATORS, NEWEST, OLDEST, ONE_OPERATOR
+from tests.integration.harness.stack import Run, Stack
 
 FINALIZER = "ray.io/gcs-ft-redis-cleanup-finalizer"
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.stack import Run, Stack
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.stack import Run, Stack
 from tests.integration.test_destroy import FINALIZER, finalize
 from tests.integration.test_killed_runs import forget, items, set_status
 

@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from local.cluster import LocalCluster
-from tests.integration.operators import NEWEST, OLDEST
-from tests.integration.stack import ROOT, Stack
+from tests.integration.harness.operators import NEWEST, OLDEST
+from tests.integration.harness.stack import Stack
+from tests.paths import ROOT
 
 FILES = [*sorted(ROOT.glob("Pulumi.*.yaml")), *sorted((ROOT / "examples").glob("Pulumi.*.yaml"))]
 

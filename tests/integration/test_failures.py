@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.stack import Run, Stack
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.stack import Run, Stack
 
 
 def broken(*, timeout: int = 60, **cluster: Any) -> dict[str, Any]:

@@ -4,10 +4,10 @@ import base64
 import json
 from typing import Any
 
-from tests.integration.encrypted import set_secret
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.operators import BOTH_OPERATORS
-from tests.integration.stack import Stack
+from tests.integration.harness.encrypted import set_secret
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.operators import BOTH_OPERATORS
+from tests.integration.harness.stack import Stack
 
 pytestmark = BOTH_OPERATORS
 

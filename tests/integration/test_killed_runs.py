@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.encrypted import set_secret
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.operators import BOTH_OPERATORS, NEWEST, NEWEST_OPERATOR, OLDEST, ONE_OPERATOR
-from tests.integration.stack import Stack
+from tests.integration.harness.encrypted import set_secret
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.operators import BOTH_OPERATORS, NEWEST, NEWEST_OPERATOR, OLDEST, ONE_OPERATOR
+from tests.integration.harness.stack import Stack
 
 
 def at(*moments: float) -> pytest.MarkDecorator:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.stack import Stack, guide
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.stack import Stack, guide
 
 HEAD, WORKERS = "Stash raycluster.head.pods", "Stash raycluster.workergroup.pods"
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.operators import BOTH_OPERATORS
-from tests.integration.stack import Run, Stack
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.operators import BOTH_OPERATORS
+from tests.integration.harness.stack import Run, Stack
 
 pytestmark = BOTH_OPERATORS
 

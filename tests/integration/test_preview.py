@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from local.cluster import LocalCluster
-from tests.integration.encrypted import set_secret
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.stack import GUIDE, ROOT, Stack, guide
+from tests.integration.harness.encrypted import set_secret
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.stack import GUIDE, Stack, guide
+from tests.paths import ROOT
 
 SECRET = "opensesame-opensesame-opensesame"
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from local.cluster import LocalCluster
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.stack import Stack
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.stack import Stack
 
 
 @pytest.fixture(scope="module")

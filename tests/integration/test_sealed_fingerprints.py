@@ -11,9 +11,10 @@ from kuberay.checks.loading import load_plan
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.plan.stack import StackPlan
 from local.cluster import LocalCluster
-from tests.integration.encrypted import set_secret
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.stack import ROOT, Stack, guide
+from tests.integration.harness.encrypted import set_secret
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.stack import Stack, guide
+from tests.paths import ROOT
 
 PIN = "clusters.raycluster.head.env.PIN"
 PODS = {"Stash raycluster.head.pods", "Stash raycluster.workergroup.pods"}

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.operators import BOTH_OPERATORS
-from tests.integration.stack import Stack
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.operators import BOTH_OPERATORS
+from tests.integration.harness.stack import Stack
 
 pytestmark = BOTH_OPERATORS
 UPDATED = {"RayService chat": "update", "Stash chat.ready": "update"}

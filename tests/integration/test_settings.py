@@ -6,7 +6,7 @@ import pytest
 
 from local.cluster import LocalCluster
 from tests.bad_settings import BAD_SETTINGS, Bad
-from tests.integration.stack import Run, Stack
+from tests.integration.harness.stack import Run, Stack
 
 #: The unit tests try all of them; a quarter is enough to see what the CLI makes of it.
 TRIED = BAD_SETTINGS[::4]

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.stack import Stack
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.stack import Stack
 
 
 def settings(memory: str) -> dict[str, object]:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from local.cluster import LocalCluster
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.stack import Stack
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.stack import Stack
 
 OLD, NEW = "1.3.0", "1.6.2"
 HEAD, WORKERS = "Stash raycluster.head.pods", "Stash raycluster.workergroup.pods"

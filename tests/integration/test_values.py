@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from kuberay.facts.versions import at_least
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.operators import BOTH_OPERATORS
-from tests.integration.stack import Stack, guide
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.operators import BOTH_OPERATORS
+from tests.integration.harness.stack import Stack, guide
 
 pytestmark = BOTH_OPERATORS
 

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from local.cluster import LocalCluster
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.stack import ROOT
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.paths import ROOT
 
 WORKFLOWS = ROOT / ".github/workflows"
 

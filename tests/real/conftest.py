@@ -7,7 +7,7 @@ import pytest
 from local.real import machine
 from local.real.cluster import RealCluster
 from local.real.leftovers import traces
-from tests.integration.kubernetes import Kubernetes
+from tests.integration.harness.kubernetes import Kubernetes
 from tests.real.real_stack import RealStack
 
 

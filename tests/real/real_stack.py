@@ -9,8 +9,8 @@ from typing import Any
 
 from local import job
 from local.real.cluster import RealCluster
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.stack import Run, Stack
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.stack import Run, Stack
 
 GUIDE = "raycluster"
 #: Real pods take their time; a machine that others use as well, more of it.

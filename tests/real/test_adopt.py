@@ -9,14 +9,14 @@ import yaml
 
 from local import job
 from local.real import images
-from tests.integration.kubernetes import Kubernetes
-from tests.integration.stack import Stack
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.stack import Stack
 from tests.real.real_stack import RealStack
 
 NAMESPACE = "by-hand"
 HEAD = {"limits": {"cpu": "1", "memory": "2G"}, "requests": {"cpu": "10m", "memory": "1G"}}
 VALUES = {
-    "image": {"repository": images.ray().repository, "tag": images.ray().tag},
+    "image": {"repository": images.ray().name, "tag": images.ray().tag},
     "head": {"rayVersion": images.ray_version(), "resources": HEAD},
     "worker": {"disabled": True},
 }

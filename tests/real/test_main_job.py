@@ -9,7 +9,7 @@ from kuberay.checks.loading import load_settings
 from kuberay.plan.cluster import plan_cluster
 from kuberay.plan.memory import cluster_memory
 from local import job
-from tests.integration.stack import ROOT
+from tests.paths import ROOT
 from tests.real.real_stack import GUIDE, RealStack
 
 #: What Ray itself counts of each of its nodes, and how large /dev/shm is there.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from local.real import images
-from tests.integration.kubernetes import Kubernetes
+from tests.integration.harness.kubernetes import Kubernetes
 from tests.real.real_stack import RealStack
 
 #: Of the head: its jobs and dashboard, its clients, and what its own workers talk to.

@@ -1,4 +1,4 @@
-"""What a preview's steps mean, over previews that the real CLI has printed (tests/integration/record_previews.py)."""
+"""What a preview's steps mean, over previews that the real CLI has printed (tests/integration/harness/record_previews.py)."""
 
 import json
 from typing import Any

@@ -16,11 +16,10 @@ import psutil
 import yaml
 
 from local.cluster import LocalCluster
+from tests.paths import ROOT
 
 #: Pulumi.dev.yaml's settings.
 GUIDE = {"architecture": "aarch64", "rayVersion": "2.46.0", "pythonVersion": "3.10"}
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @dataclass(frozen=True)

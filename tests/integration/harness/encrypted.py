@@ -2,7 +2,8 @@
 
 import subprocess
 
-from tests.integration.stack import ROOT, Stack
+from tests.integration.harness.stack import Stack
+from tests.paths import ROOT
 
 
 def set_secret(stack: Stack, path: str, text: str) -> None:

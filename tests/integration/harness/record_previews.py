@@ -1,4 +1,4 @@
-"""Records what `pulumi preview --json` prints for the unit tests: `python -m tests.integration.record_previews`.
+"""Records what `pulumi preview --json` prints for the unit tests: `python -m tests.integration.harness.record_previews`.
 
 Run it again when the program writes other resources, or the CLI another document. Only what the report reads is kept.
 """
@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from local.cluster import LocalCluster
-from tests.integration.encrypted import set_secret
-from tests.integration.stack import Stack
-
-TARGET = Path(__file__).parent.parent / "data/previews"
+from tests.integration.harness.encrypted import set_secret
+from tests.integration.harness.stack import Stack
+from tests.paths import PREVIEWS
 
 GUIDE: dict[str, Any] = {"architecture": "aarch64", "clusters": {"raycluster": {}}}
 SERVE = {"applications": [{"name": "chat", "import_path": "chat:app"}]}
@@ -55,7 +54,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Records every preview."""
-    TARGET.mkdir(exist_ok=True)
+    PREVIEWS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, LocalCluster(Path(folder, "cluster"), kuberay_versions=("1.3.0", "1.6.2")) as local:
         stack = Stack(local, "dev", _sub(folder, "dev"))
         _changes(stack)
@@ -126,7 +125,7 @@ def record(stack: Stack, name: str, *options: str) -> None:
     }
     written = re.sub(r"http://127\.0\.0\.1:\d+/", "https://charts.example/", _lines(kept))
     assert "opensesame" not in written and "anotherword" not in written, name
-    (TARGET / f"{name}.json").write_text(written)
+    (PREVIEWS / f"{name}.json").write_text(written)
     print(f"{name}: {dict(digest['changeSummary'])}")
 
 
