@@ -12,8 +12,10 @@ from typing import Any
 
 import yaml
 
-from commands.adopt.adoption import Adoption, adopt, is_operator_release, stack_file
+from commands.adopt.adoption import Adoption, adopt, hide_secrets, is_operator_release, stack_file
 from commands.adopt.owners import other_owner
+from commands.adopt.stack_file import written
+from commands.preview.live_drift import ClusterError, drift_of_releases
 from commands.stack.cli import WORKSPACE, StackError
 from commands.stack.helm import Helm, HelmError
 from commands.stack.interrupts import take_interrupts
@@ -21,7 +23,8 @@ from kuberay.facts.objects import is_ray_object
 from kuberay.facts.phrases import error_line
 from kuberay.facts.visible import log_line, log_lines
 from kuberay.live.api.client import ApiError, HTTPError
-from kuberay.live.api.connection import Connection
+from kuberay.live.api.connection import CLUSTER, CONTEXT, KUBECONFIG, Connection
+from kuberay.live.api.kubeconfig import KubeconfigError
 from kuberay.live.inventory import Cluster
 from kuberay.live.takeover.marks import Record
 from kuberay.settings.stack import PROJECT
@@ -47,26 +50,29 @@ def main() -> None:
     take_interrupts()
     path = given.config_file or WORKSPACE / f"Pulumi.{given.stack}.yaml"
     try:
-        file = _read(path)
-        config: dict[str, Any] = file.get("config") or {}
+        file, config = _read(path)
         chosen = {key: value for key, value in (("kubeconfig", given.kubeconfig), ("context", given.context)) if value}
         config |= {f"kubernetes:{key}": value for key, value in chosen.items()}
         found = _releases(Cluster(_connection(config)), given.namespace, given.release)
-        kept = {key: config[f"{PROJECT}:{key}"] for key in _KEPT if f"{PROJECT}:{key}" in config}
+        kept = {key: _readable(config, f"{PROJECT}:{key}") for key in _KEPT if f"{PROJECT}:{key}" in config}
         with Helm() as helm:
             adoption = adopt(found, helm, kept, _progress)
-        text = _written(adoption, file, {key: value for key, value in config.items() if not key.startswith(f"{PROJECT}:")})
-        _show(path, adoption, text, there=path.exists())
+        others = {key: value for key, value in config.items() if not key.startswith(f"{PROJECT}:")}
+        shown, text = (
+            written({**file, "config": {**others, **stack_file(part)}}, adoption.notes)
+            for part in (hide_secrets(adoption.config)[0], adoption.config)
+        )
+        _show(path, adoption, shown, there=path.exists())
         if adoption.differences:
             raise StackError("what the stack would make is not what runs, as said above; nothing is written")
         if not given.yes and input(f"Write {path.name}? [y/N] ").strip().lower() not in ("y", "yes"):
             raise StackError("not written")
         path.write_text(text)
-    except (StackError, HelmError) as error:
+    except (ClusterError, HelmError, StackError) as error:
         sys.exit(log_lines(f"error: {error}"))
     except ApiError as error:
         sys.exit(log_line(f"error: the Kubernetes API server refuses: {error.status.message}"))
-    except (HTTPError, OSError) as error:
+    except (HTTPError, KubeconfigError, OSError) as error:
         sys.exit(log_line(f"error: {error_line(error)}"))
     except (KeyboardInterrupt, EOFError):
         sys.exit("\nstopped; nothing is written")
@@ -77,21 +83,27 @@ def _progress(text: str) -> None:
     print(log_line(f"{text} …"), file=sys.stderr, flush=True)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """A stack file that is there already."""
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A stack file that is there already, and what it has below `config`."""
     try:
-        content = yaml.safe_load(path.read_text()) if path.exists() else {}
-    except yaml.YAMLError:
-        raise StackError(f"{path.name} is not a readable YAML file") from None
-    return content or {}
+        content: Any = yaml.safe_load(path.read_text()) if path.exists() else {}
+        file = dict(content or {})
+        return file, dict(file.get("config") or {})
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError):
+        raise StackError(f"{path.name} is not a readable stack file") from None
 
 
 def _connection(config: dict[str, Any]) -> Connection:
-    texts = {key: value for key, value in config.items() if isinstance(value, str)}
-    for key in ("kubernetes:kubeconfig", "kubernetes:context"):
-        if key in config and key not in texts:
-            raise StackError(f"{key} is encrypted in the stack file; name the cluster with --kubeconfig and --context")
-    return Connection.of(texts)
+    keys = [key for key in (KUBECONFIG, CONTEXT, CLUSTER) if key in config]
+    return Connection.of({key: _readable(config, key) for key in keys})
+
+
+def _readable(config: dict[str, Any], key: str) -> Any:
+    """A value that is not encrypted: this command has no keys."""
+    if isinstance(config[key], dict):
+        named = "name the cluster with --kubeconfig and --context" if key in (KUBECONFIG, CONTEXT) else "write it as text for this command"
+        raise StackError(f"{key} is encrypted in the stack file; {named}")
+    return config[key]
 
 
 def _releases(cluster: Cluster, namespace: str | None, names: Sequence[str]) -> list[Record]:
@@ -106,14 +118,22 @@ def _releases(cluster: Cluster, namespace: str | None, names: Sequence[str]) -> 
         raise StackError(f"there is no Helm release of {' or '.join(_CHARTS)}{f' in namespace {namespace}' if namespace else ''}")
     if missing := [name for name in names if name not in {one.release for one in found}]:
         raise StackError(f"there is no release {missing[0]}; there is {', '.join(sorted({one.release for one in found}))}")
+    if names:
+        spaces = {one.namespace for one in found if one.release in names}
+        found = [one for one in found if one.namespace in spaces and (one.release in names or is_operator_release(one))]
     spaces = sorted({one.namespace for one in found if one.chart == "ray-cluster"} or {one.namespace for one in found})
     if len(spaces) > 1:
         raise StackError(f"there are releases in the namespaces {', '.join(spaces)}; choose one with --namespace, for a stack has one")
-    chosen = [one for one in found if one.namespace == spaces[0] and (not names or one.release in names or is_operator_release(one))]
+    chosen = [one for one in found if one.namespace == spaces[0]]
     # An operator's release of another name is one that the stack uses and does not make.
     chosen = [one for one in chosen if one.chart == "ray-cluster" or is_operator_release(one)]
     for record in chosen:
         _check(cluster, record)
+    release_inputs = [{"name": one.release, "namespace": one.namespace} for one in chosen]
+    for found in drift_of_releases(cluster, release_inputs):
+        if found.kind in ("Deployment", "RayCluster"):
+            how = "`helm upgrade` with what it is to be, or back to what it was, comes first"
+            raise StackError(f"{found.kind} {found.name} is not as Helm has made it ({'; '.join(found.fields) or found.what}); {how}")
     return sorted(chosen, key=lambda one: (one.chart == "ray-cluster", one.release))
 
 
@@ -133,14 +153,6 @@ def _check(cluster: Cluster, record: Record) -> None:
                 raise StackError(f"{name} of {what} is gone; `helm upgrade` has to bring it back first")
             if tool := other_owner(live):
                 raise StackError(f"{name} of {what} is kept by {tool}, which would go on writing it; take it from there first")
-
-
-def _written(adoption: Adoption, file: dict[str, Any], others: dict[str, Any]) -> str:
-    comments = "".join(f"# - {note}\n" for note in adoption.notes)
-    content = {**file, "config": {**others, **stack_file(adoption.config)}}
-    body = yaml.safe_dump(content, sort_keys=False, width=110, allow_unicode=True)
-    schema = "# yaml-language-server: $schema=docs/stack.schema.json\n"
-    return f"{schema}# Brought along from Helm releases that were made by hand. What to know of it:\n{comments}{body}"
 
 
 def _show(path: Path, adoption: Adoption, text: str, *, there: bool) -> None:

@@ -1,6 +1,8 @@
 """What a stack has to say so that it makes of a Helm release what runs already."""
 
 import json
+import re
+import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,15 +22,20 @@ from commands.adopt.settings_of import (
 from commands.stack.cli import PROGRAM, StackError
 from commands.stack.helm import Helm
 from kuberay.checks.loading import SettingsError, load_plan
-from kuberay.checks.messages import SECRET_WORD
+from kuberay.checks.messages import HIDDEN, SECRET_WORD
 from kuberay.checks.raw_values import unknown_keys
 from kuberay.facts.charts import Chart, ChartSource, Values, chart_source
+from kuberay.facts.versions import KubeRayVersion
 from kuberay.live.takeover.marks import Record
 from kuberay.plan.operator import RELEASE_NAME
 from kuberay.plan.stack import StackPlan, plan_stack
 from kuberay.settings.overrides import without_nulls
 from kuberay.settings.stack import PROJECT, StackSettings
 
+#: A login in an address.
+_LOGIN = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+#: Settings that are called like secrets.
+_NO_SECRETS = ("imagePullSecrets", "tokenAuthentication", "secretName")
 _RAY_CHART: Chart = "ray-cluster"
 _OPERATOR_CHART: Chart = "kuberay-operator"
 
@@ -65,15 +72,26 @@ def adopt(releases: Sequence[Record], helm: Helm, kept: Config, report: Callable
     adoption = Adoption(config, notes)
     if operator is None:
         adoption.config["operator"] = {"install": False}
-        adoption.notes.append("no release kuberay-operator in this namespace: the operator that runs elsewhere stays as it is")
+        adoption.notes.append("there is no release kuberay-operator here: the stack uses the operator that runs, and leaves it as it is")
     for release in releases:
         report(f"comparing {release.release} with what the stack would make of it")
         _add_release(adoption, release, helm)
         adoption.notes += _notes_of(release)
+    others = sorted({one.version for one in clusters.values()} - {str(adoption.config["kuberayVersion"])})
+    if adoption.differences and others:
+        adoption.differences.append(
+            f"the stack has KubeRay {adoption.config['kuberayVersion']} for all, and there are charts of {', '.join(others)}: "
+            "`helm upgrade --version` brings them to one version first"
+        )
     try:
         load_plan(_as_pulumi(adoption.config), project_folder=PROGRAM)
     except SettingsError as error:
         raise StackError("the settings do not take what runs:\n  " + "\n  ".join(error.problems)) from None
+    if found := hide_secrets(adoption.config)[1]:
+        adoption.notes.append(
+            f"{', '.join(found)} may be a secret, and stands in this file as the release has it: move it into a Secret of its own, or "
+            "encrypt it with `pulumi config set --secret --path`, and change it, for whoever has read it"
+        )
     return adoption
 
 
@@ -88,6 +106,9 @@ def stack_file(config: Config) -> dict[str, Any]:
 def _stack_config(newest: Record, kept: Config, clusters: Iterable[Record]) -> tuple[Config, list[str]]:
     config: Config = {"namespace": newest.namespace, "createNamespace": False, "kuberayVersion": newest.version, **kept}
     notes = ["the namespace stays as it was made: with createNamespace false the stack neither makes nor deletes it"]
+    # What the stack would add to what runs comes when its owner says so.
+    config["protection"] = {"networkPolicy": {"enabled": False}, "podSecurity": "none", "tokenAuthentication": "disabled"}
+    notes.append("protection is off, as it is now; once `up` has taken all over, each part of `protection` that is taken out turns one on")
     values = [effective(one.defaults, one.values) for one in clusters]
     if not values:
         return config | {"clusters": {}}, notes
@@ -96,21 +117,23 @@ def _stack_config(newest: Record, kept: Config, clusters: Iterable[Record]) -> t
     policy = ((values[0].get("image") or {}).get("pullPolicy")) or "IfNotPresent"
     secrets = [str(one.get("name")) for one in values[0].get("imagePullSecrets") or []]
     config |= ({} if policy == "IfNotPresent" else {"imagePullPolicy": policy}) | ({"imagePullSecrets": secrets} if secrets else {})
-    # What the stack would add to what runs comes when its owner says so.
-    config["protection"] = {"networkPolicy": {"enabled": False}, "podSecurity": "none", "tokenAuthentication": "disabled"}
-    notes.append("protection is off, as it is now; each part of `kuberay:protection` that is taken out turns one on, and pods restart")
     return config, notes
 
 
 def _add_release(adoption: Adoption, release: Record, helm: Helm) -> None:
     """The settings of one release, as few raw values as it takes, and where the result is not the same."""
     wanted = effective(release.defaults, release.values)
+    if ((wanted.get("gcsFaultTolerance") or {}).get("redisPassword") or {}).get("value"):
+        raise StackError(
+            f"{release.release}: the Redis password stands in the release as text, which no stack file may have; put it into a Secret, "
+            "name that in gcsFaultTolerance.redisPassword.valueFrom.secretKeyRef with `helm upgrade`, and adopt the release then"
+        )
     is_operator = release.chart == _OPERATOR_CHART
     if is_operator:
         place: Config = adoption.config.setdefault("operator", operator_settings(wanted))
     else:
         place = adoption.config.setdefault("clusters", {})[release.release] = _own_image(adoption.config, wanted) | cluster_settings(wanted)
-    place["adopted"] = {"revision": release.revision}
+    place["adopted"] = {"revision": release.revision, "fingerprint": ""}
     theirs = objects_of(release.manifest)
     version = str(adoption.config["kuberayVersion"])
     source = chart_source(release.chart, version=version, repository=_settings(adoption.config).chart_repository, project_folder=PROGRAM)
@@ -124,9 +147,10 @@ def _add_release(adoption: Adoption, release: Record, helm: Helm) -> None:
     found = raw_values(_values(_plan(adoption.config), release), wanted, release.defaults)
     fewest = thin_out(found, lambda values: frozenset(differences(theirs, with_values(values))))
     adoption.differences += [f"{release.release}: {line}" for line in differences(theirs, with_values(fewest))]
+    plan = _plan(adoption.config)
+    place["adopted"]["fingerprint"] = (plan.operator if is_operator else plan.clusters[release.release]).fingerprint
     if not is_operator:
-        groups = _plan(adoption.config).clusters[release.release].groups
-        place["adopted"] = {"revision": release.revision, "templates": {group.name: group.fingerprint for group in groups}}
+        place["adopted"] |= {"templates": {group.name: group.fingerprint for group in plan.clusters[release.release].groups}}
     if fewest:
         adoption.notes.append(f"{release.release}: told by raw values, as no setting says it: {', '.join(_leaves(fewest))}")
 
@@ -139,26 +163,29 @@ def _own_image(config: Config, wanted: Values) -> Config:
 
 
 def _notes_of(release: Record) -> Iterable[str]:
-    for problem in unknown_keys(release.values, release.chart, release.version):  # pyright: ignore[reportArgumentType]
-        yield f"{release.release}: value {'.'.join(problem.path)} is left out: the chart does not read it, so it does nothing now either"
-    secrets = sorted({name for name in _variables(release.values) if SECRET_WORD.search(name)})
-    if secrets:
-        yield (
-            f"{release.release}: {', '.join(secrets)} may be a secret and stands in the file as the release has it; move it into a Secret, "
-            "or encrypt it with `pulumi config set --secret --path`"
-        )
+    if release.version in typing.get_args(KubeRayVersion):
+        for problem in unknown_keys(release.values, release.chart, release.version):  # pyright: ignore[reportArgumentType]
+            value = ".".join(problem.path)
+            yield f"{release.release}: value {value} is left out: the chart does not read it, so it does nothing now either"
 
 
-def _variables(values: Any) -> Iterable[str]:
-    """Names of environment variables that are given as text."""
-    if isinstance(values, Mapping):
-        if isinstance(values.get("name"), str) and isinstance(values.get("value"), str):  # pyright: ignore[reportUnknownMemberType]
-            yield values["name"]
-        for below in values.values():  # pyright: ignore[reportUnknownVariableType]
-            yield from _variables(below)
-    elif isinstance(values, list):
-        for below in values:  # pyright: ignore[reportUnknownVariableType]
-            yield from _variables(below)
+def hide_secrets(tree: Any) -> tuple[Any, list[str]]:
+    """The config with what looks like a secret hidden, and what it is called."""
+    found: dict[str, None] = {}
+
+    def hidden(tree: Any, name: str) -> Any:
+        if isinstance(tree, Mapping):
+            # Kubernetes has variables as {name: …, value: …}.
+            own = str(tree.get("name", ""))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+            return {key: hidden(below, own if key == "value" and own else str(key)) for key, below in tree.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        if isinstance(tree, list):
+            return [hidden(below, name) for below in tree]  # pyright: ignore[reportUnknownVariableType]
+        if isinstance(tree, str) and tree and (_LOGIN.search(tree) or (name not in _NO_SECRETS and SECRET_WORD.search(name))):
+            found[name] = None
+            return HIDDEN
+        return tree
+
+    return hidden(tree, ""), list(found)
 
 
 def _leaves(values: Values, path: str = "") -> Iterable[str]:
@@ -190,7 +217,7 @@ def _plan(config: Config) -> StackPlan:
     clusters: dict[str, Any] = {}
     for name, cluster in config.get("clusters", {}).items():
         templates = {group.name: group.fingerprint for group in plan.clusters[name].groups}
-        clusters[name] = cluster | {"adopted": {"revision": 1, "templates": templates}}
+        clusters[name] = cluster | {"adopted": {"revision": 1, "fingerprint": "", "templates": templates}}
     return plan_stack(_settings(config | {"clusters": clusters}))
 
 

@@ -1,7 +1,7 @@
 """From the values of a Helm release to the settings that say the same. Pure.
 
 A setting is taken where it says what the release says; whatever is left is told by raw values (kuberay/settings/overrides.py), which are
-merged last. So there is nothing that the charts know and that could not be brought along.
+merged last. What is said either way goes through the checks of the program, which refuse some of what Kubernetes takes.
 """
 
 import functools
@@ -169,7 +169,7 @@ def _group(group: Values, model: type[GroupSettings]) -> Config:
             found[name] = _text(requests[key])
     selector = {key: value for key, value in (group.get("nodeSelector") or {}).items() if key != ARCHITECTURE_LABEL}
     gpus = {resource: count for resource, count in limits.items() if str(resource).endswith("/gpu")}
-    if len(gpus) == 1:
+    if len(gpus) == 1 and all(str(count).isdecimal() for count in gpus.values()):
         (resource, count), *_ = gpus.items()
         found |= {"gpus": int(count)} | ({} if resource == "nvidia.com/gpu" else {"gpuResource": resource})
     found |= {

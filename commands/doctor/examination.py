@@ -174,7 +174,8 @@ class Examination:
         for name in sorted(made | wanted, key=lambda name: (name != OPERATOR, name)):
             records = self._cluster.records(namespace, name)
             if records or not self._fresh:
-                yield judge.helm_release(name, records, self._pulumi.mark, in_state=name in made, wanted=name in wanted)
+                adopted = self._plan.adopted.get(name) if self._plan else None
+                yield judge.helm_release(name, records, self._pulumi.mark, in_state=name in made, wanted=name in wanted, adopted=adopted)
 
     def _held(self, namespace: str) -> Iterator[Finding]:
         ours = of_stack(self._cluster.ray_objects(namespace), self._pulumi.mark, self._state.releases)

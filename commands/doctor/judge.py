@@ -17,6 +17,7 @@ from kuberay.live.diagnosis.pods import is_going
 from kuberay.live.takeover.marks import Record
 from kuberay.live.takeover.rules import RecoveryError, before_install, before_upgrade, how_to_make_anew
 from kuberay.plan.pods import group_architecture
+from kuberay.plan.stack import Adopted
 from kuberay.plan.workloads import workload_cluster_settings
 from kuberay.settings.stack import StackSettings
 
@@ -64,7 +65,9 @@ def pending_operations(deployment: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding("warning", "pending operation", text, "`pulumi refresh --clear-pending-creates` makes Pulumi forget it")
 
 
-def helm_release(name: str, records: Sequence[Record], stack: str, *, in_state: bool, wanted: bool) -> Finding:
+def helm_release(
+    name: str, records: Sequence[Record], stack: str, *, in_state: bool, wanted: bool, adopted: Adopted | None = None
+) -> Finding:
     """How a Helm release is.
 
     Args:
@@ -73,6 +76,7 @@ def helm_release(name: str, records: Sequence[Record], stack: str, *, in_state: 
         stack: this stack, as `<project>/<stack>`.
         in_state: whether the stack has made it.
         wanted: whether the settings ask for it.
+        adopted: what the settings say of it where it was made by hand.
     """
     what = f"Helm release {name}"
     newest = max(records, key=lambda record: record.revision, default=None)
@@ -85,7 +89,9 @@ def helm_release(name: str, records: Sequence[Record], stack: str, *, in_state: 
         elif newest is None:
             return Finding("wrong", what, "is not installed yet", "`pulumi up`")
         else:
-            before_install(name, records, stack, newest.values)
+            before_install(name, records, stack, newest.values, adopted=adopted)
+            if newest.stack is None:
+                return Finding("warning", what, f"{told}: it was made by hand, and the stack has yet to take it over", "`pulumi up`")
             return Finding("wrong", what, "a killed run left it, and the stack does not know it", "`pulumi up` takes it over")
     except RecoveryError as error:
         text = str(error).removeprefix(f"{what} ")

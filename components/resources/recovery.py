@@ -16,6 +16,7 @@ from kuberay.facts.labels import STACK_MARK
 from kuberay.facts.phrases import TAKES_OVER
 from kuberay.facts.visible import log_line
 from kuberay.live.takeover.marks import marked_values
+from kuberay.plan.stack import Adopted
 
 if TYPE_CHECKING:
     from kuberay.live.takeover.actions import Run
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
 _RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
-def recover_from_killed_runs(timeout: float, adopted: Mapping[str, int] = MappingProxyType({})) -> None:
+def recover_from_killed_runs(timeout: float, adopted: Mapping[str, Adopted] = MappingProxyType({})) -> None:
     """From here on everything that the stack makes carries its mark and is looked at before it is made.
 
     Args:
         timeout: how long what is still being deleted is waited for, in seconds.
-        adopted: revisions of Helm releases made by hand that the stack takes over, by release.
+        adopted: the Helm releases made by hand that the stack takes over, by release.
     """
     stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
 
@@ -72,7 +73,7 @@ class _Looks:
     """At a release that was made by hand."""
 
 
-def _looks(stack: str, timeout: float, adopted: Mapping[str, int], provider: pulumi.ProviderResource | None) -> _Looks:
+def _looks(stack: str, timeout: float, adopted: Mapping[str, Adopted], provider: pulumi.ProviderResource | None) -> _Looks:
     connection = connection_of(provider)
 
     async def this_run() -> "Run":

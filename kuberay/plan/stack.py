@@ -18,7 +18,18 @@ from kuberay.plan.workloads import (
     plan_workload_cluster,
     workload_cluster_settings,
 )
+from kuberay.settings.adoption import AdoptedRelease
 from kuberay.settings.stack import StackSettings
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """A Helm release that was made by hand and that the stack takes over."""
+
+    revision: int
+    """Which revision of it was read."""
+    as_found: bool
+    """Whether the stack's values are still those that render what it has rendered."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +64,15 @@ class StackPlan:
         return {name: replace(service, fingerprint=self.as_shown(service.fingerprint)) for name, service in planned.items()}
 
     @property
-    def adopted(self) -> dict[str, int]:
-        """Revisions of Helm releases that were made by hand and that the stack takes over, by release."""
-        given = {RELEASE_NAME: self.settings.operator.adopted}
-        given |= {name: cluster.adopted for name, cluster in self.settings.clusters.items()}
-        return {name: release.revision for name, release in given.items() if release}
+    def adopted(self) -> dict[str, Adopted]:
+        """The Helm releases that were made by hand and that the stack takes over, by release."""
+        given: dict[str, tuple[AdoptedRelease | None, str]] = {RELEASE_NAME: (self.settings.operator.adopted, self.operator.fingerprint)}
+        given |= {name: (cluster.adopted, self.clusters[name].fingerprint) for name, cluster in self.settings.clusters.items()}
+        return {
+            name: Adopted(release.revision, as_found=self.as_shown(release.fingerprint) == fingerprint)
+            for name, (release, fingerprint) in given.items()
+            if release
+        }
 
     @cached_property
     def placed(self) -> list[PlacedPlan]:

@@ -12,6 +12,8 @@ class AdoptedRelease(Settings):
 
     revision: Annotated[int, Field(ge=1)]
     """Its revision."""
+    fingerprint: str
+    """Fingerprint of the Helm values that render what it has rendered. With other values `up` does not take it over."""
 
 
 class AdoptedCluster(AdoptedRelease):

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from commands.adopt.adoption import Adoption, adopt
+from commands.adopt.adoption import Adoption, adopt, hide_secrets
+from commands.stack.cli import StackError
 from commands.stack.helm import Helm
 from kuberay.facts.charts import Chart, ChartSource
 from kuberay.live.takeover.marks import Record
@@ -88,4 +89,29 @@ def test_a_person_is_told_what_could_not_be_said_and_what_may_be_a_secret(helm: 
     (version, *_) = ALL
     notes = adopted(helm, version, {"raycluster": SHAPES["head-alone"]}).notes
     assert "raycluster: value head.memroy is left out: the chart does not read it, so it does nothing now either" in notes
-    assert any(note.startswith("raycluster: API_TOKEN may be a secret and stands in the file as the release has it") for note in notes)
+    assert any(note.startswith("API_TOKEN may be a secret, and stands in this file as the release has it") for note in notes)
+
+
+def test_what_may_be_a_secret_is_not_shown(helm: Helm) -> None:
+    (version, *_) = ALL
+    head = {
+        "containerEnv": [{"name": "DATABASE_URL", "value": "postgres://u:geheim@db/x"}, {"name": "HF_TOKEN", "value": "geheim"}],
+        "rayStartParams": {"redis-password": "geheim"},
+    }
+    shown, names = hide_secrets(adopted(helm, version, {"raycluster": {"head": head, "imagePullSecrets": [{"name": "registry"}]}}).config)
+    assert "geheim" not in str(shown)
+    assert names == ["DATABASE_URL", "HF_TOKEN", "redis-password"]
+
+
+def test_a_password_that_stands_in_a_release_as_text_has_to_move_first(helm: Helm) -> None:
+    with pytest.raises(StackError, match=r"^raycluster: the Redis password stands in the release as text, which no stack file may have"):
+        adopted(
+            helm,
+            "1.6.2",
+            {"raycluster": {"gcsFaultTolerance": {"enabled": True, "redisAddress": "r:6379", "redisPassword": {"value": "x"}}}},
+        )
+
+
+def test_an_operator_alone_brings_no_network_policy_to_the_clusters_beside_it(helm: Helm) -> None:
+    (version, *_) = ALL
+    assert adopted(helm, version, {}, {}).config["protection"]["networkPolicy"] == {"enabled": False}

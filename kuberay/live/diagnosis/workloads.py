@@ -36,7 +36,9 @@ def job_verdict(job: Object) -> Verdict:
     """What has become of a RayJob (KubeRay 1.3.0 to 1.7.0)."""
     status: Object = job.get("status") or {}
     deployment, ray = str(status.get("jobDeploymentStatus") or ""), str(status.get("jobStatus") or "")
-    cause = ": ".join(part for part in (str(status.get("reason") or ""), _explained(status.get("message"))) if part)
+    reason, message = str(status.get("reason") or ""), _explained(status.get("message"))
+    # KubeRay adds this seconds after Ray has said why, and it says no more.
+    cause = ": ".join(part for part in ("" if reason == "AppFailed" and message else reason, message) if part)
     if deployment == "Complete" and ray == "SUCCEEDED":
         return Verdict("SUCCEEDED", good=True)
     # The try that failed is counted, and its status kept, until the cluster of the next one is made.

@@ -25,6 +25,7 @@ from kuberay.live.takeover.rules import (
     what_it_waits_for,
 )
 from kuberay.live.wait_loop import Look, every, wait
+from kuberay.plan.stack import Adopted
 
 _LOOK_AGAIN = 0.5
 
@@ -40,8 +41,8 @@ class Run:
     """How long something that is being deleted is waited for, in seconds."""
     report: Report
     """Takes a line of progress meanwhile."""
-    adopted: Mapping[str, int] = field(default_factory=dict[str, int])
-    """Revisions of releases made by hand that the stack takes over, by release."""
+    adopted: Mapping[str, Adopted] = field(default_factory=dict[str, Adopted])
+    """The releases made by hand that the stack takes over, by release."""
 
 
 async def take_over_install(run: Run, release: Mapping[str, Any]) -> None:
@@ -75,10 +76,8 @@ async def look_at_adopted(run: Run, release: Mapping[str, Any]) -> int | None:
     async with _Cluster(run, namespace) as cluster:
         records = await cluster.records(name)
         newest = max(records, key=lambda record: record.revision, default=None)
-        if newest is None or newest.stack == run.stack:
-            return None
         before_install(name, records, run.stack, {}, adopted=run.adopted.get(name))
-        return newest.revision
+        return newest.revision if newest and newest.stack != run.stack else None
 
 
 async def take_over_upgrade(run: Run, release: Mapping[str, Any]) -> None:

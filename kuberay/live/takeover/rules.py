@@ -14,6 +14,7 @@ from kuberay.facts.charts import Chart
 from kuberay.facts.objects import Object, is_ray_object
 from kuberay.facts.phrases import one_line
 from kuberay.live.takeover.marks import Record, stack_of, without_mark
+from kuberay.plan.stack import Adopted
 
 #: Of which `make adopt` brings releases along.
 _CHARTS = typing.get_args(Chart)
@@ -38,7 +39,7 @@ def before_install(
     stack: str,
     values: Mapping[str, Any],
     complete: Iterable[str] = (),
-    adopted: int | None = None,
+    adopted: Adopted | None = None,
 ) -> Leftover:
     """What has to go before a release is installed that the state does not have.
 
@@ -50,7 +51,7 @@ def before_install(
         stack: this stack.
         values: what the release is to be installed with.
         complete: objects of the release that carry the mark of a release in some state.
-        adopted: the revision of a release made by hand that the stack takes over; None for none.
+        adopted: of a release that was made by hand and that the stack takes over.
 
     Raises:
         RecoveryError: the release is in use.
@@ -58,8 +59,14 @@ def before_install(
     if not records:
         return Leftover()
     newest = max(records, key=lambda record: record.revision)
-    if newest.stack is None and adopted is not None:
-        return _of_adopted(name, records, newest, adopted)
+    if adopted and newest.stack in (None, stack) and not adopted.as_found:
+        raise RecoveryError(
+            f"Helm release {name} was made by hand, and its settings are no longer those that `make adopt` wrote: a change of it would "
+            f"not reach what runs; take the change back until `up` has taken the release over "
+            f"(or `helm uninstall {name}`, if nothing is to stay)"
+        )
+    if adopted and newest.stack is None:
+        return _of_adopted(name, records, newest, adopted.revision)
     if newest.stack != stack:
         owner = f"stack {newest.stack}" if newest.stack else "no stack: it was installed by hand or by another tool"
         raise RecoveryError(
@@ -71,19 +78,20 @@ def before_install(
             f"Helm release {name} is in use ({found}) by a stack that is called {stack} too and has its state elsewhere; "
             f"log in to that state with `pulumi login`, or remove the release with `helm uninstall {name}`"
         )
-    stale = newest.values != without_mark(values)
+    # What is adopted ran before any run of the stack.
+    stale = newest.values != without_mark(values) and not adopted
     custom = [found for found in newest.objects if stale and is_ray_object(found)]
     return Leftover(tuple(records), tuple(custom))
 
 
-def _of_adopted(name: str, records: Sequence[Record], newest: Record, adopted: int) -> Leftover:
+def _of_adopted(name: str, records: Sequence[Record], newest: Record, revision: int) -> Leftover:
     """What has to go of a release that was made by hand: its records, so that Helm installs it anew over what runs.
 
-    What it renders is what runs (commands/adopt), and Helm takes a custom resource as it stands: nothing restarts.
+    The stack's values render what that revision has rendered (commands/adopt), and Helm takes a custom resource as it stands.
     """
-    if newest.revision != adopted or newest.status != "deployed":
+    if newest.revision != revision or newest.status != "deployed":
         raise RecoveryError(
-            f"Helm release {name} is at revision {newest.revision} ({newest.status}), and the stack is to take over revision {adopted}; "
+            f"Helm release {name} is at revision {newest.revision} ({newest.status}), and the stack is to take over revision {revision}; "
             "`make adopt` reads it anew"
         )
     return Leftover(tuple(records))

@@ -6,6 +6,7 @@ from kuberay.facts.digests import Seal
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.live.waiting.targets import group_target
 from kuberay.plan.cluster import ClusterPlan, plan_cluster, seal_cluster
+from kuberay.plan.stack import Adopted, StackPlan, plan_stack, seal_stack
 from tests.unit.settings import load
 
 
@@ -14,7 +15,7 @@ def plan(adopted: dict[str, Any] | None = None, **cluster: Any) -> ClusterPlan:
 
 
 def adopted(**cluster: Any) -> dict[str, Any]:
-    return {"revision": 1, "templates": {group.name: group.fingerprint for group in plan(**cluster).groups}}
+    return {"revision": 1, "fingerprint": "", "templates": {group.name: group.fingerprint for group in plan(**cluster).groups}}
 
 
 def fingerprints(cluster: ClusterPlan) -> dict[str, str | None]:
@@ -55,3 +56,14 @@ def test_a_stack_that_begins_to_hold_secrets_still_has_its_adopted_templates() -
     assert fingerprints(found) == {"head": None, "workergroup": None}
     changed = seal_cluster(plan(adopted(), worker={"memory": "3G"}), Seal("key"))
     assert fingerprints(changed) == {"head": None, "workergroup": changed.groups[1].fingerprint}
+
+
+def test_a_release_is_as_it_was_found_until_any_of_its_values_changes() -> None:
+    def stack(**worker: Any) -> StackPlan:
+        release = adopted() | {"fingerprint": plan(adopted()).fingerprint}
+        settings = load(clusters={"ray": {"adopted": release, "worker": worker}}, operator={"adopted": {"revision": 3, "fingerprint": ""}})
+        return plan_stack(settings)
+
+    assert stack().adopted["ray"] == Adopted(1, as_found=True)
+    assert stack(replicas=4).adopted == {"kuberay-operator": Adopted(3, as_found=False), "ray": Adopted(1, as_found=False)}
+    assert seal_stack(stack(), Seal("key")).adopted["ray"].as_found

@@ -40,7 +40,7 @@ def test_a_job_is_over_when_kuberay_says_so_and_not_when_ray_alone_does() -> Non
 def test_a_failed_job_is_told_with_its_own_message() -> None:
     found = job(jobStatus="FAILED", jobDeploymentStatus="Failed", reason="AppFailed", message="exit code 1,\nlast logs:\nValueError")
     assert found.failed
-    assert found.text == "AppFailed: exit code 1, last logs: ValueError"
+    assert found.text == "exit code 1, last logs: ValueError"
 
 
 def test_a_job_that_failed_in_ray_is_certain_before_kuberay_gives_up_its_submitter() -> None:
@@ -137,7 +137,7 @@ def test_a_task_killed_by_rays_memory_monitor_is_named_though_ray_gives_advice_a
     )
     verdict = job(jobStatus="FAILED", jobDeploymentStatus="Failed", reason="AppFailed", message=message)
     assert verdict.failed
-    assert verdict.text.startswith("AppFailed: OutOfMemoryError: Ray's memory monitor killed a task")
+    assert verdict.text.startswith("OutOfMemoryError: Ray's memory monitor killed a task")
 
 
 def test_last_lines_are_told_where_the_message_does_not_hold_them() -> None:

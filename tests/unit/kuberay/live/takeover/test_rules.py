@@ -11,6 +11,7 @@ import pytest
 from kuberay.facts.labels import STACK_MARK
 from kuberay.live.takeover.marks import Record, marked_values, read_record
 from kuberay.live.takeover.rules import RecoveryError, before_creating, before_install, before_upgrade, what_it_waits_for
+from kuberay.plan.stack import Adopted
 
 OURS = "kuberay/dev"
 VALUES = {"head": {"resources": {"limits": {"cpu": "1"}}}}
@@ -81,7 +82,7 @@ def test_who_has_a_release_by_hand_is_told_how_to_bring_it_along() -> None:
 
 def test_of_an_adopted_release_all_records_go_and_no_object() -> None:
     records = [record("superseded", 1, stack=None), record("deployed", 2, stack=None)]
-    leftover = before_install("ray", records, OURS, marked_values({"head": {}}, OURS), adopted=2)
+    leftover = before_install("ray", records, OURS, marked_values({"head": {}}, OURS), adopted=Adopted(2, as_found=True))
     assert [gone.revision for gone in leftover.records] == [1, 2]
     assert leftover.objects == ()
 
@@ -89,15 +90,30 @@ def test_of_an_adopted_release_all_records_go_and_no_object() -> None:
 @pytest.mark.parametrize(("status", "revision"), [("deployed", 3), ("failed", 2), ("pending-upgrade", 2)])
 def test_another_revision_than_the_adopted_one_is_refused(status: str, revision: int) -> None:
     with pytest.raises(RecoveryError) as refused:
-        before_install("ray", [record(status, revision, stack=None)], OURS, VALUES, adopted=2)
+        before_install("ray", [record(status, revision, stack=None)], OURS, VALUES, adopted=Adopted(2, as_found=True))
     assert str(refused.value) == (
         f"Helm release ray is at revision {revision} ({status}), and the stack is to take over revision 2; `make adopt` reads it anew"
     )
 
 
+@pytest.mark.parametrize("records", [[record("deployed", stack=None)], [record("pending-install")]])
+def test_a_change_before_the_takeover_is_refused_as_it_would_not_reach_what_runs(records: list[Record]) -> None:
+    with pytest.raises(RecoveryError) as refused:
+        before_install("ray", records, OURS, VALUES, adopted=Adopted(1, as_found=False))
+    assert str(refused.value) == (
+        "Helm release ray was made by hand, and its settings are no longer those that `make adopt` wrote: a change of it would not reach "
+        "what runs; take the change back until `up` has taken the release over (or `helm uninstall ray`, if nothing is to stay)"
+    )
+
+
+def test_what_is_adopted_ran_before_the_killed_run_that_took_it_over_and_stays() -> None:
+    leftover = before_install("ray", [record("pending-install")], OURS, {"head": {}}, adopted=Adopted(1, as_found=True))
+    assert leftover.objects == ()
+
+
 def test_an_adopted_release_of_another_stack_is_refused_all_the_same() -> None:
     with pytest.raises(RecoveryError, match="is of stack kuberay/prod"):
-        before_install("ray", [record("deployed", stack="kuberay/prod")], OURS, VALUES, adopted=1)
+        before_install("ray", [record("deployed", stack="kuberay/prod")], OURS, VALUES, adopted=Adopted(1, as_found=True))
 
 
 def test_a_release_that_took_over_from_a_leftover_is_judged_by_its_newest_record() -> None:
