@@ -53,10 +53,12 @@ def main() -> None:
         file, config = _read(path)
         chosen = {key: value for key, value in (("kubeconfig", given.kubeconfig), ("context", given.context)) if value}
         config |= {f"kubernetes:{key}": value for key, value in chosen.items()}
-        found = _releases(Cluster(_connection(config)), given.namespace, given.release)
+        cluster = Cluster(_connection(config))
+        found = _releases(cluster, given.namespace, given.release)
         kept = {key: _readable(config, f"{PROJECT}:{key}") for key in _KEPT if f"{PROJECT}:{key}" in config}
         with Helm() as helm:
             adoption = adopt(found, helm, kept, _progress)
+        adoption.notes += _compared(cluster, found)
         others = {key: value for key, value in config.items() if not key.startswith(f"{PROJECT}:")}
         shown, text = (
             written({**file, "config": {**others, **stack_file(part)}}, adoption.notes)
@@ -129,11 +131,6 @@ def _releases(cluster: Cluster, namespace: str | None, names: Sequence[str]) -> 
     chosen = [one for one in chosen if one.chart == "ray-cluster" or is_operator_release(one)]
     for record in chosen:
         _check(cluster, record)
-    release_inputs = [{"name": one.release, "namespace": one.namespace} for one in chosen]
-    for found in drift_of_releases(cluster, release_inputs):
-        if found.kind in ("Deployment", "RayCluster"):
-            how = "`helm upgrade` with what it is to be, or back to what it was, comes first"
-            raise StackError(f"{found.kind} {found.name} is not as Helm has made it ({'; '.join(found.fields) or found.what}); {how}")
     return sorted(chosen, key=lambda one: (one.chart == "ray-cluster", one.release))
 
 
@@ -153,6 +150,22 @@ def _check(cluster: Cluster, record: Record) -> None:
                 raise StackError(f"{name} of {what} is gone; `helm upgrade` has to bring it back first")
             if tool := other_owner(live):
                 raise StackError(f"{name} of {what} is kept by {tool}, which would go on writing it; take it from there first")
+
+
+def _compared(cluster: Cluster, releases: Sequence[Record]) -> list[str]:
+    """Refuses what is no longer as Helm has made it: what the stack would make of it is not what runs. Gives what could not be compared."""
+    notes: list[str] = []
+    for release in releases:
+        try:
+            drifted = list(drift_of_releases(cluster, [{"name": release.release, "namespace": release.namespace}]))
+        except ClusterError as error:
+            notes.append(f"{release.release}: whether it is still as Helm has made it could not be asked: {error}")
+            continue
+        for one in drifted:
+            if one.kind in ("Deployment", "RayCluster"):
+                how = "`helm upgrade` with what it is to be, or back to what it was, comes first"
+                raise StackError(f"{one.kind} {one.name} is not as Helm has made it ({'; '.join(one.fields) or one.what}); {how}")
+    return notes
 
 
 def _show(path: Path, adoption: Adoption, text: str, *, there: bool) -> None:
