@@ -113,7 +113,8 @@ def _of_cluster(whose: str, cluster: ClusterPlan, spec: Mapping[str, Any], names
         # Its environment and mounts are Ray's own once more, and would be refused with them.
         taken = {key: ray[key] for key in ("image", "securityContext") if key in ray}
         first = {"name": "wait-gcs-ready", "resources": _WAITS_FOR_THE_HEAD, **taken}
-        pod = _pod(group["template"], f"{cluster.name}-{name}", namespace, labels, first=[first])
+        # As KubeRay calls it (`PodName`): a group's name may have capitals, which a pod's may not.
+        pod = _pod(group["template"], f"{cluster.name}-{name}"[:50].lower(), namespace, labels, first=[first])
         yield Question(f"{whose}, a pod of {name}", pod, cluster.name)
     service: Manifest = head.get("headService") or {}
     made = _service(service, head_service_type(cluster.values), cluster, namespace)

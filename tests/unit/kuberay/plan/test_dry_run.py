@@ -78,3 +78,11 @@ def test_only_what_a_change_is_about_is_asked_again() -> None:
 def test_a_custom_resource_is_for_the_crds_to_judge() -> None:
     found = questions(plan(), "clusters.raycluster")
     assert [question.manifest["kind"] for question in found if question.is_custom] == ["RayCluster"]
+
+
+def test_a_group_with_capitals_in_its_name_has_pods_without() -> None:
+    group = {"disabled": False, "replicas": 1, "minReplicas": 1, "maxReplicas": 1, "rayStartParams": {}}
+    limits = {"cpu": "1", "memory": "2G"}
+    group |= {"resources": {"limits": limits, "requests": limits}}
+    found = asked(plan(clusters={"ray": {"values": {"additionalWorkerGroups": {"bigGroup": group}}}}), "clusters.ray")
+    assert found["a pod of bigGroup"]["metadata"]["generateName"].startswith("ray-kuberay-biggroup-")
