@@ -133,18 +133,18 @@ def longest_cluster_name(kuberay_version: str) -> int:
 def _operator_value_checks(settings: StackSettings) -> Iterator[Problem]:
     here = ("operator", "values")
     values = in_this_version("kuberay-operator", settings.kuberay_version, settings.operator.values)
-    unknown = list(unknown_keys(values, "kuberay-operator", settings.kuberay_version))
-    yield from (problem.below(*here) for problem in unknown or raw_operator_problems(values))
+    problems = list(unknown_keys(values, "kuberay-operator", settings.kuberay_version)) or list(raw_operator_problems(values))
+    yield from (problem.below(*here) for problem in problems)
+    if problems:
+        return
     watched = values.get("watchNamespace") or []
-    if isinstance(watched, list) and watched and settings.namespace not in watched:
+    if watched and settings.namespace not in watched:
         why = f"leaves out {settings.namespace}, the namespace of this stack: its operator would make no pods here; add it"
         yield Problem((*here, "watchNamespace"), watched, why)
-    gates = values.get("featureGates") or []
     known = feature_gates(settings.kuberay_version)
-    for index, gate in enumerate(gates if isinstance(gates, list) else []):
-        name = gate.get("name") if isinstance(gate, dict) else gate
-        if name not in known:
-            message = f"is not a feature gate that the operator knows at {settings.kuberay_version}{did_you_mean(str(name), known)}"
+    for index, gate in enumerate(values.get("featureGates") or []):
+        if (name := gate["name"]) not in known:
+            message = f"is not a feature gate that the operator knows at {settings.kuberay_version}{did_you_mean(name, known)}"
             yield Problem((*here, "featureGates", str(index)), name, f"{message}; it knows: {', '.join(known)}")
 
 

@@ -83,11 +83,13 @@ class ServiceSettings(Settings):
                 raise ValueError(f"has two applications of the name {name!r}")
             names.add(name)
             route: Any = application.get("route_prefix", "/")
+            if not isinstance(route, str | None):
+                raise ValueError("has an application whose route_prefix is no text, such as route_prefix: /chat")
             if route in routes:
                 apart = f"give one of them another route_prefix, such as /{name}"
                 raise ValueError(f"has two applications on the route {route!r}, {routes[route]!r} and {name!r}; {apart}")
             if route is not None:
-                routes[str(route)] = name
+                routes[route] = name
         return config
 
 

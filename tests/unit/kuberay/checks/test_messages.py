@@ -19,6 +19,7 @@ AUTOSCALING = "must be a map with keys of: cpu, idleTimeoutSeconds, memory, upsc
 WORKER = "kuberay:clusters.raycluster.worker"
 VALUES = "kuberay:clusters.raycluster.values"
 CHART = "is no setting but a value of the ray-cluster chart: clusters.raycluster.values"
+SWITCH = "must be true or false, without quotes"
 NO_NAME = "is not a Kubernetes name: lower-case letters, digits and '-', 63 characters at most"
 CLAIM = [{"name": "data", "persistentVolumeClaim": {"claimName": "ray-logs"}}]
 
@@ -208,6 +209,64 @@ def raw(**values: Any) -> dict[str, Any]:
         (
             raw(head={"sidecarContainers": [{"name": "logs", "env": [{"name": "A", "value": 1}]}]}),
             f"{VALUES}.head.sidecarContainers.0.env.A: 1 must be text; quote it",
+        ),
+        # Text for a switch, which any template takes for true
+        (raw(worker={"disabled": "false"}), f'{VALUES}.worker.disabled: "false" {SWITCH}'),
+        (raw(additionalWorkerGroups={"g": {"disabled": "false"}}), f'{VALUES}.additionalWorkerGroups.g.disabled: "false" {SWITCH}'),
+        (raw(head={"enableInTreeAutoscaling": "false"}), f'{VALUES}.head.enableInTreeAutoscaling: "false" {SWITCH}'),
+        (
+            raw(gcsFaultTolerance={"enabled": "false"}) | {"kuberayVersion": "1.6.2"},
+            f'{VALUES}.gcsFaultTolerance.enabled: "false" {SWITCH}',
+        ),
+        *(
+            (
+                {"kuberayVersion": "1.6.2", "operator": {"values": {above: {"enabled": "false"}}}},
+                f'kuberay:operator.values.{above}.enabled: "false" {SWITCH}',
+            )
+            for above in ("batchScheduler", "configuration", "metrics")
+        ),
+        *(
+            ({"operator": {"values": {key: "false"}}}, f'kuberay:operator.values.{key}: "false" {SWITCH}')
+            for key in "leaderElectionEnabled singleNamespaceInstall rbacEnable crNamespacedRbacEnable useKubernetesProxy".split()
+        ),
+        # The operator's gates and namespaces
+        (
+            {"operator": {"values": {"featureGates": ["RayJobDeletionPolicy"]}}},
+            'kuberay:operator.values.featureGates: ["RayJobDeletionPolicy"] must be a list of maps, such as '
+            "{name: RayJobDeletionPolicy, enabled: true}",
+        ),
+        (
+            {"operator": {"values": {"featureGates": [{"name": "RayJobDeletionPolicy", "enabled": "true"}]}}},
+            f'kuberay:operator.values.featureGates.0.enabled: "true" {SWITCH}',
+        ),
+        (
+            {"operator": {"values": {"featureGates": [{"enabled": True}]}}},
+            "kuberay:operator.values.featureGates.0.name: null must be text",
+        ),
+        (
+            {"operator": {"values": {"watchNamespace": "kuberay"}}},
+            'kuberay:operator.values.watchNamespace: "kuberay" must be a list of namespaces, such as [team-a]',
+        ),
+        (
+            {"operator": {"values": {"watchNamespace": [1]}}},
+            "kuberay:operator.values.watchNamespace: [1] must be a list of namespaces, such as [team-a]",
+        ),
+        # What would have ended in a traceback
+        *(
+            (
+                service({"import_path": "a:b", "route_prefix": route}),
+                f'kuberay:services.chat.serveConfig: {{"applications": [{{"import_path": "a:b", "route_prefix": {json.dumps(route)}}}]}} '
+                "has an application whose route_prefix is no text, such as route_prefix: /chat",
+            )
+            for route in (["x"], {"x": 1})
+        ),
+        (raw(head={"ports": [{"name": ["a"], "containerPort": 1}]}), f'{VALUES}.head.ports.0.name: ["a"] must be text'),
+        # What the chart joins with other lists, or copies
+        (raw(head={"containerEnv": {}}), f"{VALUES}.head.containerEnv: {{}} must be a list of maps"),
+        (raw(common={"containerEnv": {}}), f"{VALUES}.common.containerEnv: {{}} must be a list of maps"),
+        (
+            raw(head={"priority": "high"}),
+            f'{VALUES}.head.priority: "high" must be a whole number; priorityClassName takes the name of a class',
         ),
         (raw(head={"rayVersion": 2.46}), f"{VALUES}.head.rayVersion: 2.46 must be text; quote it"),
         (raw(head={"tolerations": {"key": "gpu"}}), f'{VALUES}.head.tolerations: {{"key": "gpu"}} must be a list of maps'),
