@@ -34,6 +34,15 @@ class Settings(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, defer_build=True)
 
 
+class QuotingError(ValueError):
+    """A refusal that quotes a part of the value."""
+
+    def __init__(self, message: str, concealed: str) -> None:
+        super().__init__(message)
+        self.concealed = concealed
+        """The same without it, where the value must not be shown."""
+
+
 def number_as_text(value: object) -> object:
     return number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 

@@ -420,3 +420,38 @@ def test_a_name_in_an_encrypted_list_is_not_shown() -> None:
     with pytest.raises(SettingsError) as error:
         load_settings(config, secret_keys=["kuberay:clusters"])
     assert error.value.problems == ["kuberay:clusters.a.head.env: [secret] must be a map"]
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        (head(env=["API_KEY: c2VjcmV0a2V5MTIz=="]), f'{HEAD}.env: ["[secret]"] must be a map'),
+        (head(env=["API_KEY=hunter2"]), f'{HEAD}.env: ["[secret]"] must be a map; did you mean {{API_KEY: …}}?'),
+        (head(env=["c2VjcmV0a2V5MTIz=="]), f'{HEAD}.env: ["c2VjcmV0a2V5MTIz=="] must be a map'),
+        (head(env=[{"a b": "c"}]), f'{HEAD}.env: [{{"a b": "c"}}] must be a map'),
+    ],
+)
+def test_what_is_like_no_name_may_be_a_value_and_is_none_of_a_hint(config: dict[str, Any], line: str) -> None:
+    assert refused(config) == [line]
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        (head(env=["A=b"]), f"{HEAD}.env: [secret] must be a map"),
+        (
+            service({"import_path": "hunter2"}),
+            "kuberay:services.chat.serveConfig: [secret] has an import_path that names no application in a module, such as my_module:app",
+        ),
+        (
+            service({"import_path": "a:b"}, {"import_path": "a:b", "name": "hunter2"}),
+            "kuberay:services.chat.serveConfig: [secret] has two applications on one route; give one of them another route_prefix",
+        ),
+        (
+            service(*[{"import_path": "a:b", "name": "hunter2"}] * 2),
+            "kuberay:services.chat.serveConfig: [secret] has two applications of one name",
+        ),
+    ],
+)
+def test_nothing_of_an_encrypted_value_is_quoted(config: dict[str, Any], line: str) -> None:
+    assert refused(config, secret_keys=["kuberay:clusters", "kuberay:services"]) == [line]
