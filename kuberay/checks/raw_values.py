@@ -257,6 +257,10 @@ def _resource_problems(here: Place, resources: Any) -> Iterator[Problem]:
             continue
         for resource, amount in amounts.items():
             at = (*here, kind, str(resource))
+            if amount is None:
+                if here in (("head", "resources"), ("worker", "resources")):
+                    yield Problem(at, None, "must be an amount: in place of what the settings write, that of the chart itself would count")
+                continue
             if "/" in str(resource) or is_gpu(str(resource)):
                 if not str(amount).isdecimal():
                     yield Problem(at, amount, "must be a whole number: Kubernetes gives devices whole")

@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from kuberay.facts.charts import Values
 from kuberay.facts.quantities import in_gb, parse_quantity
 from kuberay.plan.cluster import ClusterPlan
-from kuberay.plan.pods import rendered_groups
+from kuberay.plan.pods import limits_of, rendered_groups
 from kuberay.plan.ray_cluster_spec import ray_start_params
 
 #: An object store that is larger than /dev/shm is put on disk up to this size, and refused above it (`REQUIRE_SHM_SIZE_THRESHOLD`).
@@ -142,8 +142,3 @@ def _number(environment: Mapping[str, str], name: str, default: str) -> Decimal:
         return Decimal(environment.get(name, default))
     except InvalidOperation:
         return Decimal(default)
-
-
-def limits_of(group: Values) -> Values:
-    """The limits of a group's Ray container, by resource."""
-    return (group.get("resources") or {}).get("limits") or {}

@@ -72,14 +72,16 @@ def _pod_template(values: Values, group: Values, container: str) -> Values:
 def _resources(resources: Mapping[str, Any]) -> Values:
     # As the operator writes them when it adds its finalizer to a RayJob: else each refresh would find a difference.
     amounts = {kind: resources.get(kind) or {} for kind in ("limits", "requests")}
-    canonical = {kind: {name: canonical_quantity(amount) for name, amount in each.items()} for kind, each in amounts.items()}
+    canonical = {
+        kind: {name: canonical_quantity(amount) for name, amount in each.items() if amount is not None} for kind, each in amounts.items()
+    }
     return _drop_empty(**{**resources, **canonical})
 
 
 def ray_start_params(group: Values) -> dict[str, str]:
     # The CRD has a map of strings; KubeRay 1.3 demands it, even empty. `initArgs` is the chart's old name of it.
     both = {**(group.get("rayStartParams") or {}), **(group.get("initArgs") or {})}
-    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in both.items()}
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in both.items() if value is not None}
 
 
 def _gcs_fault_tolerance(values: Mapping[str, Any]) -> Values:

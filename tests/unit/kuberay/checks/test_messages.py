@@ -265,6 +265,11 @@ def raw(**values: Any) -> dict[str, Any]:
         (raw(head={"containerEnv": {}}), f"{VALUES}.head.containerEnv: {{}} must be a list of maps"),
         (raw(common={"containerEnv": {}}), f"{VALUES}.common.containerEnv: {{}} must be a list of maps"),
         (
+            raw(worker={"resources": {"limits": {"cpu": None}}}),
+            f"{VALUES}.worker.resources.limits.cpu: null must be an amount: in place of what the settings write, that of the chart itself "
+            "would count",
+        ),
+        (
             raw(head={"priority": "high"}),
             f'{VALUES}.head.priority: "high" must be a whole number; priorityClassName takes the name of a class',
         ),
