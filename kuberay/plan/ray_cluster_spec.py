@@ -84,6 +84,17 @@ def ray_start_params(group: Values) -> dict[str, str]:
     return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in both.items() if value is not None}
 
 
+def head_environment(values: Values) -> dict[str, Any]:
+    """The variables of the head's container by name, and their values. What comes first counts."""
+    both = [*(values["common"].get("containerEnv") or []), *(values["head"].get("containerEnv") or [])]
+    return {variable["name"]: variable.get("value") for variable in reversed(both)}
+
+
+def is_off(params: Mapping[str, str], flag: str) -> bool:
+    """Whether `ray start` takes the value of a flag for false (click's `BOOL`), which a shell has taken the quotes off."""
+    return params.get(flag, "").strip("'\" ").lower() in ("0", "f", "false", "n", "no", "off")
+
+
 def _gcs_fault_tolerance(values: Mapping[str, Any]) -> Values:
     if not values.get("enabled"):
         return {}
