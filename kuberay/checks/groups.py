@@ -1,6 +1,6 @@
 """What the settings of a Ray cluster and of its groups must agree on with one another. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kuberay.checks.messages import Place, Problem
@@ -10,7 +10,7 @@ from kuberay.facts.labels import ARCHITECTURE_LABEL, HEAD_GROUP
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.versions import lacking
-from kuberay.plan.pods import custom_image, group_architecture
+from kuberay.plan.pods import custom_image, group_architecture, group_image
 from kuberay.plan.workloads import PlacedPlan
 from kuberay.settings.cluster import DefaultWorkerGroupSettings, GroupSettings, RayClusterSettings, WorkerGroupSettings
 from kuberay.settings.stack import StackSettings
@@ -58,7 +58,7 @@ def cluster_problems(settings: StackSettings, here: Place, cluster: RayClusterSe
     for path, group in raw_groups(raw).items():
         if scales and group.get("maxReplicas") == 0 and group.get("disabled") is not True:
             yield Problem((*here, "values", *path, "maxReplicas"), 0, _NO_MAXIMUM)
-    yield from _image_checks(settings, cluster, here, groups)
+    yield from _image_checks(settings, cluster, here, groups, raw_groups(raw))
 
     yield from _group_name_checks(here, cluster, raw)
 
@@ -172,13 +172,18 @@ def _replica_checks(here: Place, group: WorkerGroupSettings, *, scales: bool, au
 
 
 def _image_checks(
-    settings: StackSettings, cluster: RayClusterSettings, here: Place, groups: dict[Place, GroupSettings]
+    settings: StackSettings,
+    cluster: RayClusterSettings,
+    here: Place,
+    groups: dict[Place, GroupSettings],
+    raw_values: Mapping[Place, Mapping[str, Any]],
 ) -> Iterator[Problem]:
     """An own image whose tag says aarch64 cannot start on x86 nodes; each such setting is named once, with the first group it fails."""
     named: set[Place] = set()
     for path, group in groups.items():
         raw = isinstance(cluster.values.get("image"), dict) and {"repository", "tag"} & cluster.values["image"].keys()
         levels: tuple[tuple[Place, str | None], ...] = (
+            ((*here, "values", *path), _own_raw_image(settings, cluster, group, raw_values.get(path, {}))),
             ((*here, *path), group.image),
             ((*here, "values"), custom_image(settings, cluster, group) if raw else None),
             (here, cluster.image),
@@ -190,3 +195,12 @@ def _image_checks(
         if (split_reference(image)[1] or "").endswith("-aarch64"):
             named.add(at)
             yield Problem((*at, "image"), image, f"is an aarch64 image, but {'.'.join((*here, *path))} runs on x86 nodes")
+
+
+def _own_raw_image(settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings, raw_values: Mapping[str, Any]) -> str | None:
+    """The image that the raw values of a group name, in whole or in part."""
+    raw: Mapping[str, Any] = raw_values.get("image") or {}
+    if not {"repository", "tag"} & raw.keys():
+        return None
+    below = group_image(settings, cluster, group)
+    return f"{raw.get('repository', below.repository)}:{raw.get('tag', below.tag)}"

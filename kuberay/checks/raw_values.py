@@ -18,6 +18,7 @@ from kuberay.plan.cluster import plan_ray_cluster
 from kuberay.plan.operator import operator_values
 from kuberay.plan.pasted import FLAGS
 from kuberay.plan.pods import is_gpu
+from kuberay.plan.ports import as_port
 from kuberay.settings.base import check_label
 from kuberay.settings.cluster import JSON_PARAMS, RayClusterSettings
 from kuberay.settings.stack import StackSettings
@@ -90,6 +91,7 @@ def raw_operator_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
     """Of values of the ``kuberay-operator`` chart, whose keys are known ones."""
     yield from _switch_problems((), values, _written_for_the_operator())
     yield from _resource_problems(("resources",), values.get("resources"))
+    yield from _part_problems(("image",), values.get("image") or {})
     yield from _shape_problems((), values)
     watched = values.get("watchNamespace")
     if watched and not (isinstance(watched, list) and all(isinstance(name, str) for name in watched)):
@@ -167,8 +169,9 @@ def _group_problems(here: Place, group: Mapping[str, Any]) -> Iterator[Problem]:
         elif key == "metadata":
             yield from _shape_problems((*here, "headService", key), service.get(key) or {})
     for index, port in enumerate(group.get("ports") or []):
-        if type(port.get("containerPort")) is not int:
-            yield Problem((*here, "ports", str(index), "containerPort"), port.get("containerPort"), "must be a whole number")
+        number = port.get("containerPort")
+        if type(number) is not int or not as_port(number):
+            yield Problem((*here, "ports", str(index), "containerPort"), number, "is no port: a whole number, 1 to 65535")
         yield from _text_problems((*here, "ports", str(index), "name"), port.get("name"))
     for key in ("initContainers", "sidecarContainers"):
         for index, container in enumerate(group.get(key) or []):
@@ -274,5 +277,13 @@ def _resource_problems(here: Place, resources: Any) -> Iterator[Problem]:
 def _image_problems(here: Place, values: Mapping[str, Any], *, whole: bool = False) -> Iterator[Problem]:
     """Parts that are emptied, or missing where nothing lies below them."""
     image: Mapping[str, Any] = values.get("image") or {}
+    yield from _part_problems((*here, "image"), image)
     if not all(image.values()) or (whole and image and len(image) < 3):
         yield Problem((*here, "image"), values["image"], "lacks a part: the chart needs repository, tag and pullPolicy")
+
+
+def _part_problems(here: Place, image: Mapping[str, Any]) -> Iterator[Problem]:
+    for key, part in image.items():
+        # Whole numbers arrive digit by digit; 1.10 is 1.1 to YAML.
+        if not (key == "tag" and type(part) is int):
+            yield from _text_problems((*here, key), part)

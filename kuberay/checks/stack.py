@@ -8,6 +8,7 @@ from kuberay.checks.flags import flag_problems
 from kuberay.checks.groups import cluster_problems, idle_autoscalers
 from kuberay.checks.memory import memory_problems
 from kuberay.checks.messages import Place, Problem
+from kuberay.checks.ports import port_problems
 from kuberay.checks.quota import quota_problems
 from kuberay.checks.raw_values import raw_operator_problems, unknown_keys
 from kuberay.checks.refusals import refusals
@@ -42,7 +43,7 @@ def plan_problems(plan: StackPlan) -> list[Problem]:
     and the stack's own quota.
     """
     refused = refusals(plan.placed, plan.settings.kuberay_version)
-    between = [*idle_autoscalers(plan.placed), *flag_problems(plan), *workload_problems(plan)]
+    between = [*idle_autoscalers(plan.placed), *flag_problems(plan), *port_problems(plan), *workload_problems(plan)]
     return [*refused, *between, *memory_problems(plan.placed), *quota_problems(plan)]
 
 

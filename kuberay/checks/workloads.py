@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kuberay.checks.messages import Place, Problem
+from kuberay.facts.charts import Values
 from kuberay.facts.labels import STORAGE_NAMESPACE
 from kuberay.facts.versions import at_least
 from kuberay.plan.ray_cluster_spec import head_environment, is_off, ray_start_params
@@ -28,10 +29,24 @@ def _dashboard_problems(plan: StackPlan) -> Iterator[Problem]:
             what = "submits the job to the dashboard" if here[0] == "jobs" else "asks the dashboard how the applications are"
             at, given = (*placed.place("head", "rayStartParams"), _DASHBOARD), _head_params(placed)[_DASHBOARD]
             yield Problem(at, given, f"cannot be here: KubeRay {what}; leave it out")
+    unnamed = {placed.here: placed for placed in plan.placed if _names_no_dashboard(placed)}
+    for here, placed in unnamed.items():
+        if here[0] != "clusters":
+            why = "lacks one of the name dashboard: KubeRay finds Ray's dashboard by that; add {name: dashboard, containerPort: 8265}"
+            yield Problem(placed.place("head", "ports"), placed.plan.values["head"]["ports"], why)
     for name, job in plan.settings.jobs.items():
+        if job.cluster and ("clusters", job.cluster) in unnamed:
+            why = "has no port of the name dashboard (values.head.ports), by which KubeRay finds where to submit jobs"
+            yield Problem(("jobs", name, "cluster"), job.cluster, why)
         if job.cluster and ("clusters", job.cluster) in without:
             why = "has no dashboard (rayStartParams.include-dashboard: false), to which KubeRay submits jobs"
             yield Problem(("jobs", name, "cluster"), job.cluster, why)
+
+
+def _names_no_dashboard(placed: PlacedPlan) -> bool:
+    """Ports of one's own stand in for all of KubeRay's (`getServicePorts`)."""
+    ports: list[Values] = placed.plan.values["head"].get("ports") or []
+    return bool(ports) and not any(port.get("name") == "dashboard" for port in ports)
 
 
 def _log_monitor_problems(plan: StackPlan) -> Iterator[Problem]:

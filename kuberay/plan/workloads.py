@@ -12,7 +12,7 @@ import yaml
 from kuberay.facts.digests import fingerprint
 from kuberay.facts.labels import CLUSTER_LABEL
 from kuberay.plan.cluster import ClusterPlan, plan_ray_cluster
-from kuberay.plan.ports import DEFAULT_PORTS
+from kuberay.plan.ports import DEFAULT_PORTS, as_port
 from kuberay.plan.protection import auth_options, uses_token
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 from kuberay.settings.cluster import RayClusterSettings
@@ -88,8 +88,8 @@ def _serve_port(settings: StackSettings, what: str) -> int | None:
     """Where the applications of a service answer by its Serve config, if that is not Ray's default."""
     kind, _, name = what.partition(".")
     options: Any = settings.services[name].serve_config.get("http_options") if kind == "services" else None
-    port: Any = options.get("port") if isinstance(options, dict) else None
-    return port if type(port) is int and port not in (0, DEFAULT_PORTS["serve"]) else None  # pyright: ignore[reportUnknownVariableType]
+    port = as_port(options.get("port")) if isinstance(options, dict) else None  # pyright: ignore[reportUnknownArgumentType]
+    return port if port != DEFAULT_PORTS["serve"] else None
 
 
 # --- Jobs ------------------------------------------------------------------------------------------------------------------

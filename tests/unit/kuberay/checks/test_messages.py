@@ -313,6 +313,15 @@ def raw(**values: Any) -> dict[str, Any]:
             raw(image={"tag": "2.46.0-aarch64"}),
             f'{VALUES}.image: "rayproject/ray:2.46.0-aarch64" is an aarch64 image, but clusters.raycluster.head runs on x86 nodes',
         ),
+        (
+            raw(head={"image": {"tag": "2.46.0-aarch64"}}),
+            f'{VALUES}.head.image: "rayproject/ray:2.46.0-aarch64" is an aarch64 image, but clusters.raycluster.head runs on x86 nodes',
+        ),
+        # Parts of an image
+        (raw(image={"repository": ["a"]}), f'{VALUES}.image.repository: ["a"] must be text'),
+        (raw(head={"image": {"tag": 1.1}}), f"{VALUES}.head.image.tag: 1.1 must be text; quote it"),
+        (raw(image={"tag": True}), f"{VALUES}.image.tag: true must be text; quote it"),
+        ({"operator": {"values": {"image": {"tag": 1.1}}}}, "kuberay:operator.values.image.tag: 1.1 must be text; quote it"),
         # Nothing to scale
         (
             cluster(autoscaling={}, worker={"enabled": False}),
