@@ -72,10 +72,11 @@ def validation_problems(error: ValidationError) -> Iterator[Problem]:
 def _message(kind: str, detail: Any, path: Place) -> str:
     context: dict[str, Any] = detail.get("ctx", {})
     if kind == "extra_forbidden":
-        if place := _place_in_chart(path):
+        above = _place_above(path)
+        if not above and (place := _place_in_chart(path)):
             return place
         known = sorted(keys_at(StackSettings, path[:-1]))
-        hint = did_you_mean(path[-1], known) or _places_below(path)
+        hint = above or did_you_mean(path[-1], known) or _places_below(path)
         return f"is not a setting{hint}; known here: {', '.join(known)}"
     if kind == "missing":
         return "is required"
@@ -131,6 +132,13 @@ def _place_in_chart(path: Place) -> str:
     return f"is no setting but a value of the {model.chart} chart: {'.'.join((*path[:end], 'values', *place))}{instead}"
 
 
+def _place_above(path: Place) -> str:
+    """Where a key is a setting, further up."""
+    *here, key = path
+    places = [(*here[:end], key) for end in reversed(range(len(here))) if key in keys_at(StackSettings, tuple(here[:end]))]
+    return f" here; it is one at {'.'.join(places[0]) if len(places[0]) > 1 else f'{PROJECT}:{key}'}" if places else ""
+
+
 def _places_below(path: Place) -> str:
     """Where a key is a setting, one level further down."""
     *here, key = path
@@ -148,7 +156,11 @@ def _instead(value: Any, wanted: str, path: Place) -> str:
         return keys + _instead_of_nothing(wanted, path)
     if wanted == "a map":
         return keys + _as_a_map(value, path)
-    return "; quote it" if wanted == "text" else ""
+    if wanted != "text":
+        return ""
+    if isinstance(value, Mapping | list):
+        return "; write it as one, such as registry.example/team/ray:2.46.0-py310" if path[-1] == "image" else ""
+    return "; quote it"
 
 
 def _instead_of_nothing(wanted: str, path: Place) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kuberay.checks.flags import flag_problems
-from kuberay.checks.groups import cluster_problems, idle_autoscalers
+from kuberay.checks.groups import cluster_problems, core_problems, idle_autoscalers
 from kuberay.checks.memory import memory_problems
 from kuberay.checks.messages import Place, Problem
 from kuberay.checks.ports import port_problems
@@ -49,6 +49,7 @@ def plan_problems(plan: StackPlan) -> list[Problem]:
 
 def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
     yield from _operator_value_checks(settings)
+    yield from core_problems(("operator",), settings.operator)
     if not settings.operator.install and settings.operator.values:
         yield Problem(("operator", "values"), settings.operator.values, "has no effect with operator.install: false")
     if not settings.operator.install and settings.operator.single_namespace_install:

@@ -50,7 +50,29 @@ def raw(**values: Any) -> dict[str, Any]:
             head(cpu=2000),
             f"{HEAD}.cpu: 2000 is more cores than any node has; 1 is one core, 500m is half of one; did you mean '2000m'?",
         ),
+        (head(cpu="500mi"), f"{HEAD}.cpu: \"500mi\" {NO_QUANTITY}; did you mean '500m'?"),
+        (
+            head(cpu="500M"),
+            f"{HEAD}.cpu: \"500M\" is more cores than any node has; 1 is one core, 500m is half of one; did you mean '500m'?",
+        ),
+        (head(cpu=500.0), f"{HEAD}.cpu: \"500.0\" is 500 cores, far too many for 2G of memory; did you mean '500m'?"),
+        (
+            {"operator": {"cpu": 500}},
+            "kuberay:operator.cpu: \"500\" is 500 cores, far too many for 512Mi of memory; did you mean '500m'?",
+        ),
+        (
+            cluster(autoscaling={"cpu": 500}, worker={"maxReplicas": 2}),
+            "kuberay:clusters.raycluster.autoscaling.cpu: \"500\" is 500 cores, far too many for 512Mi of memory; did you mean '500m'?",
+        ),
         # Versions
+        *(
+            ({"rayVersion": tag}, f'kuberay:rayVersion: "{tag}" is the tag of an image; write 2.46.0 here, and {settings}')
+            for tag, settings in (
+                ("2.46.0-gpu", "accelerator: gpu"),
+                ("2.46.0-py310", 'pythonVersion: "3.10"'),
+                ("2.46.0-py311-cu124-aarch64", 'pythonVersion: "3.11", accelerator: cu124, architecture: aarch64'),
+            )
+        ),
         ({"kuberayVersion": "latest"}, f'kuberay:kuberayVersion: "latest" must be one of {VERSIONS}; the newest is 1.7.0'),
         ({"kuberayVersion": "1.6"}, f"kuberay:kuberayVersion: \"1.6\" must be one of {VERSIONS}; did you mean '1.6.2'?"),
         (
@@ -118,6 +140,14 @@ def raw(**values: Any) -> dict[str, Any]:
             head(volumes=CLAIM, volumeMounts=[{"name": "data", "mountPath": path} for path in ("/a", "/b", "/a")]),
             f'{HEAD}.volumeMounts.2.mountPath: "/a" is where data is mounted already; choose another folder',
         ),
+        *(
+            (
+                head(volumes=CLAIM, volumeMounts=[{"name": "data", "mountPath": path}]),
+                f'{HEAD}.volumeMounts.0.mountPath: "{path}" is where log-volume is, for Ray\'s logs; mount data elsewhere, or put it in '
+                "that one's place: clusters.raycluster.values.head.volumes: [{name: log-volume, …}] with the source of data",
+            )
+            for path in ("/tmp/ray/", "/tmp//ray")
+        ),
         # Values files
         (cluster(valuesFile="tests"), 'kuberay:clusters.raycluster.valuesFile: "tests" is a folder; name a file'),
         (
@@ -173,6 +203,24 @@ def raw(**values: Any) -> dict[str, Any]:
             "operator.values.watchNamespace",
         ),
         # Settings at another level
+        (
+            head(rayVersion="2.46.0"),
+            f'{HEAD}.rayVersion: "2.46.0" is not a setting here; it is one at clusters.raycluster.rayVersion; known here: accelerator, '
+            "affinity, annotations, architecture, cpu, cpuRequest, env, gpuResource, gpus, image, labels, memory, memoryRequest, "
+            "nodeSelector, rayStartParams, serviceAccountName, tolerations, tpus, volumeMounts, volumes",
+        ),
+        (
+            cluster(imagePullSecrets=["pull"]),
+            'kuberay:clusters.raycluster.imagePullSecrets: ["pull"] is not a setting here; it is one at kuberay:imagePullSecrets; '
+            "known here: accelerator, additionalWorkerGroups, adopted, architecture, autoscaling, gcsFaultTolerance, head, image, "
+            "pythonVersion, rayVersion, upgradeStrategy, values, valuesFile, worker",
+        ),
+        (
+            cluster(image={"repository": "a", "tag": "b"}),
+            'kuberay:clusters.raycluster.image: {"repository": "a", "tag": "b"} must be text; write it as one, such as '
+            "registry.example/team/ray:2.46.0-py310",
+        ),
+        (head(labels={"a": ["b"]}), f'{HEAD}.labels.a: ["b"] must be text'),
         (
             {"head": {"cpu": 1}},
             'kuberay:head: {"cpu": 1} is not a setting here; it is one at clusters.<name>.head; known here: accelerator, architecture, '
@@ -379,6 +427,15 @@ def test_a_claim_takes_the_place_of_the_volume_of_rays_logs_as_the_refusal_says(
             "kubernetes:contxt",
             "kubernetes:contxt: is not a setting of the Kubernetes provider; did you mean 'kubernetes:context'?",
         ),
+        (
+            "kubernetes:kubeContext",
+            "kubernetes:kubeContext: is not a setting of the Kubernetes provider; did you mean 'kubernetes:context'?",
+        ),
+        (
+            "kubernetes:kube-context",
+            "kubernetes:kube-context: is not a setting of the Kubernetes provider; did you mean 'kubernetes:context'?",
+        ),
+        ("k8s:context", "k8s:context: nothing here is called 'k8s'; did you mean 'kubernetes:context'?"),
         (
             "kubernetes:kubeConfig",
             "kubernetes:kubeConfig: is not a setting of the Kubernetes provider; did you mean 'kubernetes:kubeconfig'?",
