@@ -242,7 +242,6 @@ BAD_SETTINGS = [
         ("additionalWorkerGroups.a.imge", "'image'"),
     ),
     Bad("raw value not a map", cluster(values={"head": "big"}), ("values.head", "must be a map with keys of: affinity")),
-    Bad("raw value emptied", cluster(values={"worker": None}), ("values.worker", "must be a map")),
     Bad("raw replicas are text", cluster(values={"worker": {"replicas": "many"}}), ("values.worker.replicas", "whole number")),
     Bad(
         "raw memory is no quantity",

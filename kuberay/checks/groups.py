@@ -1,6 +1,7 @@
 """What the settings of a Ray cluster and of its groups must agree on with one another. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from posixpath import normpath
 from typing import Any
 
 from kuberay.checks.messages import Place, Problem
@@ -10,9 +11,16 @@ from kuberay.facts.labels import ARCHITECTURE_LABEL, HEAD_GROUP
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.versions import lacking
-from kuberay.plan.pods import custom_image, group_architecture
+from kuberay.plan.pods import custom_image, group_architecture, group_image
 from kuberay.plan.workloads import PlacedPlan
-from kuberay.settings.cluster import DefaultWorkerGroupSettings, GroupSettings, RayClusterSettings, WorkerGroupSettings
+from kuberay.settings.cluster import (
+    AutoscalingSettings,
+    DefaultWorkerGroupSettings,
+    GroupSettings,
+    RayClusterSettings,
+    WorkerGroupSettings,
+)
+from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.stack import StackSettings
 
 #: Names that no worker group may have: the plan's and KubeRay's of the head's pods.
@@ -23,6 +31,9 @@ _NO_MAXIMUM = "is no maximum for an autoscaler: the chart makes 2147483647 of it
 
 #: No machine has less, so that who writes 500 cores and 2G of memory means 500m.
 _LEAST_MEMORY_OF_A_CORE = 250_000_000
+
+#: Where Ray writes its logs.
+_LOGS = "/tmp/ray"
 
 #: Environment variables that other settings set, and which.
 _SET_BY_SETTINGS = {
@@ -49,6 +60,8 @@ def cluster_problems(settings: StackSettings, here: Place, cluster: RayClusterSe
     ):
         yield Problem((*here, "gcsFaultTolerance", "redisUsername"), redis.redis_username, lack)
 
+    if cluster.autoscaling:
+        yield from core_problems((*here, "autoscaling"), cluster.autoscaling)
     scales = bool((raw.get("head") or {}).get("enableInTreeAutoscaling", cluster.autoscaling is not None))
     groups: dict[Place, GroupSettings] = {("head",): cluster.head, ("worker",): cluster.worker}
     groups |= {("additionalWorkerGroups", name): group for name, group in cluster.additional_worker_groups.items()}
@@ -58,7 +71,7 @@ def cluster_problems(settings: StackSettings, here: Place, cluster: RayClusterSe
     for path, group in raw_groups(raw).items():
         if scales and group.get("maxReplicas") == 0 and group.get("disabled") is not True:
             yield Problem((*here, "values", *path, "maxReplicas"), 0, _NO_MAXIMUM)
-    yield from _image_checks(settings, cluster, here, groups)
+    yield from _image_checks(settings, cluster, here, groups, raw_groups(raw))
 
     yield from _group_name_checks(here, cluster, raw)
 
@@ -109,9 +122,16 @@ def _request_checks(here: Place, group: GroupSettings) -> Iterator[Problem]:
     ):
         if request is not None and parse_quantity(request) > parse_quantity(limit):
             yield Problem((*here, key), request, f"is more than the limit {limit}: Kubernetes refuses such a pod")
-    cores = parse_quantity(group.cpu)
-    if group.cpu.isdecimal() and cores >= 100 and parse_quantity(group.memory) < cores * _LEAST_MEMORY_OF_A_CORE:
-        yield Problem((*here, "cpu"), group.cpu, f"is {cores} cores, far too many for {group.memory} of memory; did you mean '{cores}m'?")
+    yield from core_problems(here, group)
+
+
+def core_problems(here: Place, sizes: GroupSettings | AutoscalingSettings | OperatorSettings) -> Iterator[Problem]:
+    """Hundreds of cores with the memory of a few."""
+    cores = parse_quantity(sizes.cpu)
+    is_plain = sizes.cpu.replace(".", "").isdecimal()
+    if is_plain and cores >= 100 and parse_quantity(sizes.memory) < cores * _LEAST_MEMORY_OF_A_CORE:
+        why = f"is {cores.normalize():f} cores, far too many for {sizes.memory} of memory; did you mean '{int(cores)}m'?"
+        yield Problem((*here, "cpu"), sizes.cpu, why)
 
 
 def _node_checks(here: Place, group: GroupSettings, architecture: str) -> Iterator[Problem]:
@@ -131,19 +151,21 @@ def _environment_checks(here: Place, group: GroupSettings) -> Iterator[Problem]:
 def _volume_checks(cluster: Place, path: Place, group: GroupSettings) -> Iterator[Problem]:
     here = (*cluster, *path)
     names = [volume.name for volume in group.volumes] + ["log-volume"]
-    mounted = {"/tmp/ray": "log-volume"}
+    mounted = {_LOGS: "log-volume"}
     for index, mount in enumerate(group.volume_mounts):
         at = (*here, "volumeMounts", str(index))
         if mount.name not in names:
             known = f"{did_you_mean(mount.name, names)}; it has: {', '.join(names)}"
             yield Problem((*at, "name"), mount.name, f"is no volume of this group{known}")
-        if (other := mounted.get(mount.mount_path)) == "log-volume" and mount.name in names[:-1]:
+        # However its slashes are written.
+        folder = normpath(f"/{mount.mount_path.lstrip('/')}")
+        if (other := mounted.get(folder)) == "log-volume" and mount.name in names[:-1]:
             instead = f"{'.'.join((*cluster, 'values', *path))}.volumes: [{{name: log-volume, …}}] with the source of {mount.name}"
             why = f"is where log-volume is, for Ray's logs; mount {mount.name} elsewhere, or put it in that one's place: {instead}"
             yield Problem((*at, "mountPath"), mount.mount_path, why)
         elif other is not None:
             yield Problem((*at, "mountPath"), mount.mount_path, f"is where {other} is mounted already; choose another folder")
-        mounted.setdefault(mount.mount_path, mount.name)
+        mounted.setdefault(folder, mount.name)
     seen: set[str] = {"log-volume"}
     for index, volume in enumerate(group.volumes):
         if volume.name in seen:
@@ -172,13 +194,18 @@ def _replica_checks(here: Place, group: WorkerGroupSettings, *, scales: bool, au
 
 
 def _image_checks(
-    settings: StackSettings, cluster: RayClusterSettings, here: Place, groups: dict[Place, GroupSettings]
+    settings: StackSettings,
+    cluster: RayClusterSettings,
+    here: Place,
+    groups: dict[Place, GroupSettings],
+    raw_values: Mapping[Place, Mapping[str, Any]],
 ) -> Iterator[Problem]:
     """An own image whose tag says aarch64 cannot start on x86 nodes; each such setting is named once, with the first group it fails."""
     named: set[Place] = set()
     for path, group in groups.items():
         raw = isinstance(cluster.values.get("image"), dict) and {"repository", "tag"} & cluster.values["image"].keys()
         levels: tuple[tuple[Place, str | None], ...] = (
+            ((*here, "values", *path), _own_raw_image(settings, cluster, group, raw_values.get(path, {}))),
             ((*here, *path), group.image),
             ((*here, "values"), custom_image(settings, cluster, group) if raw else None),
             (here, cluster.image),
@@ -190,3 +217,12 @@ def _image_checks(
         if (split_reference(image)[1] or "").endswith("-aarch64"):
             named.add(at)
             yield Problem((*at, "image"), image, f"is an aarch64 image, but {'.'.join((*here, *path))} runs on x86 nodes")
+
+
+def _own_raw_image(settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings, raw_values: Mapping[str, Any]) -> str | None:
+    """The image that the raw values of a group name, in whole or in part."""
+    raw: Mapping[str, Any] = raw_values.get("image") or {}
+    if not {"repository", "tag"} & raw.keys():
+        return None
+    below = group_image(settings, cluster, group)
+    return f"{raw.get('repository', below.repository)}:{raw.get('tag', below.tag)}"

@@ -1,6 +1,7 @@
 """From the raw config of a stack to its settings, or to one clear line for each problem with it."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -79,10 +80,17 @@ def _slips_in_keys(config: Iterable[str]) -> Iterator[str]:
     """Keys that nobody reads, and somebody wrote to choose the cluster, or for this program: without a word, others would be used."""
     for full_key in config:
         prefix, _, key = full_key.partition(":")
-        if (meant := nearest(prefix, (PROJECT, _KUBERNETES), likeness=_LIKELY)) and meant != prefix:
+        meant = _KUBERNETES if prefix == "k8s" else nearest(prefix, (PROJECT, _KUBERNETES), likeness=_LIKELY)
+        if meant and meant != prefix:
             yield f"{full_key}: nothing here is called {prefix!r}; did you mean '{meant}:{key}'?"
-        elif prefix == _KUBERNETES and (meant := nearest(key, _CHOOSES_THE_CLUSTER, likeness=_LIKELY)) and meant != key:
+        elif prefix == _KUBERNETES and (meant := _meant_to_choose(key)) and meant != key:
             yield f"{full_key}: is not a setting of the Kubernetes provider; did you mean '{_KUBERNETES}:{meant}'?"
+
+
+def _meant_to_choose(key: str) -> str | None:
+    # kubectl and Helm call them --kube-context and so on.
+    spellings = (key, re.sub(r"^kube[-_]?", "", key, flags=re.IGNORECASE))
+    return next((meant for each in spellings if (meant := nearest(each, _CHOOSES_THE_CLUSTER, likeness=_LIKELY))), None)
 
 
 def holds_secrets(secret_keys: Iterable[str]) -> bool:

@@ -6,8 +6,8 @@ from typing import Any
 
 from kuberay.checks.messages import Place, Problem
 from kuberay.facts.quantities import in_gb, in_mb, parse_quantity
-from kuberay.plan.memory import HEAD, LARGEST_ON_DISK, PodMemory, cluster_memory, limits_of, own_processes_of
-from kuberay.plan.pods import rendered_groups
+from kuberay.plan.memory import HEAD, LARGEST_ON_DISK, PodMemory, cluster_memory, own_processes_of
+from kuberay.plan.pods import limits_of, rendered_groups
 from kuberay.plan.ray_cluster_spec import ray_start_params
 from kuberay.plan.workloads import PlacedPlan
 

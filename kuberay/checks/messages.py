@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from kuberay.facts.charts import chart_key_paths, versions_that_know, without_logins
 from kuberay.facts.phrases import did_you_mean, first_few, nearest
 from kuberay.facts.visible import log_line
-from kuberay.settings.base import containers, field_of, keys_at, model_at
+from kuberay.settings.base import QuotingError, containers, field_of, keys_at, model_at
 from kuberay.settings.kubernetes import SECRET_KEYS
 from kuberay.settings.overrides import ChartOverrides
 from kuberay.settings.stack import PROJECT, StackSettings
@@ -38,6 +38,8 @@ class Problem:
     value: Any
     message: str
     """Goes after the value: ``is too long …``."""
+    concealed: str | None = None
+    """The message without anything of the value, where that must not be shown; None where the message has nothing of it."""
 
     def below(self, *here: str) -> Self:
         """The problem as it is told where the part lies below ``here``."""
@@ -48,8 +50,9 @@ def problem_line(problem: Problem, hidden: set[str]) -> str:
     """A problem in one line. ``hidden``: top-level keys whose values must not be printed."""
     value, message = _show(problem.value), problem.message
     if _is_secret(problem.path, hidden):
+        value, message = HIDDEN, message if problem.concealed is None else problem.concealed
         # A message may quote what it is about.
-        value, message = HIDDEN, message.replace(problem.value, HIDDEN) if _is_long(problem.value) else message
+        message = message.replace(problem.value, HIDDEN) if _is_long(problem.value) else message
     return log_line(f"{PROJECT}:{'.'.join(problem.path)}: {value} {message}")
 
 
@@ -57,16 +60,23 @@ def validation_problems(error: ValidationError) -> Iterator[Problem]:
     """What the types of the settings refuse."""
     for detail in error.errors(include_url=False):
         path = tuple(str(part) for part in detail["loc"] if part != "[key]")
-        yield Problem(path, detail["input"], _message(detail["type"], detail, path))
+        message = _message(detail["type"], detail, path)
+        reason = detail.get("ctx", {}).get("error")
+        if isinstance(reason, QuotingError):
+            yield Problem(path, detail["input"], message, reason.concealed)
+        else:
+            names = _names_as_a_map(detail["input"], path) if message.startswith("must be a map") else ""
+            yield Problem(path, detail["input"], message + names, message)
 
 
 def _message(kind: str, detail: Any, path: Place) -> str:
     context: dict[str, Any] = detail.get("ctx", {})
     if kind == "extra_forbidden":
-        if place := _place_in_chart(path):
+        above = _place_above(path)
+        if not above and (place := _place_in_chart(path)):
             return place
         known = sorted(keys_at(StackSettings, path[:-1]))
-        hint = did_you_mean(path[-1], known) or _places_below(path)
+        hint = above or did_you_mean(path[-1], known) or _places_below(path)
         return f"is not a setting{hint}; known here: {', '.join(known)}"
     if kind == "missing":
         return "is required"
@@ -122,6 +132,13 @@ def _place_in_chart(path: Place) -> str:
     return f"is no setting but a value of the {model.chart} chart: {'.'.join((*path[:end], 'values', *place))}{instead}"
 
 
+def _place_above(path: Place) -> str:
+    """Where a key is a setting, further up."""
+    *here, key = path
+    places = [(*here[:end], key) for end in reversed(range(len(here))) if key in keys_at(StackSettings, tuple(here[:end]))]
+    return f" here; it is one at {'.'.join(places[0]) if len(places[0]) > 1 else f'{PROJECT}:{key}'}" if places else ""
+
+
 def _places_below(path: Place) -> str:
     """Where a key is a setting, one level further down."""
     *here, key = path
@@ -139,7 +156,11 @@ def _instead(value: Any, wanted: str, path: Place) -> str:
         return keys + _instead_of_nothing(wanted, path)
     if wanted == "a map":
         return keys + _as_a_map(value, path)
-    return "; quote it" if wanted == "text" else ""
+    if wanted != "text":
+        return ""
+    if isinstance(value, Mapping | list):
+        return "; write it as one, such as registry.example/team/ray:2.46.0-py310" if path[-1] == "image" else ""
+    return "; quote it"
 
 
 def _instead_of_nothing(wanted: str, path: Place) -> str:
@@ -155,13 +176,9 @@ def _instead_of_nothing(wanted: str, path: Place) -> str:
 
 
 def _as_a_map(value: Any, path: Place) -> str:
-    """The map that was meant by a switch, or by a list of names, as other tools have them."""
+    """The map that was meant by a switch, as other tools have them."""
     model = model_at(StackSettings, path)
-    if model is None:
-        names = [_name_in_list(item) for item in value] if isinstance(value, list) else []
-        more = ", …" if len(names) > 3 else ""
-        return f"; did you mean {{{', '.join(f'{name}: …' for name in names[:3])}{more}}}?" if names and all(names) else ""
-    if (switch := str(value).lower()) not in ("true", "false"):
+    if model is None or (switch := str(value).lower()) not in ("true", "false"):
         return ""
     if key := next((key for key in ("enabled", "install") if field_of(model, key)), None):
         return f"; did you mean {{{key}: {switch}}}?"
@@ -170,11 +187,24 @@ def _as_a_map(value: Any, path: Place) -> str:
     return "; did you mean {}?" if switch == "true" else "; leave it out instead"
 
 
+def _names_as_a_map(value: Any, path: Place) -> str:
+    """The map that was meant by a list of names, as other tools have them; the names are part of the value."""
+    if model_at(StackSettings, path) is not None or not isinstance(value, list):
+        return ""
+    names = [_name_in_list(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    more = ", …" if len(names) > 3 else ""
+    return f"; did you mean {{{', '.join(f'{name}: …' for name in names[:3])}{more}}}?" if names and all(names) else ""
+
+
 def _name_in_list(item: Any) -> str | None:
-    """The name in ``{name: A, value: b}``, ``{A: b}`` or ``A=b``."""
+    """The name in ``{name: A, value: b}``, ``{A: b}`` or ``A=b``; what is like no name may be a value."""
     if isinstance(item, Mapping):
-        return str(item.get("name") or next(iter(item)) if len(item) == 1 or "name" in item else "") or None
-    return str(item).partition("=")[0] if isinstance(item, str) and "=" in item else None
+        name = str(item.get("name") or next(iter(item)) if len(item) == 1 or "name" in item else "")
+    else:
+        name, _, value = str(item).partition("=")
+        # Encoded text ends so.
+        name = name if value.strip("=") else ""
+    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else None
 
 
 def _pattern_message(key: str, pattern: str) -> str:

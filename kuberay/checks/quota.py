@@ -9,7 +9,7 @@ from kuberay.checks.messages import Problem
 from kuberay.facts.quantities import add_quantities, parse_quantity
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.namespace import GPU, named_limits
-from kuberay.plan.pods import rendered_groups
+from kuberay.plan.pods import limits_of, rendered_groups
 from kuberay.plan.stack import StackPlan
 
 Resources = dict[str, Decimal]
@@ -103,8 +103,7 @@ def _cluster_demands(what: str, plan: ClusterPlan) -> Iterator[Demand]:
 
 
 def _limits(container: dict[str, Any]) -> Resources:
-    limits = (container.get("resources") or {}).get("limits") or {}
-    return {resource: parse_quantity(amount) for resource, amount in limits.items()}
+    return {resource: parse_quantity(amount) for resource, amount in limits_of(container).items()}
 
 
 def _readable(amount: Decimal) -> str:

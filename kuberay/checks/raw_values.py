@@ -4,18 +4,24 @@ A chart copies most of what it is given: what is wrong with it would be said by 
 """
 
 import typing
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from kuberay.checks.messages import Place, Problem
-from kuberay.facts.charts import EACH, Chart, Keys, chart_keys, versions_that_know
+from kuberay.facts.charts import EACH, Chart, Keys, Values, chart_keys, versions_that_know
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.versions import KubeRayVersion, at_least
+from kuberay.plan.cluster import plan_ray_cluster
+from kuberay.plan.operator import operator_values
 from kuberay.plan.pasted import FLAGS
 from kuberay.plan.pods import is_gpu
+from kuberay.plan.ports import as_port
 from kuberay.settings.base import check_label
-from kuberay.settings.cluster import JSON_PARAMS
+from kuberay.settings.cluster import JSON_PARAMS, RayClusterSettings
+from kuberay.settings.stack import StackSettings
 
 _MAPS = "affinity autoscalerOptions dnsConfig headService lifecycle podSecurityContext securityContext".split()
 #: Maps of text, as Kubernetes has them: a number or a switch in one is refused.
@@ -24,6 +30,7 @@ _LISTS = "envFrom imagePullSecrets ports tolerations topologySpreadConstraints".
 _NAMED_LISTS = "containerEnv env initContainers resourceClaims sidecarContainers volumeMounts volumes".split()
 _TEXT_LISTS = "args command".split()
 _TEXTS = "fullnameOverride nameOverride priorityClassName rayVersion restartPolicy runtimeClassName serviceAccountName".split()
+_SWITCH = "must be true or false, without quotes"
 #: Top-level keys that hold groups.
 _GROUPS = "head worker additionalWorkerGroups".split()
 #: What is in these lists has a name of Kubernetes' own kind; others take capitals too.
@@ -68,6 +75,7 @@ def _span(versions: Sequence[str]) -> str:
 
 def raw_cluster_problems(values: Mapping[str, Any], groups: Collection[str]) -> Iterator[Problem]:
     """Of values of the ``ray-cluster`` chart, whose keys are known ones, laid over settings with these additional groups."""
+    yield from _switch_problems((), values, _written_for_a_cluster())
     yield from _image_problems((), values)
     yield from _shape_problems(("common",), values.get("common") or {})
     yield from _shape_problems((), {key: value for key, value in values.items() if key not in _GROUPS})
@@ -81,8 +89,14 @@ def raw_cluster_problems(values: Mapping[str, Any], groups: Collection[str]) -> 
 
 def raw_operator_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
     """Of values of the ``kuberay-operator`` chart, whose keys are known ones."""
+    yield from _switch_problems((), values, _written_for_the_operator())
     yield from _resource_problems(("resources",), values.get("resources"))
+    yield from _part_problems(("image",), values.get("image") or {})
     yield from _shape_problems((), values)
+    watched = values.get("watchNamespace")
+    if watched and not (isinstance(watched, list) and all(isinstance(name, str) for name in watched)):
+        yield Problem(("watchNamespace",), watched, "must be a list of namespaces, such as [team-a]")
+    yield from _gate_problems(values.get("featureGates"))
 
 
 def raw_groups(values: Mapping[str, Any]) -> dict[Place, Mapping[str, Any]]:
@@ -92,11 +106,51 @@ def raw_groups(values: Mapping[str, Any]) -> dict[Place, Mapping[str, Any]]:
     return {path: group for path, group in groups.items() if group is not None}
 
 
+@cache
+def _written_for_a_cluster() -> Values:
+    """What plans write of a cluster, every group of a name of one's own as the default one."""
+    values = plan_ray_cluster(StackSettings(), "any", RayClusterSettings()).values
+    return {**values, "additionalWorkerGroups": defaultdict(lambda: values["worker"])}
+
+
+@cache
+def _written_for_the_operator() -> Values:
+    # Plans leave this one to the chart.
+    return {
+        **operator_values(StackSettings.model_validate({"kuberayVersion": typing.get_args(KubeRayVersion)[-1]})),
+        "useKubernetesProxy": False,
+    }
+
+
+def _switch_problems(here: Place, values: Mapping[str, Any], written: Mapping[str, Any]) -> Iterator[Problem]:
+    """Of values that are true or false where plans write them: to a template any text is true, "false" too."""
+    for key, value in values.items():
+        default = written[key] if isinstance(written, defaultdict) else written.get(key)
+        if isinstance(default, bool) and not isinstance(value, bool | None):
+            yield Problem((*here, str(key)), value, _SWITCH)
+        elif isinstance(default, Mapping) and isinstance(value, Mapping):
+            yield from _switch_problems((*here, str(key)), value, default)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _gate_problems(gates: Any) -> Iterator[Problem]:
+    here = ("featureGates",)
+    if gates and not _is_list_of_maps(gates):
+        yield Problem(here, gates, "must be a list of maps, such as {name: RayJobDeletionPolicy, enabled: true}")
+        return
+    for index, gate in enumerate(gates or []):
+        if not isinstance(gate.get("name"), str):
+            yield Problem((*here, str(index), "name"), gate.get("name"), "must be text")
+        if not isinstance(gate.get("enabled"), bool):
+            yield Problem((*here, str(index), "enabled"), gate.get("enabled"), _SWITCH)
+
+
 def _group_problems(here: Place, group: Mapping[str, Any]) -> Iterator[Problem]:
     for key in ("replicas", "minReplicas", "maxReplicas", "numOfHosts"):
         number = group.get(key)
         if key in group and (type(number) is not int or number < 0):
             yield Problem((*here, key), number, "must be a whole number, 0 or more")
+    if type(group.get("priority") or 0) is not int:
+        yield Problem((*here, "priority"), group["priority"], "must be a whole number; priorityClassName takes the name of a class")
     if "groupName" in group and not (isinstance(group["groupName"], str) and group["groupName"]):
         yield Problem((*here, "groupName"), group["groupName"], "must be text; quote it")
     yield from _resource_problems((*here, "resources"), group.get("resources"))
@@ -115,8 +169,10 @@ def _group_problems(here: Place, group: Mapping[str, Any]) -> Iterator[Problem]:
         elif key == "metadata":
             yield from _shape_problems((*here, "headService", key), service.get(key) or {})
     for index, port in enumerate(group.get("ports") or []):
-        if type(port.get("containerPort")) is not int:
-            yield Problem((*here, "ports", str(index), "containerPort"), port.get("containerPort"), "must be a whole number")
+        number = port.get("containerPort")
+        if type(number) is not int or not as_port(number):
+            yield Problem((*here, "ports", str(index), "containerPort"), number, "is no port: a whole number, 1 to 65535")
+        yield from _text_problems((*here, "ports", str(index), "name"), port.get("name"))
     for key in ("initContainers", "sidecarContainers"):
         for index, container in enumerate(group.get(key) or []):
             yield from _resource_problems((*here, key, str(index), "resources"), container.get("resources"))
@@ -126,7 +182,9 @@ def _shape_problems(here: Place, values: Mapping[str, Any]) -> Iterator[Problem]
     """Values of a wrong type, known by their keys; nothing at all is how Helm takes a value of the chart's away."""
     for key, value in values.items():
         at = (*here, str(key))
-        if value is None or value == {}:  # The charts' own way to write an empty list, too.
+        # The charts' own way to write an empty list is a map, too, but for what they hand to `concat`.
+        joined = key == "containerEnv" and here[:1] != ("additionalWorkerGroups",)
+        if value is None or (value == {} and not joined):
             continue
         if key in (*_MAPS, *_TEXT_MAPS, *FLAGS):
             if not isinstance(value, Mapping):
@@ -202,6 +260,10 @@ def _resource_problems(here: Place, resources: Any) -> Iterator[Problem]:
             continue
         for resource, amount in amounts.items():
             at = (*here, kind, str(resource))
+            if amount is None:
+                if here in (("head", "resources"), ("worker", "resources")):
+                    yield Problem(at, None, "must be an amount: in place of what the settings write, that of the chart itself would count")
+                continue
             if "/" in str(resource) or is_gpu(str(resource)):
                 if not str(amount).isdecimal():
                     yield Problem(at, amount, "must be a whole number: Kubernetes gives devices whole")
@@ -215,5 +277,13 @@ def _resource_problems(here: Place, resources: Any) -> Iterator[Problem]:
 def _image_problems(here: Place, values: Mapping[str, Any], *, whole: bool = False) -> Iterator[Problem]:
     """Parts that are emptied, or missing where nothing lies below them."""
     image: Mapping[str, Any] = values.get("image") or {}
+    yield from _part_problems((*here, "image"), image)
     if not all(image.values()) or (whole and image and len(image) < 3):
         yield Problem((*here, "image"), values["image"], "lacks a part: the chart needs repository, tag and pullPolicy")
+
+
+def _part_problems(here: Place, image: Mapping[str, Any]) -> Iterator[Problem]:
+    for key, part in image.items():
+        # Whole numbers arrive digit by digit; 1.10 is 1.1 to YAML.
+        if not (key == "tag" and type(part) is int):
+            yield from _text_problems((*here, key), part)

@@ -6,14 +6,13 @@ settings or raw values can break them; a rule without a version is in all of the
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from kuberay.checks.messages import Place, Problem
 from kuberay.facts.charts import Values
 from kuberay.facts.labels import FAULT_TOLERANT, STORAGE_NAMESPACE
 from kuberay.facts.versions import at_least
 from kuberay.plan.pods import AUTOSCALER_V2, rendered_groups
-from kuberay.plan.ray_cluster_spec import ray_start_params
+from kuberay.plan.ray_cluster_spec import head_environment, ray_start_params
 from kuberay.plan.workloads import PlacedPlan
 
 #: Variables of the head that `gcsFaultTolerance` stands for.
@@ -42,7 +41,7 @@ def _group_refusals(placed: PlacedPlan, version: str) -> Iterator[Problem]:
 
 def _redis_refusals(placed: PlacedPlan) -> Iterator[Problem]:
     values, params = placed.plan.values, ray_start_params(placed.plan.values["head"])
-    environment = _environment(values)
+    environment = head_environment(values)
     why = "is refused by KubeRay; it takes a user from gcsFaultTolerance.redisUsername alone"
     if params.get("redis-username"):
         yield Problem((*placed.place("head", "rayStartParams"), "redis-username"), params["redis-username"], why)
@@ -67,7 +66,7 @@ def _redis_refusals(placed: PlacedPlan) -> Iterator[Problem]:
 
 def _autoscaler_refusals(placed: PlacedPlan, version: str) -> Iterator[Problem]:
     values = placed.plan.values
-    environment, head = _environment(values), values["head"]
+    environment, head = head_environment(values), values["head"]
     if AUTOSCALER_V2 not in environment:
         return
     if not head.get("enableInTreeAutoscaling"):
@@ -77,12 +76,6 @@ def _autoscaler_refusals(placed: PlacedPlan, version: str) -> Iterator[Problem]:
     elif (chosen := (head.get("autoscalerOptions") or {}).get("version")) and at_least(version, "1.4.0"):
         why = f"is refused by KubeRay from 1.4.0 on beside {AUTOSCALER_V2}, which autoscaling.version: v2 sets; leave it out"
         yield Problem((*placed.place("head", "autoscalerOptions"), "version"), chosen, why)
-
-
-def _environment(values: Values) -> dict[str, Any]:
-    """Of the head's container. What comes first counts."""
-    both = [*(values["common"].get("containerEnv") or []), *(values["head"].get("containerEnv") or [])]
-    return {variable["name"]: variable.get("value") for variable in reversed(both)}
 
 
 def _place_of(placed: PlacedPlan, variable: str) -> Place:

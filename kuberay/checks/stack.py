@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kuberay.checks.flags import flag_problems
-from kuberay.checks.groups import cluster_problems, idle_autoscalers
+from kuberay.checks.groups import cluster_problems, core_problems, idle_autoscalers
 from kuberay.checks.memory import memory_problems
 from kuberay.checks.messages import Place, Problem
+from kuberay.checks.ports import port_problems
 from kuberay.checks.quota import quota_problems
 from kuberay.checks.raw_values import raw_operator_problems, unknown_keys
 from kuberay.checks.refusals import refusals
@@ -42,12 +43,13 @@ def plan_problems(plan: StackPlan) -> list[Problem]:
     and the stack's own quota.
     """
     refused = refusals(plan.placed, plan.settings.kuberay_version)
-    between = [*idle_autoscalers(plan.placed), *flag_problems(plan), *workload_problems(plan)]
+    between = [*idle_autoscalers(plan.placed), *flag_problems(plan), *port_problems(plan), *workload_problems(plan)]
     return [*refused, *between, *memory_problems(plan.placed), *quota_problems(plan)]
 
 
 def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
     yield from _operator_value_checks(settings)
+    yield from core_problems(("operator",), settings.operator)
     if not settings.operator.install and settings.operator.values:
         yield Problem(("operator", "values"), settings.operator.values, "has no effect with operator.install: false")
     if not settings.operator.install and settings.operator.single_namespace_install:
@@ -133,18 +135,18 @@ def longest_cluster_name(kuberay_version: str) -> int:
 def _operator_value_checks(settings: StackSettings) -> Iterator[Problem]:
     here = ("operator", "values")
     values = in_this_version("kuberay-operator", settings.kuberay_version, settings.operator.values)
-    unknown = list(unknown_keys(values, "kuberay-operator", settings.kuberay_version))
-    yield from (problem.below(*here) for problem in unknown or raw_operator_problems(values))
+    problems = list(unknown_keys(values, "kuberay-operator", settings.kuberay_version)) or list(raw_operator_problems(values))
+    yield from (problem.below(*here) for problem in problems)
+    if problems:
+        return
     watched = values.get("watchNamespace") or []
-    if isinstance(watched, list) and watched and settings.namespace not in watched:
+    if watched and settings.namespace not in watched:
         why = f"leaves out {settings.namespace}, the namespace of this stack: its operator would make no pods here; add it"
         yield Problem((*here, "watchNamespace"), watched, why)
-    gates = values.get("featureGates") or []
     known = feature_gates(settings.kuberay_version)
-    for index, gate in enumerate(gates if isinstance(gates, list) else []):
-        name = gate.get("name") if isinstance(gate, dict) else gate
-        if name not in known:
-            message = f"is not a feature gate that the operator knows at {settings.kuberay_version}{did_you_mean(str(name), known)}"
+    for index, gate in enumerate(values.get("featureGates") or []):
+        if (name := gate["name"]) not in known:
+            message = f"is not a feature gate that the operator knows at {settings.kuberay_version}{did_you_mean(name, known)}"
             yield Problem((*here, "featureGates", str(index)), name, f"{message}; it knows: {', '.join(known)}")
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from kuberay.checks.messages import Place, Problem
+from kuberay.facts.charts import Values
 from kuberay.facts.labels import STORAGE_NAMESPACE
 from kuberay.facts.versions import at_least
-from kuberay.plan.ray_cluster_spec import ray_start_params
+from kuberay.plan.ray_cluster_spec import head_environment, is_off, ray_start_params
 from kuberay.plan.stack import StackPlan
 from kuberay.plan.workloads import PlacedPlan
 
@@ -22,24 +23,41 @@ def workload_problems(plan: StackPlan) -> Iterator[Problem]:
 
 def _dashboard_problems(plan: StackPlan) -> Iterator[Problem]:
     """KubeRay submits jobs to Ray's dashboard, and asks it how applications are."""
-    without = {placed.here: placed for placed in plan.placed if _head_params(placed).get(_DASHBOARD) == "false"}
+    without = {placed.here: placed for placed in plan.placed if is_off(_head_params(placed), _DASHBOARD)}
     for here, placed in without.items():
         if here[0] != "clusters":
             what = "submits the job to the dashboard" if here[0] == "jobs" else "asks the dashboard how the applications are"
-            yield Problem((*placed.place("head", "rayStartParams"), _DASHBOARD), "false", f"cannot be here: KubeRay {what}; leave it out")
+            at, given = (*placed.place("head", "rayStartParams"), _DASHBOARD), _head_params(placed)[_DASHBOARD]
+            yield Problem(at, given, f"cannot be here: KubeRay {what}; leave it out")
+    unnamed = {placed.here: placed for placed in plan.placed if _names_no_dashboard(placed)}
+    for here, placed in unnamed.items():
+        if here[0] != "clusters":
+            why = "lacks one of the name dashboard: KubeRay finds Ray's dashboard by that; add {name: dashboard, containerPort: 8265}"
+            yield Problem(placed.place("head", "ports"), placed.plan.values["head"]["ports"], why)
     for name, job in plan.settings.jobs.items():
+        if job.cluster and ("clusters", job.cluster) in unnamed:
+            why = "has no port of the name dashboard (values.head.ports), by which KubeRay finds where to submit jobs"
+            yield Problem(("jobs", name, "cluster"), job.cluster, why)
         if job.cluster and ("clusters", job.cluster) in without:
             why = "has no dashboard (rayStartParams.include-dashboard: false), to which KubeRay submits jobs"
             yield Problem(("jobs", name, "cluster"), job.cluster, why)
+
+
+def _names_no_dashboard(placed: PlacedPlan) -> bool:
+    """Ports of one's own stand in for all of KubeRay's (`getServicePorts`)."""
+    ports: list[Values] = placed.plan.values["head"].get("ports") or []
+    return bool(ports) and not any(port.get("name") == "dashboard" for port in ports)
 
 
 def _log_monitor_problems(plan: StackPlan) -> Iterator[Problem]:
     """Earlier operators take it for a switch, which `false` leaves out (`convertParamMap`)."""
     version = plan.settings.kuberay_version
     for placed in plan.placed:
-        if _head_params(placed).get(_LOG_MONITOR) == "false" and not at_least(version, "1.7.0"):
+        given = _head_params(placed).get(_LOG_MONITOR, "")
+        # They pass other words for it on (`no`), and Ray takes them.
+        if given.lower() == "false" and not at_least(version, "1.7.0"):
             at = (*placed.place("head", "rayStartParams"), _LOG_MONITOR)
-            yield Problem(at, "false", f"has no effect before KubeRay 1.7.0, which alone passes it on; kuberayVersion is {version}")
+            yield Problem(at, given, f"has no effect before KubeRay 1.7.0, which alone passes it on; kuberayVersion is {version}")
 
 
 def _storage_problems(plan: StackPlan) -> Iterator[Problem]:
@@ -72,10 +90,12 @@ def _storage(placed: PlacedPlan) -> tuple[str, str] | None:
     """Redis and the prefix of the keys, where the owner has chosen one; else it is the cluster's UID."""
     values: Any = placed.plan.values
     options = values.get("gcsFaultTolerance") or {}
+    if options.get("enabled") is False:
+        options = {}
     namespace = options.get("externalStorageNamespace") or (values.get("annotations") or {}).get(STORAGE_NAMESPACE)
-    environment = {variable["name"]: variable.get("value") for variable in values["head"].get("containerEnv") or []}
-    address = options.get("redisAddress") or environment.get("RAY_REDIS_ADDRESS")
-    return (str(address), str(namespace)) if namespace and address else None
+    address = options.get("redisAddress") or head_environment(values).get("RAY_REDIS_ADDRESS")
+    # Names of hosts know no case, and the scheme says how to talk to the same Redis.
+    return (str(address).lower().rpartition("://")[2], str(namespace)) if namespace and address else None
 
 
 def _head_params(placed: PlacedPlan) -> dict[str, str]:

@@ -17,6 +17,7 @@ from kuberay.plan.protection import auth_options
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 from kuberay.plan.stack import StackPlan
 from kuberay.plan.workloads import JobPlan, ServicePlan, WorkloadCluster
+from kuberay.settings.overrides import without_nulls
 
 Manifest = dict[str, Any]
 
@@ -167,4 +168,5 @@ def _object(
 ) -> Manifest:
     given = {"labels": labels, "annotations": annotations}
     metadata = {"generateName": f"{name}-", "namespace": namespace, **{key: value for key, value in given.items() if value}}
-    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": dict(spec)}
+    # As a release is rendered without the nulls of raw values.
+    return without_nulls({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec})

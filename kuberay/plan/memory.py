@@ -15,8 +15,8 @@ from decimal import Decimal, InvalidOperation
 from kuberay.facts.charts import Values
 from kuberay.facts.quantities import in_gb, parse_quantity
 from kuberay.plan.cluster import ClusterPlan
-from kuberay.plan.pods import rendered_groups
-from kuberay.plan.ray_cluster_spec import ray_start_params
+from kuberay.plan.pods import limits_of, rendered_groups
+from kuberay.plan.ray_cluster_spec import is_off, ray_start_params
 
 #: An object store that is larger than /dev/shm is put on disk up to this size, and refused above it (`REQUIRE_SHM_SIZE_THRESHOLD`).
 LARGEST_ON_DISK = 10_000_000_000
@@ -112,7 +112,7 @@ def own_processes_of(params: Mapping[str, str], *, is_head: bool) -> OwnProcesse
     """What Ray takes for itself in a pod that is started with these flags."""
     if not is_head:
         return _WORKER
-    return _HEAD_WITHOUT_DASHBOARD if params.get("include-dashboard") == "false" else HEAD
+    return _HEAD_WITHOUT_DASHBOARD if is_off(params, "include-dashboard") else HEAD
 
 
 def _shared_memory(group: Values, limit: int) -> int | None:
@@ -142,8 +142,3 @@ def _number(environment: Mapping[str, str], name: str, default: str) -> Decimal:
         return Decimal(environment.get(name, default))
     except InvalidOperation:
         return Decimal(default)
-
-
-def limits_of(group: Values) -> Values:
-    """The limits of a group's Ray container, by resource."""
-    return (group.get("resources") or {}).get("limits") or {}

@@ -1,6 +1,7 @@
 """What a chart pastes into text, and KubeRay into the command line of a shell, written so that it arrives as it stands. Pure."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,6 +11,8 @@ from kuberay.settings.base import number_text
 
 #: Where groups have the flags of `ray start`; `initArgs` is the chart's old name of it.
 FLAGS = ("rayStartParams", "initArgs")
+#: What a shell puts between commands, or takes for their input and output.
+_SIGNS = ";&|<>()"
 
 
 def write_out(values: Values) -> None:
@@ -35,11 +38,12 @@ def shell_word(text: str) -> str:
     What is written for the shell already stays as it is: with quotes around it, or with variables and commands for it to fill in. Single
     quotes suit KubeRay as well, which takes them off before it reads `resources` (`getResourcesMap`).
     """
+    # A break at the end of a block of YAML would end the command. Blanks there are lost in any shell, and pods that run with some stay.
+    text = text if text.rstrip(" ") == text.strip() else text.strip()
     if not text or "$" in text or "`" in text:
         return text
-    words = _words(text)
     # Within braces a shell takes the quotes that JSON needs for its own.
-    if words == [text] or (len(words) == 1 and not _is_json(text)):
+    if _is_one_word(text.rstrip(" ")) or (_is_quoted(text) and not _is_json(text)):
         return text
     return shlex.quote(text)
 
@@ -62,9 +66,21 @@ def _as_written(value: Any) -> Any:
     return number_text(value) if is_number and abs(value) >= 1_000_000 else value
 
 
+def _is_one_word(text: str) -> bool:
+    """Whether a shell takes a text for one word, and hands it on unchanged."""
+    # {a,b} and {1..3} are several words to it.
+    return _words(text) == [text] and text[0] not in _SIGNS and not re.search(r"\{.*(,|\.\.).*\}", text)
+
+
+def _is_quoted(text: str) -> bool:
+    """Whether somebody has quoted a text for the shell: all of it, or what in it would be no word without."""
+    words = _words(text)
+    return len(words) == 1 and words != [text] and (text[0] in "'\"" or not _is_one_word(words[0]))
+
+
 def _words(text: str) -> list[str]:
     """The words that a shell makes of a text, its signs between commands among them; none where it misses a quote."""
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|<>()")
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=_SIGNS)
     lexer.whitespace_split = True
     lexer.commenters = ""
     try:

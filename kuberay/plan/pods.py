@@ -189,7 +189,7 @@ def pod_template(values: Values, group: Values) -> Values:
 
 def pod_group(values: Values, name: str, group: Values, fingerprint: str, *, adopted: bool = False) -> PodGroup:
     image = group.get("image") or values["image"]
-    limits: Values = (group.get("resources") or {}).get("limits") or {}
+    limits = limits_of(group)
     at_first, at_least, at_most = (
         (1, 1, 1) if name == "head" else _replica_range(group, bool(values["head"].get("enableInTreeAutoscaling")))
     )
@@ -206,6 +206,12 @@ def pod_group(values: Values, name: str, group: Values, fingerprint: str, *, ado
         fingerprint=fingerprint,
         adopted=adopted,
     )
+
+
+def limits_of(container: Values) -> Values:
+    """The limits of a container, or of a group's Ray container, by resource."""
+    limits: Values = (container.get("resources") or {}).get("limits") or {}
+    return {resource: amount for resource, amount in limits.items() if amount is not None}
 
 
 def _replica_range(group: Values, autoscaling: bool) -> tuple[int, int, int]:

@@ -5,6 +5,8 @@ own defaults where there are none (`getServicePorts`, `FindContainerPort`): a fl
 are given the ports that settings move.
 """
 
+from typing import Any
+
 from kuberay.facts.charts import Values
 from kuberay.plan.pods import rendered_groups
 from kuberay.plan.ray_cluster_spec import ray_start_params
@@ -12,7 +14,7 @@ from kuberay.plan.ray_cluster_spec import ray_start_params
 #: The ports of a head by the names that KubeRay gives them (`getDefaultPorts`).
 DEFAULT_PORTS = {"client": 10001, "gcs-server": 6379, "dashboard": 8265, "metrics": 8080, "serve": 8000}
 #: The flags of `ray start` that move them. Serve has its port from its own config.
-_FLAGS = {"client": "ray-client-server-port", "gcs-server": "port", "dashboard": "dashboard-port", "metrics": "metrics-export-port"}
+FLAGS = {"client": "ray-client-server-port", "gcs-server": "port", "dashboard": "dashboard-port", "metrics": "metrics-export-port"}
 #: Those that the pods of every group have.
 _OF_ALL = ("metrics", "serve")
 
@@ -43,8 +45,14 @@ def head_ports(values: Values) -> dict[str, int]:
     return DEFAULT_PORTS | {str(port["name"]): int(port["containerPort"]) for port in ports if port.get("name")}
 
 
+def as_port(value: Any) -> int | None:
+    """A port as a number or as digits; None where it is neither, or there is no such port."""
+    number = int(value) if str(value).isdecimal() else 0
+    return number if 0 < number < 65536 else None
+
+
 def moved_ports(group: Values) -> dict[str, int]:
     """The ports of a group that flags of `ray start` move away from Ray's defaults."""
     params = ray_start_params(group)
-    given = {name: int(params[flag]) for name, flag in _FLAGS.items() if params.get(flag, "").isdecimal()}
+    given = {name: as_port(params.get(flag)) for name, flag in FLAGS.items()}
     return {name: port for name, port in given.items() if port and port != DEFAULT_PORTS[name]}

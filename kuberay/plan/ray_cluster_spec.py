@@ -72,14 +72,27 @@ def _pod_template(values: Values, group: Values, container: str) -> Values:
 def _resources(resources: Mapping[str, Any]) -> Values:
     # As the operator writes them when it adds its finalizer to a RayJob: else each refresh would find a difference.
     amounts = {kind: resources.get(kind) or {} for kind in ("limits", "requests")}
-    canonical = {kind: {name: canonical_quantity(amount) for name, amount in each.items()} for kind, each in amounts.items()}
+    canonical = {
+        kind: {name: canonical_quantity(amount) for name, amount in each.items() if amount is not None} for kind, each in amounts.items()
+    }
     return _drop_empty(**{**resources, **canonical})
 
 
 def ray_start_params(group: Values) -> dict[str, str]:
     # The CRD has a map of strings; KubeRay 1.3 demands it, even empty. `initArgs` is the chart's old name of it.
     both = {**(group.get("rayStartParams") or {}), **(group.get("initArgs") or {})}
-    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in both.items()}
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in both.items() if value is not None}
+
+
+def head_environment(values: Values) -> dict[str, Any]:
+    """The variables of the head's container by name, and their values. What comes first counts."""
+    both = [*(values["common"].get("containerEnv") or []), *(values["head"].get("containerEnv") or [])]
+    return {variable["name"]: variable.get("value") for variable in reversed(both)}
+
+
+def is_off(params: Mapping[str, str], flag: str) -> bool:
+    """Whether `ray start` takes the value of a flag for false (click's `BOOL`), which a shell has taken the quotes off."""
+    return params.get(flag, "").strip("'\" ").lower() in ("0", "f", "false", "n", "no", "off")
 
 
 def _gcs_fault_tolerance(values: Mapping[str, Any]) -> Values:

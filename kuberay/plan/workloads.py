@@ -12,10 +12,11 @@ import yaml
 from kuberay.facts.digests import fingerprint
 from kuberay.facts.labels import CLUSTER_LABEL
 from kuberay.plan.cluster import ClusterPlan, plan_ray_cluster
-from kuberay.plan.ports import DEFAULT_PORTS
+from kuberay.plan.ports import DEFAULT_PORTS, as_port
 from kuberay.plan.protection import auth_options, uses_token
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 from kuberay.settings.cluster import RayClusterSettings
+from kuberay.settings.overrides import without_nulls
 from kuberay.settings.stack import StackSettings
 from kuberay.settings.workloads import JobSettings, ServiceSettings, application_name
 
@@ -87,8 +88,8 @@ def _serve_port(settings: StackSettings, what: str) -> int | None:
     """Where the applications of a service answer by its Serve config, if that is not Ray's default."""
     kind, _, name = what.partition(".")
     options: Any = settings.services[name].serve_config.get("http_options") if kind == "services" else None
-    port: Any = options.get("port") if isinstance(options, dict) else None
-    return port if type(port) is int and port not in (0, DEFAULT_PORTS["serve"]) else None  # pyright: ignore[reportUnknownVariableType]
+    port = as_port(options.get("port")) if isinstance(options, dict) else None  # pyright: ignore[reportUnknownArgumentType]
+    return port if port != DEFAULT_PORTS["serve"] else None
 
 
 # --- Jobs ------------------------------------------------------------------------------------------------------------------
@@ -153,9 +154,10 @@ def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | Workload
         cluster=cluster,
         timeout=job.timeout_seconds or settings.timeout_seconds,
         delete_timeout=settings.timeout_seconds,
-        spec=spec,
+        spec=without_nulls(spec),
         # KubeRay gives them to the cluster that it makes.
-        annotations={} if job.cluster else cluster.values.get("annotations") or {},
+        annotations={} if job.cluster else without_nulls(cluster.values.get("annotations") or {}),
+        # With the nulls of raw values, as it always was: over another one the job would run again.
         fingerprint=fingerprint({key: value for key, value in spec.items() if key not in _NOT_WHAT_RUNS}),
         summary=f"{job.entrypoint} {where}",
     )
@@ -234,8 +236,8 @@ def plan_service(settings: StackSettings, name: str, made: WorkloadCluster) -> S
         cluster=cluster,
         timeout=service.timeout_seconds or settings.timeout_seconds,
         delete_timeout=settings.timeout_seconds,
-        spec=spec,
-        annotations=cluster.values.get("annotations") or {},
+        spec=without_nulls(spec),
+        annotations=without_nulls(cluster.values.get("annotations") or {}),
         applications=frozenset(applications),
         port=cluster.ports["serve"],
         fingerprint=fingerprint(spec),

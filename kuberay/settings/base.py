@@ -34,6 +34,15 @@ class Settings(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, defer_build=True)
 
 
+class QuotingError(ValueError):
+    """A refusal that quotes a part of the value."""
+
+    def __init__(self, message: str, concealed: str) -> None:
+        super().__init__(message)
+        self.concealed = concealed
+        """The same without it, where the value must not be shown."""
+
+
 def number_as_text(value: object) -> object:
     return number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
@@ -44,11 +53,16 @@ def number_text(number: float) -> str:
 
 
 def _check_cpu(cpu: str) -> str:
-    cores = parse_quantity(cpu)
+    # Without a unit, or with one that is like that of a thousandth.
+    thousandths = re.fullmatch(r"\s*(\d{1,9})(?:\.0*)?\s*(?:[mM]\w{0,20})?\s*", cpu, re.ASCII)
+    hint = f"; did you mean '{thousandths[1]}m'?" if thousandths else ""
+    try:
+        cores = parse_quantity(cpu)
+    except ValueError as error:
+        raise ValueError(str(error).partition("; did you mean")[0] + hint if hint else str(error)) from None
     if cores <= 0:
         raise ValueError("must be more than 0 cores")
     if cores > 1024:
-        hint = f"; did you mean '{cpu}m'?" if cpu.isdecimal() else ""
         raise ValueError(f"is more cores than any node has; 1 is one core, 500m is half of one{hint}")
     return cpu
 
@@ -72,6 +86,8 @@ def _known_architecture(value: object) -> object:
 
 
 def _check_ray_version(value: object) -> object:
+    if isinstance(value, str) and (instead := _settings_of_tag(value)):
+        raise ValueError(f"is the tag of an image; {instead}")
     if isinstance(value, str) and re.fullmatch(RAY_VERSION, value) is None:
         # 2.46 and v2.46.0 have the numbers of a version; nightly is the tag of an image.
         numbers = re.fullmatch(r"\D{0,9}(\d{1,3}\.\d{1,3})(?:\.(\d{1,3}))?", value)
@@ -80,6 +96,16 @@ def _check_ray_version(value: object) -> object:
             hint = f"; for another image set image, such as rayproject/ray:{value}, and here the version that it has"
         raise ValueError(f"is not a full Ray version: three numbers, such as 2.46.0{hint}")
     return value
+
+
+def _settings_of_tag(tag: str) -> str:
+    """Which settings say the same as a tag of Ray's images."""
+    known = re.fullmatch(r"(\d+\.\d+\.\d+)(?:-py(\d)(\d{1,2}))?(?:-(cpu|gpu|cu\d{3}))?(?:-(aarch64))?", tag, re.ASCII)
+    if not known or known[1] == tag:
+        return ""
+    python = f'pythonVersion: "{known[2]}.{known[3]}"' if known[2] else None
+    others = [python, known[4] and f"accelerator: {known[4]}", known[5] and f"architecture: {known[5]}"]
+    return f"write {known[1]} here, and {', '.join(setting for setting in others if setting)}"
 
 
 def _known_kuberay_version(version: object) -> object:

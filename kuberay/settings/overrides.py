@@ -1,6 +1,8 @@
 """Raw Helm values: from a file, from the stack config, merged as Helm merges."""
 
+import functools
 import json
+import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -8,8 +10,9 @@ from typing import Annotated, Any, ClassVar
 import yaml
 from pydantic import Field, ValidationInfo, field_validator
 
-from kuberay.facts.charts import Chart
+from kuberay.facts.charts import EACH, Chart, Keys, chart_keys
 from kuberay.facts.phrases import did_you_mean, first_few
+from kuberay.facts.versions import KubeRayVersion
 from kuberay.settings.base import Settings
 
 
@@ -34,7 +37,8 @@ class ChartOverrides(Settings):
     @classmethod
     def _over_those_of_the_file(cls, values: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         name = info.data.get("values_file")
-        return merge(_read_values(project_folder(info), name), values) if name else values
+        known, given = _every_key(cls.chart), [_read_values(project_folder(info), name)] if name else []
+        return functools.reduce(merge, (_without_empty_parts(each, known) for each in (*given, values)))
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -44,6 +48,20 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         below = merged.get(key)
         merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value  # pyright: ignore[reportUnknownArgumentType]
     return merged
+
+
+def _every_key(chart: Chart) -> Keys:
+    return chart_keys(chart, typing.get_args(KubeRayVersion)[-1])
+
+
+def _without_empty_parts(values: dict[str, Any], known: Keys) -> dict[str, Any]:
+    """Values without the parts of a chart (`head`, `image`) that have nothing below them, as where all lines there are comments."""
+    parts = {key: known.get(key, known.get(EACH)) for key in values}
+    return {
+        key: _without_empty_parts(value, parts[key]) if isinstance(value, dict) and parts[key] else value  # pyright: ignore[reportUnknownArgumentType]
+        for key, value in values.items()
+        if value is not None or not parts[key]
+    }
 
 
 def without_nulls(values: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from kuberay.facts.phrases import did_you_mean
-from kuberay.settings.base import Name, Settings, number_as_text
+from kuberay.settings.base import Name, QuotingError, Settings, number_as_text
 from kuberay.settings.cluster import RayClusterSettings
 
 Metadata = dict[str, Annotated[str, BeforeValidator(number_as_text)]]
@@ -80,14 +80,17 @@ class ServiceSettings(Settings):
             _check_import_path(str(application["import_path"]))  # pyright: ignore[reportUnknownArgumentType]
             name = application_name(application)  # pyright: ignore[reportUnknownArgumentType]
             if name in names:
-                raise ValueError(f"has two applications of the name {name!r}")
+                raise QuotingError(f"has two applications of the name {name!r}", "has two applications of one name")
             names.add(name)
             route: Any = application.get("route_prefix", "/")
+            if not isinstance(route, str | None):
+                raise ValueError("has an application whose route_prefix is no text, such as route_prefix: /chat")
             if route in routes:
                 apart = f"give one of them another route_prefix, such as /{name}"
-                raise ValueError(f"has two applications on the route {route!r}, {routes[route]!r} and {name!r}; {apart}")
+                said = f"has two applications on the route {route!r}, {routes[route]!r} and {name!r}; {apart}"
+                raise QuotingError(said, "has two applications on one route; give one of them another route_prefix")
             if route is not None:
-                routes[str(route)] = name
+                routes[route] = name
         return config
 
 
@@ -97,7 +100,8 @@ def _check_import_path(path: str) -> None:
     if not (module and application) or ":" in application:
         module, _, application = path.strip(".").partition(":")
         meant = f"{module or 'my_module'}:{application.partition(':')[0] or 'app'}"
-        raise ValueError(f"has an import_path that names no application in a module: {path!r}; did you mean {meant!r}?")
+        why = "has an import_path that names no application in a module"
+        raise QuotingError(f"{why}: {path!r}; did you mean {meant!r}?", f"{why}, such as my_module:app")
 
 
 def application_name(application: Mapping[str, Any]) -> str:

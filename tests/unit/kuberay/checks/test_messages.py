@@ -19,6 +19,7 @@ AUTOSCALING = "must be a map with keys of: cpu, idleTimeoutSeconds, memory, upsc
 WORKER = "kuberay:clusters.raycluster.worker"
 VALUES = "kuberay:clusters.raycluster.values"
 CHART = "is no setting but a value of the ray-cluster chart: clusters.raycluster.values"
+SWITCH = "must be true or false, without quotes"
 NO_NAME = "is not a Kubernetes name: lower-case letters, digits and '-', 63 characters at most"
 CLAIM = [{"name": "data", "persistentVolumeClaim": {"claimName": "ray-logs"}}]
 
@@ -49,7 +50,29 @@ def raw(**values: Any) -> dict[str, Any]:
             head(cpu=2000),
             f"{HEAD}.cpu: 2000 is more cores than any node has; 1 is one core, 500m is half of one; did you mean '2000m'?",
         ),
+        (head(cpu="500mi"), f"{HEAD}.cpu: \"500mi\" {NO_QUANTITY}; did you mean '500m'?"),
+        (
+            head(cpu="500M"),
+            f"{HEAD}.cpu: \"500M\" is more cores than any node has; 1 is one core, 500m is half of one; did you mean '500m'?",
+        ),
+        (head(cpu=500.0), f"{HEAD}.cpu: \"500.0\" is 500 cores, far too many for 2G of memory; did you mean '500m'?"),
+        (
+            {"operator": {"cpu": 500}},
+            "kuberay:operator.cpu: \"500\" is 500 cores, far too many for 512Mi of memory; did you mean '500m'?",
+        ),
+        (
+            cluster(autoscaling={"cpu": 500}, worker={"maxReplicas": 2}),
+            "kuberay:clusters.raycluster.autoscaling.cpu: \"500\" is 500 cores, far too many for 512Mi of memory; did you mean '500m'?",
+        ),
         # Versions
+        *(
+            ({"rayVersion": tag}, f'kuberay:rayVersion: "{tag}" is the tag of an image; write 2.46.0 here, and {settings}')
+            for tag, settings in (
+                ("2.46.0-gpu", "accelerator: gpu"),
+                ("2.46.0-py310", 'pythonVersion: "3.10"'),
+                ("2.46.0-py311-cu124-aarch64", 'pythonVersion: "3.11", accelerator: cu124, architecture: aarch64'),
+            )
+        ),
         ({"kuberayVersion": "latest"}, f'kuberay:kuberayVersion: "latest" must be one of {VERSIONS}; the newest is 1.7.0'),
         ({"kuberayVersion": "1.6"}, f"kuberay:kuberayVersion: \"1.6\" must be one of {VERSIONS}; did you mean '1.6.2'?"),
         (
@@ -117,6 +140,14 @@ def raw(**values: Any) -> dict[str, Any]:
             head(volumes=CLAIM, volumeMounts=[{"name": "data", "mountPath": path} for path in ("/a", "/b", "/a")]),
             f'{HEAD}.volumeMounts.2.mountPath: "/a" is where data is mounted already; choose another folder',
         ),
+        *(
+            (
+                head(volumes=CLAIM, volumeMounts=[{"name": "data", "mountPath": path}]),
+                f'{HEAD}.volumeMounts.0.mountPath: "{path}" is where log-volume is, for Ray\'s logs; mount data elsewhere, or put it in '
+                "that one's place: clusters.raycluster.values.head.volumes: [{name: log-volume, …}] with the source of data",
+            )
+            for path in ("/tmp/ray/", "/tmp//ray")
+        ),
         # Values files
         (cluster(valuesFile="tests"), 'kuberay:clusters.raycluster.valuesFile: "tests" is a folder; name a file'),
         (
@@ -173,6 +204,24 @@ def raw(**values: Any) -> dict[str, Any]:
         ),
         # Settings at another level
         (
+            head(rayVersion="2.46.0"),
+            f'{HEAD}.rayVersion: "2.46.0" is not a setting here; it is one at clusters.raycluster.rayVersion; known here: accelerator, '
+            "affinity, annotations, architecture, cpu, cpuRequest, env, gpuResource, gpus, image, labels, memory, memoryRequest, "
+            "nodeSelector, rayStartParams, serviceAccountName, tolerations, tpus, volumeMounts, volumes",
+        ),
+        (
+            cluster(imagePullSecrets=["pull"]),
+            'kuberay:clusters.raycluster.imagePullSecrets: ["pull"] is not a setting here; it is one at kuberay:imagePullSecrets; '
+            "known here: accelerator, additionalWorkerGroups, adopted, architecture, autoscaling, gcsFaultTolerance, head, image, "
+            "pythonVersion, rayVersion, upgradeStrategy, values, valuesFile, worker",
+        ),
+        (
+            cluster(image={"repository": "a", "tag": "b"}),
+            'kuberay:clusters.raycluster.image: {"repository": "a", "tag": "b"} must be text; write it as one, such as '
+            "registry.example/team/ray:2.46.0-py310",
+        ),
+        (head(labels={"a": ["b"]}), f'{HEAD}.labels.a: ["b"] must be text'),
+        (
             {"head": {"cpu": 1}},
             'kuberay:head: {"cpu": 1} is not a setting here; it is one at clusters.<name>.head; known here: accelerator, architecture, '
             "authToken, chartRepository, clusters, createNamespace, image, imagePullPolicy, imagePullSecrets, jobs, kuberayVersion, "
@@ -208,6 +257,69 @@ def raw(**values: Any) -> dict[str, Any]:
         (
             raw(head={"sidecarContainers": [{"name": "logs", "env": [{"name": "A", "value": 1}]}]}),
             f"{VALUES}.head.sidecarContainers.0.env.A: 1 must be text; quote it",
+        ),
+        # Text for a switch, which any template takes for true
+        (raw(worker={"disabled": "false"}), f'{VALUES}.worker.disabled: "false" {SWITCH}'),
+        (raw(additionalWorkerGroups={"g": {"disabled": "false"}}), f'{VALUES}.additionalWorkerGroups.g.disabled: "false" {SWITCH}'),
+        (raw(head={"enableInTreeAutoscaling": "false"}), f'{VALUES}.head.enableInTreeAutoscaling: "false" {SWITCH}'),
+        (
+            raw(gcsFaultTolerance={"enabled": "false"}) | {"kuberayVersion": "1.6.2"},
+            f'{VALUES}.gcsFaultTolerance.enabled: "false" {SWITCH}',
+        ),
+        *(
+            (
+                {"kuberayVersion": "1.6.2", "operator": {"values": {above: {"enabled": "false"}}}},
+                f'kuberay:operator.values.{above}.enabled: "false" {SWITCH}',
+            )
+            for above in ("batchScheduler", "configuration", "metrics")
+        ),
+        *(
+            ({"operator": {"values": {key: "false"}}}, f'kuberay:operator.values.{key}: "false" {SWITCH}')
+            for key in "leaderElectionEnabled singleNamespaceInstall rbacEnable crNamespacedRbacEnable useKubernetesProxy".split()
+        ),
+        # The operator's gates and namespaces
+        (
+            {"operator": {"values": {"featureGates": ["RayJobDeletionPolicy"]}}},
+            'kuberay:operator.values.featureGates: ["RayJobDeletionPolicy"] must be a list of maps, such as '
+            "{name: RayJobDeletionPolicy, enabled: true}",
+        ),
+        (
+            {"operator": {"values": {"featureGates": [{"name": "RayJobDeletionPolicy", "enabled": "true"}]}}},
+            f'kuberay:operator.values.featureGates.0.enabled: "true" {SWITCH}',
+        ),
+        (
+            {"operator": {"values": {"featureGates": [{"enabled": True}]}}},
+            "kuberay:operator.values.featureGates.0.name: null must be text",
+        ),
+        (
+            {"operator": {"values": {"watchNamespace": "kuberay"}}},
+            'kuberay:operator.values.watchNamespace: "kuberay" must be a list of namespaces, such as [team-a]',
+        ),
+        (
+            {"operator": {"values": {"watchNamespace": [1]}}},
+            "kuberay:operator.values.watchNamespace: [1] must be a list of namespaces, such as [team-a]",
+        ),
+        # What would have ended in a traceback
+        *(
+            (
+                service({"import_path": "a:b", "route_prefix": route}),
+                f'kuberay:services.chat.serveConfig: {{"applications": [{{"import_path": "a:b", "route_prefix": {json.dumps(route)}}}]}} '
+                "has an application whose route_prefix is no text, such as route_prefix: /chat",
+            )
+            for route in (["x"], {"x": 1})
+        ),
+        (raw(head={"ports": [{"name": ["a"], "containerPort": 1}]}), f'{VALUES}.head.ports.0.name: ["a"] must be text'),
+        # What the chart joins with other lists, or copies
+        (raw(head={"containerEnv": {}}), f"{VALUES}.head.containerEnv: {{}} must be a list of maps"),
+        (raw(common={"containerEnv": {}}), f"{VALUES}.common.containerEnv: {{}} must be a list of maps"),
+        (
+            raw(worker={"resources": {"limits": {"cpu": None}}}),
+            f"{VALUES}.worker.resources.limits.cpu: null must be an amount: in place of what the settings write, that of the chart itself "
+            "would count",
+        ),
+        (
+            raw(head={"priority": "high"}),
+            f'{VALUES}.head.priority: "high" must be a whole number; priorityClassName takes the name of a class',
         ),
         (raw(head={"rayVersion": 2.46}), f"{VALUES}.head.rayVersion: 2.46 must be text; quote it"),
         (raw(head={"tolerations": {"key": "gpu"}}), f'{VALUES}.head.tolerations: {{"key": "gpu"}} must be a list of maps'),
@@ -249,6 +361,15 @@ def raw(**values: Any) -> dict[str, Any]:
             raw(image={"tag": "2.46.0-aarch64"}),
             f'{VALUES}.image: "rayproject/ray:2.46.0-aarch64" is an aarch64 image, but clusters.raycluster.head runs on x86 nodes',
         ),
+        (
+            raw(head={"image": {"tag": "2.46.0-aarch64"}}),
+            f'{VALUES}.head.image: "rayproject/ray:2.46.0-aarch64" is an aarch64 image, but clusters.raycluster.head runs on x86 nodes',
+        ),
+        # Parts of an image
+        (raw(image={"repository": ["a"]}), f'{VALUES}.image.repository: ["a"] must be text'),
+        (raw(head={"image": {"tag": 1.1}}), f"{VALUES}.head.image.tag: 1.1 must be text; quote it"),
+        (raw(image={"tag": True}), f"{VALUES}.image.tag: true must be text; quote it"),
+        ({"operator": {"values": {"image": {"tag": 1.1}}}}, "kuberay:operator.values.image.tag: 1.1 must be text; quote it"),
         # Nothing to scale
         (
             cluster(autoscaling={}, worker={"enabled": False}),
@@ -307,6 +428,15 @@ def test_a_claim_takes_the_place_of_the_volume_of_rays_logs_as_the_refusal_says(
             "kubernetes:contxt: is not a setting of the Kubernetes provider; did you mean 'kubernetes:context'?",
         ),
         (
+            "kubernetes:kubeContext",
+            "kubernetes:kubeContext: is not a setting of the Kubernetes provider; did you mean 'kubernetes:context'?",
+        ),
+        (
+            "kubernetes:kube-context",
+            "kubernetes:kube-context: is not a setting of the Kubernetes provider; did you mean 'kubernetes:context'?",
+        ),
+        ("k8s:context", "k8s:context: nothing here is called 'k8s'; did you mean 'kubernetes:context'?"),
+        (
             "kubernetes:kubeConfig",
             "kubernetes:kubeConfig: is not a setting of the Kubernetes provider; did you mean 'kubernetes:kubeconfig'?",
         ),
@@ -361,3 +491,38 @@ def test_a_name_in_an_encrypted_list_is_not_shown() -> None:
     with pytest.raises(SettingsError) as error:
         load_settings(config, secret_keys=["kuberay:clusters"])
     assert error.value.problems == ["kuberay:clusters.a.head.env: [secret] must be a map"]
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        (head(env=["API_KEY: c2VjcmV0a2V5MTIz=="]), f'{HEAD}.env: ["[secret]"] must be a map'),
+        (head(env=["API_KEY=hunter2"]), f'{HEAD}.env: ["[secret]"] must be a map; did you mean {{API_KEY: …}}?'),
+        (head(env=["c2VjcmV0a2V5MTIz=="]), f'{HEAD}.env: ["c2VjcmV0a2V5MTIz=="] must be a map'),
+        (head(env=[{"a b": "c"}]), f'{HEAD}.env: [{{"a b": "c"}}] must be a map'),
+    ],
+)
+def test_what_is_like_no_name_may_be_a_value_and_is_none_of_a_hint(config: dict[str, Any], line: str) -> None:
+    assert refused(config) == [line]
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        (head(env=["A=b"]), f"{HEAD}.env: [secret] must be a map"),
+        (
+            service({"import_path": "hunter2"}),
+            "kuberay:services.chat.serveConfig: [secret] has an import_path that names no application in a module, such as my_module:app",
+        ),
+        (
+            service({"import_path": "a:b"}, {"import_path": "a:b", "name": "hunter2"}),
+            "kuberay:services.chat.serveConfig: [secret] has two applications on one route; give one of them another route_prefix",
+        ),
+        (
+            service(*[{"import_path": "a:b", "name": "hunter2"}] * 2),
+            "kuberay:services.chat.serveConfig: [secret] has two applications of one name",
+        ),
+    ],
+)
+def test_nothing_of_an_encrypted_value_is_quoted(config: dict[str, Any], line: str) -> None:
+    assert refused(config, secret_keys=["kuberay:clusters", "kuberay:services"]) == [line]

@@ -33,17 +33,59 @@ from tests.unit.kuberay.plan.test_cluster import fingerprints, plan
         "127.0.0.1",
         "zone=a,team=b",
         "{}",
+        "a'b'",
+        'say"hi"',
+        "pa\\ss",
+        "C:\\ray",
+        "{a,b}",
+        "{1..3}",
+        ";",
+        "&&",
+        "|",
+        ">",
+        "(",
+        "#1",
     ],
 )
 def test_a_shell_reads_a_value_as_it_was_written(text: str) -> None:
-    pasted = f"printf '%s|' ray start --head --flag={shell_word(text)}  --block "
-    words = subprocess.run(["bash", "-c", pasted], capture_output=True, text=True, check=True).stdout.split("|")
+    pasted = f"printf '%s\\0' ray start --head --flag={shell_word(text)}  --block "
+    words = subprocess.run(["bash", "-c", pasted], capture_output=True, text=True, check=True).stdout.split("\0")
     assert words == ["ray", "start", "--head", f"--flag={text}", "--block", ""]
 
 
 @pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ('{"NPU": 1}\n', '{"NPU": 1}'),
+        ("a\n", "a"),
+        (" a", "a"),
+        ("a ", "a"),
+        ("\ta b \n", "a b"),
+        ("'a b'\n", "a b"),
+        ("$((1 + 1))\n", "2"),
+    ],
+)
+def test_white_space_around_a_value_is_none_of_it(text: str, word: str) -> None:
+    pasted = f"printf '%s\\0' ray start --head --flag={shell_word(text)}  --block "
+    words = subprocess.run(["bash", "-c", pasted], capture_output=True, text=True, check=True).stdout.split("\0")
+    assert words == ["ray", "start", "--head", f"--flag={word}", "--block", ""]
+
+
+@pytest.mark.parametrize(
     "text",
-    ["'{\"NPU\": 1}'", '"{\\"NPU\\": 1}"', "'\"a\"'", "$REDIS_PASSWORD", "$(hostname -s)", '"$HOME/a b"', "`hostname -s`", "", "*", "a'b'"],
+    [
+        "'{\"NPU\": 1}'",
+        '"{\\"NPU\\": 1}"',
+        "'\"a\"'",
+        "$REDIS_PASSWORD",
+        "$(hostname -s)",
+        '"$HOME/a b"',
+        "`hostname -s`",
+        "",
+        "*",
+        "zone='a b'",
+        "a\\ b",
+    ],
 )
 def test_what_is_written_for_the_shell_already_stays_as_it_is(text: str) -> None:
     assert shell_word(text) == text

@@ -73,10 +73,11 @@ def test_a_port_that_is_known_in_the_pod_alone_moves_nothing(port: Any) -> None:
     assert "ports" not in plan(head(rayStartParams={"ray-client-server-port": port})).clusters["raycluster"].values["head"]
 
 
+@pytest.mark.parametrize("port", [9000, "9000"])
 @pytest.mark.parametrize("version", ["1.3.0", "1.6.2"])
-def test_a_service_answers_where_its_serve_config_says(version: str) -> None:
+def test_a_service_answers_where_its_serve_config_says(version: str, port: Any) -> None:
     config = service({"import_path": "a:b"})
-    config["services"]["chat"]["serveConfig"]["http_options"] = {"port": 9000}
+    config["services"]["chat"]["serveConfig"]["http_options"] = {"port": port}
     made = plan(config, version)
     cluster = made.services["chat"].spec["rayClusterConfig"]
     assert ports(cluster["headGroupSpec"]["template"]["spec"]["containers"][0])["serve"] == 9000

@@ -10,6 +10,8 @@ from kuberay.checks.exposure import exposures
 from kuberay.checks.loading import load_plan
 from kuberay.plan.workloads import JobPlan, ServicePlan
 
+DASHBOARD = {"name": "dashboard", "containerPort": 8265}
+
 
 def job(name: str = "train", *, stack: dict[str, str] | None = None, clusters: dict[str, Any] | None = None, **settings: Any) -> JobPlan:
     config = {f"kuberay:{key}": value for key, value in (stack or {}).items()}
@@ -110,7 +112,7 @@ def test_a_group_that_is_added_comes_after_the_others() -> None:
 
 def test_a_service_answers_at_the_port_that_the_head_calls_serve() -> None:
     assert service().port == 8000
-    assert service(rayCluster={"values": {"head": {"ports": [{"name": "serve", "containerPort": 9000}]}}}).port == 9000
+    assert service(rayCluster={"values": {"head": {"ports": [{"name": "serve", "containerPort": 9000}, DASHBOARD]}}}).port == 9000
 
 
 def test_a_cluster_of_its_own_asks_for_a_token_where_kuberay_can_make_one() -> None:

@@ -1,0 +1,53 @@
+"""Ports on which Ray could not listen, or by which KubeRay would make no Service. Pure: a plan in, problems out."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from kuberay.checks.messages import Place, Problem
+from kuberay.facts.charts import Values
+from kuberay.plan.pods import rendered_groups
+from kuberay.plan.ports import FLAGS, as_port
+from kuberay.plan.ray_cluster_spec import ray_start_params
+from kuberay.plan.stack import StackPlan
+from kuberay.plan.workloads import PlacedPlan
+
+_NO_PORT = "is no port: a whole number, 1 to 65535"
+_SERVE_PORT = ("serveConfig", "http_options", "port")
+
+
+def port_problems(plan: StackPlan) -> Iterator[Problem]:
+    """Every problem of the ports of a stack."""
+    for name, service in plan.settings.services.items():
+        options: Any = service.serve_config.get("http_options")
+        port = options.get("port") if isinstance(options, dict) else None  # pyright: ignore[reportUnknownVariableType]
+        if port is not None and not as_port(port):
+            yield Problem(("services", name, *_SERVE_PORT), port, _NO_PORT)
+    for placed in plan.placed:
+        for name, group in rendered_groups(placed.plan.values).items():
+            for flag, text in ray_start_params(group).items():
+                # Any other text is for the shell, and 0 for Ray to choose.
+                if flag.endswith("port") and text.isdecimal() and int(text) and not as_port(text):
+                    yield Problem((*placed.place(name, "rayStartParams"), flag), text, _NO_PORT)
+        yield from _shared_ports(placed)
+
+
+def _shared_ports(placed: PlacedPlan) -> Iterator[Problem]:
+    """KubeRay makes the head's Service of its ports, and Kubernetes takes none that has one twice."""
+    seen: dict[int, str] = {}
+    for index, port in enumerate(placed.plan.values["head"].get("ports") or []):
+        number, name = port["containerPort"], str(port.get("name") or index)
+        if number in seen:
+            at = _place(placed, name, index) or _place(placed, seen[number], index)
+            why = f"is the port of both {seen[number]} and {name}, of which Kubernetes makes no Service; choose another for one of them"
+            yield Problem(at or placed.place("head", "ports"), number, why)
+        seen.setdefault(number, name)
+
+
+def _place(placed: PlacedPlan, name: str, index: int) -> Place | None:
+    """Where the port of a name was set, if it was."""
+    own: list[Values] = (placed.plan.settings.values.get("head") or {}).get("ports") or []
+    if index < len(own):
+        return (*placed.here, "values", "head", "ports", str(index), "containerPort")
+    if FLAGS.get(name) in ray_start_params(placed.plan.values["head"]):
+        return (*placed.place("head", "rayStartParams"), FLAGS[name])
+    return ("services", placed.here[1], *_SERVE_PORT) if name == "serve" and placed.here[0] == "services" else None
