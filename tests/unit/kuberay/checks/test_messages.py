@@ -8,6 +8,8 @@ import pytest
 
 from kuberay.checks.loading import SettingsError, load_settings
 from kuberay.plan.cluster import plan_cluster
+from kuberay.settings.base import keys_at
+from kuberay.settings.stack import StackSettings
 from tests.bad_settings import cluster, head, job, service, worker
 from tests.unit.kuberay.checks.test_loading import load, refused
 
@@ -361,3 +363,30 @@ def test_a_name_in_an_encrypted_list_is_not_shown() -> None:
     with pytest.raises(SettingsError) as error:
         load_settings(config, secret_keys=["kuberay:clusters"])
     assert error.value.problems == ["kuberay:clusters.a.head.env: [secret] must be a map"]
+
+
+@pytest.mark.parametrize(
+    ("config", "lines"),
+    [
+        ({"namespace": "Hunter2_Secret"}, ["namespace: [secret] is not a Kubernetes name: lower-case letters, digits and '-', a letter first, 63 characters at most"]),
+        ({"rayVersion": "hunter2"}, ["rayVersion: [secret] is not a full Ray version: three numbers, such as 2.46.0"]),
+        (cluster(head={"memory": 1234}), ["clusters.raycluster.head.memory: [secret] is less than a megabyte"]),
+        (cluster(head={"cpu": 4711}), ["clusters.raycluster.head.cpu: [secret] is more cores than any node has"]),
+        (cluster(head={"cpu": 500, "memory": "3G"}), ["clusters.raycluster.head.cpu: [secret] is [secret] cores, far too many for 3G of memory"]),
+        (cluster(hed={}), [f"clusters.raycluster.hed: [secret] is not a setting; did you mean 'head'?; known here: {', '.join(sorted(keys_at(StackSettings, ('clusters', 'a'))))}"]),
+        (
+            {"services": {"a": {"serveConfig": {"applications": [{"import_path": "hunter'2\""}]}}}},
+            ["services.a.serveConfig: [secret] has an import_path that names no application in a module: [secret]"],
+        ),
+        (
+            {"services": {"a": {"serveConfig": {"applications": [{"import_path": "a:b", "name": name} for name in ("hunter2", "b")]}}}},
+            ["services.a.serveConfig: [secret] has two applications on the route [secret]"],
+        ),
+    ],
+    ids=json.dumps,
+)  # fmt: skip
+def test_nothing_that_is_made_from_an_encrypted_value_is_shown(config: dict[str, Any], lines: list[str]) -> None:
+    texts = {f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    with pytest.raises(SettingsError) as error:
+        load_settings(texts, secret_keys=texts)
+    assert error.value.problems == [f"kuberay:{line}" for line in lines]
