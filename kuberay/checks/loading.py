@@ -85,9 +85,9 @@ def _slips_in_keys(config: Iterable[str]) -> Iterator[str]:
             yield f"{full_key}: is not a setting of the Kubernetes provider; did you mean '{_KUBERNETES}:{meant}'?"
 
 
-def holds_secrets(secret_keys: Iterable[str]) -> bool:
-    """Whether anything in the settings is encrypted, by the keys that are."""
-    return any(key.startswith(f"{PROJECT}:") for key in secret_keys)
+def is_sealed(plan: StackPlan, secret_keys: Iterable[str]) -> bool:
+    """Whether fingerprints are sealed: where anything in the settings is encrypted, by the keys that are, and where it is asked for."""
+    return plan.settings.protection.seal_fingerprints or any(key.startswith(f"{PROJECT}:") for key in secret_keys)
 
 
 def _decode(key: str, text: str) -> Any:

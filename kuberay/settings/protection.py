@@ -65,6 +65,9 @@ class ProtectionSettings(Settings):
     mount_service_account_token: bool = False
     """Whether pods that name no service account carry the token of the namespace's `default` one. An autoscaler has its own either way.
     For a namespace that this stack makes."""
+    seal_fingerprints: bool = False
+    """Whether the fingerprints on pods are sealed with the stack's key also where nothing in its config is encrypted. `true` keeps the key
+    when the last encrypted setting goes, so that no pod restarts."""
 
 
 class QuotaSettings(Settings):

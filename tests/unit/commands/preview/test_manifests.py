@@ -47,7 +47,7 @@ SIGNED = {"username": SECRET, "password": SECRET}
 )
 def test_a_login_goes_to_the_address_that_it_is_set_for(old: dict[str, Any], logins: list[Any]) -> None:
     step = Step(operation="update", type=RELEASE, name="a", parents="", old=old, new=release("https://new.example/", **SIGNED))
-    helm, report = HelmOfTheTest(), StackReport(stack="dev", level="safe")
-    add_manifests(report, [step], cast(Helm, helm), lambda: "https://mei-ling:hunter2@new.example/")
+    helm, report = HelmOfTheTest(), StackReport(stack="dev", level="changes")
+    add_manifests(report, [step], cast("Helm", helm), lambda: "https://mei-ling:hunter2@new.example/")
     assert report.unknown == []
     assert helm.fetched == logins

@@ -154,6 +154,21 @@ def test_a_secret_that_changes_restarts_pods_and_is_not_shown(name: str) -> None
     assert "opensesame" not in report.model_dump_json()
 
 
+def test_pods_that_restart_because_the_last_encrypted_setting_goes_say_so() -> None:
+    digest = json.loads((PREVIEWS / "secret-values.json").read_text())
+    for step in digest["steps"]:
+        # Sizes are as they were.
+        if step["op"] == "replace" and step["urn"].endswith(".pods"):
+            step["newState"]["inputs"]["input"]["pods"] = step["oldState"]["inputs"]["input"]["pods"]
+    stash = {"type": "pulumi:index:Stash", "inputs": {}}
+    digest["steps"].append({"op": "delete", "urn": "urn:pulumi:dev::kuberay::pulumi:index:Stash::fingerprint-key", "oldState": stash})
+    why = {reason for group in cluster(stack_report("dev", read_preview(digest))).groups for reason in group.why}
+    assert why == {
+        "the key of the stack's fingerprints goes with the last encrypted setting; protection.sealFingerprints: true keeps it, and the pods",
+        "its head restarts",
+    }
+
+
 def test_totals_that_only_encrypted_values_tell_are_not_guessed() -> None:
     report = report_of("secret-values")
     assert report.after is None
