@@ -11,9 +11,12 @@ from kuberay.settings.base import Cpu, Memory, Name, Settings, number_as_text
 
 def _check_range(addresses: str) -> str:
     try:
-        return str(ip_network(addresses))
+        network = ip_network(addresses)
     except ValueError:
         raise ValueError("is not a range of IP addresses, such as 169.254.169.254/32") from None
+    if network.prefixlen == 0:
+        raise ValueError("is every address, and Kubernetes takes an exception that is smaller than that; name what to block")
+    return str(network)
 
 
 #: In CIDR notation, IPv4 or IPv6.

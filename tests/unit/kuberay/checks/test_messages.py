@@ -397,3 +397,11 @@ def test_nothing_that_is_made_from_an_encrypted_value_is_shown(config: dict[str,
     with pytest.raises(SettingsError) as error:
         load_settings(texts, secret_keys=texts)
     assert error.value.problems == [f"kuberay:{line}"]
+
+
+@pytest.mark.parametrize("addresses", ["0.0.0.0/0", "::/0"])
+def test_no_policy_blocks_every_address(addresses: str) -> None:
+    assert refused({"protection": {"networkPolicy": {"blockedAddresses": [addresses]}}}) == [
+        f'kuberay:protection.networkPolicy.blockedAddresses.0: "{addresses}" is every address, '
+        "and Kubernetes takes an exception that is smaller than that; name what to block"
+    ]
