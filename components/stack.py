@@ -7,7 +7,6 @@ from typing import TypeVar
 import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
-from kuberay.checks import loading
 from kuberay.checks.advisories import vulnerable_clusters
 from kuberay.checks.exposure import exposures, unreachable_workloads
 from kuberay.checks.loading import SettingsError, load_plan
@@ -27,11 +26,6 @@ PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 def is_encrypted(key: str) -> bool:
     """Whether something below this key of the stack's config is encrypted. Pulumi tells that of top-level keys only."""
     return f"{PROJECT}:{key}" in get_config_secret_keys_env()
-
-
-def holds_secrets() -> bool:
-    """Whether anything in the stack's config is encrypted."""
-    return loading.holds_secrets(get_config_secret_keys_env())
 
 
 def secret_outputs(key: str) -> list[str] | None:

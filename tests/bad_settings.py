@@ -415,8 +415,18 @@ BAD_SETTINGS = [
     Bad(
         "Redis password by a flag beside fault tolerance",
         {"kuberayVersion": "1.6.2"}
-        | cluster(gcsFaultTolerance={"redisAddress": "r:6379"}, head={"rayStartParams": {"redis-password": "x"}}),
+        | cluster(gcsFaultTolerance={"redisAddress": "r:6379"}, head={"rayStartParams": {"redis-password": "$REDIS_PASSWORD"}}),
         (f"{HEAD}.rayStartParams.redis-password", "together with gcsFaultTolerance", "redisPassword"),
+    ),
+    Bad(
+        "Redis password by a flag for everyone to read",
+        head(rayStartParams={"redis-password": "hunter2"}),
+        (f"{HEAD}.rayStartParams.redis-password: [secret] must not be readable in the stack file", "--secret --path"),
+    ),
+    Bad(
+        "Redis password that is a number",
+        {"kuberayVersion": "1.6.2"} | cluster(values={"gcsFaultTolerance": {"redisPassword": {"value": 123456789}}}),
+        ("raycluster.values.gcsFaultTolerance.redisPassword.value: [secret] must not be readable in the stack file", "--secret --path"),
     ),
     Bad(
         "Redis user by a raw variable",

@@ -8,7 +8,7 @@ from commands.doctor.finding import Finding
 from commands.stack.cli import PROGRAM, Pulumi, StackConfig, StackError
 from commands.stack.state import OPERATOR, read_seal, read_state
 from kuberay.checks.advisories import vulnerable_clusters
-from kuberay.checks.loading import SettingsError, holds_secrets, load_plan
+from kuberay.checks.loading import SettingsError, is_sealed, load_plan
 from kuberay.checks.memory import memory_advice
 from kuberay.checks.secrets import weak_secrets
 from kuberay.facts.labels import VERSION_ANNOTATION
@@ -76,7 +76,7 @@ class Examination:
         except SettingsError as error:
             yield from (Finding("wrong", "settings", line) for line in error.problems)
             return
-        if self._state.is_sealed and holds_secrets(config.secret_keys):
+        if self._state.has_key and is_sealed(self._plan, config.secret_keys):
             self._plan = seal_stack(self._plan, read_seal(self._pulumi.ask("stack", "export", "--show-secrets")["deployment"]))
         yield Finding("ok", "settings", "are in order")
         yield from (Finding("warning", "Ray's version", line) for line in vulnerable_clusters(self._plan))

@@ -35,6 +35,8 @@ _LISTS = ("containerEnv", "env")
 
 Objects = dict[str, str]
 """YAML by kind and name."""
+Logins = Mapping[str, Login]
+"""By the address that each is for: the release of before may have another one, which must not get it."""
 
 
 def add_manifests(report: StackReport, steps: Iterable[Step], helm: Helm, repository: Callable[[], str]) -> None:
@@ -51,10 +53,10 @@ def add_manifests(report: StackReport, steps: Iterable[Step], helm: Helm, reposi
             report.unknown.append(f"the rendered manifests of {step.name}: all of its Helm values are encrypted")
     try:
         sides = [side for steps in distinct.values() for side in (steps[0].old, steps[0].new) if side]
-        login = split_login(repository())[1] if any(map(_asks_for_login, sides)) else None
-        helm.fetch(_chart(side, login) for side in sides)
+        logins = _logins(repository()) if any(map(_asks_for_login, sides)) else {}
+        helm.fetch(_chart(side, logins) for side in sides)
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-            rendered = list(threads.map(lambda steps: _diff(steps[0], helm, login), distinct.values()))
+            rendered = list(threads.map(lambda steps: _diff(steps[0], helm, logins), distinct.values()))
     except (HelmError, ChartError, StackError, OSError, subprocess.TimeoutExpired) as error:
         report.unknown.append(f"the rendered manifests: {error}")
         return
@@ -80,24 +82,29 @@ def diff(old: Objects, new: Objects) -> list[str]:
     return written
 
 
-def _diff(step: Step, helm: Helm, login: Login | None) -> list[str]:
+def _diff(step: Step, helm: Helm, logins: Logins) -> list[str]:
     old = {**step.old, "values": hidden_alike(step.old.get("values"), step.new.get("values"))} if step.old else step.old
-    return diff(*(_render(side, helm, login) if side else {} for side in (old, step.new)))
+    return diff(*(_render(side, helm, logins) if side else {} for side in (old, step.new)))
 
 
-def _render(release: Properties, helm: Helm, login: Login | None) -> Objects:
+def _render(release: Properties, helm: Helm, logins: Logins) -> Objects:
     namespace, values = str(release.get("namespace") or "default"), _renderable(release.get("values"))
-    return dict(_objects(helm.render(str(release["name"]), namespace, _chart(release, login), values)))
+    return dict(_objects(helm.render(str(release["name"]), namespace, _chart(release, logins), values)))
 
 
-def _chart(release: Properties, login: Login | None = None) -> ChartSource:
+def _chart(release: Properties, logins: Logins) -> ChartSource:
     chart, version = str(release["chart"]), release.get("version") or None
     repository = (release.get("repositoryOpts") or {}).get("repo")
     if not repository:
         return ChartSource(chart, version, None)
     # States of before have the login in the address.
     address, written = split_login(str(repository))
-    return ChartSource(chart, version, address, login if _asks_for_login(release) else written)
+    return ChartSource(chart, version, address, logins.get(address) if _asks_for_login(release) else written)
+
+
+def _logins(repository: str) -> Logins:
+    address, login = split_login(repository)
+    return {address: login} if login else {}
 
 
 def _asks_for_login(release: Properties) -> bool:
@@ -111,7 +118,7 @@ def _is_readable(step: Step) -> bool:
 def _what_changes(step: Step) -> str:
     """The same text for two releases that change alike and differ in their names only."""
     sides = [
-        [{"chart": vars(_chart(side)), "values": _nameless(_renderable(side.get("values")), step.name)} if side else None]
+        [{"chart": vars(_chart(side, {})), "values": _nameless(_renderable(side.get("values")), step.name)} if side else None]
         for side in (step.old, step.new)
     ]
     return json.dumps(sides, sort_keys=True)

@@ -2,8 +2,8 @@
 
 What a merge of the commit into what is checked out here would change is told apart. Settings of stacks, and
 the values files that they name, are written into the work tree, where a preview reads them. The rest waits
-for an approval and is named: the request's own code, and settings that choose what a run executes, whom it
-asks or how it decrypts. Nothing of the request is run.
+for an approval and is named: the request's own code, settings that choose what a run executes, whom it asks
+or how it decrypts, and encrypted values that main does not have at the same place. Nothing of the request is run.
 
 `--with-code` lays all of it over the clone, for a run that someone has approved. On GitHub a private
 repository's commit is fetched with the token in `GITHUB_TOKEN`.
@@ -34,6 +34,8 @@ _STACK_FILE = re.compile(r"Pulumi\.[\w-]+\.yaml")
 _VALUES_FILE = re.compile(r"(\w[\w.-]*/)*(?!Pulumi\.)\w[\w.-]*\.ya?ml")
 #: Nothing of this has a part in what a run does.
 _BESIDE_CODE = re.compile(r"(docs|tests|examples|bench)/.*|[^/]*\.md|LICENSE")
+#: How Pulumi writes an encrypted value: a map with this key.
+_SECURE = "secure"
 
 Entries = dict[str, tuple[yaml.Node, yaml.Node]]
 """A YAML mapping's keys and values, by the key's text."""
@@ -149,10 +151,12 @@ def data_alone(text: str | None, mains: str | None) -> tuple[str, list[str]]:
     # A new stack brings the salt that its secrets are encrypted with.
     is_data = ("encryptionsalt",) if mains is None else ()
     configs = _entries(asked.pop("config", None)), _entries(known.pop("config", None))
-    settings, held_settings = _merge(*configs, _is_data)
+    merged, held_settings = _merge(*configs, _is_data)
+    secrets = _SecretsOfMain()
+    settings = secrets.alone(merged, configs[1])
     others, held = _merge(asked, known, lambda key: key in is_data)
     config = (yaml.ScalarNode("tag:yaml.org,2002:str", "config"), _mapping(settings))
-    return _text(_mapping({**others, "config": config})), [*held, *held_settings]
+    return _text(_mapping({**others, "config": config})), [*held, *held_settings, *secrets.held]
 
 
 def _is_data(setting: str) -> bool:
@@ -173,6 +177,63 @@ def _merge(asked: Entries, known: Entries, is_data: Callable[[str], bool]) -> tu
     return merged, held
 
 
+class _SecretsOfMain:
+    """Takes encrypted values where main has the same at the same place: moved to another, one shows in a name or an error."""
+
+    def __init__(self) -> None:
+        self.held: list[str] = []
+        """The places where main's value stands in, or none."""
+        self._seen: set[int] = set()
+
+    def alone(self, asked: Entries, known: Entries, above: str = "") -> Entries:
+        """The entries without other encrypted values."""
+        kept: Entries = {}
+        for key, (name, value) in asked.items():
+            if (node := self._value(value, known[key][1] if key in known else None, above + key)) is not None:
+                kept[key] = (name, node)
+        return kept
+
+    def _value(self, asked: yaml.Node, known: yaml.Node | None, place: str) -> yaml.Node | None:
+        if not _holds_secret(asked) or (known is not None and _text(asked) == _text(known)):
+            return asked
+        below = _entries_of(asked)
+        # Aliases of YAML make one node stand in many places, and within itself.
+        if _SECURE in below and _scalars(below) == _scalars(_entries_of(known)):
+            return asked
+        if _SECURE in below or id(asked) in self._seen:
+            self.held.append(place)
+            return known
+        self._seen.add(id(asked))
+        if isinstance(asked, yaml.MappingNode):
+            return _mapping(self.alone(below, _entries_of(known), f"{place}."))
+        items: list[yaml.Node] = asked.value
+        there: list[yaml.Node] = known.value if isinstance(known, yaml.SequenceNode) else []
+        kept = [
+            self._value(item, there[number] if number < len(there) else None, f"{place}[{number}]") for number, item in enumerate(items)
+        ]
+        return yaml.SequenceNode("tag:yaml.org,2002:seq", [item for item in kept if item is not None])
+
+
+def _scalars(entries: Entries) -> dict[str, Any]:
+    return {key: value.value for key, (_, value) in entries.items()}
+
+
+def _holds_secret(node: yaml.Node) -> bool:
+    """Whether Pulumi may find something to decrypt in it: a map with the key `secure`."""
+    left, seen = [node], set[int]()
+    while left:
+        if id(one := left.pop()) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, yaml.MappingNode):
+            if _SECURE in _entries_of(one):
+                return True
+            left += [node for pair in one.value for node in pair]
+        elif isinstance(one, yaml.SequenceNode):
+            left += one.value
+    return False
+
+
 def _document(text: str | None) -> Entries:
     if text is None:
         raise _NotDataError("is no regular file of text")
@@ -184,7 +245,10 @@ def _document(text: str | None) -> Entries:
 
 
 def _entries(entry: tuple[yaml.Node, yaml.Node] | None) -> Entries:
-    node = entry[1] if entry else None
+    return _entries_of(entry[1] if entry else None)
+
+
+def _entries_of(node: yaml.Node | None) -> Entries:
     pairs: list[tuple[yaml.Node, yaml.Node]] = node.value if isinstance(node, yaml.MappingNode) else []
     return {key.value: (key, value) for key, value in pairs if isinstance(key, yaml.ScalarNode)}
 
@@ -211,6 +275,8 @@ def _values_files(text: str, merged: Tree) -> set[str]:
         found = list(_named_values_files(yaml.safe_load(text), set()))
     except (yaml.YAMLError, RecursionError, ValueError):
         raise _NotDataError("is no YAML that can be read") from None
+    if any(getattr(event, "tag", None) for event in yaml.parse(text, yaml.SafeLoader)):
+        raise _NotDataError("has a tag such as !!binary, which each reader of YAML takes in its own way")
     for file in found:
         if not isinstance(file, str) or not _VALUES_FILE.fullmatch(file) or merged.text(file) is None:
             raise _NotDataError("has a valuesFile that is no YAML file of the project")

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kuberay.facts.charts import ChartSource
+from kuberay.facts.charts import ChartSource, without_queries
 from kuberay.live.crds.chart_archive import chart_archive
 
 
@@ -78,5 +78,5 @@ class Helm:
             timeout=120,
         )
         if done.returncode:
-            raise HelmError(" ".join(done.stderr.split()) or f"helm {arguments[0]} failed")
+            raise HelmError(without_queries(" ".join(done.stderr.split())) or f"helm {arguments[0]} failed")
         return done.stdout

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kuberay.facts.digests import KEPT_STASH, KEY_STASH, Seal
+from kuberay.facts.digests import KEY_STASH, Seal
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
 #: The operator's release, and its Deployment (components/operator.py).
@@ -53,7 +53,7 @@ class StackState:
     interrupted: tuple[Made, ...] = ()
     """What a killed run was making, and no later run has made."""
     namespaces: frozenset[str] = field(default_factory=frozenset)
-    is_sealed: bool = False
+    has_key: bool = False
     """Whether it has a key for the fingerprints of a stack that holds secrets."""
 
     @property
@@ -88,15 +88,15 @@ def read_state(deployment: Mapping[str, Any]) -> StackState:
         made=tuple(made.values()),
         interrupted=tuple(interrupted.values()),
         namespaces=frozenset(each.name if each.is_namespace else each.namespace for each in everything) - {""},
-        is_sealed={KEY_STASH, KEPT_STASH} <= {_name(resource["urn"]) for resource in resources},
+        has_key=any(_name(resource["urn"]) == KEY_STASH for resource in resources),
     )
 
 
 def read_seal(deployment: Mapping[str, Any]) -> Seal:
     """What seals the fingerprints of a stack that has a key, from what `pulumi stack export --show-secrets` has below `deployment`."""
-    stashes = {name: resource for resource in deployment["resources"] if (name := _name(resource["urn"])) in (KEY_STASH, KEPT_STASH)}
-    key, kept = (json.loads(stashes[name]["outputs"]["output"]["plaintext"]) for name in (KEY_STASH, KEPT_STASH))
-    return Seal(key, frozenset(kept))
+    stash = next(resource for resource in deployment["resources"] if _name(resource["urn"]) == KEY_STASH)
+    found = json.loads(stash["outputs"]["output"]["plaintext"])
+    return Seal(found["key"], frozenset(found["kept"]))
 
 
 def _read_made(resource: Mapping[str, Any]) -> Made:

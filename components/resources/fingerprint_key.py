@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pulumi
+from pulumi.runtime.config import get_config_secret_keys_env
 
-from components.stack import holds_secrets
-from kuberay.facts.digests import KEPT_STASH, KEY_STASH, Seal
+from kuberay.checks.loading import is_sealed
+from kuberay.facts.digests import KEY_STASH, Seal
 from kuberay.plan.cluster import fingerprint_of_service
 from kuberay.plan.dry_run import what_changes
 from kuberay.plan.ports import moved_ports
@@ -18,25 +19,22 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 
 
 async def seal_fingerprints(plan: StackPlan) -> StackPlan:
-    """The plan with fingerprints that may be seen. A stack without encrypted settings has nothing to hide, and gets no key."""
-    return seal_stack(plan, await _stack_seal(plan)) if holds_secrets() else plan
+    """The plan with fingerprints that may be seen. A stack without encrypted settings has nothing to hide, and gets no key unasked."""
+    return seal_stack(plan, await _stack_seal(plan)) if is_sealed(plan, get_config_secret_keys_env()) else plan
 
 
 async def _stack_seal(plan: StackPlan) -> Seal:
-    fresh = secrets.token_hex(32)
-    key = await _first_value(KEY_STASH, fresh)
-    kept = sorted(fingerprints_in_use(await _read_state(), plan)) if key == fresh else []
-    return Seal(key, frozenset(await _first_value(KEPT_STASH, kept)))
-
-
-async def _first_value(name: str, value: Any) -> Any:
-    """What the state has of this name; this value where that is nothing yet, and from then on."""
-    stash = pulumi.Stash(name, input=pulumi.Output.secret(value), opts=pulumi.ResourceOptions(ignore_changes=["input"]))
+    state = await _read_state()
+    # The key and what it leaves alone are one resource: a run that ends between two would lose either.
+    kept = [] if any(urn.endswith(f"::{KEY_STASH}") for urn in state) else sorted(fingerprints_in_use(state, plan))
+    fresh = pulumi.Output.secret({"key": secrets.token_hex(32), "kept": kept})
+    # Its output stays what it was first.
+    stash = pulumi.Stash(KEY_STASH, input=fresh, opts=pulumi.ResourceOptions(ignore_changes=["input"]))
     found = await stash.output.future()
     if found is None:
         why = "the stack has no key for its fingerprints yet, and a run with --target or --exclude makes none"
         raise pulumi.RunError(f"{why}: run `pulumi up` once without them")
-    return found
+    return Seal(found["key"], frozenset(found["kept"]))
 
 
 async def _read_state() -> Mapping[str, Any]:

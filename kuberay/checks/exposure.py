@@ -59,8 +59,12 @@ def exposures(plan: StackPlan) -> Iterator[str]:
         why = "protection.podSecurity is none" if protection.pod_security == "none" else reason
         yield f"pods of {first_few(list(dict.fromkeys(unrestricted)))} run without the restricted security context: {why}"
 
-    if settings.create_namespace and protection.mount_service_account_token:
+    if protection.mount_service_account_token:
         yield "pods carry the token of the namespace's default service account: protection.mountServiceAccountToken is true"
+
+    if not settings.create_namespace and not protection.mount_service_account_token:
+        account = f"the default service account of namespace {settings.namespace}"
+        yield f"pods carry the token of {account}, unless it gives none away: createNamespace is false, so it stays as it is"
 
     if settings.operator.install and not plan.operator.values["singleNamespaceInstall"]:
         yield "the operator has rights in every namespace; operator.singleNamespaceInstall keeps it to its own"

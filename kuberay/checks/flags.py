@@ -1,6 +1,7 @@
 """Flags of `ray start` with which Ray does not start, or KubeRay's probes fail. Pure: a plan in, problems out."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 
@@ -13,6 +14,13 @@ from kuberay.settings.stack import StackSettings
 
 #: The flags that move what the probes ask (`initLivenessAndReadinessProbe`), and where Ray listens without them.
 _PROBED = {"dashboard-port": "8265", "dashboard-agent-listen-port": "52365"}
+#: What Ray shows Redis. Everyone reads a flag, so it names a variable for the shell: `$REDIS_PASSWORD`.
+PASSWORD_FLAG = "redis-password"
+
+
+def is_plain_password(value: object) -> bool:
+    """Whether a password itself stands there, and not the variable that holds it."""
+    return re.fullmatch(r"""(["']?)\$(\w+|\{\w+\})\1""", str(value)) is None
 
 
 def flag_problems(plan: StackPlan) -> Iterator[Problem]:

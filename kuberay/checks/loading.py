@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from kuberay.checks.flags import PASSWORD_FLAG, is_plain_password
 from kuberay.checks.messages import Place, Problem, problem_line, validation_problems
 from kuberay.checks.stack import plan_problems, settings_problems
 from kuberay.facts.phrases import nearest
@@ -93,9 +94,9 @@ def _meant_to_choose(key: str) -> str | None:
     return next((meant for each in spellings if (meant := nearest(each, _CHOOSES_THE_CLUSTER, likeness=_LIKELY))), None)
 
 
-def holds_secrets(secret_keys: Iterable[str]) -> bool:
-    """Whether anything in the settings is encrypted, by the keys that are."""
-    return any(key.startswith(f"{PROJECT}:") for key in secret_keys)
+def is_sealed(plan: StackPlan, secret_keys: Iterable[str]) -> bool:
+    """Whether fingerprints are sealed: where anything in the settings is encrypted, by the keys that are, and where it is asked for."""
+    return plan.settings.protection.seal_fingerprints or any(key.startswith(f"{PROJECT}:") for key in secret_keys)
 
 
 def _decode(key: str, text: str) -> Any:
@@ -111,8 +112,10 @@ def _decode(key: str, text: str) -> Any:
 
 def _unencrypted(value: Any, path: Place) -> Iterator[Problem]:
     """Secrets that stand in the stack file for everyone to read."""
-    # A password may be written as text, or as the `value` of a map.
-    if isinstance(value, str) and (path[-1] in SECRET_KEYS or (path[-1] == "value" and not set(path).isdisjoint(SECRET_KEYS))):
+    # A password may be written as text or a number, or as the `value` of a map; for a flag, as a variable that the shell knows.
+    is_password = path[-1] in SECRET_KEYS or (path[-1] == "value" and not set(path).isdisjoint(SECRET_KEYS))
+    is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
+    if is_text and (is_password or (path[-1] == PASSWORD_FLAG and is_plain_password(value))):
         command = "pulumi config set --secret" + (" --path" if len(path) > 1 else "")
         yield Problem(path, "[secret]", f"must not be readable in the stack file: {command} '{PROJECT}:{'.'.join(path)}'")
     if isinstance(value, dict):

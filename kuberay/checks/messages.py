@@ -25,6 +25,10 @@ HIDDEN: Final = "[secret]"
 SECRET_WORD = re.compile(r"pass?(wor[dt]|wd|phrase)|token|secret|credential|(api|access|private).?key", re.IGNORECASE)
 _KEY_IN_TEXT = re.compile(r"(?<![\w-])[\w-]+(?=[\"']?\s*[:=])")
 
+#: How messages begin whose hints are made from a key, which everyone can read, and hints that are made from nothing.
+_ABOUT_KEYS = ("is not a setting", "is no setting", "is not a value that the chart knows", "must not be readable")
+_PLAIN_HINTS = ("quote it", "leave it out", "set its ")
+
 #: Where something stands in the settings: its keys, from the top.
 Place = tuple[str, ...]
 
@@ -50,9 +54,7 @@ def problem_line(problem: Problem, hidden: set[str]) -> str:
     """A problem in one line. ``hidden``: top-level keys whose values must not be printed."""
     value, message = _show(problem.value), problem.message
     if _is_secret(problem.path, hidden):
-        value, message = HIDDEN, message if problem.concealed is None else problem.concealed
-        # A message may quote what it is about.
-        message = message.replace(problem.value, HIDDEN) if _is_long(problem.value) else message
+        value, message = HIDDEN, _without_hints(message if problem.concealed is None else problem.concealed, problem.value)
     return log_line(f"{PROJECT}:{'.'.join(problem.path)}: {value} {message}")
 
 
@@ -226,6 +228,16 @@ def _is_secret(path: Place, hidden: set[str]) -> bool:
     return "secretKeyRef" not in path and (not set(path).isdisjoint(SECRET_KEYS) or any(map(_names_a_secret, path[-2:])))
 
 
+def _without_hints(message: str, value: Any) -> str:
+    """A message without what may be made from a value: hints, what stands in quotes, and the value itself."""
+    if not message.startswith(_ABOUT_KEYS):
+        said, *hints = message.split("; ")
+        said = re.sub(r"""(?<!\w)['"](?!-').*['"](?!\w)""", HIDDEN, said)
+        message = "; ".join([said, *(hint for hint in hints if hint.startswith(_PLAIN_HINTS))])
+    text = re.escape(str(value))
+    return re.sub(rf"(?<!\w){text}(?!\w)", HIDDEN, message) if value not in ("", HIDDEN) else message
+
+
 @cache
 def _names_a_secret(key: str) -> bool:
     """Whether a key is one of those that hold secrets, or was meant to be one: people misspell them, and write others beside them."""
@@ -248,10 +260,6 @@ def _keys_below(annotation: Any) -> Iterator[str]:
                 yield from _keys_below(field.annotation)
         else:
             yield from _keys_below(typing.get_args(found)[-1])
-
-
-def _is_long(value: Any) -> typing.TypeGuard[str]:
-    return isinstance(value, str) and len(value) > 2 and value != HIDDEN
 
 
 def _show(value: Any) -> str:

@@ -5,10 +5,13 @@ another one.
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
+from kuberay.checks.flags import PASSWORD_FLAG, is_plain_password
+from kuberay.checks.messages import Place
 from kuberay.facts.charts import is_loopback, split_login
 from kuberay.facts.phrases import first_few
+from kuberay.plan.ray_cluster_spec import ray_start_params
 from kuberay.plan.stack import StackPlan
 
 #: Redis answers a million guesses a second (its own documentation of AUTH). Twelve letters and digits last longer than anyone tries.
@@ -19,10 +22,16 @@ def weak_secrets(plan: StackPlan, *, repository_is_encrypted: bool) -> Iterator[
     """A line for each of them."""
     short: list[str] = []
     for placed in plan.placed:
-        redis = placed.plan.settings.gcs_fault_tolerance
+        redis, values = placed.plan.settings.gcs_fault_tolerance, placed.plan.values
         password = redis and redis.redis_password and redis.redis_password.value
-        if password and len(password.get_secret_value()) < SHORTEST_PASSWORD:
-            short.append(".".join((*placed.here, "gcsFaultTolerance", "redisPassword")))
+        raw = (values.get("gcsFaultTolerance") or {}).get("redisPassword")
+        flag = ray_start_params(values["head"]).get(PASSWORD_FLAG)
+        given: dict[Place, Any] = {
+            (*placed.here, "gcsFaultTolerance", "redisPassword"): password and password.get_secret_value(),
+            (*placed.here, "values", "gcsFaultTolerance", "redisPassword"): raw.get("value") if isinstance(raw, dict) else raw,
+            (*placed.place("head", "rayStartParams"), PASSWORD_FLAG): flag if is_plain_password(flag) else None,
+        }
+        short += [".".join(place) for place, text in given.items() if text is not None and len(str(text)) < SHORTEST_PASSWORD]
     if short:
         why = f"shorter than {SHORTEST_PASSWORD} characters, and Redis lets a million a second be tried"
         yield f"{first_few(short)}: {why}; set a longer one"

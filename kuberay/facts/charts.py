@@ -90,6 +90,11 @@ def without_logins(text: str) -> str:
     return re.sub(r"//.*@", "//", text)
 
 
+def without_queries(text: str) -> str:
+    """A text without the queries of its addresses, which hold a signature where an address is a key by itself."""
+    return re.sub(r"(\w://[^\s?]*)\?[^\s'\"]*", r"\1", text)
+
+
 def is_loopback(address: str) -> bool:
     """Whether an address is this machine's own."""
     return urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")

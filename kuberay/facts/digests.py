@@ -8,8 +8,8 @@ from functools import cache
 from typing import Any
 
 _LENGTH = 12
-#: What the state keeps of a stack that holds secrets (components/resources/fingerprint_key.py), by the names of its Stashes.
-KEY_STASH, KEPT_STASH = "fingerprint-key", "fingerprints-without-key"
+#: What the state keeps of a stack that holds secrets, by the name of its Stash (components/resources/fingerprint_key.py).
+KEY_STASH = "fingerprint-key"
 
 
 def fingerprint(*parts: Any) -> str:

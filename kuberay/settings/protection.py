@@ -11,9 +11,12 @@ from kuberay.settings.base import Cpu, Memory, Name, Settings, number_as_text
 
 def _check_range(addresses: str) -> str:
     try:
-        return str(ip_network(addresses))
+        network = ip_network(addresses)
     except ValueError:
         raise ValueError("is not a range of IP addresses, such as 169.254.169.254/32") from None
+    if network.prefixlen == 0:
+        raise ValueError("is every address, and Kubernetes takes an exception that is smaller than that; name what to block")
+    return str(network)
 
 
 #: In CIDR notation, IPv4 or IPv6.
@@ -65,6 +68,9 @@ class ProtectionSettings(Settings):
     mount_service_account_token: bool = False
     """Whether pods that name no service account carry the token of the namespace's `default` one. An autoscaler has its own either way.
     For a namespace that this stack makes."""
+    seal_fingerprints: bool = False
+    """Whether the fingerprints on pods are sealed with the stack's key also where nothing in its config is encrypted. `true` keeps the key
+    when the last encrypted setting goes, so that no pod restarts."""
 
 
 class QuotaSettings(Settings):

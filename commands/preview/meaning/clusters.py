@@ -9,6 +9,11 @@ from commands.preview.meaning.pods import Groups, pod_versions, pods_of_values, 
 from commands.preview.meaning.report import GroupChange, Level, Pods, RayChange
 from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
 from commands.stack.state import RELEASE
+from kuberay.facts.digests import KEY_STASH
+
+_LOSES_KEY = (
+    "the key of the stack's fingerprints goes with the last encrypted setting; protection.sealFingerprints: true keeps it, and the pods"
+)
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,8 @@ class _ClusterSteps:
     release: Step | None
     groups: Mapping[str, Step]
     """Of the pods, by group."""
+    otherwise: str = HIDDEN
+    """Why pods restart where no value shows it."""
 
 
 def clusters(preview: Preview) -> list[RayChange]:
@@ -30,7 +37,10 @@ def clusters(preview: Preview) -> list[RayChange]:
         elif step.type == WAIT_FOR and step.name.endswith(".pods"):
             release, _, group = step.name.removesuffix(".pods").partition(".")
             groups.setdefault(release, {})[group] = step
-    return [_cluster(name, _ClusterSteps(releases.get(name), groups.get(name, {}))) for name in dict.fromkeys([*releases, *groups])]
+    loses_key = any(step.type == WAIT_FOR and step.name == KEY_STASH and step.operation == "delete" for step in preview.steps)
+    otherwise = _LOSES_KEY if loses_key else HIDDEN
+    names = dict.fromkeys([*releases, *groups])
+    return [_cluster(name, _ClusterSteps(releases.get(name), groups.get(name, {}), otherwise)) for name in names]
 
 
 def _cluster(name: str, steps: _ClusterSteps) -> RayChange:
@@ -73,9 +83,9 @@ def _groups(steps: _ClusterSteps, before: Groups | None, after: Groups | None, f
         place = places.get(name, (name,))
         below = [one for one in found if one.path[: len(place)] == place and len(one.path) > len(place)]
         shared = [one for one in found if one.top in ("common", "imagePullSecrets")]
-        return _why(
-            before.get(name), after.get(name), [one.path[len(place)] for one in below], [one.top for one in shared], head and name != "head"
-        )
+        own = [one.path[len(place)] for one in below]
+        why = _why(before.get(name), after.get(name), own, [one.top for one in shared], head and name != "head")
+        return why or [steps.otherwise]
 
     adopted = release is not None and release.operation == "adopt"
     return [_group(name, steps.groups.get(name), before.get(name), after.get(name), why, adopted=adopted) for name in names]
@@ -95,7 +105,7 @@ def _group(
         change.effect = "goes"
     elif step.operation == "replace":
         change.effect = "restarts"
-        change.why = why(name) if before and after else _pods_said(step)
+        change.why = why(name) if before and after else _pods_said(step) or why(name)
     elif _template(step.old) != _template(step.new):
         change.effect = "keeps the old spec"
         change.why = why(name)
@@ -107,7 +117,7 @@ def _group(
 def _pods_said(step: Step) -> list[str]:
     """Where the values are encrypted: size and image as the program sums them up."""
     old, new = ((side.get("input") or {}).get("pods") for side in (step.old, step.new))
-    return [f"{old} → {new}" if old != new else HIDDEN]
+    return [f"{old} → {new}"] if old != new else []
 
 
 def _why(before: Pods | None, after: Pods | None, own: list[str], shared: list[str], with_head: bool) -> list[str]:
@@ -116,7 +126,7 @@ def _why(before: Pods | None, after: Pods | None, own: list[str], shared: list[s
     # Said by the sizes already, or no reason for new pods.
     said = ("resources", "image", "replicas", "minReplicas", "maxReplicas", *(["nodeSelector"] if sizes else []))
     why = [*sizes, *dict.fromkeys(key for key in (*own, *shared) if key not in said)]
-    return why or (["its head restarts"] if with_head else [HIDDEN])
+    return why or (["its head restarts"] if with_head else [])
 
 
 def _places(*sides: Any) -> dict[str, tuple[str, ...]]:

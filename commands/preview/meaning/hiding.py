@@ -4,7 +4,7 @@ Pulumi marks what the stack keeps encrypted. It marks neither what is in the clu
 decrypted, nor what a secret was before it was one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from commands.preview.meaning.steps import SECRET
@@ -25,12 +25,15 @@ _PRESCRIBED = frozenset(
     replicas repository restartPolicy runAsNonRoot suspend tag targetPort terminationGracePeriodSeconds type upgradingMode""".split()
 )
 _AMOUNTS = frozenset(("limits", "requests"))
-#: How Kubernetes names a Secret that holds a value.
-_REFERENCES = frozenset(("secret", "secretKeyRef", "secretName", "secretRef"))
+#: How Kubernetes names a Secret that holds a value; a CSI driver may bring one from anywhere.
+_REFERENCES = frozenset(("csi", "secret", "secretKeyRef", "secretName", "secretRef"))
+_VARIABLES = frozenset(("containerEnv", "env"))
 
 _MISSING = object()
 
 Path = tuple[str, ...]
+Hides = Callable[[Path], bool]
+"""Whether a text that differs is not shown as it was."""
 
 
 def may_be_secret(path: Path) -> bool:
@@ -46,30 +49,38 @@ def hides_more(tree: Any) -> bool:
 
 def without_moved(old: Any, new: Any) -> Any:
     """The old tree without texts that a secret of the new one replaces: what moved into a Secret is as secret as it is there."""
-    return _hide(old, new, (), gained=_gains(old, new), alike=False)
+    return _hide(old, new, (), hides=_hides(old, new), alike=False)
 
 
 def hidden_alike(old: Any, new: Any) -> Any:
     """The same, and without what is a secret in the new tree: what Helm renders of both shows no secret's coming."""
-    return _hide(old, new, (), gained=_gains(old, new), alike=True)
+    return _hide(old, new, (), hides=_hides(old, new), alike=True)
 
 
-def _gains(old: Any, new: Any) -> bool:
-    return bool(set(_places(new)) - set(_places(old)))
+def _hides(old: Any, new: Any) -> Hides:
+    before, after = set(_places(old)), set(_places(new))
+    if after - before:
+        return may_be_secret
+    # What stood in a variable may come from a Secret by now that another variable named already.
+    return _is_variable if before or after else lambda _: False
 
 
-def _hide(old: Any, new: Any, path: Path, *, gained: bool, alike: bool) -> Any:
+def _is_variable(path: Path) -> bool:
+    return (path[-1:] == ("value",) and not _VARIABLES.isdisjoint(path)) or path[-2:-1] == ("env_vars",)
+
+
+def _hide(old: Any, new: Any, path: Path, *, hides: Hides, alike: bool) -> Any:
     if new == SECRET:
         return SECRET if alike else old
     if isinstance(old, Mapping):
         below: Mapping[str, Any] = new if isinstance(new, Mapping) else {}
-        return {key: _hide(value, below.get(key, _MISSING), (*path, str(key)), gained=gained, alike=alike) for key, value in old.items()}
+        return {key: _hide(value, below.get(key, _MISSING), (*path, str(key)), hides=hides, alike=alike) for key, value in old.items()}
     if isinstance(old, list):
-        return _hide_items(old, new if isinstance(new, list) else [], path, gained=gained, alike=alike)
-    return UNSHOWN if gained and old != new and may_be_secret(path) and _is_text(old) else old
+        return _hide_items(old, new if isinstance(new, list) else [], path, hides=hides, alike=alike)
+    return UNSHOWN if old != new and hides(path) and _is_text(old) else old
 
 
-def _hide_items(old: list[Any], new: list[Any], path: Path, *, gained: bool, alike: bool) -> list[Any]:
+def _hide_items(old: list[Any], new: list[Any], path: Path, *, hides: Hides, alike: bool) -> list[Any]:
     names = [_name(item) for item in new]
     named = {name: item for name, item in zip(names, new, strict=True) if name and names.count(name) == 1}
     #: Without a name nobody can say which item a secret stands for.
@@ -80,9 +91,9 @@ def _hide_items(old: list[Any], new: list[Any], path: Path, *, gained: bool, ali
         if item in new:
             hidden.append(item)
         elif name in named:
-            hidden.append({**_hide(item, named[name], (*path, f"[{name}]"), gained=gained, alike=alike), "name": name})
+            hidden.append({**_hide(item, named[name], (*path, f"[{name}]"), hides=hides, alike=alike), "name": name})
         else:
-            rest = _hide_all(item) if any_secret else _hide(item, _MISSING, (*path, f"[{number}]"), gained=gained, alike=alike)
+            rest = _hide_all(item) if any_secret else _hide(item, _MISSING, (*path, f"[{number}]"), hides=hides, alike=alike)
             hidden.append({**rest, "name": name} if name else rest)
     return hidden
 

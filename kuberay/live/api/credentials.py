@@ -51,8 +51,10 @@ class Plugin:
     """What it is told of the cluster, as JSON (`provideClusterInfo`)."""
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], user: str, cluster: Mapping[str, Any]) -> Self:
+    def of(cls, given: Any, user: str, cluster: Mapping[str, Any]) -> Self:
         """The plugin that a kubeconfig describes below `exec`."""
+        if not isinstance(given, Mapping):
+            raise CredentialError(f"user '{user}' of the kubeconfig has an exec that is not a map with apiVersion and command")
         version, command = str(given.get("apiVersion") or ""), str(given.get("command") or "")
         what = f"user '{user}' of the kubeconfig has a credential plugin"
         if version not in _VERSIONS:
@@ -61,9 +63,13 @@ class Plugin:
             raise CredentialError(f"{what} without a command")
         if given.get("interactiveMode") == "Always":
             raise CredentialError(f"{what}, {command}, that asks a person (interactiveMode: Always); nobody is asked here")
-        variables = tuple((str(each["name"]), str(each["value"])) for each in given.get("env") or [])
         shown = json.dumps(_told(cluster)) if given.get("provideClusterInfo") else None
-        return cls(user, version, command, tuple(map(str, given.get("args") or [])), variables, shown)
+        try:
+            variables = tuple((str(each["name"]), str(each["value"])) for each in given.get("env") or [])
+            arguments = tuple(map(str, given.get("args") or []))
+        except (TypeError, KeyError):
+            raise CredentialError(f"{what} whose env is not a list of maps with name and value, or whose args are no list") from None
+        return cls(user, version, command, arguments, variables, shown)
 
     def ask(self, *, anew: bool = False) -> Credential:
         """What the plugin gives, which is kept for as long as it holds. ``anew``: the server no longer takes what is kept.
@@ -93,8 +99,9 @@ class Plugin:
             )
         except FileNotFoundError:
             raise CredentialError(f"{what} is not there; install it, or put its folder on the PATH") from None
-        except OSError as error:
-            raise CredentialError(f"{what} cannot be run: {error.strerror}") from None
+        except (OSError, ValueError) as error:  # An argument cannot hold every character, for one.
+            reason = error.strerror if isinstance(error, OSError) else "its command, args or env hold a NUL or an = in a name"
+            raise CredentialError(f"{what} cannot be run: {reason}") from None
         except subprocess.TimeoutExpired:
             raise CredentialError(f"{what} gave nothing in {_SECONDS:.0f} s") from None
         if done.returncode:
@@ -120,10 +127,11 @@ def _told(cluster: Mapping[str, Any]) -> dict[str, Any]:
     """What client-go tells a plugin of a cluster, by the API's names."""
     told = {key: cluster[key] for key in _TOLD if cluster.get(key)}
     if (file := cluster.get("certificate-authority")) and "certificate-authority-data" not in told:
-        with suppress(OSError):  # Whoever connects says so.
-            told["certificate-authority-data"] = base64.b64encode(Path(file).read_bytes()).decode()
-    for extension in cluster.get("extensions") or []:
-        if extension.get("name") == f"{_API}exec":
+        with suppress(OSError, ValueError):  # Whoever connects says so.
+            told["certificate-authority-data"] = base64.b64encode(Path(str(file)).read_bytes()).decode()
+    extensions = cluster.get("extensions")
+    for extension in extensions if isinstance(extensions, list) else []:
+        if isinstance(extension, Mapping) and extension.get("name") == f"{_API}exec":
             told["config"] = extension.get("extension")
     return told
 

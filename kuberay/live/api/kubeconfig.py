@@ -19,6 +19,8 @@ from kuberay.live.api.credentials import Plugin
 
 #: Where Kubernetes gives a pod what its own account needs.
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+#: Which key takes what would be in a file, where it is not that of the file with `-data`.
+_INSTEAD_OF_FILE = {"tokenFile": "token"}
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Entries = Mapping[str, Mapping[str, Any]]
@@ -100,15 +102,15 @@ class _Kubeconfig:
         if not server:
             raise KubeconfigError(f"cluster '{cluster or named}' of the kubeconfig names no server")
         if proxy := reached.get("proxy-url"):
-            _refuse_proxy(str(proxy), cluster or named)
+            _check_proxy(str(proxy), cluster or named)
         return Endpoint(
             server=str(server),
             context=name,
             namespace=str(chosen.get("namespace") or "default"),
-            server_name=reached.get("tls-server-name") or None,
+            server_name=str(reached.get("tls-server-name") or "") or None,
             insecure=bool(reached.get("insecure-skip-tls-verify")),
             authority=_content(reached, "certificate-authority", f"cluster '{cluster or named}'"),
-            proxy=reached.get("proxy-url") or None,
+            proxy=str(proxy) if proxy else None,
             **_user(user, who, reached),
         )
 
@@ -118,8 +120,13 @@ def _user(user: Mapping[str, Any], name: str, cluster: Mapping[str, Any]) -> dic
     if provider := user.get("auth-provider"):
         kind = provider.get("name") if isinstance(provider, Mapping) else "?"
         raise KubeconfigError(f"{what} of the kubeconfig has the auth-provider '{kind}', which this program does not know; use `exec`")
-    groups: list[str] = user.get("as-groups") or []
-    extra: Mapping[str, list[str]] = user.get("as-user-extra") or {}
+    groups, extra = user.get("as-groups") or [], user.get("as-user-extra") or {}
+    if not _are_texts(groups):
+        raise KubeconfigError(f"{what} of the kubeconfig has as-groups that are not a list of texts, such as [ops]")
+    if not isinstance(extra, Mapping) or not all(map(_are_texts, extra.values())):
+        raise KubeconfigError(
+            f"{what} of the kubeconfig has an as-user-extra that is not a map of lists of texts, such as {{reason: [on-call]}}"
+        )
     impersonated = [
         *([("Impersonate-User", str(user["as"]))] if user.get("as") else []),
         *([("Impersonate-Uid", str(user["as-uid"]))] if user.get("as-uid") else []),
@@ -127,12 +134,13 @@ def _user(user: Mapping[str, Any], name: str, cluster: Mapping[str, Any]) -> dic
         *((f"Impersonate-Extra-{key}", value) for key, values in extra.items() for value in values),
     ]
     file, token = user.get("tokenFile"), user.get("token")
+    _content(user, "tokenFile", what)  # Read again for each request, where nobody could say what is wrong.
     plain = user.get("username") and user.get("password")
     given = user.get("exec")
     return {
         "client_certificate": _content(user, "client-certificate", what),
         "client_key": _content(user, "client-key", what),
-        "token_file": Path(file) if file else None,
+        "token_file": Path(str(file)) if file else None,
         "token": str(token) if token else None,
         "basic": (str(user["username"]), str(user["password"])) if plain else None,
         "plugin": None if file or token or not given else Plugin.of(given, name, cluster),
@@ -158,14 +166,22 @@ def _content(entry: Mapping[str, Any], key: str, what: str) -> bytes | None:
         return None
     try:
         return Path(str(file)).read_bytes()
-    except OSError as error:
-        raise KubeconfigError(f"{what} of the kubeconfig names a {key} that cannot be read: {file}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        # Somebody may have written there what belongs in the file.
+        reason = error.strerror if isinstance(error, OSError) else "it is no path"
+        instead = _INSTEAD_OF_FILE.get(key, f"{key}-data")
+        why = f"cannot be read: {reason}; it takes a path, and {instead} what would be in the file"
+        raise KubeconfigError(f"{what} of the kubeconfig has a {key} that {why}") from None
 
 
-def _refuse_proxy(proxy: str, cluster: str) -> None:
-    scheme = proxy.partition("://")[0]
-    if scheme not in ("http", "https"):
-        raise KubeconfigError(f"cluster '{cluster}' of the kubeconfig has a proxy-url of {scheme}://, which this program does not know")
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _check_proxy(proxy: str, cluster: str) -> None:
+    if not proxy.startswith(("http://", "https://")):
+        known = "known here: http://<host>:<port> and https://<host>:<port>"
+        raise KubeconfigError(f"cluster '{cluster}' of the kubeconfig has a proxy-url that this program does not know; {known}")
 
 
 # --- Files -------------------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import httpx2
 import yaml
 
-from kuberay.facts.charts import ChartSource, Login, is_loopback, without_logins
+from kuberay.facts.charts import ChartSource, Login, is_loopback, without_logins, without_queries
 
 _HELM_CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -34,6 +34,8 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MOST = 100 * 1024 * 1024
 #: The longest that a download may take, however steadily it drips, in seconds.
 _LONGEST = 120.0
+#: How deep an index may be nested; those of Helm are at about seven.
+_DEEPEST = 100
 
 _MISTAKES = (
     OSError,
@@ -45,6 +47,7 @@ _MISTAKES = (
     yaml.YAMLError,
     AttributeError,
     LookupError,
+    RecursionError,
     TypeError,
     ValueError,
 )
@@ -74,12 +77,12 @@ def _reading(source: ChartSource) -> Generator[None]:
     try:
         yield
     except _MISTAKES as error:
-        reason = without_logins(" ".join(str(error).split()))
+        reason = without_logins(without_queries(" ".join(str(error).split())))
         raise ChartError(f"the chart {_named(source)} cannot be read: {reason or type(error).__name__}") from error
 
 
 def _named(source: ChartSource) -> str:
-    return f"{source.chart} {source.version}" + (f" of {source.repository}" if source.repository else "")
+    return f"{source.chart} {source.version}" + (f" of {without_queries(source.repository)}" if source.repository else "")
 
 
 def _crd_files(source: ChartSource) -> Iterator[str]:
@@ -97,8 +100,17 @@ def _crd_files(source: ChartSource) -> Iterator[str]:
 def _archive(source: ChartSource) -> bytes:
     if source.repository is None and not source.chart.startswith("oci://"):
         return Path(source.chart).read_bytes()
-    with httpx2.Client(follow_redirects=True, timeout=60) as http:
+    address = source.repository or source.chart
+    is_plain = address.startswith("http://") or (address.startswith("oci://") and is_loopback(address))
+    hooks = {} if is_plain else {"request": [_refuse_plain]}
+    with httpx2.Client(follow_redirects=True, timeout=60, event_hooks=hooks) as http:
         return _from_registry(http, source) if source.repository is None else _from_repository(http, source, source.repository)
+
+
+def _refuse_plain(request: httpx2.Request) -> None:
+    """Also on the way between two that are none."""
+    if request.url.scheme != "https":
+        raise ValueError(f"it leads to {request.url.copy_with(query=None)}, and on that way anyone could exchange the chart")
 
 
 def _unpack(packed: bytes) -> bytes:
@@ -111,7 +123,7 @@ def _unpack(packed: bytes) -> bytes:
 
 def _from_repository(http: httpx2.Client, source: ChartSource, repository: str) -> bytes:
     base = repository.rstrip("/") + "/"
-    index = yaml.load(_get(http, f"{base}index.yaml", login=source.login).content, _Loader)  # noqa: S506
+    index = _load_index(_get(http, f"{base}index.yaml", login=source.login).content)
     for entry in index["entries"].get(source.chart, []):
         if str(entry["version"]).removeprefix("v") == source.version:
             # Relative addresses are allowed, to the repository. As with Helm, the login is for the repository's host alone.
@@ -122,6 +134,16 @@ def _from_repository(http: httpx2.Client, source: ChartSource, repository: str) 
                 _check_digest(content, str(digest), "the repository")
             return content
     raise ValueError("its index does not have that version")
+
+
+def _load_index(content: bytes) -> Any:
+    depth = 0
+    # The C parser recurses without a bound when it composes: a deep text would end this process.
+    for event in yaml.parse(content, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ValueError(f"its index is nested more than {_DEEPEST} levels deep")
+    return yaml.load(content, _Loader)  # noqa: S506
 
 
 def _from_registry(http: httpx2.Client, source: ChartSource) -> bytes:
@@ -187,8 +209,6 @@ def _get(
     with http.stream("GET", address, headers=headers, auth=login) as answer:
         if answer.is_error and answer.status_code not in allowed:
             raise ValueError(f"{answer.url} answers {answer.status_code}")
-        if answer.url.scheme == "http" and not address.startswith("http://"):
-            raise ValueError(f"{address} leads to {answer.url}, and on that way anyone could exchange the chart")
         content = bytearray()
         for part in answer.iter_bytes():
             content += part

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -12,7 +13,7 @@ from pulumi.runtime.rpc import is_rpc_secret
 from commands.preview.meaning.pods import pods_of_values
 from components.cluster import conceal
 from kuberay.checks.loading import load_plan
-from kuberay.facts.digests import KEPT_STASH, KEY_STASH, Seal
+from kuberay.facts.digests import KEY_STASH, Seal
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.plan.cluster import plan_cluster
 from kuberay.settings.stack import StackSettings
@@ -157,7 +158,7 @@ def encrypt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_stack_without_encrypted_settings_has_no_key_and_the_fingerprints_that_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, _ = run(monkeypatch, **GUESSABLE)
-    assert not {f"Stash {KEY_STASH}", f"Stash {KEPT_STASH}"} & recorder.resources.keys()
+    assert f"Stash {KEY_STASH}" not in recorder.resources
     plan = load_plan({f"kuberay:{key}": json.dumps(value) for key, value in GUESSABLE.items()})
     assert fingerprints_of(recorder)["Release raycluster.head"] == plan.clusters["raycluster"].head.fingerprint
 
@@ -177,9 +178,35 @@ def test_a_key_is_made_once_and_seals_from_then_on(monkeypatch: pytest.MonkeyPat
     encrypt(monkeypatch)
     first = fingerprints_of(run(monkeypatch, Recorder(state={}), **GUESSABLE)[0])
     assert first != fingerprints_of(run(monkeypatch, Recorder(state={}), **GUESSABLE)[0])
-    kept: dict[str, Any] = {KEY_STASH: "k3y", KEPT_STASH: []}
-    sealed = fingerprints_of(run(monkeypatch, Recorder(kept=kept), **GUESSABLE)[0])
-    assert sealed == fingerprints_of(run(monkeypatch, Recorder(kept=kept), **GUESSABLE)[0])
+    sealed = fingerprints_of(run(monkeypatch, keyed(), **GUESSABLE)[0])
+    assert sealed == fingerprints_of(run(monkeypatch, keyed(), **GUESSABLE)[0])
+
+
+def keyed(kept: Sequence[str] = ()) -> Recorder:
+    """After a run that made a key."""
+    urn = f"urn:pulumi:test::kuberay::pulumi:index:Stash::{KEY_STASH}"
+    return Recorder(state={urn: {"type": "pulumi:index:Stash", "outputs": {}}}, kept={KEY_STASH: {"key": "k3y", "kept": [*kept]}})
+
+
+def test_a_stack_may_be_sealed_that_has_nothing_encrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed = fingerprints_of(run(monkeypatch, keyed(), protection={"sealFingerprints": True}, **GUESSABLE)[0])
+    assert sealed != fingerprints_of(run(monkeypatch, **GUESSABLE)[0])
+    encrypt(monkeypatch)
+    assert sealed == fingerprints_of(run(monkeypatch, keyed(), **GUESSABLE)[0])
+
+
+def test_a_run_that_ends_after_it_has_made_the_key_loses_no_fingerprint_that_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, _ = run(monkeypatch, **GUESSABLE)
+    state = {name: {"type": made.typ, "outputs": made.inputs} for name, made in before.resources.items()}
+    encrypt(monkeypatch)
+    upgraded, _ = run(monkeypatch, Recorder(state=state), **GUESSABLE)
+    made = [name for name in upgraded.resources if "ingerprint" in name]
+    assert made == [f"Stash {KEY_STASH}"]
+    # The next run finds that one and all else as it was.
+    kept = upgraded.resources[f"Stash {KEY_STASH}"].inputs["input"]["value"]
+    state[f"urn::{KEY_STASH}"] = {"type": "pulumi:index:Stash", "outputs": {}}
+    again, _ = run(monkeypatch, Recorder(state=state, kept={KEY_STASH: kept}), **GUESSABLE)
+    assert fingerprints_of(again) == fingerprints_of(before)
 
 
 def test_pods_that_ran_before_there_was_a_key_keep_their_fingerprints_until_their_templates_change(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,15 +216,14 @@ def test_pods_that_ran_before_there_was_a_key_keep_their_fingerprints_until_thei
     encrypt(monkeypatch)
     upgraded, _ = run(monkeypatch, Recorder(state=state), **GUESSABLE)
     assert fingerprints_of(upgraded) == plain
-    kept = upgraded.resources[f"Stash {KEPT_STASH}"].inputs["input"]["value"]
+    kept = upgraded.resources[f"Stash {KEY_STASH}"].inputs["input"]["value"]["kept"]
     assert set(plain.values()) < set(kept)
     assert set(plain.values()) < digests_in(readable(before))
     assert digests_in(readable(upgraded)) < digests_in(readable(before))
-    # From the second run on nothing but the Stashes tells of it.
-    stashes = {KEY_STASH: "k3y", KEPT_STASH: kept}
-    assert fingerprints_of(run(monkeypatch, Recorder(kept=stashes), **GUESSABLE)[0]) == plain
+    # From the second run on nothing but the Stash tells of it.
+    assert fingerprints_of(run(monkeypatch, keyed(kept), **GUESSABLE)[0]) == plain
     changed = GUESSABLE | {"clusters": {"raycluster": {"head": SECRETIVE, "worker": {**SECRETIVE, "env": {"KEY": "0815"}}}}}
-    then = fingerprints_of(run(monkeypatch, Recorder(kept=stashes), **changed)[0])
+    then = fingerprints_of(run(monkeypatch, keyed(kept), **changed)[0])
     assert {where for where in plain if then[where] != plain[where]} == {"Release raycluster.worker"}
     assert then["Release raycluster.worker"] == Seal("k3y")(fingerprints_of(run_plainly(monkeypatch, changed))["Release raycluster.worker"])
 
@@ -210,7 +236,7 @@ def run_plainly(monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]) -> Re
 def test_a_run_that_makes_no_key_for_its_target_alone_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     encrypt(monkeypatch)
     with pytest.raises(pulumi.RunError) as error:
-        run(monkeypatch, Recorder(kept={KEY_STASH: None}), **GUESSABLE)
+        run(monkeypatch, Recorder(state={}, kept={KEY_STASH: None}), **GUESSABLE)
     assert str(error.value) == (
         "the stack has no key for its fingerprints yet, and a run with --target or --exclude makes none: run `pulumi up` once without them"
     )

@@ -55,8 +55,91 @@ config:
         two
         lines
 """
-    taken = request({"Pulumi.dev.yaml": "config: {}\n"}, {"Pulumi.dev.yaml": settings})
+    main = "config:\n  kuberay:authToken: {secure: 'v1:abc:def=='}\n"
+    taken = request({"Pulumi.dev.yaml": main}, {"Pulumi.dev.yaml": settings})
     assert taken == Taken({"Pulumi.dev.yaml": settings}, [])
+
+
+SECRETIVE = """\
+config:
+  kuberay:namespace: ray
+  kuberay:authToken: {secure: v1:token}
+  kuberay:clusters:
+    a:
+      head:
+        env:
+          KEY: {secure: v1:key}
+      values:
+        head:
+          containerEnv:
+          - {name: A, value: {secure: v1:a}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "held", "stands"),
+    [
+        ("namespace: ray", "namespace: {secure: v1:token}", "kuberay:namespace", "ray"),
+        ("namespace: ray", "image: {secure: v1:token}", "kuberay:image", None),
+        ("namespace: ray", "namespace: {<<: {secure: v1:token}}", "kuberay:namespace.<<", {}),
+        ("namespace: ray", "namespace: {? 'secure' : v1:token, secure: v1:key}", "kuberay:namespace", "ray"),
+        ("v1:token", "v1:key", "kuberay:authToken", {"secure": "v1:token"}),
+    ],
+)
+def test_an_encrypted_value_that_main_does_not_have_there_waits(old: str, new: str, held: str, stands: object) -> None:
+    taken = request({"Pulumi.dev.yaml": SECRETIVE}, {"Pulumi.dev.yaml": SECRETIVE.replace(old, new, 1)})
+    assert taken.waiting == [f"Pulumi.dev.yaml: {held}"]
+    config = yaml.safe_load(taken.files["Pulumi.dev.yaml"] or "")["config"]
+    assert config.get(held.removesuffix(".<<")) == stands
+
+
+def test_an_encrypted_value_waits_wherever_in_a_setting_it_is_moved() -> None:
+    asked = SECRETIVE.replace("{name: A, ", "{name: B, value: {secure: v1:key}}\n          - {name: A, ").replace(
+        "      head:", "      name: &a {secure: v1:a}\n      worker: {cpu: 1, memory: *a}\n      head:", 1
+    )
+    taken = request({"Pulumi.dev.yaml": SECRETIVE}, {"Pulumi.dev.yaml": asked})
+    inside = ["name", "worker.memory", "values.head.containerEnv[0].value", "values.head.containerEnv[1].value"]
+    assert taken.waiting == [f"Pulumi.dev.yaml: kuberay:clusters.a.{place}" for place in inside]
+    config = yaml.safe_load(taken.files["Pulumi.dev.yaml"] or "")["config"]
+    assert config["kuberay:clusters"]["a"] == {
+        "worker": {"cpu": 1},
+        "head": {"env": {"KEY": {"secure": "v1:key"}}},
+        "values": {"head": {"containerEnv": [{"name": "B", "value": {"secure": "v1:a"}}, {"name": "A"}]}},
+    }
+
+
+def test_a_change_beside_encrypted_values_is_data() -> None:
+    asked = SECRETIVE.replace("        env:", "        cpu: 2\n        env:")
+    taken = request({"Pulumi.dev.yaml": SECRETIVE}, {"Pulumi.dev.yaml": asked})
+    assert taken.waiting == []
+    assert yaml.safe_load(taken.files["Pulumi.dev.yaml"] or "") == yaml.safe_load(asked)
+
+
+def test_an_encrypted_value_of_a_new_stack_waits() -> None:
+    assert request({}, {"Pulumi.new.yaml": SECRETIVE}).waiting == [
+        "Pulumi.new.yaml: kuberay:authToken",
+        "Pulumi.new.yaml: kuberay:clusters.a.head.env.KEY",
+        "Pulumi.new.yaml: kuberay:clusters.a.values.head.containerEnv[0].value",
+    ]
+
+
+def test_the_name_of_a_values_file_is_taken_from_no_encrypted_value() -> None:
+    taken = request({}, {"Pulumi.dev.yaml": names("{secure: v1:abc}")})
+    assert taken == Taken(
+        {"Pulumi.dev.yaml": "config:\n  kuberay:clusters:\n    a: {}\n"}, ["Pulumi.dev.yaml: kuberay:clusters.a.valuesFile"]
+    )
+
+
+def test_a_stack_file_with_tags_is_not_taken() -> None:
+    asked = SECRETIVE.replace("namespace: ray", "namespace: {!!binary c2VjdXJl: v1:token}")
+    reason = "has a tag such as !!binary, which each reader of YAML takes in its own way"
+    assert request({"Pulumi.dev.yaml": SECRETIVE}, {"Pulumi.dev.yaml": asked}) == Taken({}, [f"Pulumi.dev.yaml: {reason}"])
+
+
+def test_aliases_with_an_encrypted_value_take_no_time() -> None:
+    levels = "".join(f"    l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 30))
+    asked = f"config:\n  kuberay:clusters:\n    l0: &l0 [{{secure: x}}]\n    own: &own [*own, {{secure: x}}]\n{levels}"
+    assert len(request({}, {"Pulumi.dev.yaml": asked}).waiting) < 400
 
 
 def test_code_waits_whatever_it_is() -> None:
@@ -180,7 +263,6 @@ def test_a_values_file_that_changes_alone_is_data() -> None:
         "__main__.py",
         "missing.yaml",
         "link.yaml",
-        "{secure: v1:abc}",
         "[a.yaml]",
         "~",
     ],

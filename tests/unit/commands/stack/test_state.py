@@ -61,7 +61,7 @@ def stash(name: str, value: str) -> dict[str, Any]:
 
 
 def test_a_stack_that_holds_secrets_has_a_key_for_its_fingerprints() -> None:
-    resources = [RELEASE, stash("fingerprint-key", '"k3y"'), stash("fingerprints-without-key", '["abc"]')]
-    assert read_state({"resources": resources}).is_sealed
-    assert not read_state({"resources": resources[:2]}).is_sealed
+    resources = [RELEASE, stash("fingerprint-key", '{"key": "k3y", "kept": ["abc"]}')]
+    assert read_state({"resources": resources}).has_key
+    assert not read_state({"resources": resources[:1]}).has_key
     assert read_seal({"resources": resources}) == Seal("k3y", frozenset(["abc"]))

@@ -8,6 +8,8 @@ import pytest
 
 from kuberay.checks.loading import SettingsError, load_settings
 from kuberay.plan.cluster import plan_cluster
+from kuberay.settings.base import keys_at
+from kuberay.settings.stack import StackSettings
 from tests.bad_settings import cluster, head, job, service, worker
 from tests.unit.kuberay.checks.test_loading import load, refused
 
@@ -21,6 +23,7 @@ VALUES = "kuberay:clusters.raycluster.values"
 CHART = "is no setting but a value of the ray-cluster chart: clusters.raycluster.values"
 SWITCH = "must be true or false, without quotes"
 NO_NAME = "is not a Kubernetes name: lower-case letters, digits and '-', 63 characters at most"
+KNOWN_OF_CLUSTERS = ", ".join(sorted(keys_at(StackSettings, ("clusters", "raycluster"))))
 CLAIM = [{"name": "data", "persistentVolumeClaim": {"claimName": "ray-logs"}}]
 
 
@@ -516,7 +519,7 @@ def test_what_is_like_no_name_may_be_a_value_and_is_none_of_a_hint(config: dict[
         ),
         (
             service({"import_path": "a:b"}, {"import_path": "a:b", "name": "hunter2"}),
-            "kuberay:services.chat.serveConfig: [secret] has two applications on one route; give one of them another route_prefix",
+            "kuberay:services.chat.serveConfig: [secret] has two applications on one route",
         ),
         (
             service(*[{"import_path": "a:b", "name": "hunter2"}] * 2),
@@ -526,3 +529,44 @@ def test_what_is_like_no_name_may_be_a_value_and_is_none_of_a_hint(config: dict[
 )
 def test_nothing_of_an_encrypted_value_is_quoted(config: dict[str, Any], line: str) -> None:
     assert refused(config, secret_keys=["kuberay:clusters", "kuberay:services"]) == [line]
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        (
+            {"namespace": "Hunter2_Secret"},
+            "namespace: [secret] is not a Kubernetes name: lower-case letters, digits and '-', a letter first, 63 characters at most",
+        ),
+        ({"rayVersion": "hunter2"}, "rayVersion: [secret] is not a full Ray version: three numbers, such as 2.46.0"),
+        (cluster(head={"memory": 1234}), "clusters.raycluster.head.memory: [secret] is less than a megabyte"),
+        (cluster(head={"cpu": 4711}), "clusters.raycluster.head.cpu: [secret] is more cores than any node has"),
+        (
+            cluster(head={"cpu": 500, "memory": "3G"}),
+            "clusters.raycluster.head.cpu: [secret] is [secret] cores, far too many for 3G of memory",
+        ),
+        (cluster(hed={}), f"clusters.raycluster.hed: [secret] is not a setting; did you mean 'head'?; known here: {KNOWN_OF_CLUSTERS}"),
+        (
+            {"services": {"a": {"serveConfig": {"applications": [{"import_path": "hunter'2\""}]}}}},
+            "services.a.serveConfig: [secret] has an import_path that names no application in a module, such as my_module:app",
+        ),
+        (
+            {"services": {"a": {"serveConfig": {"applications": [{"import_path": "a:b", "name": name} for name in ("hunter2", "b")]}}}},
+            "services.a.serveConfig: [secret] has two applications on one route",
+        ),
+    ],
+    ids=json.dumps,
+)
+def test_nothing_that_is_made_from_an_encrypted_value_is_shown(config: dict[str, Any], line: str) -> None:
+    texts = {f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    with pytest.raises(SettingsError) as error:
+        load_settings(texts, secret_keys=texts)
+    assert error.value.problems == [f"kuberay:{line}"]
+
+
+@pytest.mark.parametrize("addresses", ["0.0.0.0/0", "::/0"])
+def test_no_policy_blocks_every_address(addresses: str) -> None:
+    assert refused({"protection": {"networkPolicy": {"blockedAddresses": [addresses]}}}) == [
+        f'kuberay:protection.networkPolicy.blockedAddresses.0: "{addresses}" is every address, '
+        "and Kubernetes takes an exception that is smaller than that; name what to block"
+    ]

@@ -45,3 +45,21 @@ def test_a_login_that_everyone_can_read_is_told() -> None:
         "chartRepository: everyone can read the login that stands in the stack file; "
         "`pulumi config set --secret kuberay:chartRepository` encrypts it"
     ]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "place"),
+    [
+        ({"values": {"gcsFaultTolerance": {"redisPassword": {"value": 123}}}}, "values.gcsFaultTolerance.redisPassword"),
+        ({"head": {"rayStartParams": {"redis-password": "hunter2"}}}, "head.rayStartParams.redis-password"),
+        ({"values": {"head": {"rayStartParams": {"redis-password": "hunter2"}}}}, "values.head.rayStartParams.redis-password"),
+    ],
+)
+def test_a_short_password_is_told_that_a_raw_value_or_a_flag_has(cluster: dict[str, Any], place: str) -> None:
+    why = "shorter than 12 characters, and Redis lets a million a second be tried; set a longer one"
+    assert told(kuberayVersion="1.6.2", clusters={"a": cluster}) == [f"clusters.a.{place}: {why}"]
+
+
+@pytest.mark.parametrize("variable", ["$A", "${A}", '"$A"'])
+def test_a_flag_that_names_a_variable_has_no_password(variable: str) -> None:
+    assert told(clusters={"a": {"values": {"head": {"rayStartParams": {"redis-password": variable}}}}}) == []

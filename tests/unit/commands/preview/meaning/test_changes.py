@@ -154,6 +154,22 @@ def test_a_secret_that_changes_restarts_pods_and_is_not_shown(name: str) -> None
     assert "opensesame" not in report.model_dump_json()
 
 
+def test_pods_that_restart_because_the_last_encrypted_setting_goes_say_so() -> None:
+    digest = json.loads((PREVIEWS / "secret-values.json").read_text())
+    for step in digest["steps"]:
+        # Sizes are as they were.
+        if step["op"] == "replace" and step["urn"].endswith(".pods"):
+            step["newState"]["inputs"]["input"]["pods"] = step["oldState"]["inputs"]["input"]["pods"]
+    urn = "urn:pulumi:dev::kuberay::pulumi:index:Stash::fingerprint-key"
+    digest["steps"].append({"op": "delete", "urn": urn, "oldState": {"type": "pulumi:index:Stash", "inputs": {}}})
+    why = {reason for group in cluster(stack_report("dev", read_preview(digest))).groups for reason in group.why}
+    assert why == {
+        "the key of the stack's fingerprints goes with the last encrypted setting; "
+        "protection.sealFingerprints: true keeps it, and the pods",
+        "its head restarts",
+    }
+
+
 def test_totals_that_only_encrypted_values_tell_are_not_guessed() -> None:
     report = report_of("secret-values")
     assert report.after is None
@@ -266,11 +282,31 @@ def test_no_way_to_move_a_text_into_a_secret_shows_it(old: dict[str, Any], new: 
     assert "hunter2" not in str(hidden_alike(old, new))
 
 
+@pytest.mark.parametrize("after", [[], [{"name": "A", "value": "other"}]], ids=["goes", "changes"])
+def test_a_variable_beside_what_comes_from_a_secret_is_not_shown_as_it_was(after: list[Any]) -> None:
+    other = REFERENCE | {"name": "C"}
+    old = {"head": {"containerEnv": [{"name": "A", "value": "hunter2"}, other], "labels": {"a": "1"}}}
+    new = {"head": {"containerEnv": [*after, other], "labels": {"a": "2"}}}
+    shown = lines(shown_differences(old, new))
+    assert "- head.containerEnv[A].value: [hidden]" in shown
+    assert "- head.labels.a: 1" in shown
+    of_job = [{"runtimeEnvYAML": {"env_vars": {"A": value}}, "env": [other]} for value in ("hunter2", "other")]
+    assert "hunter2" not in str(shown_differences(*of_job))
+
+
+def test_a_text_that_moves_into_a_volume_of_a_csi_driver_is_not_shown_as_it_was() -> None:
+    csi = {"driver": "secrets-store.csi.k8s.io", "volumeAttributes": {"secretProviderClass": "vault"}}
+    old = {"head": {"rayStartParams": {"redis-password": "hunter2"}}}
+    assert "hunter2" not in str(shown_differences(old, {"head": {"volumes": [{"name": "s", "csi": csi}]}}))
+
+
 def test_what_moves_nowhere_is_shown_as_it_was() -> None:
+    variables = [{"env": [{"name": "A", "value": value}]} for value in ("1", "2")]
+    assert lines(shown_differences(*variables)) == ["- env[A].value: 1", "+ env[A].value: 2"]
     old = {"head": {"env": [{"name": "A", "value": "1"}, REFERENCE | {"name": "C"}], "image": {"tag": "1"}}}
     new = {"head": {"env": [{"name": "A", "value": "2"}, REFERENCE | {"name": "C"}], "image": {"tag": "2"}}}
     assert lines(shown_differences(old, new)) == [
-        "- head.env[A].value: 1",
+        "- head.env[A].value: [hidden]",
         "+ head.env[A].value: 2",
         "- head.image.tag: 1",
         "+ head.image.tag: 2",

@@ -177,14 +177,80 @@ def test_acting_as_someone_else_a_proxy_and_the_name_in_the_certificate_are_hono
     assert (found.proxy, found.server_name, found.insecure) == ("http://proxy.corp:3128", "inside", True)
 
 
+PROXY = (
+    "cluster 'it' of the kubeconfig has a proxy-url that this program does not know; "
+    "known here: http://<host>:<port> and https://<host>:<port>"
+)
+
+
 def test_what_is_not_honoured_is_refused_by_its_name() -> None:
     content = config("it")
     content["clusters"][0]["cluster"]["proxy-url"] = "socks5://me:secret@proxy.corp"
-    assert refusal(json.dumps(content)) == "cluster 'it' of the kubeconfig has a proxy-url of socks5://, which this program does not know"
+    assert refusal(json.dumps(content)) == PROXY
     oidc = config("it", **{"auth-provider": {"name": "oidc", "config": {"id-token": "secret"}}})
     assert refusal(json.dumps(oidc)) == (
         "user 'it' of the kubeconfig has the auth-provider 'oidc', which this program does not know; use `exec`"
     )
+
+
+@pytest.mark.parametrize("proxy", ["hunter2", "hunter2://me", "http:hunter2", ["hunter2"]])
+def test_nothing_of_a_proxy_that_is_none_is_shown(proxy: Any) -> None:
+    content = config("it")
+    content["clusters"][0]["cluster"]["proxy-url"] = proxy
+    assert refusal(json.dumps(content)) == PROXY
+
+
+NOT_THERE = "cannot be read: No such file or directory; it takes a path, and"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("client-key", "/hunter2", f"{NOT_THERE} client-key-data what would be in the file"),
+        ("client-key", "hun\0ter2", "cannot be read: it is no path; it takes a path, and client-key-data what would be in the file"),
+        ("client-certificate", "/", f"{NOT_THERE.replace('No such file or', 'Is a')} client-certificate-data what would be in the file"),
+        ("tokenFile", "/hunter2", f"{NOT_THERE} token what would be in the file"),
+    ],
+)
+def test_nothing_is_shown_of_what_should_be_a_path(key: str, value: str, why: str) -> None:
+    assert refusal(json.dumps(config("it", **{key: value}))) == f"user 'it' of the kubeconfig has a {key} that {why}"
+
+
+def test_nothing_is_shown_of_an_authority_that_should_be_a_path() -> None:
+    content = config("it")
+    content["clusters"][0]["cluster"]["certificate-authority"] = "/hunter2"
+    why = f"{NOT_THERE} certificate-authority-data what would be in the file"
+    assert refusal(json.dumps(content)) == f"cluster 'it' of the kubeconfig has a certificate-authority that {why}"
+
+
+EXTRA = "an as-user-extra that is not a map of lists of texts, such as {reason: [on-call]}"
+GROUPS = "as-groups that are not a list of texts, such as [ops]"
+EXEC = {"apiVersion": "client.authentication.k8s.io/v1", "command": "hunter2"}
+LISTS = "a credential plugin whose env is not a list of maps with name and value, or whose args are no list"
+
+
+@pytest.mark.parametrize(
+    ("user", "why"),
+    [
+        ({"as-user-extra": ["hunter2"]}, EXTRA),
+        ({"as-user-extra": {"why": "hunter2"}}, EXTRA),
+        ({"as-groups": 5}, GROUPS),
+        ({"as-groups": "hunter2"}, GROUPS),
+        ({"exec": "hunter2"}, "an exec that is not a map with apiVersion and command"),
+        ({"exec": {**EXEC, "env": ["hunter2"]}}, LISTS),
+        ({"exec": {**EXEC, "env": 5}}, LISTS),
+        ({"exec": {**EXEC, "args": 5}}, LISTS),
+    ],
+)
+def test_a_user_of_another_shape_is_one_line(user: dict[str, Any], why: str) -> None:
+    assert refusal(json.dumps(config("it", **user))) == f"user 'it' of the kubeconfig has {why}"
+
+
+def test_a_plugin_that_no_argument_can_name_is_one_line() -> None:
+    with pytest.raises(CredentialError) as error:
+        asked({"exec": {**EXEC, "command": sys.executable, "args": ["hun\0ter2"]}}, extensions=["x"])
+    reason = "its command, args or env hold a NUL or an = in a name"
+    assert str(error.value) == f"the credential plugin {sys.executable} of user 'cloud' cannot be run: {reason}"
 
 
 SECRET = "hunter2-of-the-kubeconfig"

@@ -14,6 +14,7 @@ from threading import Thread
 from time import sleep
 from typing import Any
 
+import httpx2
 import pytest
 
 from kuberay.facts.charts import chart_source
@@ -221,3 +222,57 @@ def test_a_download_that_drips_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_index_that_is_none_is_told_in_one_line(index: bytes) -> None:
     with serving(Answers({"/index.yaml": index})) as host, pytest.raises(ChartError, match="cannot be read"):
         names(f"http://{host}")
+
+
+@pytest.mark.parametrize("index", [b"[" * 100_000, b"{a: " * 100_000, b"- " * 100_000, b"? " * 100_000])
+def test_an_index_that_is_nested_without_end_is_told_in_one_line(index: bytes) -> None:
+    with serving(Answers({"/index.yaml": index})) as host, pytest.raises(ChartError) as error:
+        names(f"http://{host}")
+    why = "its index is nested more than 100 levels deep"
+    assert str(error.value) == f"the chart kuberay-operator 1.6.2 of http://{host} cannot be read: {why}"
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, pages: dict[str, httpx2.Response]) -> str:
+    """What is said of a repository of these pages, each by its address."""
+    client = httpx2.Client
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        assert request.url.scheme == "https"
+        return pages[str(request.url)]
+
+    monkeypatch.setattr(chart_archive.httpx2, "Client", lambda **given: client(transport=httpx2.MockTransport(answer), **given))
+    with pytest.raises(ChartError) as error:
+        names("https://charts.example")
+    return str(error.value)
+
+
+CHART = "https://charts.example/chart.tgz?signature=hunter2"
+SAID = "the chart kuberay-operator 1.6.2 of https://charts.example cannot be read"
+
+
+def index_of(url: str) -> httpx2.Response:
+    return httpx2.Response(200, json={"entries": {"kuberay-operator": [{"version": VERSION, "urls": [url]}]}})
+
+
+def moved(address: str) -> httpx2.Response:
+    return httpx2.Response(302, headers={"Location": address})
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        {"index.yaml": index_of("http://other.example/chart.tgz?signature=hunter2")},
+        {"index.yaml": index_of(CHART), "chart.tgz?signature=hunter2": moved("http://other.example/chart.tgz?signature=hunter2")},
+        {"index.yaml": moved("http://other.example/chart.tgz?signature=hunter2")},
+    ],
+)
+def test_a_chart_is_taken_on_no_way_on_which_it_could_be_exchanged(
+    monkeypatch: pytest.MonkeyPatch, pages: dict[str, httpx2.Response]
+) -> None:
+    said = refusal(monkeypatch, {f"https://charts.example/{path}": page for path, page in pages.items()})
+    assert said == f"{SAID}: it leads to http://other.example/chart.tgz, and on that way anyone could exchange the chart"
+
+
+def test_the_query_of_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = {"https://charts.example/index.yaml": index_of(CHART), CHART: httpx2.Response(403)}
+    assert refusal(monkeypatch, pages) == f"{SAID}: https://charts.example/chart.tgz answers 403"
