@@ -46,7 +46,8 @@ def test_an_operator_of_another_namespace_has_to_be_let_in_to_jobs_and_services(
 
 
 def test_pods_of_a_namespace_that_exists_carry_its_token() -> None:
-    settings = {"rayVersion": "2.52.0", "operator": {"singleNamespaceInstall": True}, "namespace": "team", "createNamespace": False}
+    settings: dict[str, Any] = {"rayVersion": "2.52.0", "operator": {"singleNamespaceInstall": True}, "namespace": "team"}
+    settings |= {"createNamespace": False}
     assert list(exposures(plan_stack(load(**settings)))) == [
         "pods carry the token of the default service account of namespace team, unless it gives none away: "
         "createNamespace is false, so it stays as it is"
