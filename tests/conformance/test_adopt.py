@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from commands.adopt.adoption import Adoption, adopt, hide_secrets
+from commands.adopt.settings_of import cluster_settings
 from commands.stack.cli import StackError
 from commands.stack.helm import Helm
 from kuberay.facts.charts import Chart, ChartSource
@@ -92,15 +93,23 @@ def test_a_person_is_told_what_could_not_be_said_and_what_may_be_a_secret(helm: 
     assert any(note.startswith("API_TOKEN may be a secret, and stands in this file as the release has it") for note in notes)
 
 
-def test_what_may_be_a_secret_is_not_shown(helm: Helm) -> None:
-    (version, *_) = ALL
+def test_what_may_be_a_secret_is_not_shown() -> None:
     head = {
         "containerEnv": [{"name": "DATABASE_URL", "value": "postgres://u:geheim@db/x"}, {"name": "HF_TOKEN", "value": "geheim"}],
         "rayStartParams": {"redis-password": "geheim"},
     }
-    shown, names = hide_secrets(adopted(helm, version, {"raycluster": {"head": head, "imagePullSecrets": [{"name": "registry"}]}}).config)
+    cluster = cluster_settings({"head": head, "worker": {"disabled": True}})
+    shown, names = hide_secrets({"imagePullSecrets": ["registry"], "clusters": {"raycluster": cluster}})
     assert "geheim" not in str(shown)
     assert names == ["DATABASE_URL", "HF_TOKEN", "redis-password"]
+
+
+def test_a_password_among_the_flags_is_refused_and_not_said(helm: Helm) -> None:
+    (version, *_) = ALL
+    with pytest.raises(StackError) as refused:
+        adopted(helm, version, {"raycluster": {"head": {"rayStartParams": {"redis-password": "geheim"}}}})
+    assert "head.rayStartParams.redis-password: [secret] must not be readable in the stack file" in str(refused.value)
+    assert "geheim" not in str(refused.value)
 
 
 def test_a_password_that_stands_in_a_release_as_text_has_to_move_first(helm: Helm) -> None:
