@@ -5,6 +5,7 @@ The looks at the cluster are in hooks, so only `up` takes them, and only of what
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +33,7 @@ def recover_from_killed_runs(timeout: float, adopted: Mapping[str, Adopted] = Ma
         adopted: the Helm releases made by hand that the stack takes over, by release.
     """
     stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
-
-    def looks_by(provider: pulumi.ProviderResource | None) -> _Looks:
-        return _looks(stack, timeout, adopted, provider)
-
+    looks_by = partial(_looks, stack, timeout, adopted)
     looks: dict[pulumi.ProviderResource | None, _Looks] = {None: looks_by(None)}
 
     def mark(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:

@@ -61,8 +61,7 @@ def exposures(plan: StackPlan) -> Iterator[str]:
 
     if protection.mount_service_account_token:
         yield "pods carry the token of the namespace's default service account: protection.mountServiceAccountToken is true"
-
-    if not settings.create_namespace and not protection.mount_service_account_token:
+    elif not settings.create_namespace:
         account = f"the default service account of namespace {settings.namespace}"
         yield f"pods carry the token of {account}, unless it gives none away: createNamespace is false, so it stays as it is"
 

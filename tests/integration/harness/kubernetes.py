@@ -2,11 +2,10 @@
 
 import json
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from local.cluster import LocalCluster
+from local.cluster import LocalCluster, until
 from local.errors import LocalError
 
 
@@ -73,9 +72,4 @@ class Kubernetes:
         ]
 
     def eventually(self, condition: Callable[[], bool], seconds: float = 30) -> bool:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.2)
-        return True
+        return until(condition, seconds)
