@@ -15,7 +15,8 @@ from pydantic import BaseModel, ValidationError
 from kuberay.facts.charts import Values
 from kuberay.facts.images import RAY_REPOSITORY
 from kuberay.facts.labels import ARCHITECTURE_LABEL
-from kuberay.facts.quantities import parse_quantity
+from kuberay.facts.quantities import same_amount
+from kuberay.plan.pods import limits_of
 from kuberay.settings.cluster import (
     AutoscalingSettings,
     DefaultWorkerGroupSettings,
@@ -77,7 +78,7 @@ def cluster_settings(values: Values) -> Config:
     if worker.get("disabled"):
         found["worker"] = {"enabled": False}
     else:
-        found["worker"] = _group({**worker, "groupName": worker.get("groupName")}, DefaultWorkerGroupSettings)
+        found["worker"] = _group(worker, DefaultWorkerGroupSettings)
     groups = {
         str(name): _group(group, WorkerGroupSettings)
         for name, group in (values.get("additionalWorkerGroups") or {}).items()
@@ -90,9 +91,7 @@ def cluster_settings(values: Values) -> Config:
 
 def operator_settings(values: Values) -> Config:
     """The operator."""
-    limits: Values = (values.get("resources") or {}).get("limits") or {}
-    found: Config = {key: _text(limits[key]) for key in ("cpu", "memory") if key in limits}
-    return _valid(found | {"singleNamespaceInstall": values.get("singleNamespaceInstall")}, OperatorSettings)
+    return _valid(_sizes(values) | {"singleNamespaceInstall": values.get("singleNamespaceInstall")}, OperatorSettings)
 
 
 def raw_values(made: Mapping[str, Any], wanted: Mapping[str, Any], defaults: Mapping[str, Any]) -> Values:
@@ -161,12 +160,11 @@ def _without(path: Sequence[str], tree: Values) -> Values:
 
 
 def _group(group: Values, model: type[GroupSettings]) -> Config:
-    resources: Values = group.get("resources") or {}
-    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
-    found: Config = {key: _text(limits[key]) for key in ("cpu", "memory") if key in limits}
+    limits, requests = limits_of(group), (group.get("resources") or {}).get("requests") or {}
+    found = _sizes(group)
     for key, name in (("cpu", "cpuRequest"), ("memory", "memoryRequest")):
-        if key in requests and not _same_amount(requests[key], limits.get(key)):
-            found[name] = _text(requests[key])
+        if key in requests and not same_amount(requests[key], limits.get(key)):
+            found[name] = str(requests[key])
     selector = {key: value for key, value in (group.get("nodeSelector") or {}).items() if key != ARCHITECTURE_LABEL}
     gpus = {resource: count for resource, count in limits.items() if str(resource).endswith("/gpu")}
     if len(gpus) == 1 and all(str(count).isdecimal() for count in gpus.values()):
@@ -189,6 +187,12 @@ def _group(group: Values, model: type[GroupSettings]) -> Config:
     return _valid(found, model)
 
 
+def _sizes(container: Values) -> Config:
+    """CPU and memory as the settings have them, by the limits."""
+    limits = limits_of(container)
+    return {key: str(limits[key]) for key in ("cpu", "memory") if key in limits}
+
+
 def _environment(variables: list[Values]) -> Config:
     """By name; as raw values where a name is there twice."""
     named = {one.get("name"): one.get("value") if "value" in one else {"valueFrom": one.get("valueFrom")} for one in variables}
@@ -196,9 +200,8 @@ def _environment(variables: list[Values]) -> Config:
 
 
 def _autoscaling(options: Values) -> Config:
-    limits: Values = (options.get("resources") or {}).get("limits") or {}
     found: Config = {key: options.get(key) for key in ("version", "idleTimeoutSeconds", "upscalingMode")}
-    return _valid(found | {key: _text(limits[key]) for key in ("cpu", "memory") if key in limits}, AutoscalingSettings)
+    return _valid(found | _sizes(options), AutoscalingSettings)
 
 
 def _fault_tolerance(values: Values) -> Config:
@@ -232,14 +235,3 @@ def _valid(given: Config, model: type[BaseModel]) -> Config:
         else:
             break
     return found
-
-
-def _text(amount: Any) -> str:
-    return str(amount)
-
-
-def _same_amount(one: Any, other: Any) -> bool:
-    try:
-        return other is not None and parse_quantity(one) == parse_quantity(other)
-    except ValueError:
-        return str(one) == str(other)

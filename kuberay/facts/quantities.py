@@ -35,6 +35,14 @@ def _nearest_quantity(text: str) -> str:
     return f"; did you mean '{match['number']}{suffix}'?" if match and suffix is not None else ""
 
 
+def same_amount(one: object, other: object) -> bool:
+    """Whether two quantities are the same, however they are written; what is none is the same as its like alone."""
+    try:
+        return parse_quantity(str(one)) == parse_quantity(str(other))
+    except ValueError:
+        return str(one) == str(other)
+
+
 def add_quantities(quantities: Iterable[str | int | float]) -> str:
     """The sum, written in the largest unit that keeps it exact.
 

@@ -11,7 +11,7 @@ from commands.preview.meaning.differences import Difference, differences
 from commands.preview.meaning.hiding import may_be_secret
 from commands.preview.meaning.report import Drift, StackReport, worst
 from commands.preview.meaning.steps import Preview
-from kuberay.facts.quantities import parse_quantity
+from kuberay.facts.quantities import same_amount
 
 Object = Mapping[str, Any]
 
@@ -47,12 +47,8 @@ def _strip(obj: Object) -> Object:
 
 def _is_same(one: Difference) -> bool:
     """Whether both are the same amount: custom resources keep quantities as they were written."""
-    if not {"limits", "requests"} & set(one.path) or one.old is None or one.new is None:
-        return False
-    try:
-        return parse_quantity(one.old) == parse_quantity(one.new)
-    except ValueError:
-        return False
+    is_amount = {"limits", "requests"} & set(one.path) and one.old is not None and one.new is not None
+    return bool(is_amount) and same_amount(one.old, one.new)
 
 
 def _is_autoscalers(one: Difference, applied: Object) -> bool:
