@@ -8,11 +8,11 @@ from components.resources.providers import connection_of, known, provider_of_com
 from components.resources.release import Release, chart_release, source_of
 from components.resources.wait_for import WaitFor
 from components.stack import is_encrypted
-from kuberay.facts.charts import ChartSource
+from kuberay.facts.charts import OPERATOR_RELEASE, ChartSource
 from kuberay.facts.phrases import Report
 from kuberay.facts.visible import log_line
 from kuberay.live.waiting.targets import DeploymentTarget
-from kuberay.plan.operator import RELEASE_NAME, OperatorPlan
+from kuberay.plan.operator import OperatorPlan
 
 
 class Operator(pulumi.ComponentResource):
@@ -27,7 +27,7 @@ class Operator(pulumi.ComponentResource):
         namespace: Namespace,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("kuberay:components:Operator", RELEASE_NAME, None, opts)
+        super().__init__("kuberay:components:Operator", OPERATOR_RELEASE, None, opts)
         self._plan = plan
         self._connection = connection_of(provider_of_component(self))
         if plan.settings.install:
@@ -40,8 +40,8 @@ class Operator(pulumi.ComponentResource):
         crds = self._crds_hook(source)
         hides_values = plan.settings.values and is_encrypted("operator")
         self.release = chart_release(
-            RELEASE_NAME,
-            RELEASE_NAME,
+            OPERATOR_RELEASE,
+            OPERATOR_RELEASE,
             source,
             namespace.name,
             # Raw values may hold anything.
@@ -56,7 +56,7 @@ class Operator(pulumi.ComponentResource):
                 delete_before_replace=True,
             ),
         )
-        target = DeploymentTarget(plan.namespace, RELEASE_NAME, plan.deployment, plan.timeout)
+        target = DeploymentTarget(plan.namespace, OPERATOR_RELEASE, plan.deployment, plan.timeout)
 
         async def until_rolled_out(report: Report) -> None:
             from kuberay.live.waiting.deployment import wait_for_deployment
@@ -69,7 +69,7 @@ class Operator(pulumi.ComponentResource):
             await mark_complete(await known(self._connection), "Deployment", plan.deployment, plan.namespace)
 
         looks = {"release": plan.fingerprint}
-        self.deployment = WaitFor(f"{RELEASE_NAME}.deployment", looks, until_rolled_out, self.release, self, mark=mark)
+        self.deployment = WaitFor(f"{OPERATOR_RELEASE}.deployment", looks, until_rolled_out, self.release, self, mark=mark)
 
     def _crds_hook(self, source: ChartSource) -> pulumi.ResourceHook:
         """A preview that changes the release says and refuses the same as `up`, as far as it can reach the cluster."""
@@ -92,4 +92,4 @@ class Operator(pulumi.ComponentResource):
                 pulumi.log.debug(f"the CRDs were not looked at: {error}")
 
         options = pulumi.ResourceHookOptions(on_dry_run=True)
-        return resource_hook(f"{RELEASE_NAME}.crds-are-of-its-version", before_the_operator_changes, options)
+        return resource_hook(f"{OPERATOR_RELEASE}.crds-are-of-its-version", before_the_operator_changes, options)

@@ -12,13 +12,14 @@ from typing import Any
 
 import yaml
 
-from commands.adopt.adoption import Adoption, adopt, hide_secrets, is_operator_release, stack_file
+from commands.adopt.adoption import Adoption, adopt, as_stack_config, hide_secrets, is_operator_release
 from commands.adopt.owners import other_owner
 from commands.adopt.stack_file import written
 from commands.preview.live_drift import ClusterError, drift_of_releases
 from commands.stack.cli import WORKSPACE, StackError
 from commands.stack.helm import Helm, HelmError
 from commands.stack.interrupts import take_interrupts
+from kuberay.facts.charts import CHARTS
 from kuberay.facts.objects import is_ray_object
 from kuberay.facts.phrases import error_line
 from kuberay.facts.visible import log_line, log_lines
@@ -29,7 +30,6 @@ from kuberay.live.inventory import Cluster
 from kuberay.live.takeover.marks import Record
 from kuberay.settings.stack import PROJECT
 
-_CHARTS = ("kuberay-operator", "ray-cluster")
 #: Settings of a stack file that do not come from a release.
 _KEPT = ("chartRepository", "timeoutSeconds")
 
@@ -61,7 +61,7 @@ def main() -> None:
         adoption.notes += _compared(cluster, found)
         others = {key: value for key, value in config.items() if not key.startswith(f"{PROJECT}:")}
         shown, text = (
-            written({**file, "config": {**others, **stack_file(part)}}, adoption.notes)
+            written({**file, "config": {**others, **as_stack_config(part)}}, adoption.notes)
             for part in (hide_secrets(adoption.config)[0], adoption.config)
         )
         _show(path, adoption, shown, there=path.exists())
@@ -113,11 +113,11 @@ def _releases(cluster: Cluster, namespace: str | None, names: Sequence[str]) -> 
     newest: dict[tuple[str, str], Record] = {}
     for record in cluster.records(namespace):
         key = (record.namespace, record.release)
-        if record.chart in _CHARTS and (key not in newest or newest[key].revision < record.revision):
+        if record.chart in CHARTS and (key not in newest or newest[key].revision < record.revision):
             newest[key] = record
     found = [one for one in newest.values() if one.status != "uninstalled"]
     if not found:
-        raise StackError(f"there is no Helm release of {' or '.join(_CHARTS)}{f' in namespace {namespace}' if namespace else ''}")
+        raise StackError(f"there is no Helm release of {' or '.join(CHARTS)}{f' in namespace {namespace}' if namespace else ''}")
     if missing := [name for name in names if name not in {one.release for one in found}]:
         raise StackError(f"there is no release {missing[0]}; there is {', '.join(sorted({one.release for one in found}))}")
     if names:

@@ -24,10 +24,9 @@ from commands.stack.helm import Helm
 from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.messages import HIDDEN, SECRET_WORD
 from kuberay.checks.raw_values import unknown_keys
-from kuberay.facts.charts import Chart, ChartSource, Values, chart_source
+from kuberay.facts.charts import OPERATOR_RELEASE, Chart, ChartSource, Values, chart_source
 from kuberay.facts.versions import KubeRayVersion
 from kuberay.live.takeover.marks import Record
-from kuberay.plan.operator import RELEASE_NAME
 from kuberay.plan.stack import StackPlan, plan_stack
 from kuberay.settings.overrides import without_nulls
 from kuberay.settings.stack import PROJECT, StackSettings
@@ -68,7 +67,7 @@ def adopt(releases: Sequence[Record], helm: Helm, kept: Config, report: Callable
     operator = next((one for one in releases if one.chart == _OPERATOR_CHART), None)
     clusters = {one.release: one for one in releases if one.chart == _RAY_CHART}
     newest = operator or next(iter(clusters.values()))
-    config, notes = _stack_config(newest, kept, clusters.values())
+    config, notes = _stack_config(newest, kept, next(iter(clusters.values()), None))
     adoption = Adoption(config, notes)
     if operator is None:
         adoption.config["operator"] = {"install": False}
@@ -83,10 +82,7 @@ def adopt(releases: Sequence[Record], helm: Helm, kept: Config, report: Callable
             f"the stack has KubeRay {adoption.config['kuberayVersion']} for all, and there are charts of {', '.join(others)}: "
             "`helm upgrade --version` brings them to one version first"
         )
-    try:
-        load_plan(_as_pulumi(adoption.config), project_folder=PROGRAM)
-    except SettingsError as error:
-        raise StackError("the settings do not take what runs:\n  " + "\n  ".join(error.problems)) from None
+    _check(adoption.config)
     if found := hide_secrets(adoption.config)[1]:
         adoption.notes.append(
             f"{', '.join(found)} may be a secret, and stands in this file as the release has it: move it into a Secret of its own, or "
@@ -95,7 +91,7 @@ def adopt(releases: Sequence[Record], helm: Helm, kept: Config, report: Callable
     return adoption
 
 
-def stack_file(config: Config) -> dict[str, Any]:
+def as_stack_config(config: Config) -> dict[str, Any]:
     """The settings as they stand in a stack file, below `config`."""
     return {f"{PROJECT}:{key}": value for key, value in config.items()}
 
@@ -103,19 +99,20 @@ def stack_file(config: Config) -> dict[str, Any]:
 # --- From a release to settings -----------------------------------------------------------------------------------------------
 
 
-def _stack_config(newest: Record, kept: Config, clusters: Iterable[Record]) -> tuple[Config, list[str]]:
+def _stack_config(newest: Record, kept: Config, first: Record | None) -> tuple[Config, list[str]]:
+    """``first``: of the clusters; its image is the stack's."""
     config: Config = {"namespace": newest.namespace, "createNamespace": False, "kuberayVersion": newest.version, **kept}
     notes = ["the namespace stays as it was made: with createNamespace false the stack neither makes nor deletes it"]
     # What the stack would add to what runs comes when its owner says so.
     config["protection"] = {"networkPolicy": {"enabled": False}, "podSecurity": "none", "tokenAuthentication": "disabled"}
     notes.append("protection is off, as it is now; once `up` has taken all over, each part of `protection` that is taken out turns one on")
-    values = [effective(one.defaults, one.values) for one in clusters]
-    if not values:
+    if first is None:
         return config | {"clusters": {}}, notes
-    image = image_settings(values[0])
+    values = effective(first.defaults, first.values)
+    image = image_settings(values)
     config |= {"architecture": image.architecture, **image.settings}
-    policy = ((values[0].get("image") or {}).get("pullPolicy")) or "IfNotPresent"
-    secrets = [str(one.get("name")) for one in values[0].get("imagePullSecrets") or []]
+    policy = (values.get("image") or {}).get("pullPolicy") or "IfNotPresent"
+    secrets = [str(one.get("name")) for one in values.get("imagePullSecrets") or []]
     config |= ({} if policy == "IfNotPresent" else {"imagePullPolicy": policy}) | ({"imagePullSecrets": secrets} if secrets else {})
     return config, notes
 
@@ -203,12 +200,16 @@ def _settings(config: Config) -> StackSettings:
     try:
         return StackSettings.model_validate(config, context={"project_folder": PROGRAM})
     except ValidationError:
-        # Said as the program itself says it.
-        try:
-            load_plan(_as_pulumi(config), project_folder=PROGRAM)
-        except SettingsError as error:
-            raise StackError("the settings do not take what runs:\n  " + "\n  ".join(error.problems)) from None
+        _check(config)
         raise
+
+
+def _check(config: Config) -> None:
+    """Refuses what the program would refuse, in its words."""
+    try:
+        load_plan(_as_pulumi(config), project_folder=PROGRAM)
+    except SettingsError as error:
+        raise StackError("the settings do not take what runs:\n  " + "\n  ".join(error.problems)) from None
 
 
 def _plan(config: Config) -> StackPlan:
@@ -232,9 +233,9 @@ def _rendered(config: Config, release: Record, helm: Helm, source: ChartSource) 
 
 def _as_pulumi(config: Config) -> dict[str, str]:
     """As Pulumi hands a stack's config to the program."""
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in stack_file(config).items()}
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in as_stack_config(config).items()}
 
 
 def is_operator_release(record: Record) -> bool:
     """Whether a stack could take it over as its operator."""
-    return record.chart == _OPERATOR_CHART and record.release == RELEASE_NAME
+    return record.chart == _OPERATOR_CHART and record.release == OPERATOR_RELEASE

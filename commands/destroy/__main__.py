@@ -14,8 +14,9 @@ from collections.abc import Iterable
 
 from commands.stack.cli import PROGRAM, Pulumi, StackConfig, StackError
 from commands.stack.interrupts import take_interrupts
-from commands.stack.state import OPERATOR, Made, StackState, read_state
+from commands.stack.state import Made, StackState, read_state
 from kuberay.checks.loading import SettingsError, load_settings
+from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.objects import Object, is_ray_object
 from kuberay.facts.phrases import error_line, first_few
 from kuberay.facts.visible import log_line, log_lines
@@ -104,7 +105,7 @@ class Destruction:
         held = [obj for obj in ours if obj["metadata"].get("finalizers")]
         if not held:
             return
-        installed = state.has_release(OPERATOR)
+        installed = state.has_release(OPERATOR_RELEASE)
         if until(lambda: cluster.operator_runs(namespace, installed=installed), _OPERATOR_SECONDS):
             return
         # A run that goes on, and has its operator yet to come, holds the lock: refreshing nothing is how Pulumi tells.

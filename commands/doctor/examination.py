@@ -6,11 +6,12 @@ from typing import Any
 from commands.doctor import judge
 from commands.doctor.finding import Finding
 from commands.stack.cli import PROGRAM, Pulumi, StackConfig, StackError
-from commands.stack.state import OPERATOR, read_seal, read_state
+from commands.stack.state import read_seal, read_state
 from kuberay.checks.advisories import vulnerable_clusters
 from kuberay.checks.loading import SettingsError, is_sealed, load_plan
 from kuberay.checks.memory import memory_advice
 from kuberay.checks.secrets import weak_secrets
+from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.labels import VERSION_ANNOTATION
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line, one_line
@@ -157,7 +158,7 @@ class Examination:
             yield Finding("warning", "metrics", NO_POD_MONITORS)
         if settings is None or not settings.operator.install:
             return
-        installed = [str(made.inputs.get("version")) for made in self._state.made if made.is_release and made.name == OPERATOR]
+        installed = [str(made.inputs.get("version")) for made in self._state.made if made.is_release and made.name == OPERATOR_RELEASE]
         there = {name: found for name in NAMES if (found := self._crd(name))}
         missing = [name for name in OF_EACH_VERSION if name not in there]
         if missing and installed:
@@ -170,8 +171,10 @@ class Examination:
 
     def _releases(self, namespace: str) -> Iterator[Finding]:
         made = {made.name for made in self._state.made if made.is_release and made.namespace == namespace}
-        wanted = made if self._settings is None else {*self._settings.clusters, *([OPERATOR] if self._settings.operator.install else [])}
-        for name in sorted(made | wanted, key=lambda name: (name != OPERATOR, name)):
+        wanted = (
+            made if self._settings is None else {*self._settings.clusters, *([OPERATOR_RELEASE] if self._settings.operator.install else [])}
+        )
+        for name in sorted(made | wanted, key=lambda name: (name != OPERATOR_RELEASE, name)):
             records = self._cluster.records(namespace, name)
             if records or not self._fresh:
                 adopted = self._plan.adopted.get(name) if self._plan else None
@@ -179,7 +182,7 @@ class Examination:
 
     def _held(self, namespace: str) -> Iterator[Finding]:
         ours = of_stack(self._cluster.ray_objects(namespace), self._pulumi.mark, self._state.releases)
-        installed = self._state.has_release(OPERATOR)
+        installed = self._state.has_release(OPERATOR_RELEASE)
         if any(obj["metadata"].get("deletionTimestamp") for obj in ours):
             yield from judge.held_objects(ours, operator_runs=self._cluster.operator_runs(namespace, installed=installed))
 
@@ -193,13 +196,13 @@ class Examination:
             return
         plan = self._of_plan.operator
         name = plan.deployment
-        wait = DeploymentTarget(settings.namespace, OPERATOR, name, _PATIENCE)
+        wait = DeploymentTarget(settings.namespace, OPERATOR_RELEASE, name, _PATIENCE)
         try:
             state = await look_at_deployment(client, wait, diagnoser)
         except ApiError as error:
             if error.status.code != 404:
                 raise
-            if self._state.has_release(OPERATOR):
+            if self._state.has_release(OPERATOR_RELEASE):
                 yield Finding("wrong", "operator", no_deployment(wait))
             return
         tag, wanted = next(iter(state.images), "").rpartition(":")[2], str(plan.values["image"]["tag"])

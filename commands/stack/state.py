@@ -8,8 +8,6 @@ from typing import Any
 from kuberay.facts.digests import KEY_STASH, Seal
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
-#: The operator's release, and its Deployment (components/operator.py).
-OPERATOR = "kuberay-operator"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from kuberay.facts.versions import KubeRayVersion, at_least
 
 Chart = Literal["kuberay-operator", "ray-cluster"]
+CHARTS: Final[tuple[Chart, ...]] = typing.get_args(Chart)
+#: What a stack calls the Helm release of its operator.
+OPERATOR_RELEASE: Final = "kuberay-operator"
 #: Helm values of a chart.
 Values = dict[str, Any]
 

@@ -9,9 +9,6 @@ from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import merge
 from kuberay.settings.stack import StackSettings
 
-#: Of the operator's Helm release.
-RELEASE_NAME = "kuberay-operator"
-
 #: Feature gates of the operator that `up` relies on.
 _GATES_ON = ("RayClusterStatusConditions",)
 

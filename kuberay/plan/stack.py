@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.digests import Seal
 from kuberay.plan.cluster import ClusterPlan, plan_cluster, seal_cluster
 from kuberay.plan.namespace import MetricsPlan, NamespacePlan, plan_metrics, plan_namespace
-from kuberay.plan.operator import RELEASE_NAME, OperatorPlan, plan_operator
+from kuberay.plan.operator import OperatorPlan, plan_operator
 from kuberay.plan.workloads import (
     JobPlan,
     PlacedPlan,
@@ -66,7 +67,9 @@ class StackPlan:
     @property
     def adopted(self) -> dict[str, Adopted]:
         """The Helm releases that were made by hand and that the stack takes over, by release."""
-        given: dict[str, tuple[AdoptedRelease | None, str]] = {RELEASE_NAME: (self.settings.operator.adopted, self.operator.fingerprint)}
+        given: dict[str, tuple[AdoptedRelease | None, str]] = {
+            OPERATOR_RELEASE: (self.settings.operator.adopted, self.operator.fingerprint)
+        }
         given |= {name: (cluster.adopted, self.clusters[name].fingerprint) for name, cluster in self.settings.clusters.items()}
         return {
             name: Adopted(release.revision, as_found=self.as_shown(release.fingerprint) == fingerprint)

@@ -8,8 +8,7 @@ from commands.preview.meaning.report import Level, OtherChange, RayChange, Stack
 from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
 from commands.preview.meaning.workloads import JOB, SERVICE, workloads
 from commands.stack.state import RELEASE
-
-OPERATOR_RELEASE = "kuberay-operator"
+from kuberay.facts.charts import OPERATOR_RELEASE
 
 #: A new one is not the old one: what it held is gone. A Secret of the same name is as good as another.
 _HOLDERS = (":Release", ":Namespace", ":PersistentVolumeClaim")

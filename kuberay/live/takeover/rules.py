@@ -5,19 +5,15 @@ state, so the next `up` creates it again: Helm then refuses the name, and the AP
 carries the stack's mark; what carries it and is not in the state is such a leftover, and anything else belongs to someone.
 """
 
-import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kuberay.facts.charts import Chart
+from kuberay.facts.charts import CHARTS
 from kuberay.facts.objects import Object, is_ray_object
 from kuberay.facts.phrases import one_line
 from kuberay.live.takeover.marks import Record, stack_of, without_mark
 from kuberay.plan.stack import Adopted
-
-#: Of which `make adopt` brings releases along.
-_CHARTS = typing.get_args(Chart)
 
 
 class RecoveryError(Exception):
@@ -144,7 +140,7 @@ def before_creating(kind: str, existing: Object | None, stack: str, records: Seq
     remedy = "choose another name, or delete it"
     if kind == "Namespace":
         remedy = "to use it as it is set `createNamespace: false`, else choose another `namespace`"
-        by_hand = sorted({record.release for record in records if record.stack is None and record.chart in _CHARTS})
+        by_hand = sorted({record.release for record in records if record.stack is None and record.chart in CHARTS})
         if by_hand:
             remedy += f"; `make adopt` brings along what was installed there by hand ({', '.join(by_hand)})"
     if owner != stack:
