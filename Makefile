@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up status job env down preview drift request join comment deploy adopt destroy doctor test lint types unit integration real conformance bench docs lock clean
+.PHONY: help up status job env down preview drift request join comment deploy adopt destroy doctor test matrix lint types unit integration real conformance bench docs lock clean
 
 STACK ?= dev
 NODES ?= auto
@@ -68,7 +68,10 @@ doctor: $(VENV)/ready ## What is wrong with a stack of your own cluster, and wha
 
 # Real pods mostly wait: beside the simulated ones they cost little time.
 test: lint types unit ## All checks and tests
-	@$(PYTEST_SIDE_BY_SIDE) -n 4 tests/real tests/integration tests/conformance tests/local
+	@$(PYTEST_SIDE_BY_SIDE) -m "not matrix" -n 4 tests/real tests/integration tests/conformance tests/local
+
+matrix: $(VENV)/ready ## What `make test` leaves out: the same tests on the oldest operator, more moments of a kill
+	@$(PYTEST_SIDE_BY_SIDE) -m matrix -n 3 tests/integration
 
 lint: $(VENV)/ready ## Ruff and the import contracts
 	@$(VENV)/bin/ruff check .
@@ -82,7 +85,7 @@ unit: $(VENV)/ready ## Seconds; needs no CLI and no cluster
 	@$(RUN) -m pytest tests/unit
 
 integration: $(VENV)/ready ## The real CLI against a real API server, in clusters of the tests' own, three side by side
-	@$(PYTEST_SIDE_BY_SIDE) -n 3 tests/integration tests/conformance tests/local
+	@$(PYTEST_SIDE_BY_SIDE) -m "not matrix" -n 3 tests/integration tests/conformance tests/local
 
 real: $(VENV)/ready ## Real Ray in real pods, where this machine can run them (see `python -m local doctor`)
 	@$(RUN) -m pytest tests/real

@@ -36,7 +36,7 @@ class Run(NamedTuple):
 
 def test_who_may_run_what_with_which_key() -> None:
     assert {f"{file.stem}: {name}": run_of(yaml.safe_load(file.read_text()), job) for file, name, job in jobs()} == {
-        "ci: test": Run({"pull_request", "push"}, "the request's", None, set(), READS),
+        "ci: test": Run({"pull_request", "push", "schedule"}, "the request's", None, set(), READS),
         "preview: preview": Run({"pull_request_target"}, "main's", "preview-<stack>", PULUMI, OF_A_ROLE),
         "preview: comment": Run({"pull_request_target"}, "main's", None, set(), COMMENTS),
         "preview-code: preview": Run({"workflow_dispatch"}, "the request's, approved", "code-<stack>", PULUMI, OF_A_ROLE),

@@ -4,11 +4,11 @@ import pytest
 
 OLDEST, NEWEST = "1.3.0", "1.6.2"
 
-#: Marks a file whose tests hold on both: `pytestmark = BOTH_OPERATORS`.
-BOTH_OPERATORS = pytest.mark.parametrize("cluster", [OLDEST, NEWEST], indirect=True)
+#: For a case of which `make test` runs another of the same kind: `make matrix` runs these.
+MATRIX = pytest.mark.matrix
+
+#: Marks a file whose tests hold on both: `pytestmark = BOTH_OPERATORS`. Files without a mark run on the oldest.
+BOTH_OPERATORS = pytest.mark.parametrize("cluster", [pytest.param(OLDEST, marks=MATRIX), NEWEST], indirect=True)
 
 #: For a test in such a file that has nothing to do with the operator.
-ONE_OPERATOR = pytest.mark.parametrize("cluster", [OLDEST], indirect=True)
-
-#: The like, for one that would tell a fault of the newest first.
-NEWEST_OPERATOR = pytest.mark.parametrize("cluster", [NEWEST], indirect=True)
+ONE_OPERATOR = pytest.mark.parametrize("cluster", [NEWEST], indirect=True)
