@@ -15,6 +15,7 @@ from tests.integration.harness.stack import Run, Stack
 GUIDE = "raycluster"
 #: Real pods take their time; a machine that others use as well, more of it.
 TIMEOUT = 240
+READY = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
 
 
 class RealStack(Stack):
@@ -65,9 +66,9 @@ class RealStack(Stack):
         self.kubernetes.kubectl("delete", "pod", killed, "-n", "kuberay", "--grace-period=1", "--wait=false")
 
         def replaced() -> bool:
-            conditions = self.status_of("raycluster", cluster).get("conditions", [])
-            ready = any(condition["type"] == "HeadPodReady" and condition["status"] == "True" for condition in conditions)
-            return ready and self.head_or_none(cluster) not in (killed, None)
+            # The RayCluster's own condition may still be that of the pod that was killed.
+            head = self.head_or_none(cluster)
+            return head not in (killed, None) and "True" in self.kubernetes.kubectl("get", "pod", str(head), "-n", "kuberay", "-o", READY)
 
         assert self.kubernetes.eventually(replaced, 120)
 
