@@ -54,6 +54,7 @@ class RayCluster(pulumi.ComponentResource):
             source_of("ray-cluster", plan.charts),
             namespace.name,
             conceal(plan.values, plan.settings) if is_encrypted("clusters") else plan.values,
+            raw=plan.settings.values,
             timeout=plan.timeout,
             # Helm finds a RayCluster ready at once, and waits until it is gone when it uninstalls: with fault tolerance only a living
             # operator, with the password at hand, runs the job that clears Redis and takes the finalizer off.

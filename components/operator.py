@@ -46,6 +46,7 @@ class Operator(pulumi.ComponentResource):
             namespace.name,
             # Raw values may hold anything.
             pulumi.Output.secret(plan.values) if hides_values else plan.values,
+            raw=plan.settings.values,
             timeout=plan.timeout,
             # Waited for below instead: Helm looks only every two seconds, and names no cause when the time is over.
             skip_await=True,

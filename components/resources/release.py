@@ -8,7 +8,7 @@ import pulumi
 from components.resources.kubernetes_object import of_the_pinned_plugin
 from components.stack import PROJECT_FOLDER
 from kuberay.facts.charts import Chart, Charts, ChartSource, Values, chart_source
-from kuberay.settings.overrides import without_nulls
+from kuberay.settings.overrides import empties_a_list, without_nulls
 
 
 class Release(pulumi.CustomResource):
@@ -36,12 +36,14 @@ def chart_release(
     values: pulumi.Input[Values],
     opts: pulumi.ResourceOptions,
     *,
+    raw: Values,
     timeout: int,
     skip_await: bool,
 ) -> Release:
     """The release, pinned to the version of its chart.
 
-    ``name`` is its name in Pulumi, ``release`` the one in Helm; without that, Helm's would get a random suffix.
+    ``name`` is its name in Pulumi, ``release`` the one in Helm; without that, Helm's would get a random suffix. ``raw`` are the owner's
+    own among the values.
     """
     inputs: dict[str, pulumi.Input[Any]] = {
         "name": release,
@@ -52,6 +54,9 @@ def chart_release(
         "timeout": timeout,
         "skipAwait": skip_await,
     }
+    if empties_a_list(raw):
+        # Otherwise the plugin leaves empty lists out as it does nulls, and the chart's default list would stand in their place.
+        inputs["allowNullValues"] = True
     if source.repository:
         login = source.login._asdict() if source.login else {}
         # Whether the stack file has it encrypted or not.

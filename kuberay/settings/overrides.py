@@ -75,6 +75,13 @@ def without_nulls(values: Any) -> Any:
     return values
 
 
+def empties_a_list(values: Any) -> bool:
+    """Whether some list in the values is empty: it stands for none where a chart has some by default."""
+    if isinstance(values, Mapping):
+        return any(empties_a_list(value) for value in values.values())
+    return isinstance(values, list) and (not values or any(empties_a_list(item) for item in values))  # pyright: ignore[reportUnknownVariableType]
+
+
 def project_folder(info: ValidationInfo) -> Path:
     return (info.context or {}).get("project_folder", Path())
 

@@ -38,6 +38,15 @@ def test_numbers_flags_and_images_of_raw_values_arrive_as_they_are_written(stack
     assert stack.preview().changes == {}
 
 
+def test_an_empty_list_takes_the_place_of_the_chart_s(stack: Stack, kubernetes: Kubernetes) -> None:
+    stack.configure(guide(architecture="x86", values={"worker": {"volumes": [], "volumeMounts": []}}))
+    stack.up_or_fail()
+    (worker,) = get(kubernetes, "rayclusters", "raycluster-kuberay")["spec"]["workerGroupSpecs"]
+    assert "volumes" not in worker["template"]["spec"]
+    assert "volumeMounts" not in worker["template"]["spec"]["containers"][0]
+    assert stack.preview().changes == {}
+
+
 def test_a_map_that_becomes_the_text_that_people_write_by_hand_restarts_nothing(stack: Stack, kubernetes: Kubernetes) -> None:
     stack.configure(guide(worker={"rayStartParams": {"resources": "'{\"NPU\": 1}'"}}))
     stack.up_or_fail()
