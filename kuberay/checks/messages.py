@@ -87,8 +87,6 @@ def _message(kind: str, detail: Any, path: Place) -> str:
         return f"must be one of {', '.join(allowed)}{did_you_mean(str(detail['input']), allowed)}"
     if kind == "value_error":
         return str(context["error"])
-    if kind == "string_pattern_mismatch":
-        return _pattern_message(path[-1], str(context["pattern"]))
     wanted = _WANTED.get(kind.partition("_")[0], "")
     if wanted and (kind.endswith("_type") or wanted not in ("text", "a list")):
         return f"must be {wanted}{_instead(detail['input'], wanted, path)}"
@@ -207,17 +205,6 @@ def _name_in_list(item: Any) -> str | None:
         # Encoded text ends so.
         name = name if value.strip("=") else ""
     return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else None
-
-
-def _pattern_message(key: str, pattern: str) -> str:
-    explained = {
-        "accelerator": "is not an image flavour: cpu, gpu or a CUDA version such as cu124",
-        "redisAddress": "is not the address of a Redis: host and port, such as redis.team.svc:6379",
-        "image": "is not an image reference, such as registry.example/team/ray:2.46.0-py310",
-        "gpuResource": "is not the name of a device resource, such as nvidia.com/gpu",
-        "mountPath": "must be an absolute path, such as /data",
-    }
-    return explained.get(key, f"does not match {pattern}")
 
 
 def _is_secret(path: Place, hidden: set[str]) -> bool:

@@ -4,12 +4,14 @@ import re
 import types
 import typing
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
 
 from kuberay.facts.images import ARCHITECTURE_ALIASES, Architecture
 from kuberay.facts.phrases import did_you_mean
@@ -41,6 +43,25 @@ class QuotingError(ValueError):
         super().__init__(message)
         self.concealed = concealed
         """The same without it, where the value must not be shown."""
+
+
+@dataclass(frozen=True)
+class Matching:
+    """What a text has to look like, for editors too, and what is said of one that does not."""
+
+    pattern: str
+    otherwise: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": self.pattern}
+
+    def _check(self, text: str) -> str:
+        if re.fullmatch(self.pattern, text) is None:
+            raise ValueError(self.otherwise)
+        return text
 
 
 def number_as_text(value: object) -> object:
@@ -159,12 +180,24 @@ NodeArchitecture = Annotated[
 KnownKubeRayVersion = Annotated[KubeRayVersion, BeforeValidator(_known_kuberay_version)]
 # Of the checks before the type's own, the last one written goes first.
 RayVersion = Annotated[
-    str, BeforeValidator(_check_ray_version), BeforeValidator(number_as_text), Field(pattern=RAY_VERSION, examples=["2.46.0"])
+    str,
+    BeforeValidator(_check_ray_version),
+    BeforeValidator(number_as_text),
+    Field(json_schema_extra={"pattern": RAY_VERSION}, examples=["2.46.0"]),
 ]
 PythonVersion = Annotated[str, BeforeValidator(number_as_text), AfterValidator(_check_python_version)]
-Accelerator = Annotated[str, Field(pattern=r"^(cpu|gpu|cu[0-9]{3})$", examples=["cpu", "gpu", "cu124"])]
+Accelerator = Annotated[
+    str,
+    Matching(r"^(cpu|gpu|cu[0-9]{3})$", "is not an image flavour: cpu, gpu or a CUDA version such as cu124"),
+    Field(examples=["cpu", "gpu", "cu124"]),
+]
 ImageReference = Annotated[
-    str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._/-]*(:[0-9]+/[A-Za-z0-9._/-]+)?(@sha256)?(:[A-Za-z0-9_.-]+)?$", max_length=500)
+    str,
+    Field(max_length=500),
+    Matching(
+        r"^[a-z0-9][A-Za-z0-9._/-]*(:[0-9]+/[A-Za-z0-9._/-]+)?(@sha256)?(:[A-Za-z0-9_.-]+)?$",
+        "is not an image reference, such as registry.example/team/ray:2.46.0-py310",
+    ),
 ]
 
 

@@ -11,6 +11,7 @@ from kuberay.settings.base import (
     Accelerator,
     Cpu,
     ImageReference,
+    Matching,
     Memory,
     Name,
     NodeArchitecture,
@@ -63,7 +64,9 @@ class GroupSettings(Settings):
     """Memory request, where it is to be less than the limit. Ray sizes itself by the limit."""
     gpus: Annotated[int, Field(ge=0, le=64)] = 0
     """GPUs of each pod. The image flavour is then `gpu` unless another is set, and the taint of GPU nodes is tolerated."""
-    gpu_resource: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")] = "nvidia.com/gpu"
+    gpu_resource: Annotated[
+        str, Matching(r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$", "is not the name of a device resource, such as nvidia.com/gpu")
+    ] = "nvidia.com/gpu"
     """What Kubernetes calls these GPUs: `nvidia.com/gpu`, `amd.com/gpu`, or a slice such as `nvidia.com/mig-1g.5gb`."""
     tpus: Annotated[int, Field(ge=0, le=64)] = 0
     """TPU chips of each pod (`google.com/tpu`). Their nodes are picked by nodeSelector, as the cloud labels them."""
@@ -156,7 +159,12 @@ class GcsFaultToleranceSettings(Settings):
     """Keeps the head's state in a Redis of your own, so that the workers outlive a head that fails."""
 
     redis_address: Annotated[
-        str, Field(pattern=r"^((redis|rediss)://)?[A-Za-z0-9.-]+:[0-9]{1,5}$", examples=["redis.team.svc:6379"], max_length=300)
+        str,
+        Field(examples=["redis.team.svc:6379"], max_length=300),
+        Matching(
+            r"^((redis|rediss)://)?[A-Za-z0-9.-]+:[0-9]{1,5}$",
+            "is not the address of a Redis: host and port, such as redis.team.svc:6379",
+        ),
     ]
     """Address and port: `redis.team.svc:6379`, or `rediss://…` for TLS."""
     redis_password: PasswordSetting | None = None
@@ -164,7 +172,9 @@ class GcsFaultToleranceSettings(Settings):
     `pulumi config set --secret --path 'kuberay:clusters.<name>.gcsFaultTolerance.redisPassword'`."""
     redis_username: str | None = None
     """User, where it is not Redis' default one."""
-    external_storage_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=200)] | None = None
+    external_storage_namespace: (
+        Annotated[str, Field(max_length=200), Matching(r"^[A-Za-z0-9._-]+$", "is not a prefix of keys: letters, digits and . _ -")] | None
+    ) = None
     """Prefix of the keys in Redis; the RayCluster's UID where not set.
     With one of your own, a cluster that is made anew finds its state."""
 

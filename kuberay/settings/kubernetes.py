@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
-from kuberay.settings.base import Name, Settings
+from kuberay.settings.base import Matching, Name, Settings
 
 
 def _env_var(value: object) -> object:
@@ -94,7 +94,7 @@ class VolumeMount(Settings):
 
     name: Name
     """Name of the volume."""
-    mount_path: Annotated[str, Field(pattern="^/")]
+    mount_path: Annotated[str, Matching("^/.*$", "must be an absolute path, such as /data")]
     """Folder in the container."""
     sub_path: str | None = None
     """Folder in the volume."""
@@ -115,9 +115,13 @@ SECRET_KEYS = ("authToken", "redisPassword")
 class SecretKeyRef(Settings):
     """A key of a Secret in the namespace (Kubernetes `SecretKeySelector`)."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+    name: Annotated[
+        str,
+        Field(max_length=253),
+        Matching(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", "is not the name of a Secret: lower-case letters, digits, '-' and '.'"),
+    ]
     """Name of the Secret."""
-    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$")]
+    key: Annotated[str, Matching(r"^[-._a-zA-Z0-9]+$", "is not a key of a Secret: letters, digits and - _ .")]
     """Which of its keys."""
 
 

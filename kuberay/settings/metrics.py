@@ -2,9 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
-from kuberay.settings.base import Name, Settings
+from kuberay.settings.base import Matching, Name, Settings
 
 
 class MetricsSettings(Settings):
@@ -14,7 +12,7 @@ class MetricsSettings(Settings):
     """Whether to make them. Where the cluster knows no PodMonitor they are left out, and each preview says so."""
     labels: dict[str, str] = {}
     """Labels of the PodMonitors, by which a Prometheus picks its own: `{release: prometheus}`."""
-    interval: Annotated[str, Field(pattern=r"^[0-9]+(s|m)$")] = "30s"
+    interval: Annotated[str, Matching(r"^[0-9]+(s|m)$", "is not a time such as 30s or 1m")] = "30s"
     """How often they are scraped."""
     allowed_namespaces: list[Name] = []
     """Namespaces that Prometheus runs in: their pods reach Ray's metrics port, and no other."""
