@@ -36,10 +36,13 @@ class ByHand:
         self.kubernetes = Kubernetes(cluster)
 
     def helm(self, *arguments: str) -> str:
-        environment = self.cluster.pulumi_env() | {"HELM_CONFIG_HOME": str(self.folder), "HELM_CACHE_HOME": str(self.folder)}
-        done = subprocess.run(["helm", *arguments], env=environment, capture_output=True, text=True, check=False)
+        done = self.run_helm(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def run_helm(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        environment = self.cluster.pulumi_env() | {"HELM_CONFIG_HOME": str(self.folder), "HELM_CACHE_HOME": str(self.folder)}
+        return subprocess.run(["helm", *arguments], env=environment, capture_output=True, text=True, check=False)
 
     def install(self, values: dict[str, Any]) -> None:
         """The guide's commands."""
@@ -49,9 +52,15 @@ class ByHand:
         self.of_one_architecture("aarch64" if "aarch64" in values["image"]["tag"] else "x86")
         self.helm("repo", "add", "kuberay", self.cluster.charts_url)
         self.kubernetes.kubectl("create", "namespace", "kuberay")
-        self.helm("install", "kuberay-operator", "kuberay/kuberay-operator", *place)
+        # The API server of a busy machine may take longer over the CRDs than Helm gives it: then Helm goes on where it was.
+        assert self.kubernetes.eventually(lambda: self.has_installed("kuberay-operator", *place), 180)
         self.helm("install", "raycluster", "kuberay/ray-cluster", *place, "--values", str(file))
         assert self.kubernetes.eventually(self.is_up, 120), self.kubernetes.kubectl("get", "pods,events", "-n", "kuberay")
+
+    def has_installed(self, release: str, *options: str) -> bool:
+        done = self.run_helm("install", release, f"kuberay/{release}", *options)
+        assert done.returncode == 0 or "context deadline exceeded" in done.stderr, done.stderr
+        return done.returncode == 0
 
     def of_one_architecture(self, architecture: str | None) -> None:
         """Only nodes of this one take pods, as where people write no node selector; they have GPUs. None: the cluster is as before."""
