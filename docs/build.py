@@ -33,6 +33,7 @@ from kuberay.settings.cluster import (
 from kuberay.settings.metrics import MetricsSettings
 from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import ChartOverrides
+from kuberay.settings.prices import HourPrices, NodePrices, PriceSettings
 from kuberay.settings.protection import ContainerLimits, LimitRangeSettings, NetworkPolicySettings, ProtectionSettings, QuotaSettings
 from kuberay.settings.stack import PROJECT, StackSettings
 from kuberay.settings.workloads import JobSettings, ServiceSettings
@@ -57,6 +58,9 @@ SECTIONS: list[tuple[str, type[Settings]]] = [
     ("`limitRange`", LimitRangeSettings),
     ("`default` and `max` of `limitRange`", ContainerLimits),
     ("`metrics`", MetricsSettings),
+    ("`prices`, and each of its `nodes`", HourPrices),
+    ("`prices`", PriceSettings),
+    ("each of `prices.nodes`", NodePrices),
     ("`jobs.<name>`", JobSettings),
     ("`services.<name>`", ServiceSettings),
     ("`values` and `valuesFile` of `operator` and of a cluster", ChartOverrides),

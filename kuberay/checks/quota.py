@@ -8,16 +8,13 @@ from typing import Any
 from kuberay.checks.messages import Problem
 from kuberay.facts.quantities import add_quantities, parse_quantity
 from kuberay.plan.cluster import ClusterPlan
+from kuberay.plan.demand import AUTOSCALER, WAIT_GCS_READY
 from kuberay.plan.namespace import GPU, named_limits
 from kuberay.plan.pods import limits_of, rendered_groups
 from kuberay.plan.stack import StackPlan
 
 Resources = dict[str, Decimal]
 
-#: KubeRay's init container of workers, fixed in the operator: a pod counts as the larger of it and its containers.
-_WAIT_GCS_READY: Resources = {"cpu": parse_quantity("200m"), "memory": parse_quantity("256Mi")}
-#: The autoscaler's sidecar, where its resources are not set.
-_AUTOSCALER = {"limits": {"cpu": "500m", "memory": "512Mi"}}
 #: The pod that submits a job (kuberay/plan/workloads.py).
 _SUBMITTER: Resources = {"cpu": parse_quantity("1"), "memory": parse_quantity("1Gi")}
 
@@ -92,13 +89,13 @@ def _cluster_demands(what: str, plan: ClusterPlan) -> Iterator[Demand]:
         containers = [values, *(values.get("sidecarContainers") or [])]
         if group.is_head and values.get("enableInTreeAutoscaling"):
             options = values.get("autoscalerOptions") or {}
-            containers.append({"resources": options.get("resources") or _AUTOSCALER})
+            containers.append({"resources": options.get("resources") or {"limits": AUTOSCALER}})
         init = [_limits(container) for container in values.get("initContainers") or []]
         yield Demand(
             what=f"{what}, {group.name}",
             pods=group.pods,
             containers=tuple(_limits(container) for container in containers),
-            init_containers=tuple(init if group.is_head else [*init, _WAIT_GCS_READY]),
+            init_containers=tuple(init if group.is_head else [*init, _limits({"resources": {"limits": WAIT_GCS_READY}})]),
         )
 
 

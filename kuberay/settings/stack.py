@@ -21,6 +21,7 @@ from kuberay.settings.kubernetes import AuthToken
 from kuberay.settings.metrics import MetricsSettings
 from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import project_folder
+from kuberay.settings.prices import PriceSettings
 from kuberay.settings.protection import LimitRangeSettings, ProtectionSettings, QuotaSettings
 from kuberay.settings.workloads import JobSettings, ServiceSettings
 
@@ -75,6 +76,8 @@ class StackSettings(Settings):
     """What a single container of the namespace may take."""
     metrics: MetricsSettings = MetricsSettings()
     """What Prometheus is told to scrape."""
+    prices: PriceSettings = PriceSettings()
+    """What nodes cost, for the report of `make preview`."""
 
     @property
     def charts(self) -> Charts:

@@ -9,7 +9,8 @@ from commands.preview.meaning.steps import SECRET
 from kuberay.facts.images import NODE_ARCHITECTURE
 from kuberay.facts.labels import ARCHITECTURE_LABEL
 from kuberay.facts.quantities import add_quantities
-from kuberay.plan.pods import pod_groups, rendered_groups
+from kuberay.plan.demand import GroupDemand, demand_of_spec
+from kuberay.plan.pods import is_gpu, pod_groups, rendered_groups
 
 _ARCHITECTURE = {label: name for name, label in NODE_ARCHITECTURE.items()}
 #: Of Ray's own images: `2.46.0-py310-aarch64`.
@@ -42,16 +43,9 @@ def pods_of_values(values: Any) -> Groups | None:
 def pods_of_spec(spec: Any) -> Groups | None:
     """The pods of a RayCluster's spec; None where it is encrypted or not there."""
     try:
-        scaled = bool(spec.get("enableInTreeAutoscaling"))
-        groups = {"head": _pods_of_template(spec["headGroupSpec"]["template"], 1, "1")}
-        for group in spec.get("workerGroupSpecs") or []:
-            hosts = int(group.get("numOfHosts") or 1)
-            least, most = int(group.get("minReplicas") or 0) * hosts, int(group.get("maxReplicas") or 0) * hosts
-            wanted = max(least, min(int(group.get("replicas") or 0) * hosts, most))
-            groups[str(group["groupName"])] = _pods_of_template(group["template"], wanted, f"{least}-{most}" if scaled else str(wanted))
+        return {group.name: _pods_of_group(group) for group in demand_of_spec(spec)}
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
-    return groups
 
 
 def totals(groups: Groups | None) -> Totals | None:
@@ -124,17 +118,17 @@ def _ray_of(image: str) -> str | None:
     return tag.partition("-")[0] if _PYTHON_TAG.search(tag) else None
 
 
-def _pods_of_template(template: Mapping[str, Any], pods: int, count: str) -> Pods:
-    container = template["spec"]["containers"][0]
+def _pods_of_group(group: GroupDemand) -> Pods:
+    container = group.pod["containers"][0]
     limits: Mapping[str, Any] = (container.get("resources") or {}).get("limits") or {}
     return Pods(
-        count=count,
-        pods=pods,
+        count=group.count,
+        pods=group.pods,
         cpu=str(limits.get("cpu", 0)),
         memory=str(limits.get("memory", 0)),
-        gpus=sum(int(amount) for name, amount in limits.items() if name.endswith("gpu") or "/mig-" in name),
+        gpus=sum(int(amount) for name, amount in limits.items() if is_gpu(name)),
         image=str(container["image"]),
-        architecture=_architecture(template["spec"].get("nodeSelector")),
+        architecture=_architecture(group.pod.get("nodeSelector")),
     )
 
 

@@ -1,0 +1,50 @@
+"""What the pods of a RayCluster ask the scheduler for: how many of each group there are, and their pods as KubeRay makes them. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: KubeRay's init container of workers, fixed in the operator: a pod counts as the larger of it and its containers.
+WAIT_GCS_READY = {"cpu": "200m", "memory": "256Mi"}
+#: The autoscaler's sidecar, where its resources are not set.
+AUTOSCALER = {"cpu": "500m", "memory": "512Mi"}
+
+
+@dataclass(frozen=True)
+class GroupDemand:
+    """The pods of one group."""
+
+    name: str
+    pods: int
+    """How many; with autoscaling, how many there are at first."""
+    at_least: int
+    at_most: int
+    """Between these an autoscaler may choose; both are ``pods`` without one."""
+    pod: Mapping[str, Any]
+    """Spec of each, with the containers that KubeRay adds."""
+
+    @property
+    def count(self) -> str:
+        """``2``, or ``0-10`` where an autoscaler chooses."""
+        return str(self.pods) if self.at_least == self.at_most else f"{self.at_least}-{self.at_most}"
+
+
+def demand_of_spec(spec: Mapping[str, Any]) -> list[GroupDemand]:
+    """The groups of a RayCluster's spec, the head first."""
+    scaled = bool(spec.get("enableInTreeAutoscaling"))
+    options = spec.get("autoscalerOptions") or {}
+    sidecar = {"name": "autoscaler", "resources": options.get("resources") or {"requests": AUTOSCALER}}
+    groups = [GroupDemand("head", 1, 1, 1, _with(spec["headGroupSpec"], containers=[sidecar] if scaled else []))]
+    for group in spec.get("workerGroupSpecs") or []:
+        hosts = int(group.get("numOfHosts") or 1)
+        least, most = int(group.get("minReplicas") or 0) * hosts, int(group.get("maxReplicas") or 0) * hosts
+        wanted = max(least, min(int(group.get("replicas") or 0) * hosts, most))
+        init = {"name": "wait-gcs-ready", "resources": {"requests": WAIT_GCS_READY}}
+        limits = (least, most) if scaled else (wanted, wanted)
+        groups.append(GroupDemand(str(group["groupName"]), wanted, *limits, _with(group, initContainers=[init])))
+    return groups
+
+
+def _with(group: Mapping[str, Any], **added: list[Any]) -> Mapping[str, Any]:
+    spec = group["template"]["spec"]
+    return {**spec, **{key: [*(spec.get(key) or []), *containers] for key, containers in added.items()}}
