@@ -1,7 +1,8 @@
 """What `pulumi up` would do, for a reviewer: `python -m commands.preview dev prod`.
 
-Says for each stack which Ray pods restart and why, what CPU, memory and GPUs come to, what changes version or loses protection, and shows
-the difference of the Helm values and of what Helm renders of them. Changes nothing. Secrets are never shown.
+Says for each stack which Ray pods restart and why, what CPU, memory and GPUs come to, what a month costs by the settings' prices, whether
+the nodes have room, what changes version or loses protection, and shows the difference of the Helm values and of what Helm renders of
+them. Changes nothing. Secrets are never shown.
 
 It needs no access to the target cluster: it works from the stack's state, and says what it could not know then. A stack that does not
 exist yet is previewed as new, in an empty backend of its own.
@@ -19,9 +20,12 @@ from pathlib import Path
 from commands.preview.engine import Engine
 from commands.preview.join import TITLE
 from commands.preview.live_drift import ClusterError, drift_of_releases, reach
+from commands.preview.live_room import room_of
 from commands.preview.manifests import CHART_REPOSITORY, add_manifests
 from commands.preview.meaning.changes import stack_report
+from commands.preview.meaning.cost import add_costs
 from commands.preview.meaning.drift import add_drift, seen_by_refresh
+from commands.preview.meaning.fit import Room, add_fit, brings_pods
 from commands.preview.meaning.report import EXIT_CODES, Report, StackReport, same_change, worst
 from commands.preview.meaning.steps import SECRET, Preview
 from commands.preview.output.files import write
@@ -33,6 +37,7 @@ from commands.stack.interrupts import take_interrupts
 from commands.stack.state import RELEASE
 from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import KUBECONFIG, Connection
+from kuberay.live.inventory import Cluster
 
 _EXIT_CODES = """exit codes, with --exit-codes:
   0  nothing changes
@@ -93,6 +98,7 @@ def _preview(stack: str, engine: Engine, helm: Helm, *, drift: bool) -> StackRep
     started = time.monotonic()
     report = stack_report(stack, previewed.preview)
     report.is_new = previewed.is_new or report.is_new
+    add_costs(report, previewed.preview)
     add_manifests(report, previewed.preview.steps, helm, lambda: engine.secret(stack, CHART_REPOSITORY))
     ask_the_cluster(report, previewed.preview, engine, drift=drift)
     report.preview_seconds, report.report_seconds = previewed.seconds, time.monotonic() - started
@@ -114,22 +120,36 @@ def _mistake(error: Exception) -> str:
 
 def ask_the_cluster(report: StackReport, preview: Preview, engine: Engine, *, drift: bool) -> None:
     """Fills in what only the cluster knows, or that it cannot be asked."""
-    if report.level == "failed" or report.is_new:
+    if report.level == "failed":
+        return
+    comes = brings_pods(report, preview)
+    if report.is_new and not comes:
         return
     connection = dict(preview.connection)
     try:
         if connection.get(KUBECONFIG) == SECRET:
             connection[KUBECONFIG] = engine.secret(report.stack, KUBECONFIG)
         cluster = reach(Connection.of(connection))
-        if drift:
+        if comes:
+            add_fit(report, preview, _room_or_why_not(cluster))
+        if drift and not report.is_new:
             releases = [inputs for (type_, _), inputs in preview.refreshed.items() if type_ == RELEASE]
             add_drift(report, [*seen_by_refresh(preview), *drift_of_releases(cluster, releases)])
     except (ClusterError, StackError) as error:
-        if drift:
+        if comes and report.fit is None:
+            add_fit(report, preview, str(error))
+        if drift and not report.is_new:
             # A check that could not look had better not pass.
             report.level, report.errors = "failed", [f"the cluster could not be asked: {error}"]
-        else:
+        elif not report.is_new:
             report.unknown.append(f"what is in the cluster, which could not be asked ({error}): pods that still run an old spec, and drift")
+
+
+def _room_or_why_not(cluster: Cluster) -> Room | str:
+    try:
+        return room_of(cluster)
+    except ClusterError as error:
+        return str(error)
 
 
 def differences(report: Report, file: Path) -> Iterator[str]:

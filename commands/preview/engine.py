@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands.preview.meaning.steps import Preview, parse_preview
+from commands.preview.meaning.steps import PRICES, Preview, parse_preview
 from commands.stack.cli import PROGRAM, WORKSPACE, StackError, run_pulumi
 from commands.stack.messages import without_kubeconfig
 
@@ -74,8 +74,16 @@ class Engine:
         return f"; there is: {', '.join(known)}" if known else ""
 
     def _preview(self, stack: str, file: Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        refresh = ["--refresh"] if self.refresh else []
-        return run_pulumi(["preview", "--json", "--stack", stack, *refresh, *_config(file)], environment=environment)
+        options = [*(["--refresh"] if self.refresh else []), *(["--show-sames"] if _has_prices(file) else [])]
+        return run_pulumi(["preview", "--json", "--stack", stack, *options, *_config(file)], environment=environment)
+
+
+def _has_prices(file: Path) -> bool:
+    """Whether a stack is to be told what it costs: then the CLI lists what stays too, which takes its time with many clusters."""
+    try:
+        return PRICES in file.read_text()
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _config(file: Path) -> list[str]:

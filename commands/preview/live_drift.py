@@ -51,7 +51,7 @@ def drift_of_releases(cluster: Cluster, releases: Iterable[Mapping[str, Any]]) -
                 if found:
                     yield found
     except ApiError as error:
-        raise ClusterError(_refusal(error)) from None
+        raise ClusterError(refusal(error)) from None
     except HTTPError as error:
         raise ClusterError(str(error) or type(error).__name__) from None
 
@@ -64,7 +64,7 @@ def _installed(cluster: Cluster, namespace: str, release: str) -> Iterator[Objec
         yield {**obj, "metadata": {**obj["metadata"], **place}}
 
 
-def _refusal(error: ApiError) -> str:
+def refusal(error: ApiError) -> str:
     """Why the API server refuses, without what it quotes of an object that it calls invalid: that is decrypted here."""
     status = error.status
     if status.code in (401, 403, 404, 429) and status.message:

@@ -109,16 +109,17 @@ class Cluster:
         )
         return found.to_dict()
 
-    def list(self, api_version: str, kind: str, namespace: str | None = None) -> list[Object]:
-        return list(self._list(kind_of(api_version, kind, namespaced=namespace is not None), namespace))
+    def list(self, api_version: str, kind: str, namespace: str | None = None, *, fields: dict[str, Any] | None = None) -> list[Object]:
+        """Those of a namespace, or of the whole cluster; none where the cluster does not know the kind. ``fields``: what they hold."""
+        return list(self._list(kind_of(api_version, kind, namespaced=namespace is not None), namespace, fields))
 
     def _get(self, kind: Any, name: str, namespace: str | None = None) -> Object | None:
         found = _unless_gone(lambda: self._client.get(kind, name, namespace=namespace))
         return found.to_dict() if found else None
 
-    def _list(self, kind: Any, namespace: str | None) -> Iterator[Object]:
+    def _list(self, kind: Any, namespace: str | None, fields: dict[str, Any] | None = None) -> Iterator[Object]:
         about = kind._api_info.resource
-        for found in _unless_gone(lambda: list(self._client.list(kind, namespace=namespace))) or []:
+        for found in _unless_gone(lambda: list(self._client.list(kind, namespace=namespace, fields=fields))) or []:
             # Items of a list do not say of which kind they are.
             yield {**found.to_dict(), "apiVersion": about.api_version, "kind": about.kind}
 

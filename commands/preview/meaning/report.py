@@ -31,6 +31,16 @@ class Totals(BaseModel):
     gpus: int
 
 
+class Cost(BaseModel):
+    """What pods cost."""
+
+    amount: float
+    """With autoscaling, of as many pods as there are at first."""
+    least: float
+    most: float
+    """Between these it may be by what an autoscaler chooses; both are ``amount`` without one."""
+
+
 class Pods(BaseModel):
     """The pods of one group."""
 
@@ -83,6 +93,11 @@ class RayChange(BaseModel):
     groups: list[GroupChange] = []
     before: Totals | None = None
     after: Totals | None = None
+    cost_before: Cost | None = None
+    cost_after: Cost | None = None
+    """Of a month; None where the settings have no prices, or it is not known."""
+    cost_is_hourly: bool = False
+    """Whether these are of an hour: nobody knows how long a job runs whose cluster goes with it."""
     versions: list[VersionChange] = []
     secrets: list[str] = []
     """Which settings change that the stack keeps encrypted; never what they hold."""
@@ -131,6 +146,21 @@ class Drift(BaseModel):
     """Of an edited one: ``spec.replicas: 3, not 1``."""
 
 
+class Fit(BaseModel):
+    """Whether the cluster's nodes have room for the pods that come."""
+
+    answer: Literal["fits", "does not fit", "cannot tell"]
+    why: list[str] = []
+
+
+class MonthlyCost(BaseModel):
+    """What a stack's clusters and services cost a month, by the prices in its settings."""
+
+    currency: str
+    before: Cost | None
+    after: Cost | None
+
+
 class StackReport(BaseModel):
     """What `pulumi up` would do to one stack."""
 
@@ -143,6 +173,10 @@ class StackReport(BaseModel):
     before: Totals | None = None
     """Of all Ray clusters of the stack, those that do not change included; jobs and services have their own."""
     after: Totals | None = None
+    cost: MonthlyCost | None = None
+    """None where its settings have no prices."""
+    fit: Fit | None = None
+    """None where no pod comes."""
     versions: list[VersionChange] = []
     protection: Protection = Protection()
     ray: list[RayChange] = []
@@ -156,8 +190,10 @@ class StackReport(BaseModel):
     report_seconds: float = 0
 
 
-#: What no change to a stack is: how long it took, and what is said of the state of its cluster.
-_BESIDE = {"preview_seconds", "report_seconds", "warnings", "unknown", "drift"}
+#: What no change to a stack is: how long it took, what is said of the state of its cluster, and what it costs.
+_BESIDE = {"preview_seconds": True, "report_seconds": True, "warnings": True, "unknown": True, "drift": True, "fit": True, "cost": True} | {
+    "ray": {"__all__": {"cost_before", "cost_after"}}
+}
 
 
 def same_change(one: StackReport, other: StackReport) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from commands.stack.messages import without_kubeconfig
 from commands.stack.state import RELEASE
 from kuberay.facts.phrases import TAKES_OVER, one_line
+from kuberay.settings.stack import PROJECT
 
 Properties = Mapping[str, Any]
 
@@ -19,6 +20,9 @@ Operation = Literal["create", "adopt", "update", "replace", "delete", "retain"]
 WAIT_FOR = "pulumi:index:Stash"
 #: The beginning of the types of its components.
 COMPONENT = "kuberay:components:"
+
+#: The setting, by its whole key.
+PRICES = f"{PROJECT}:prices"
 
 #: What the CLI prints instead of a secret.
 SECRET = "[secret]"
@@ -60,6 +64,10 @@ class Preview:
     """With `--refresh`: the inputs that the state had of everything, by type and name."""
     connection: Mapping[str, str] = field(default_factory=dict[str, str])
     """Where the cluster is, by the provider's keys in the stack's config; a kubeconfig may be encrypted."""
+    unchanged: Mapping[tuple[str, str, str], Properties] = field(default_factory=dict[tuple[str, str, str], Properties])
+    """The inputs of what stays as it is, by parents, type and name, where the preview was asked to list it."""
+    prices: str = ""
+    """The setting `prices`, as JSON."""
 
 
 def read_preview(digest: Mapping[str, Any]) -> Preview:
@@ -81,6 +89,8 @@ def read_preview(digest: Mapping[str, Any]) -> Preview:
         notes=notes,
         refreshed={_identity(step)[1:]: _inputs(step, "oldState") for step in steps if step["op"] == "refresh"},
         connection={key: value for key, value in config.items() if key.startswith("kubernetes:")},
+        unchanged={_identity(step): _inputs(step, "newState") for step in steps if step["op"] == "same"},
+        prices=str(config.get(PRICES) or ""),
     )
 
 

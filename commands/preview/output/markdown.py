@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from commands.preview.meaning.report import (
     Drift,
+    Fit,
     GroupChange,
     LeftOut,
     Level,
@@ -19,7 +20,20 @@ from commands.preview.meaning.report import (
     VersionChange,
 )
 from commands.preview.output.markup import cell, code, fenced, name, sentence
-from commands.preview.output.wording import OPERATIONS, Alike, alike, amounts, sides, versions_of, visible_report, what_happens
+from commands.preview.output.wording import (
+    FITS,
+    OPERATIONS,
+    Alike,
+    alike,
+    amounts,
+    cost_line,
+    has_prices,
+    monthly,
+    sides,
+    versions_of,
+    visible_report,
+    what_happens,
+)
 from kuberay.facts.phrases import first_few
 
 COMMENT_LIMIT = 64_000
@@ -77,13 +91,18 @@ def _blocks(report: Report, title: str) -> Iterator[Block]:
 
 
 def _summary(report: Report) -> str:
-    rows = ["| Stack | What happens | CPU | Memory | GPU |", "| --- | --- | --: | --: | --: |"]
+    priced = has_prices(report)
+    rows = [
+        f"| Stack | What happens | CPU | Memory | GPU |{' A month |' if priced else ''}",
+        f"| --- | --- | --: | --: | --: |{' --: |' if priced else ''}",
+    ]
     for stack in report.stacks:
         headline, about = what_happens(stack)
         said = headline if stack.level in ("nothing", "changes") else f"**{headline}**"
         figures = [_amount(before, after) for _, before, after in amounts(stack.before or stack.after, stack.after)]
+        figures += [_amount(*monthly(stack)) if stack.cost else ""] if priced else []
         if stack.level == "failed":
-            figures = ["", "", ""]
+            figures = [""] * len(figures)
         what = f"{_SIGNS[stack.level]} {said}{f': {sentence(about)}' if about else ''}"
         rows.append(f"| {' | '.join(map(cell, (name(stack.stack), what, *figures)))} |")
     return "\n".join(rows)
@@ -116,10 +135,11 @@ def _parts(report: StackReport) -> Iterator[Block]:
         *(_protection("🔓 **No longer**: ", one) for one in report.protection.lost),
         *(_protection("🔒 From now on: ", one) for one in report.protection.gained),
     ]
+    notes += _fit(report.fit) if report.fit else []
     if notes:
         yield Block("\n".join(f"- {note}" for note in notes))
     for group in alike(report.ray):
-        yield from _ray(group)
+        yield from _ray(group, report)
     for change in report.others:
         secret = f"; a secret changes ({', '.join(map(code, change.secrets))})" if change.secrets else ""
         bold = "**" if change.level == "destroys" else ""
@@ -134,10 +154,19 @@ def _parts(report: StackReport) -> Iterator[Block]:
             yield Block(_folded(f"{heading} ({len(lines)})", "\n".join(f"- {sentence(line)}" for line in lines)), 1)
 
 
-def _ray(group: Alike) -> Iterator[Block]:
+def _fit(fit: Fit) -> list[str]:
+    said, signs = FITS[fit.answer], {"fits": "✅ ", "does not fit": "🚫 **", "cannot tell": "❔ "}
+    why = [sentence(line) for line in fit.why]
+    about = f": {why[0]}" if len(why) == 1 else "".join(f"\n  - {line}" for line in why)
+    return [f"{signs[fit.answer]}{said[0].upper()}{said[1:]}{'**' if fit.answer == 'does not fit' else ''}{about}"]
+
+
+def _ray(group: Alike, report: StackReport) -> Iterator[Block]:
     change = group.change
     lines = [f"**{sentence(group.title)}**: {sentence(group.headline)}"]
     lines += [f"- {line}" for line in _versions(versions_of(change))]
+    if cost := cost_line(change, report):
+        lines.append(f"- {cost[0]}: {_amount(*cost[1:])}{' each' if len(group.names) > 1 else ''}")
     if change.secrets:
         lines.append(f"- a secret changes: {', '.join(map(code, change.secrets))}")
     yield Block("\n".join(lines))

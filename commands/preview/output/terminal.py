@@ -2,8 +2,20 @@
 
 from collections.abc import Callable, Iterator
 
-from commands.preview.meaning.report import Drift, GroupChange, Level, ManifestDiff, Report, StackReport
-from commands.preview.output.wording import Alike, alike, amounts, other_line, sides, versions_of, visible_report, what_happens
+from commands.preview.meaning.report import Drift, Fit, GroupChange, Level, ManifestDiff, Report, StackReport
+from commands.preview.output.wording import (
+    FITS,
+    Alike,
+    alike,
+    amounts,
+    cost_line,
+    monthly,
+    other_line,
+    sides,
+    versions_of,
+    visible_report,
+    what_happens,
+)
 from kuberay.facts.phrases import first_few
 from kuberay.facts.visible import as_no_command
 
@@ -32,6 +44,7 @@ def _lines(report: Report, paint: Paint) -> Iterator[str]:
         yield f"{stack.stack:<{width}}  {paint(headline, _COLOURS[stack.level])}{f': {about}' if about else ''}"
         if stack.after and stack.level != "failed":
             figures = [f"{name} {_amount(before, after)}" for name, before, after in amounts(stack.before or stack.after, stack.after)]
+            figures += [f"a month {_amount(*monthly(stack))}"] if stack.cost else []
             yield f"{'':<{width}}  {', '.join(figures)}"
     for stack in report.stacks:
         parts = list(_stack(stack, paint))
@@ -48,9 +61,11 @@ def _stack(report: StackReport, paint: Paint) -> Iterator[str]:
     yield from (f"{one.what} {one.before or '–'} → {one.after}" for one in report.versions)
     for sign, colour, changes in (("no longer", "red", report.protection.lost), ("from now on", "green", report.protection.gained)):
         yield from (f"{paint(sign, colour)}: {one.what}{f' ({first_few(one.of)})' if one.of else ''}" for one in changes)
+    if report.fit:
+        yield from _fit(report.fit, paint)
     for group in alike(report.ray):
         yield ""
-        yield from _ray(group, paint)
+        yield from _ray(group, report, paint)
     for change in report.others:
         yield ""
         yield paint(other_line(change), _COLOURS[change.level] if change.level != "changes" else "bold")
@@ -67,12 +82,21 @@ def _stack(report: StackReport, paint: Paint) -> Iterator[str]:
             yield from (f"{paint(heading, 'dim')}: {line}" for line in lines)
 
 
-def _ray(group: Alike, paint: Paint) -> Iterator[str]:
+def _fit(fit: Fit, paint: Paint) -> Iterator[str]:
+    colours = {"fits": "green", "does not fit": "red", "cannot tell": "yellow"}
+    said = paint(FITS[fit.answer], colours[fit.answer])
+    yield f"{said}: {fit.why[0]}" if len(fit.why) == 1 else said
+    yield from (f"  {line}" for line in fit.why if len(fit.why) > 1)
+
+
+def _ray(group: Alike, report: StackReport, paint: Paint) -> Iterator[str]:
     change = group.change
     yield f"{paint(group.title, 'bold')}: {paint(group.headline, _COLOURS[change.level])}"
     if any(group.effect != "stays" for group in change.groups) and change.operation != "delete":
         yield from _groups(change.groups, paint)
     yield from (f"  {one.what} {one.before or '–'} → {one.after}" for one in versions_of(change))
+    if cost := cost_line(change, report):
+        yield f"  {cost[0]} {_amount(*cost[1:])}{' each' if len(group.names) > 1 else ''}"
     yield from (f"  a secret changes: {path}" for path in change.secrets)
     if len(group.names) > 3:
         yield f"  all of them: {', '.join(group.names)}"

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from commands.preview.meaning.report import GroupChange, Level, OtherChange, RayChange, Report, StackReport, Totals, VersionChange
+from commands.preview.meaning.report import Cost, GroupChange, Level, OtherChange, RayChange, Report, StackReport, Totals, VersionChange
 from kuberay.facts.phrases import first_few
 from kuberay.facts.visible import visible
 
+FITS = {"fits": "the nodes have room", "does not fit": "does not fit the nodes", "cannot tell": "cannot tell whether it fits the nodes"}
 WORDS: dict[Level, str] = {
     "nothing": "nothing changes",
     "changes": "changes",
@@ -100,6 +101,42 @@ def amounts(before: Totals | None, after: Totals | None) -> list[tuple[str, str,
     """CPU, memory and GPUs, each by name, before and after; ``?`` where that is not known."""
     sides = [(side.cpu, side.memory, str(side.gpus)) if side else ("?", "?", "?") for side in (before, after)]
     return list(zip(("CPU", "Memory", "GPU"), *sides, strict=True))
+
+
+def has_prices(report: Report) -> bool:
+    """Whether any stack's settings say what its nodes cost."""
+    return any(stack.cost for stack in report.stacks)
+
+
+def monthly(report: StackReport) -> tuple[str, str]:
+    """What a stack costs a month, before and after; empty without prices, ``?`` where it is not known."""
+    cost = report.cost
+    if cost is None:
+        return "", ""
+    after = _money(cost.after, cost.currency)
+    return (after if report.is_new else _money(cost.before, cost.currency)), after
+
+
+def cost_line(change: RayChange, report: StackReport) -> tuple[str, str, str] | None:
+    """What is said of what one cluster, job or service costs: what it is, before and after; None where nothing is to be said."""
+    if report.cost is None or (change.cost_before is None and change.cost_after is None):
+        return None
+    before, after = (_money(cost, report.cost.currency) for cost in (change.cost_before, change.cost_after))
+    if change.operation == "create":
+        before = after
+    return ("an hour of it" if change.cost_is_hourly else "a month"), before, after
+
+
+def _money(cost: Cost | None, currency: str) -> str:
+    """``1,234 EUR``, with an autoscaler ``1,234 (600–2,400) EUR``."""
+    if cost is None:
+        return "?"
+    between = f" ({_figure(cost.least)}–{_figure(cost.most)})" if cost.least != cost.most else ""
+    return f"{_figure(cost.amount)}{between}{f' {currency}' if currency else ''}"
+
+
+def _figure(amount: float) -> str:
+    return f"{amount:,.0f}" if amount >= 100 or amount == 0 else f"{amount:,.2f}"
 
 
 def versions_of(change: RayChange) -> list[VersionChange]:

@@ -11,9 +11,10 @@ from lightkube import ApiError, AsyncClient
 from lightkube.resources.core_v1 import ConfigMap, Event, Node
 
 from kuberay.facts.objects import Object
+from kuberay.facts.scheduling import no_node_will_do
 from kuberay.live.api.kinds import NodePool
 from kuberay.live.diagnosis.operator import operator_trouble, will_last
-from kuberay.live.diagnosis.pods import Trouble, is_ready, no_node_will_do, pod_trouble, starting_trouble, with_logs
+from kuberay.live.diagnosis.pods import Trouble, is_ready, pod_trouble, starting_trouble, with_logs
 
 #: A pod that no node can take is given this long, in seconds: nodes may just be registering.
 SCHEDULING_GRACE = 5.0

@@ -7,13 +7,10 @@ timeout. KubeRay itself names no cause: a failing pod leaves `.status.state` of 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from itertools import chain
 from typing import Any
 
 from kuberay.facts.labels import ARCHITECTURE_LABEL
 from kuberay.facts.phrases import one_line
-from kuberay.facts.quantities import parse_quantity
 
 Object = Mapping[str, Any]
 
@@ -192,84 +189,6 @@ def telling(lines: Sequence[str]) -> list[str]:
 def _wrong_architecture(pod: Object, container: str) -> str:
     node = pod["spec"].get("nodeSelector", {}).get(ARCHITECTURE_LABEL, "another architecture")
     return f"exec format error: image {_image(pod, container)} is not for this node's architecture ({node}); check architecture and image"
-
-
-# --- Scheduling -----------------------------------------------------------------------------------------------------------
-
-
-def no_node_will_do(pod: Object, nodes: Iterable[Object]) -> str | None:
-    """Why no node of the cluster could ever take the pod, even an empty one; None where one could."""
-    spec = pod["spec"]
-    selector: Mapping[str, str] = spec.get("nodeSelector") or {}
-    nodes = list(nodes)
-    matching = [node for node in nodes if all(_labels(node).get(key) == value for key, value in selector.items())]
-    if not matching:
-        wanted = ", ".join(f"{key}={value}" for key, value in selector.items())
-        return f"none of {len(nodes)} nodes has {wanted}"
-    required = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or {}
-    terms: Sequence[Object] = required.get("nodeSelectorTerms") or []
-    if terms:
-        matching = [node for node in matching if any(_meets(node, term) for term in terms)]
-        if not matching:
-            return f"none of {len(nodes)} nodes is what its affinity asks for: {' or '.join(map(_term_text, terms))}"
-    requests = [(container.get("resources") or {}).get("requests") or {} for container in spec["containers"]]
-    asked = {
-        name: sum((parse_quantity(request.get(name, "0")) for request in requests), Decimal(0)) for name in sorted({*chain(*requests)})
-    }
-    fits = [n for n in matching if all(_allocatable(n, resource) >= amount for resource, amount in asked.items())]
-    if fits:
-        return None
-    for resource, amount in asked.items():
-        largest = max(matching, key=lambda node: _allocatable(node, resource))
-        if _allocatable(largest, resource) < amount:
-            parts = " + ".join(str(request[resource]) for request in requests if resource in request)
-            return f"asks for {parts} of {resource}, the largest such node has {largest['status']['allocatable'].get(resource, 0)}"
-    return f"asks for more {', '.join(asked)} together than any such node has"
-
-
-def _labels(node: Object) -> Mapping[str, str]:
-    return node["metadata"].get("labels") or {}
-
-
-def _meets(node: Object, term: Object) -> bool:
-    """Whether a node meets a term of a node affinity, as the scheduler reads it (`NodeSelectorTerm`): an empty term is met by none."""
-    fields = {"metadata.name": str(node["metadata"].get("name"))}
-    wanted = [(_labels(node), each) for each in term.get("matchExpressions") or []]
-    wanted += [(fields, each) for each in term.get("matchFields") or []]
-    return bool(wanted) and all(_is_met(labels, requirement) for labels, requirement in wanted)
-
-
-def _is_met(labels: Mapping[str, str], requirement: Object) -> bool:
-    key, values = str(requirement["key"]), [str(value) for value in requirement.get("values") or []]
-    found = labels.get(key)
-    match requirement["operator"]:
-        case "In":
-            return found in values
-        case "NotIn":
-            return found not in values
-        case "Exists":
-            return found is not None
-        case "DoesNotExist":
-            return found is None
-        case compared:
-            if found is None or not (_is_whole(found) and values and _is_whole(values[0])):
-                return False
-            return int(found) > int(values[0]) if compared == "Gt" else int(found) < int(values[0])
-
-
-def _is_whole(text: str) -> bool:
-    return text.removeprefix("-").isdecimal()
-
-
-def _term_text(term: Object) -> str:
-    """``pool In (a, b) and gpu Exists``."""
-    parts = [*(term.get("matchExpressions") or []), *(term.get("matchFields") or [])]
-    texts = [f"{part['key']} {part['operator']} ({', '.join(map(str, part.get('values') or []))})" for part in parts]
-    return " and ".join(text.removesuffix(" ()") for text in texts) or "nothing"
-
-
-def _allocatable(node: Object, resource: str) -> Decimal:
-    return parse_quantity(node["status"]["allocatable"].get(resource, "0"))
 
 
 # --- The RayCluster itself -------------------------------------------------------------------------------------------------

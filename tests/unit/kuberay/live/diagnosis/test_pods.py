@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
+from kuberay.facts.scheduling import no_node_will_do
 from kuberay.live.diagnosis.pods import (
     Trouble,
     cluster_trouble,
     failed_pods_trouble,
     is_ready,
-    no_node_will_do,
     pod_trouble,
     refused_for_good,
     starting_trouble,
