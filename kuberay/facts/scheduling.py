@@ -69,19 +69,19 @@ def allocatable(node: Object) -> Amounts:
 
 
 def keeps_out(node: Object, pod: Object) -> str | None:
-    """Why a node would not take a pod, even with nothing on it, in a few words; None where it would."""
+    """What a node is that would not take a pod even with nothing on it: ``without pool=gpu``; None where it would."""
     selector: Mapping[str, str] = pod.get("nodeSelector") or {}
     missing = [f"{key}={value}" for key, value in selector.items() if labels_of(node).get(key) != value]
     if missing:
-        return f"has not {', '.join(missing)}"
+        return f"without {', '.join(missing)}"
     terms = _required_terms(pod)
     if terms and not any(_meets(node, term) for term in terms):
-        return f"is not what its affinity asks for: {' or '.join(map(_term_text, terms))}"
+        return f"not what the affinity asks for: {' or '.join(map(_term_text, terms))}"
     spec: Object = node.get("spec") or {}
     cordon = [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}] if spec.get("unschedulable") else []
     for taint in [*(spec.get("taints") or []), *cordon]:
         if taint["effect"] in _KEEPS_OUT and not tolerates(pod, taint):
-            return f"has the taint {taint['key']}" + (f"={taint['value']}" if taint.get("value") else "")
+            return f"tainted with {taint['key']}" + (f"={taint['value']}" if taint.get("value") else "")
     return None
 
 

@@ -48,7 +48,7 @@ class Coming:
     """Pods of one shape that come."""
 
     what: str
-    """``cluster training, gpu``"""
+    """``gpu of cluster training``"""
     pods: int
     pod: Object
     """Spec of each."""
@@ -149,7 +149,7 @@ def _job(total: Change, demand: Demand) -> None:
         _add(total, demand, group, group.pods)
     submitter = (spec.get("submitterPodTemplate") or {}).get("spec")
     if submitter:
-        total.coming.append(Coming(f"{demand.what}, its submitter", 1, submitter))
+        total.coming.append(Coming(f"submitter of {demand.what}", 1, submitter))
     if demand.operation == "replace":
         total.unsure.append(f"what {demand.what} of before still has")
 
@@ -176,7 +176,7 @@ def _service(total: Change, demand: Demand) -> None:
 
 def _add(total: Change, demand: Demand, group: GroupDemand, pods: int) -> None:
     if pods > 0:
-        total.coming.append(Coming(f"{demand.what}, {group.name}", pods, group.pod))
+        total.coming.append(Coming(f"{group.name} of {demand.what}", pods, group.pod))
 
 
 def _pods_of(demand: Demand, pods: Sequence[Object]) -> list[Object]:
@@ -218,7 +218,8 @@ def fit_of(change: Change, room: Room) -> Fit | None:
     notes = [f"{note}; the nodes have {_amounts_of(change, note, room)}" for note in change.notes]
     lacking = list(_lacking(change.coming, best))
     if lacking:
-        why = [*notes, *(f"{one.what}: {text}" if one else text for one, text in lacking)]
+        said = {text: [one.what for one, about in lacking if one and about == text] for _, text in lacking}
+        why = [*notes, *(f"{first_few(some)}: {text}" if some else text for text, some in said.items())]
         growth = [growth_for(one.pod if one else None, room.node_pools, room.autoscaler_status) for one, _ in lacking]
         return _lacks(why, growth, change)
     if not worst.hold(change.coming):
@@ -332,9 +333,10 @@ def _nobody(one: Coming, nodes: Sequence[Object]) -> str | None:
     reasons = [keeps_out(node, one.pod) for node in nodes]
     if reasons and all(reasons):
         (reason, count), *_ = Counter(reasons).most_common(1)
-        return f"no node takes its pods: {'each' if count == len(nodes) else f'{count} of {len(nodes)}'} {reason}"
-    never = no_node_will_do({"spec": one.pod}, nodes)
-    return f"no node takes its pods: each {never}" if never else None
+        which = "all" if count == len(nodes) else f"{count} of"
+        return f"no node takes them: {f'{which} {len(nodes)} nodes are' if len(nodes) > 1 else 'the only node is'} {reason}"
+    never = no_node_will_do({"spec": one.pod}, nodes) if nodes else "there is none"
+    return f"no node takes them: {f'each {never}' if nodes else never}" if never else None
 
 
 def _also_decides(pod: Object) -> Iterator[str]:
@@ -362,7 +364,7 @@ def _also_decides(pod: Object) -> Iterator[str]:
 def _amounts_of(change: Change, note: str, room: Room) -> str:
     """What the nodes that take the pods of a note have in all, of what the note names."""
     what = note.partition(":")[0]
-    coming = [one for one in change.coming if one.what.startswith(f"{what}, ")]
+    coming = [one for one in change.coming if one.what.endswith(f" of {what}")]
     numbers = [number for number, node in enumerate(room.nodes) if any(keeps_out(node, one.pod) is None for one in coming)]
     return _named(_telling(_total((one.pods, one.requests) for one in coming)), _total((1, allocatable(room.nodes[n])) for n in numbers))
 

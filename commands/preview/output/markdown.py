@@ -26,8 +26,8 @@ from commands.preview.output.wording import (
     Alike,
     alike,
     amounts,
-    cost_line,
-    has_prices,
+    cost_of,
+    currencies,
     monthly,
     sides,
     versions_of,
@@ -91,16 +91,20 @@ def _blocks(report: Report, title: str) -> Iterator[Block]:
 
 
 def _summary(report: Report) -> str:
-    priced = has_prices(report)
+    priced = currencies(report)
+    # In the head of the table where all have the same.
+    currency = f" ({sentence(priced[0])})" if len(priced) == 1 and priced[0] else ""
+    column = f" A month{cell(currency)} |" if priced else ""
     rows = [
-        f"| Stack | What happens | CPU | Memory | GPU |{' A month |' if priced else ''}",
+        f"| Stack | What happens | CPU | Memory | GPU |{column}",
         f"| --- | --- | --: | --: | --: |{' --: |' if priced else ''}",
     ]
     for stack in report.stacks:
         headline, about = what_happens(stack)
         said = headline if stack.level in ("nothing", "changes") else f"**{headline}**"
         figures = [_amount(before, after) for _, before, after in amounts(stack.before or stack.after, stack.after)]
-        figures += [_amount(*monthly(stack)) if stack.cost else ""] if priced else []
+        if priced:
+            figures.append(_money(monthly(stack), stack if len(priced) > 1 else None))
         if stack.level == "failed":
             figures = [""] * len(figures)
         what = f"{_SIGNS[stack.level]} {said}{f': {sentence(about)}' if about else ''}"
@@ -165,8 +169,8 @@ def _ray(group: Alike, report: StackReport) -> Iterator[Block]:
     change = group.change
     lines = [f"**{sentence(group.title)}**: {sentence(group.headline)}"]
     lines += [f"- {line}" for line in _versions(versions_of(change))]
-    if cost := cost_line(change, report):
-        lines.append(f"- {cost[0]}: {_amount(*cost[1:])}{' each' if len(group.names) > 1 else ''}")
+    if cost := cost_of(change):
+        lines.append(f"- {cost[0]}: {_money(cost[1:], report)}{' each' if len(group.names) > 1 else ''}")
     if change.secrets:
         lines.append(f"- a secret changes: {', '.join(map(code, change.secrets))}")
     yield Block("\n".join(lines))
@@ -231,6 +235,13 @@ def _lines(lines: list[str]) -> str:
 def _amount(before: str, after: str) -> str:
     # Never broken over two lines: the columns are narrow.
     return name(after) if before == after else f"{name(before)}\u00a0→\u00a0**{name(after)}**"
+
+
+def _money(sides: tuple[str, str], report: StackReport | None) -> str:
+    """Costs before and after; in the currency of the report, where one is given."""
+    before, after = map(sentence, sides)
+    currency = f" {sentence(report.cost.currency)}" if report and report.cost and report.cost.currency else ""
+    return (after if before == after else f"{before} → **{after}**").replace(" ", "\u00a0") + currency if any(sides) else ""
 
 
 def _side(before: str | None, after: str | None, write: Callable[[str], str]) -> str:

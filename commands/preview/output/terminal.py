@@ -8,7 +8,7 @@ from commands.preview.output.wording import (
     Alike,
     alike,
     amounts,
-    cost_line,
+    cost_of,
     monthly,
     other_line,
     sides,
@@ -44,7 +44,7 @@ def _lines(report: Report, paint: Paint) -> Iterator[str]:
         yield f"{stack.stack:<{width}}  {paint(headline, _COLOURS[stack.level])}{f': {about}' if about else ''}"
         if stack.after and stack.level != "failed":
             figures = [f"{name} {_amount(before, after)}" for name, before, after in amounts(stack.before or stack.after, stack.after)]
-            figures += [f"a month {_amount(*monthly(stack))}"] if stack.cost else []
+            figures += [f"a month {_amount(*monthly(stack))}{_currency(stack)}"] if stack.cost else []
             yield f"{'':<{width}}  {', '.join(figures)}"
     for stack in report.stacks:
         parts = list(_stack(stack, paint))
@@ -95,8 +95,8 @@ def _ray(group: Alike, report: StackReport, paint: Paint) -> Iterator[str]:
     if any(group.effect != "stays" for group in change.groups) and change.operation != "delete":
         yield from _groups(change.groups, paint)
     yield from (f"  {one.what} {one.before or '–'} → {one.after}" for one in versions_of(change))
-    if cost := cost_line(change, report):
-        yield f"  {cost[0]} {_amount(*cost[1:])}{' each' if len(group.names) > 1 else ''}"
+    if cost := cost_of(change):
+        yield f"  {cost[0]} {_amount(*cost[1:])}{_currency(report)}{' each' if len(group.names) > 1 else ''}"
     yield from (f"  a secret changes: {path}" for path in change.secrets)
     if len(group.names) > 3:
         yield f"  all of them: {', '.join(group.names)}"
@@ -149,6 +149,10 @@ def _drift(drift: list[Drift], paint: Paint) -> Iterator[str]:
     for one in drift:
         yield paint(f"{one.kind} {one.name} was {one.what} in the cluster", "yellow")
         yield from (f"  {field}" for field in one.fields)
+
+
+def _currency(report: StackReport) -> str:
+    return f" {report.cost.currency}" if report.cost and report.cost.currency else ""
 
 
 def _side(before: str | None, after: str | None) -> str:

@@ -103,9 +103,9 @@ def amounts(before: Totals | None, after: Totals | None) -> list[tuple[str, str,
     return list(zip(("CPU", "Memory", "GPU"), *sides, strict=True))
 
 
-def has_prices(report: Report) -> bool:
-    """Whether any stack's settings say what its nodes cost."""
-    return any(stack.cost for stack in report.stacks)
+def currencies(report: Report) -> list[str]:
+    """Those of the stacks whose settings say what their nodes cost."""
+    return list(dict.fromkeys(stack.cost.currency for stack in report.stacks if stack.cost))
 
 
 def monthly(report: StackReport) -> tuple[str, str]:
@@ -113,26 +113,23 @@ def monthly(report: StackReport) -> tuple[str, str]:
     cost = report.cost
     if cost is None:
         return "", ""
-    after = _money(cost.after, cost.currency)
-    return (after if report.is_new else _money(cost.before, cost.currency)), after
+    return _money(cost.after if report.is_new else cost.before), _money(cost.after)
 
 
-def cost_line(change: RayChange, report: StackReport) -> tuple[str, str, str] | None:
-    """What is said of what one cluster, job or service costs: what it is, before and after; None where nothing is to be said."""
-    if report.cost is None or (change.cost_before is None and change.cost_after is None):
+def cost_of(change: RayChange) -> tuple[str, str, str] | None:
+    """For how long, and what one cluster, job or service costs then, before and after; None where that is not known."""
+    if change.cost_before is None and change.cost_after is None:
         return None
-    before, after = (_money(cost, report.cost.currency) for cost in (change.cost_before, change.cost_after))
-    if change.operation == "create":
-        before = after
-    return ("an hour of it" if change.cost_is_hourly else "a month"), before, after
+    before = change.cost_after if change.operation == "create" else change.cost_before
+    return ("an hour" if change.cost_is_hourly else "a month"), _money(before), _money(change.cost_after)
 
 
-def _money(cost: Cost | None, currency: str) -> str:
-    """``1,234 EUR``, with an autoscaler ``1,234 (600–2,400) EUR``."""
+def _money(cost: Cost | None) -> str:
+    """``1,234``, with an autoscaler ``1,234 (600–2,400)``."""
     if cost is None:
         return "?"
     between = f" ({_figure(cost.least)}–{_figure(cost.most)})" if cost.least != cost.most else ""
-    return f"{_figure(cost.amount)}{between}{f' {currency}' if currency else ''}"
+    return f"{_figure(cost.amount)}{between}"
 
 
 def _figure(amount: float) -> str:
