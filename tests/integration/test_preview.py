@@ -106,6 +106,26 @@ def test_more_replicas_restart_nothing(stack: Stack) -> None:
     assert found["after"]["memory"] == "8G"
 
 
+def test_prices_and_nodes_tell_what_a_change_costs_and_whether_it_fits(stack: Stack, kubernetes: Kubernetes) -> None:
+    prices = {"prices": {"currency": "EUR", "cpuHour": 0.03, "gbHour": 0.01, "nodes": [{"labels": {"pool": "spot"}, "cpuHour": 0.01}]}}
+    stack.configure(guide() | prices)
+    found, _ = report_of(stack)
+    month = {"amount": 73, "least": 73, "most": 73}
+    assert (found["level"], found["unknown"], found["fit"]) == ("nothing", [], None)
+    assert found["cost"] == {"currency": "EUR", "before": month, "after": month}
+    stack.configure(guide(worker={"nodeSelector": {"pool": "spot"}}) | prices)
+    found, comment = report_of(stack)
+    assert "73 → **58.40**" in comment
+    assert found["fit"]["answer"] == "does not fit"
+    assert "workergroup of cluster raycluster: no node takes them: " in found["fit"]["why"][0]
+    node = kubernetes.kubectl("get", "nodes", "-l", "kubernetes.io/arch=arm64", "-o", "name").split()[0]
+    kubernetes.kubectl("label", node, "pool=spot")
+    found, comment = report_of(stack)
+    kubernetes.kubectl("label", node, "pool-")
+    assert found["fit"] == {"answer": "fits", "why": []}
+    assert "The nodes have room" in comment
+
+
 def test_another_architecture_restarts_all_pods_on_another_image(stack: Stack) -> None:
     stack.configure(guide() | {"architecture": "x86"})
     found, _ = report_of(stack)
