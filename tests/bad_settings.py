@@ -361,6 +361,9 @@ BAD_SETTINGS = [
         {"quota": {"memory": "4G"}},
         ("kuberay:quota.memory", '"4G"', "is 512Mi less than", "operator 512Mi, clusters.raycluster, head 2G"),
     ),
+    Bad("misspelt price", {"prices": {"cpuhour": 0.03}}, ("kuberay:prices.cpuhour", "did you mean 'cpuHour'?")),
+    Bad("price below nothing", {"prices": {"cpuHour": -1}}, ("kuberay:prices.cpuHour", "-1", "greater than or equal to 0")),
+    Bad("prices of nodes without a label", {"prices": {"nodes": [{"labels": {}}]}}, ("kuberay:prices.nodes.0.labels", "names no label")),
     Bad("quota of CPU too small", {"quota": {"cpu": 2}}, ("kuberay:quota.cpu", "is 100m less than the 2.1 that")),
     Bad(
         "quota that forgets KubeRay's init container",

@@ -2,12 +2,18 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from kuberay.settings.base import Settings
 
 #: Of one hour, in the currency of the table.
 Price = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+
+
+def _check_labels(labels: dict[str, str]) -> dict[str, str]:
+    if not labels:
+        raise ValueError("names no label, such as pool: spot; prices of all other nodes stand in the table above")
+    return labels
 
 
 class HourPrices(Settings):
@@ -24,7 +30,7 @@ class HourPrices(Settings):
 class NodePrices(HourPrices):
     """Prices of nodes with certain labels. What is not set here is as in the table above."""
 
-    labels: Annotated[dict[str, str], Field(min_length=1)]
+    labels: Annotated[dict[str, str], AfterValidator(_check_labels)]
     """Labels of these nodes. The prices count for pods whose `nodeSelector` has all of them."""
 
 

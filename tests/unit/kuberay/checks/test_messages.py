@@ -228,7 +228,7 @@ def raw(**values: Any) -> dict[str, Any]:
             {"head": {"cpu": 1}},
             'kuberay:head: {"cpu": 1} is not a setting here; it is one at clusters.<name>.head; known here: accelerator, architecture, '
             "authToken, chartRepository, clusters, createNamespace, image, imagePullPolicy, imagePullSecrets, jobs, kuberayVersion, "
-            "limitRange, metrics, namespace, operator, protection, pythonVersion, quota, rayVersion, services, timeoutSeconds",
+            "limitRange, metrics, namespace, operator, prices, protection, pythonVersion, quota, rayVersion, services, timeoutSeconds",
         ),
         (
             cluster(replicas=3),

@@ -5,7 +5,7 @@ import json
 
 from commands.preview.manifests import diff
 from commands.preview.meaning.changes import stack_report
-from commands.preview.meaning.report import LeftOut, ManifestDiff, RayChange, Report, StackReport, Totals, worst
+from commands.preview.meaning.report import Cost, Fit, LeftOut, ManifestDiff, MonthlyCost, RayChange, Report, StackReport, Totals, worst
 from commands.preview.meaning.steps import read_preview
 from commands.preview.output.markdown import COMMENT_LIMIT, markdown
 from commands.preview.output.terminal import terminal
@@ -87,6 +87,38 @@ def test_values_cannot_break_out_of_their_fence() -> None:
 def test_an_unknown_total_is_a_question_mark_and_not_a_guess() -> None:
     report = Report(level="changes", stacks=[StackReport(stack="dev", level="changes", before=Totals(cpu="2", memory="4G", gpus=0))])
     assert "| 4G → **?** |" in shown(report)
+
+
+def with_costs(*stacks: str) -> Report:
+    """The raised memory, with what it costs and why it does not fit; ``stacks``: the currency of each."""
+    report = report_of(*(["memory"] * len(stacks)))
+    for stack, currency in zip(report.stacks, stacks, strict=True):
+        before, after = Cost(amount=1234.4, least=99.5, most=2000), Cost(amount=1500, least=99.5, most=2400)
+        stack.cost = MonthlyCost(currency=currency, before=before, after=after)
+        stack.ray[0].cost_before, stack.ray[0].cost_after = Cost(amount=12.5, least=12.5, most=12.5), None
+        stack.fit = Fit(answer="does not fit", why=["there is no room", "nor will there be"])
+    return report
+
+
+def test_a_column_tells_what_a_month_costs_and_a_line_whether_it_fits() -> None:
+    text = shown(with_costs("EUR"))
+    assert "| CPU | Memory | GPU | A month (EUR) |" in text
+    assert "| 1,234 (99.50–2,000) → **1,500 (99.50–2,400)** |" in text
+    assert "- a month: 12.50 → **?** EUR" in text
+    assert "- 🚫 **Does not fit the nodes**\n  - there is no room\n  - nor will there be\n" in text
+    printed = terminal(with_costs("EUR"), colours=False)
+    assert "GPU 0, a month 1,234 (99.50–2,000) → 1,500 (99.50–2,400) EUR\n" in printed
+    assert "does not fit the nodes\n  there is no room\n  nor will there be\n" in printed
+
+
+def test_several_currencies_stand_beside_their_amounts() -> None:
+    text = shown(with_costs("EUR", "USD"))
+    assert "| GPU | A month |" in text
+    assert "→ **1,500 (99.50–2,400)** USD |" in text
+
+
+def test_without_prices_and_pods_the_report_is_as_it_was() -> None:
+    assert "month" not in shown(report_of("memory")) + terminal(report_of("memory"), colours=False)
 
 
 def test_the_terminal_says_the_same_without_marks() -> None:
