@@ -1,4 +1,4 @@
-"""A job: one RayJob, and the wait for its end."""
+"""A job: one RayJob and the wait for its end, or one RayCronJob that makes RayJobs by a schedule."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +13,10 @@ from components.resources.pod_secrets import pod_secrets
 from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.wait_for import WaitFor
 from components.stack import conceal_texts, secret_where_encrypted
+from kuberay.facts.labels import SCHEDULE_LABEL
 from kuberay.facts.phrases import Report
 from kuberay.live.waiting.targets import WorkloadTarget
+from kuberay.plan.protection import token_command
 from kuberay.plan.workloads import JobPlan
 
 
@@ -22,6 +24,8 @@ class RayJob(pulumi.ComponentResource):
     """One RayJob, and a child ``<name>.succeeded`` whose hook, during ``up`` only, waits until the job has.
 
     KubeRay runs a RayJob once and disregards later changes of it, so a job that is to run something else is replaced. A preview says so.
+    With a schedule it is a RayCronJob, which is never replaced: a change is for its next run. Its child is ``<name>.scheduled``, and what
+    that waits for is that the operator refuses nothing of it.
     """
 
     summary: pulumi.Output[dict[str, Any]]
@@ -48,7 +52,7 @@ class RayJob(pulumi.ComponentResource):
         self.resource = CustomResource(
             name,
             api_version="ray.io/v1",
-            kind="RayJob",
+            kind=plan.kind,
             # By force: with its finalizer the operator writes the whole object, and owns what it wrote in another form (0.5 CPU as 500m).
             metadata={
                 "name": plan.name,
@@ -60,13 +64,13 @@ class RayJob(pulumi.ComponentResource):
                 parent=self,
                 # Of the resource itself: `destroy` needs the operator, and the cluster, for the job's finalizer.
                 depends_on=needed,
-                replacement_trigger=plan.fingerprint,
+                replacement_trigger=None if plan.settings.schedule else plan.fingerprint,
                 delete_before_replace=True,
                 # Only a living operator takes the finalizer off.
                 custom_timeouts=pulumi.CustomTimeouts(delete=f"{plan.delete_timeout}s"),
             ),
         )
-        ended = self._succeeded() if plan.settings.wait else self.resource
+        ended = self._scheduled() if plan.settings.schedule else self._succeeded() if plan.is_waited_for else self.resource
         self.summary = ended.urn.apply(lambda _: summary(plan))
         self.register_outputs({})
 
@@ -91,14 +95,32 @@ class RayJob(pulumi.ComponentResource):
             look_again=False,
         )
 
+    def _scheduled(self) -> WaitFor:
+        """Made when the operator has had the time to refuse the schedule, and updated with each change of it."""
+        target = WorkloadTarget(self._plan.namespace, self._plan.name, self._plan.timeout)
+
+        async def until_taken(report: Report) -> None:
+            from kuberay.live.waiting.workloads import wait_for_schedule
+
+            await wait_for_schedule(await known(self._connection), target, report)
+
+        looks = {"job": secret_where_encrypted(self._plan.summary, "jobs"), "spec": self._plan.fingerprint}
+        return WaitFor(f"{self.pulumi_resource_name}.scheduled", looks, until_taken, self.resource, self, look_again=False)
+
 
 def summary(plan: JobPlan) -> dict[str, Any]:
     """The outputs of a job."""
-    follows_log = plan.settings.submission_mode == "K8sJobMode"
+    settings, names = plan.settings, {"name": plan.name, "namespace": plan.namespace}
+    if settings.schedule:
+        at = f"at {settings.schedule}" + (f" ({settings.time_zone})" if settings.time_zone else "")
+        runs = f"kubectl get rayjobs --namespace {plan.namespace} --selector {SCHEDULE_LABEL}={plan.name}"
+        return {**names, "status": "suspended" if settings.suspend else f"runs {at}", "runs": runs}
+    follows_log = settings.submission_mode == "K8sJobMode"
     logs = f"kubectl logs --namespace {plan.namespace} job/{plan.name}" if follows_log else None
+    token = token_command(plan.cluster.token_secret, plan.namespace) if plan.cluster.token_secret and settings.own_token else None
     return {
-        "name": plan.name,
-        "namespace": plan.namespace,
-        "status": "SUCCEEDED" if plan.settings.wait else "submitted; `up` did not wait for it",
+        **names,
+        "status": "SUCCEEDED" if plan.is_waited_for else "suspended" if settings.suspend else "submitted; `up` did not wait for it",
         **({"logs": logs} if logs else {}),
+        **({"getToken": token} if token else {}),
     }

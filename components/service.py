@@ -15,6 +15,7 @@ from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.phrases import Report
 from kuberay.live.api.connection import Connection
 from kuberay.live.waiting.targets import WorkloadTarget
+from kuberay.plan.protection import token_command
 from kuberay.plan.workloads import ServicePlan
 
 
@@ -73,8 +74,16 @@ class RayService(pulumi.ComponentResource):
             if self._plan.settings.upgrade_strategy == "None":
                 self._warn_of_old_pods(connection, cluster)
 
+        async def bring_the_service() -> None:
+            from kuberay.live.patches import bring_serve_service
+
+            plan = self._plan
+            annotations = plan.settings.serve_service.annotations if plan.settings.serve_service else None
+            connection = await known(self._connection)
+            await bring_serve_service(connection, plan.serve_service, plan.namespace, plan.serve_service_type, annotations)
+
         looks = {"service": self._plan.summary, "spec": self._plan.fingerprint}
-        return WaitFor(f"{self.pulumi_resource_name}.ready", looks, until_serving, self.resource, self)
+        return WaitFor(f"{self.pulumi_resource_name}.ready", looks, until_serving, self.resource, self, mark=bring_the_service)
 
     def _warn_of_old_pods(self, connection: Connection, cluster: str) -> None:
         """KubeRay leaves a running cluster as it is with upgradeStrategy None; whoever changed `rayCluster` is told."""
@@ -88,10 +97,18 @@ class RayService(pulumi.ComponentResource):
 def summary(plan: ServicePlan) -> dict[str, Any]:
     """The outputs of a service."""
     ports = f"{plan.port}:{plan.port}"
+    reached = {
+        "serveAddress": f"http://{plan.serve_service}.{plan.namespace}.svc:{plan.port}",
+        "portForward": f"kubectl port-forward --namespace {plan.namespace} service/{plan.serve_service} {ports}",
+    }
+    if plan.gateway:
+        # Where it can be reached is for its GatewayClass to say.
+        address = "--output jsonpath='{.status.addresses[0].value}'"
+        reached = {"getServeAddress": f"kubectl get gateway {plan.gateway} --namespace {plan.namespace} {address}"}
     return {
         "name": plan.name,
         "namespace": plan.namespace,
-        "serveAddress": f"http://{plan.serve_service}.{plan.namespace}.svc:{plan.port}",
+        **reached,
         "dashboardAddress": f"http://{plan.head_service}.{plan.namespace}.svc:{plan.cluster.ports['dashboard']}",
-        "portForward": f"kubectl port-forward --namespace {plan.namespace} service/{plan.serve_service} {ports}",
+        **({"getToken": token_command(plan.cluster.token_secret, plan.namespace)} if plan.cluster.token_secret else {}),
     }

@@ -36,7 +36,14 @@ from kuberay.settings.overrides import ChartOverrides
 from kuberay.settings.prices import HourPrices, NodePrices, PriceSettings
 from kuberay.settings.protection import ContainerLimits, LimitRangeSettings, NetworkPolicySettings, ProtectionSettings, QuotaSettings
 from kuberay.settings.stack import PROJECT, StackSettings
-from kuberay.settings.workloads import JobSettings, ServiceSettings
+from kuberay.settings.workloads import (
+    ClusterUpgradeSettings,
+    DeletionRuleSettings,
+    JobSettings,
+    ServeServiceSettings,
+    ServiceSettings,
+    SubmitterSettings,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -62,7 +69,11 @@ SECTIONS: list[tuple[str, type[Settings]]] = [
     ("`prices`", PriceSettings),
     ("each of `prices.nodes`", NodePrices),
     ("`jobs.<name>`", JobSettings),
+    ("`submitter` of a job", SubmitterSettings),
+    ("each of `deletionRules` of a job", DeletionRuleSettings),
     ("`services.<name>`", ServiceSettings),
+    ("`serveService` of a service", ServeServiceSettings),
+    ("`clusterUpgradeOptions` of a service", ClusterUpgradeSettings),
     ("`values` and `valuesFile` of `operator` and of a cluster", ChartOverrides),
 ]
 

@@ -217,7 +217,7 @@ BAD_SETTINGS = [
     Bad(
         "service strategy unknown",
         service({"import_path": "a:b"}, upgradeStrategy="Recreate"),
-        ("services.chat.upgradeStrategy", "one of NewCluster, None"),
+        ("services.chat.upgradeStrategy", "one of NewCluster, NewClusterWithIncrementalUpgrade, None"),
     ),
     Bad(
         "service name too long",

@@ -19,14 +19,14 @@ from kuberay.live.api.client import ApiError, AsyncClient, HTTPError, connect
 from kuberay.live.api.kinds import RayJob, RayService
 from kuberay.live.crds.upgrade import NAMES, OF_EACH_VERSION
 from kuberay.live.diagnosis.diagnoser import Diagnoser
-from kuberay.live.diagnosis.workloads import Verdict, job_verdict, service_verdict
+from kuberay.live.diagnosis.workloads import Verdict, job_verdict, schedule_text, service_verdict
 from kuberay.live.inventory import Cluster, of_stack
 from kuberay.live.pod_monitors import NO_POD_MONITORS
 from kuberay.live.wait_loop import NotUpError
 from kuberay.live.waiting.deployment import look_at_deployment, no_deployment
 from kuberay.live.waiting.pods import look_at_group, no_ray_cluster
 from kuberay.live.waiting.targets import DeploymentTarget, WorkloadTarget, group_target
-from kuberay.live.waiting.workloads import look_at_workload, why_it_failed
+from kuberay.live.waiting.workloads import look_at_schedule, look_at_workload, why_it_failed
 from kuberay.live.watch import NamespaceView, namespace_view
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.memory import cluster_memory
@@ -254,11 +254,24 @@ class Examination:
 
     async def _workloads(self, view: NamespaceView, diagnoser: Diagnoser) -> AsyncIterator[Finding]:
         settings = self._of_settings
-        for name in settings.jobs:
-            yield await self._workload(view, diagnoser, name, RayJob, job_verdict)
+        for name, job in settings.jobs.items():
+            looked = self._schedule(view, diagnoser, name) if job.schedule else self._workload(view, diagnoser, name, RayJob, job_verdict)
+            yield await looked
         for name in settings.services:
             applications = self._of_plan.services[name].applications
             yield await self._workload(view, diagnoser, name, RayService, lambda found, a=applications: service_verdict(found, a))
+
+    async def _schedule(self, view: NamespaceView, diagnoser: Diagnoser, name: str) -> Finding:
+        what = f"RayCronJob {name}"
+        wait = WorkloadTarget(self._of_settings.namespace, name, _PATIENCE)
+        schedule, trouble, run = await look_at_schedule(view, wait, diagnoser)
+        if schedule is None:
+            return Finding("wrong", what, "is not there", "`pulumi up --refresh` makes it")
+        if trouble is not None:
+            return Finding("wrong", what, trouble.line, judge.remedy(trouble.text))
+        text = schedule_text(schedule, run)
+        failed = run is not None and job_verdict(run).failed
+        return Finding("warning", what, text, "repair it before its next run") if failed else Finding("ok", what, text)
 
     async def _workload(
         self, view: NamespaceView, diagnoser: Diagnoser, name: str, kind: type[Any], judged: Callable[[Object], Verdict]

@@ -63,7 +63,7 @@ class WaitFor(pulumi.Stash):
             wait: ends when the target is up, or raises with the cause. Its argument takes progress.
             target: what brings up what is waited for.
             parent: the component that both are part of.
-            mark: says on the target, before the wait, that it is in the state; only where this resource is made or changes.
+            mark: what to write before the wait, where this resource is made or changes: on the target, that it is in the state.
             replacement_trigger: replaces this resource when it changes.
             look_again: whether to wait too where nothing has changed.
         """

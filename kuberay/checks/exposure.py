@@ -47,6 +47,9 @@ def exposures(plan: StackPlan) -> Iterator[str]:
     exposed = [f"{name} ({kind})" for name, made in plans.items() if (kind := head_service_type(made.values)) != "ClusterIP"]
     if exposed:
         yield f"the head's Service is reached from outside the Kubernetes cluster: {first_few(exposed)}"
+    outside = [f"{name} ({each.serve_service_type})" for name, each in plan.services.items() if each.settings.serve_service]
+    if outside := [line for line in outside if "(ClusterIP)" not in line]:
+        yield f"applications are reached from outside the Kubernetes cluster: {first_few(outside)}"
 
     unrestricted = [
         name

@@ -1,22 +1,23 @@
 """Whether a stack fits into the quota and the limits of its own namespace."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from kuberay.checks.messages import Problem
+from kuberay.facts.charts import Values
 from kuberay.facts.quantities import add_quantities, parse_quantity
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.demand import AUTOSCALER, WAIT_GCS_READY
 from kuberay.plan.namespace import GPU, named_limits
 from kuberay.plan.pods import limits_of, rendered_groups
 from kuberay.plan.stack import StackPlan
+from kuberay.plan.workloads import submitter_resources
+from kuberay.settings.workloads import JobSettings
 
 Resources = dict[str, Decimal]
 
-#: The pod that submits a job (kuberay/plan/workloads.py).
-_SUBMITTER: Resources = {"cpu": parse_quantity("1"), "memory": parse_quantity("1Gi")}
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,12 @@ def demands(plan: StackPlan) -> Iterator[Demand]:
         yield from _cluster_demands(f"clusters.{name}", cluster)
     # All at once; an upgrade of a service takes as much once more, for as long as it lasts.
     for made in plan.workload_clusters.values():
-        yield from _cluster_demands(made.what, made.plan)
+        kind, _, name = made.what.partition(".")
+        submitter = [_submitter(settings.jobs[name])] if kind == "jobs" and settings.jobs[name].submission_mode == "SidecarMode" else []
+        yield from _cluster_demands(made.what, made.plan, beside_the_head=submitter)
     for name, job in settings.jobs.items():
         if job.submission_mode == "K8sJobMode":
-            yield Demand(f"jobs.{name}, submitter", 1, (_SUBMITTER,))
+            yield Demand(f"jobs.{name}, submitter", 1, (_limits(_submitter(job)),))
 
 
 def quota_problems(plan: StackPlan) -> Iterator[Problem]:
@@ -84,9 +87,13 @@ def _over(setting: str, key: str, limit: str | int, amounts: dict[str, Decimal])
         yield Problem((setting, key), limit, f"is {short} less than the {_readable(total)} that the stack's own pods need ({parts})")
 
 
-def _cluster_demands(what: str, plan: ClusterPlan) -> Iterator[Demand]:
+def _submitter(job: JobSettings) -> Values:
+    return {"resources": submitter_resources(job.submitter)}
+
+
+def _cluster_demands(what: str, plan: ClusterPlan, *, beside_the_head: Sequence[Values] = ()) -> Iterator[Demand]:
     for group, values in zip(plan.groups, rendered_groups(plan.values).values(), strict=True):
-        containers = [values, *(values.get("sidecarContainers") or [])]
+        containers = [values, *(values.get("sidecarContainers") or []), *(beside_the_head if group.is_head else ())]
         if group.is_head and values.get("enableInTreeAutoscaling"):
             options = values.get("autoscalerOptions") or {}
             containers.append({"resources": options.get("resources") or {"limits": AUTOSCALER}})

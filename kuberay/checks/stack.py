@@ -12,6 +12,7 @@ from kuberay.checks.ports import port_problems
 from kuberay.checks.quota import quota_problems
 from kuberay.checks.raw_values import raw_operator_problems, unknown_keys
 from kuberay.checks.refusals import refusals
+from kuberay.checks.workload_settings import gate_problems, job_setting_problems, service_setting_problems
 from kuberay.checks.workloads import workload_problems
 from kuberay.facts.charts import feature_gates, in_this_version
 from kuberay.facts.phrases import did_you_mean
@@ -81,11 +82,13 @@ def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
         if name in names:
             yield Problem(here, name, f"is the RayCluster name of clusters.{names[name]} too, whose head Service it would need; rename it")
         yield from _workload_cluster_checks(settings, (*here, "rayCluster"), service.ray_cluster)
+        yield from service_setting_problems(settings, name, service)
 
 
 def _job_checks(settings: StackSettings, name: str, job: JobSettings) -> Iterator[Problem]:
     here = ("jobs", name)
-    if len(name) > LONGEST_JOB_NAME:
+    yield from job_setting_problems(settings, name, job)
+    if len(name) > LONGEST_JOB_NAME and not job.schedule:
         yield Problem(here, name, f"is too long a RayJob name for KubeRay: {LONGEST_JOB_NAME} characters at most")
     if job.ttl_seconds_after_finished and not job.shutdown_after_job_finishes:
         at = (*here, "ttlSecondsAfterFinished")
@@ -103,7 +106,7 @@ def _job_checks(settings: StackSettings, name: str, job: JobSettings) -> Iterato
         known = f"{did_you_mean(job.cluster, settings.clusters)}; it has: {', '.join(settings.clusters) or 'none'}"
         yield Problem((*here, "cluster"), job.cluster, f"is no cluster of this stack{known}")
     for key, value in job.model_dump(by_alias=True, exclude_unset=True).items():
-        if key in ("rayCluster", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished"):
+        if key in ("ownToken", "rayCluster", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished"):
             yield Problem((*here, key), value, "is for a cluster of the job's own; it has none with cluster")
     if job.backoff_limit:
         # KubeRay 1.3 deletes the cluster that the job was given before it tries again; 1.4 and later refuse the job.
@@ -148,6 +151,12 @@ def _operator_value_checks(settings: StackSettings) -> Iterator[Problem]:
         if (name := gate["name"]) not in known:
             message = f"is not a feature gate that the operator knows at {settings.kuberay_version}{did_you_mean(name, known)}"
             yield Problem((*here, "featureGates", str(index)), name, f"{message}; it knows: {', '.join(known)}")
+    if settings.operator.install and "featureGates" in values:
+        yield from gate_problems(settings, {gate["name"]: bool(gate["enabled"]) for gate in values["featureGates"] or []})
+
+
+def _own_tokens(settings: StackSettings) -> bool:
+    return any(owner.own_token for owner in (*settings.jobs.values(), *settings.services.values()))
 
 
 def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
@@ -158,7 +167,7 @@ def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
     without = [f"clusters.{name} has {version}" for name, version in versions.items() if not uses_token(protection, version)]
     if protection.token_authentication == "token" and without:
         yield Problem((*here, "tokenAuthentication"), "token", f"needs Ray {FIRST_RAY} or later; {', '.join(without)}")
-    elif settings.auth_token and len(without) == len(versions):
+    elif settings.auth_token and len(without) == len(versions) and not _own_tokens(settings):
         why = f"Ray asks for one from {FIRST_RAY} on" if protection.token_authentication == "auto" else "tokenAuthentication is disabled"
         yield Problem(("authToken",), "[secret]", f"has no effect: no cluster asks for a token ({why})")
 

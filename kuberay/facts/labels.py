@@ -12,12 +12,16 @@ TEMPLATE_ANNOTATION = "kuberay.pulumi/template"
 VERSION_ANNOTATION = "kuberay.pulumi/version"
 #: On a RayCluster: changed to let the operator look at it at once.
 RETRY_ANNOTATION = "kuberay.pulumi/retry"
+#: On the Service of a service's applications: the keys of its annotations that are the stack's.
+SERVE_ANNOTATIONS = "kuberay.pulumi/annotations"
 
 # --- KubeRay's --------------------------------------------------------------------------------------------------------------
 
 #: On Ray pods: their RayCluster, and their group.
 CLUSTER_LABEL = "ray.io/cluster"
 GROUP_LABEL = "ray.io/group"
+#: On a RayJob that a RayCronJob has made: that RayCronJob.
+SCHEDULE_LABEL = "ray.io/cronjob-name"
 #: The group of a head's pod.
 HEAD_GROUP = "headgroup"
 #: Annotations of a RayCluster that say what `gcsFaultToleranceOptions` says from KubeRay 1.5 on.

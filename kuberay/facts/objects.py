@@ -17,3 +17,10 @@ def plural(kind: str) -> str:
     if word.endswith("s"):
         return f"{word}es"
     return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+
+
+def schedule_of(spec: Mapping[str, Any]) -> str:
+    """When a RayCronJob runs: ``0 2 * * * (Europe/Berlin)``. KubeRay 1.6 has the time zone in the schedule itself."""
+    line = str(spec.get("schedule"))
+    zone, line = line.removeprefix("CRON_TZ=").split(" ", 1) if line.startswith("CRON_TZ=") else (spec.get("timeZone"), line)
+    return f"{line} ({zone})" if zone else line

@@ -24,15 +24,36 @@ class Needs:
     ray: str = ""
 
 
-Feature = Literal["token authentication", "gcsFaultTolerance chart values", "Redis user", "probes of other ports"]
+Feature = Literal[
+    "token authentication",
+    "own token",
+    "gcsFaultTolerance chart values",
+    "Redis user",
+    "probes of other ports",
+    "schedule",
+    "time zone field",
+    "SidecarMode",
+    "deletion rules",
+    "deletion rules of deployments",
+    "deadline before it runs",
+    "incremental upgrade",
+]
 
 #: Read from the CRDs and charts of each version (ray-operator/config/crd/bases, helm-chart).
 NEEDS: Final[Mapping[Feature, Needs]] = {
     "token authentication": Needs(kuberay="1.5.1", ray="2.52.0"),  # authOptions
+    "own token": Needs(kuberay="1.6.0", ray="2.52.0"),  # authOptions.secretName
     # gcsFaultToleranceOptions is in the CRD of 1.3.0 already; the ray-cluster chart writes it from 1.5 on.
     "gcsFaultTolerance chart values": Needs(kuberay="1.5.0"),
     "Redis user": Needs(kuberay="1.5.0", ray="2.41.0"),  # operators refuse it outside gcsFaultToleranceOptions
     "probes of other ports": Needs(kuberay="1.6.0"),  # `initLivenessAndReadinessProbe`
+    "schedule": Needs(kuberay="1.6.0"),  # RayCronJob
+    "time zone field": Needs(kuberay="1.7.0"),
+    "SidecarMode": Needs(kuberay="1.5.0"),
+    "deletion rules": Needs(kuberay="1.5.0"),  # deletionStrategy.deletionRules; before, one deletionPolicy
+    "deletion rules of deployments": Needs(kuberay="1.6.0"),  # condition.jobDeploymentStatus
+    "deadline before it runs": Needs(kuberay="1.6.0"),  # preRunningDeadlineSeconds
+    "incremental upgrade": Needs(kuberay="1.5.1"),  # in the CRD of 1.5.0, and by KubeRay's own word from 1.5.1 on
 }
 
 

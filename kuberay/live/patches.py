@@ -1,11 +1,14 @@
-"""The little that `up` itself changes on objects that a Helm release has made."""
+"""The little that `up` itself changes on objects that a Helm release or KubeRay has made."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.core_v1 import Service
 from lightkube.types import PatchType
 
-from kuberay.facts.labels import COMPLETE_MARK
+from kuberay.facts.labels import COMPLETE_MARK, SERVE_ANNOTATIONS
+from kuberay.facts.objects import Object
 from kuberay.live.api.client import connect, or_none
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import RayCluster
@@ -27,6 +30,41 @@ async def ask_for_no_token(connection: Connection, cluster: str, namespace: str)
     """
     async with connect(connection, namespace) as client:
         await client.patch(RayCluster, cluster, {"spec": {"authOptions": None}}, patch_type=PatchType.MERGE)
+
+
+# --- The Service of a service's applications ----------------------------------------------------------------------------------
+
+
+async def bring_serve_service(
+    connection: Connection, name: str, namespace: str, chosen_type: str, annotations: Mapping[str, str] | None
+) -> None:
+    """Gives the Service of a RayService's applications the type and annotations of the settings, where there is one already.
+
+    KubeRay makes it of these, and brings changes of them to none that there is (`reconcileServices`, 1.3.0 to 1.7.0): of the type when it
+    leads the Service over to another cluster, of annotations never.
+    """
+    async with connect(connection, namespace) as client:
+        found = await or_none(client.get(Service, name))
+        if found and (patch := serve_service_patch(found.to_dict(), chosen_type, annotations)):
+            await client.patch(Service, name, patch, patch_type=PatchType.MERGE)
+
+
+def serve_service_patch(found: Object, chosen_type: str, annotations: Mapping[str, str] | None) -> dict[str, Any]:
+    """What brings it there; annotations that others have written stay.
+
+    Args:
+        found: the Service.
+        chosen_type: what it is to be.
+        annotations: what the settings ask for; None where they say nothing of this Service.
+    """
+    has: Mapping[str, str] = found["metadata"].get("annotations") or {}
+    if annotations is None and SERVE_ANNOTATIONS not in has:
+        return {}
+    wanted: dict[str, str | None] = dict.fromkeys(filter(None, has.get(SERVE_ANNOTATIONS, "").split(",")))
+    wanted |= {**(annotations or {}), SERVE_ANNOTATIONS: None if annotations is None else ",".join(sorted(annotations))}
+    changed = {key: value for key, value in wanted.items() if has.get(key) != value}
+    patch: dict[str, Any] = {"metadata": {"annotations": changed}} if changed else {}
+    return patch | ({"spec": {"type": chosen_type}} if found["spec"].get("type") != chosen_type else {})
 
 
 # --- What Ray's autoscaler has set --------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from kuberay.plan.pods import (
     replica_values,
 )
 from kuberay.plan.ports import head_ports, write_ports
-from kuberay.plan.protection import CONTAINER_CONTEXT, is_restricted, token_environment, uses_token
+from kuberay.plan.protection import CONTAINER_CONTEXT, is_restricted, mode_of, no_token_environment, token_environment, uses_token
 from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.overrides import merge
 from kuberay.settings.stack import StackSettings
@@ -131,7 +131,10 @@ def plan_ray_cluster(
     write_out(values)
     moved_ports = write_ports(values, serve_port)
     if token_secret:
-        _add_token(values, token_secret)
+        _add_to_environment(values, token_environment(token_secret))
+    elif environment := no_token_environment(settings.protection, cluster.ray_version or settings.ray_version):
+        given = [*(values["common"].get("containerEnv") or []), *(values["head"].get("containerEnv") or [])]
+        _add_to_environment(values, [] if mode_of(given) else environment)
     groups: list[PodGroup] = []
     for name, group in rendered_groups(values).items():
         # A new head cuts its workers off from their cluster, so they are replaced with it, as KubeRay 1.6's own `Recreate` does.
@@ -216,13 +219,12 @@ def _cluster_values(settings: StackSettings, release: str, cluster: RayClusterSe
     }
 
 
-def _add_token(values: Values, secret: str) -> None:
+def _add_to_environment(values: Values, variables: list[dict[str, Any]]) -> None:
     """To merged values: an owner's own list of variables replaces what stands below it, and must not take the token away."""
-    token = token_environment(secret)
-    values["common"]["containerEnv"] = [*(values["common"].get("containerEnv") or []), *token]
+    values["common"]["containerEnv"] = [*(values["common"].get("containerEnv") or []), *variables]
     if values["head"].get("enableInTreeAutoscaling"):
         options = values["head"]["autoscalerOptions"] = values["head"].get("autoscalerOptions") or {}
-        options["env"] = [*(options.get("env") or []), *token]
+        options["env"] = [*(options.get("env") or []), *variables]
 
 
 def _secrets(settings: StackSettings, release: str, cluster: RayClusterSettings, token: bool) -> list[str]:

@@ -80,16 +80,25 @@ def questions(plan: StackPlan, whose: str) -> list[Question]:
         return [Question(f"{whose}, its RayCluster", custom, cluster.name), *_of_cluster(whose, cluster, spec, namespace)]
     if kind == "jobs":
         job = plan.jobs[name]
-        custom = Question(f"{whose}, its RayJob", _object(_API, "RayJob", name, namespace, job.spec, annotations=job.annotations))
+        custom = Question(f"{whose}, its {job.kind}", _object(_API, job.kind, name, namespace, job.spec, annotations=job.annotations))
         submitter: list[Question] = []
-        if template := job.spec.get("submitterPodTemplate"):
+        if template := job.run.get("submitterPodTemplate"):
             submitter.append(Question(f"{whose}, the pod that submits it", _pod(template, f"{name}-submitter", namespace)))
         return [custom, *submitter, *_of_made(whose, plan.workload_clusters.get(whose), namespace)]
     service = plan.services[name]
     custom = Question(
         f"{whose}, its RayService", _object(_API, "RayService", name, namespace, service.spec, annotations=service.annotations)
     )
-    return [custom, *_of_made(whose, plan.workload_clusters.get(whose), namespace)]
+    return [custom, *_serve_service(whose, service), *_of_made(whose, plan.workload_clusters.get(whose), namespace)]
+
+
+def _serve_service(whose: str, service: ServicePlan) -> Iterator[Question]:
+    """The Service of the applications, where settings say something of it."""
+    if given := service.spec.get("serveService"):
+        ports = [{"name": "serve", "port": service.port, "protocol": "TCP"}]
+        spec, annotations = {**given["spec"], "ports": ports}, given["metadata"]["annotations"]
+        manifest = _object("v1", "Service", service.serve_service, service.namespace, spec, annotations=annotations)
+        yield Question(f"{whose}, the Service of its applications", manifest)
 
 
 def _of_made(whose: str, cluster: WorkloadCluster | None, namespace: str) -> list[Question]:

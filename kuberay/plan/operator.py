@@ -8,6 +8,7 @@ from kuberay.plan.pasted import write_out_tag
 from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import merge
 from kuberay.settings.stack import StackSettings
+from kuberay.settings.workloads import INCREMENTAL
 
 #: Feature gates of the operator that `up` relies on.
 _GATES_ON = ("RayClusterStatusConditions",)
@@ -46,9 +47,22 @@ def plan_operator(settings: StackSettings) -> OperatorPlan:
     )
 
 
+def needed_gates(settings: StackSettings) -> dict[str, tuple[str, ...]]:
+    """The feature gates that jobs and services need, and the place of the first setting that does."""
+    asked = [
+        *(("RayCronJob", ("jobs", name, "schedule"), bool(job.schedule)) for name, job in settings.jobs.items()),
+        *(("RayJobDeletionPolicy", ("jobs", name, "deletionRules"), bool(job.deletion_rules)) for name, job in settings.jobs.items()),
+        *(
+            ("RayServiceIncrementalUpgrade", ("services", name, "upgradeStrategy"), service.upgrade_strategy == INCREMENTAL)
+            for name, service in settings.services.items()
+        ),
+    ]
+    return {gate: place for gate, place, is_needed in reversed(asked) if is_needed}
+
+
 def operator_values(settings: StackSettings) -> Values:
     """Values of the ``kuberay-operator`` chart."""
-    operator, version = settings.operator, settings.kuberay_version
+    operator, version, needed = settings.operator, settings.kuberay_version, needed_gates(settings)
     probe = {"initialDelaySeconds": 10, "periodSeconds": 5, "failureThreshold": 5}
     values: Values = {
         "nameOverride": "kuberay-operator",
@@ -82,7 +96,7 @@ def operator_values(settings: StackSettings) -> Values:
         "singleNamespaceInstall": operator.single_namespace_install,
         # Every gate is said, for later versions turn more of them on: with RayMultiHostIndexing (on since 1.6) the operator would make
         # the pods of running multi-host groups a second time, as these lack its labels. A list: whoever overrides it replaces it whole.
-        "featureGates": [{"name": gate, "enabled": gate in _GATES_ON} for gate in feature_gates(version)],
+        "featureGates": [{"name": gate, "enabled": gate in _GATES_ON or gate in needed} for gate in feature_gates(version)],
     }
     known = chart_keys("kuberay-operator", version)
     merged = merge(only_known(values, known), in_this_version("kuberay-operator", version, operator.values))

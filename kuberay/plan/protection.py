@@ -1,5 +1,6 @@
 """What protects Ray's pods: the security context, and the token that jobs, dashboard and clients show. Pure."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from kuberay.facts.images import is_ray_image
@@ -37,6 +38,9 @@ def security_context(protection: ProtectionSettings, custom_image: str | None) -
 #: The key of the Secret, as KubeRay names it.
 TOKEN_KEY: Final = "auth_token"
 FIRST_RAY: Final = NEEDS["token authentication"].ray
+#: The first Ray that asks for a token unless told otherwise.
+_ASKS_UNASKED: Final = "2.61.0"
+_MODE: Final = "RAY_AUTH_MODE"
 
 
 def uses_token(protection: ProtectionSettings, ray_version: str) -> bool:
@@ -47,9 +51,20 @@ def uses_token(protection: ProtectionSettings, ray_version: str) -> bool:
 def token_environment(secret: str) -> list[dict[str, Any]]:
     """What each container that runs Ray needs to have in its environment."""
     return [
-        {"name": "RAY_AUTH_MODE", "value": "token"},
+        {"name": _MODE, "value": "token"},
         {"name": "RAY_AUTH_TOKEN", "valueFrom": {"secretKeyRef": {"name": secret, "key": TOKEN_KEY}}},
     ]
+
+
+def no_token_environment(protection: ProtectionSettings, ray_version: str) -> list[dict[str, Any]]:
+    """What tells a Ray that would ask for a token by itself to ask for none; nothing for the earlier ones, whose pods would restart."""
+    asks = at_least(ray_version, _ASKS_UNASKED) and not uses_token(protection, ray_version)
+    return [{"name": _MODE, "value": "disabled"}] if asks else []
+
+
+def mode_of(environment: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The variables among these that say whether Ray asks for a token."""
+    return [variable for variable in environment if variable["name"] == _MODE]
 
 
 def token_command(secret: str, namespace: str) -> str:
@@ -57,6 +72,10 @@ def token_command(secret: str, namespace: str) -> str:
     return f"kubectl get secret {secret} --namespace {namespace} --output jsonpath='{{.data.{TOKEN_KEY}}}' | base64 --decode"
 
 
-def auth_options(kuberay_version: str) -> dict[str, Any]:
-    """What in the spec of a RayCluster tells the operator that it asks for a token; empty where the operator knows none."""
-    return {"authOptions": {"mode": "token"}} if at_least(kuberay_version, NEEDS["token authentication"].kuberay) else {}
+def auth_options(kuberay_version: str, secret: str | None = None) -> dict[str, Any]:
+    """What in the spec of a RayCluster tells the operator that it asks for a token; empty where the operator knows none.
+
+    ``secret``: the Secret with the token, where it is not the one that is named like the RayCluster.
+    """
+    named = {"secretName": secret} if secret else {}
+    return {"authOptions": {"mode": "token", **named}} if at_least(kuberay_version, NEEDS["token authentication"].kuberay) else {}

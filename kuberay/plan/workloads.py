@@ -10,20 +10,23 @@ from typing import Any
 import yaml
 
 from kuberay.facts.digests import fingerprint
-from kuberay.facts.labels import CLUSTER_LABEL
-from kuberay.plan.cluster import ClusterPlan, plan_ray_cluster
+from kuberay.facts.labels import CLUSTER_LABEL, SERVE_ANNOTATIONS
+from kuberay.facts.quantities import parse_quantity
+from kuberay.facts.versions import NEEDS, at_least
+from kuberay.plan.cluster import ClusterPlan, head_service_type, plan_ray_cluster
 from kuberay.plan.ports import DEFAULT_PORTS, as_port
-from kuberay.plan.protection import auth_options, uses_token
+from kuberay.plan.protection import auth_options, mode_of, uses_token
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.overrides import without_nulls
 from kuberay.settings.stack import StackSettings
-from kuberay.settings.workloads import JobSettings, ServiceSettings, application_name
+from kuberay.settings.workloads import JobSettings, ServiceSettings, SubmitterSettings, application_name
 
 Spec = dict[str, Any]
 
 #: What says how KubeRay goes about a job, and not what runs: a change of it takes no new run.
-_NOT_WHAT_RUNS = ("activeDeadlineSeconds", "backoffLimit", "shutdownAfterJobFinishes", "submitterPodTemplate", "ttlSecondsAfterFinished")
+_NOT_WHAT_RUNS = """activeDeadlineSeconds backoffLimit deletionPolicy deletionStrategy preRunningDeadlineSeconds shutdownAfterJobFinishes
+    submitterConfig submitterPodTemplate suspend ttlSecondsAfterFinished""".split()
 #: What the submitter's pod takes over from the head's pod, whose image it runs.
 _AS_THE_HEAD = ("imagePullSecrets", "nodeSelector", "securityContext", "tolerations")
 
@@ -79,9 +82,13 @@ def plan_workload_cluster(settings: StackSettings, what: str) -> WorkloadCluster
     """The workload cluster of ``jobs.train`` or ``services.chat``."""
     cluster = workload_cluster_settings(settings)[what]
     token = uses_token(settings.protection, cluster.ray_version or settings.ray_version)
-    # A name for the Secret with a Redis password: KubeRay gives the cluster another one.
-    plan = plan_ray_cluster(settings, what.replace(".", "-"), cluster, serve_port=_serve_port(settings, what))
-    return WorkloadCluster(what, plan, auth_options(settings.kuberay_version) if token else {})
+    # A name for the Secrets with a Redis password and a token: KubeRay gives the cluster another one.
+    name = what.replace(".", "-")
+    kind, _, key = what.partition(".")
+    owner = settings.jobs[key] if kind == "jobs" else settings.services[key]
+    secret = f"{name}-token" if token and owner.own_token else None
+    plan = plan_ray_cluster(settings, name, cluster, token_secret=secret, serve_port=_serve_port(settings, what))
+    return WorkloadCluster(what, plan, auth_options(settings.kuberay_version, secret) if token else {})
 
 
 def _serve_port(settings: StackSettings, what: str) -> int | None:
@@ -97,7 +104,7 @@ def _serve_port(settings: StackSettings, what: str) -> int | None:
 
 @dataclass(frozen=True)
 class JobPlan:
-    """One RayJob."""
+    """One RayJob, or the RayCronJob that makes one at each time of a schedule."""
 
     settings: JobSettings
     namespace: str
@@ -111,9 +118,24 @@ class JobPlan:
     spec: Spec
     annotations: dict[str, str]
     fingerprint: str
-    """Changes when the job has to run again."""
+    """Changes when the job has to run again; of a schedule, with anything of it."""
     summary: str
     """One line for a reviewer."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of the resource."""
+        return "RayCronJob" if self.settings.schedule else "RayJob"
+
+    @property
+    def run(self) -> Spec:
+        """The spec of each RayJob."""
+        return self.spec["jobTemplate"] if self.settings.schedule else self.spec
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether `up` waits for the job's end."""
+        return self.settings.wait and not self.settings.schedule and not self.settings.suspend
 
 
 def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | WorkloadCluster) -> JobPlan:
@@ -126,6 +148,8 @@ def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | Workload
         spec["metadata"] = job.metadata
     if job.active_deadline_seconds is not None:
         spec["activeDeadlineSeconds"] = job.active_deadline_seconds
+    if job.pre_running_deadline_seconds is not None:
+        spec["preRunningDeadlineSeconds"] = job.pre_running_deadline_seconds
     if job.entrypoint_num_cpus:
         spec["entrypointNumCpus"] = job.entrypoint_num_cpus
     if job.entrypoint_num_gpus:
@@ -141,11 +165,22 @@ def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | Workload
     else:
         cluster = runs_on.plan
         spec["rayClusterSpec"] = cluster_spec = runs_on.spec
-        spec["shutdownAfterJobFinishes"] = job.shutdown_after_job_finishes
-        spec["ttlSecondsAfterFinished"] = job.ttl_seconds_after_finished
+        # Rules and these two exclude one another.
+        if not job.deletion_rules:
+            spec["shutdownAfterJobFinishes"] = job.shutdown_after_job_finishes
+            spec["ttlSecondsAfterFinished"] = job.ttl_seconds_after_finished
         where = f"on {cluster.cpu} CPU, {cluster.memory} memory, {cluster.head.image}"
     if job.submission_mode == "K8sJobMode":
-        spec["submitterPodTemplate"] = _submitter(cluster_spec["headGroupSpec"]["template"]["spec"])
+        spec["submitterPodTemplate"] = _submitter(cluster_spec["headGroupSpec"]["template"]["spec"], job.submitter)
+        if job.submitter.backoff_limit is not None:
+            spec["submitterConfig"] = {"backoffLimit": job.submitter.backoff_limit}
+    if job.deletion_rules:
+        spec |= _deletion(job, settings.kuberay_version)
+    if job.schedule:
+        spec = _scheduled(job, spec, settings.kuberay_version)
+    elif job.suspend:
+        # Never as false: an operator that writes the whole object leaves that out, and each refresh would find a difference.
+        spec["suspend"] = True
 
     return JobPlan(
         settings=job,
@@ -159,11 +194,34 @@ def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | Workload
         annotations={} if job.cluster else without_nulls(cluster.values.get("annotations") or {}),
         # With the nulls of raw values, as it always was: over another one the job would run again.
         fingerprint=fingerprint({key: value for key, value in spec.items() if key not in _NOT_WHAT_RUNS}),
-        summary=f"{job.entrypoint} {where}",
+        summary=f"{f'at {job.schedule}: ' if job.schedule else ''}{job.entrypoint} {where}",
     )
 
 
-def _submitter(head: Spec) -> Spec:
+def _scheduled(job: JobSettings, run: Spec, kuberay_version: str) -> Spec:
+    """The spec of a RayCronJob."""
+    # 1.6 has no field for the zone; its operator takes it in the schedule, which that of 1.7 refuses.
+    has_field = at_least(kuberay_version, NEEDS["time zone field"].kuberay)
+    zone = {"timeZone": job.time_zone} if job.time_zone and has_field else {}
+    schedule = f"CRON_TZ={job.time_zone} {job.schedule}" if job.time_zone and not has_field else job.schedule
+    return {"schedule": schedule, **zone, **({"suspend": True} if job.suspend else {}), "jobTemplate": run}
+
+
+def _deletion(job: JobSettings, kuberay_version: str) -> Spec:
+    """The deletion rules as a version of KubeRay has them (kuberay/checks/workloads.py)."""
+    if not at_least(kuberay_version, NEEDS["deletion rules"].kuberay):
+        return {"deletionPolicy": job.deletion_rules[0].policy}
+    rules: list[Spec] = []
+    for rule in job.deletion_rules:
+        ends: list[Spec] = [{"jobStatus": status} for status in ([rule.job_status] if rule.job_status else ["SUCCEEDED", "FAILED"])]
+        if rule.job_status is None and at_least(kuberay_version, NEEDS["deletion rules of deployments"].kuberay):
+            # A job that never got to Ray.
+            ends.append({"jobDeploymentStatus": "Failed"})
+        rules += [{"policy": rule.policy, "condition": {**end, "ttlSeconds": rule.ttl_seconds}} for end in ends]
+    return {"deletionStrategy": {"deletionRules": rules}}
+
+
+def _submitter(head: Spec, settings: SubmitterSettings) -> Spec:
     """The pod that submits the job and follows its log. KubeRay's own default would run the head's image on a node of any architecture."""
     ray = head["containers"][0]
     submitter = {
@@ -171,12 +229,25 @@ def _submitter(head: Spec) -> Spec:
         # Without a command: KubeRay fills in `ray job submit …`. The resources are those of its default.
         "image": ray["image"],
         "imagePullPolicy": ray["imagePullPolicy"],
-        "resources": {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "500m", "memory": "200Mi"}},
+        "resources": submitter_resources(settings),
     }
     if "securityContext" in ray:
         submitter["securityContext"] = ray["securityContext"]
+    # KubeRay tells it of a token, and not of none.
+    if told := [variable for variable in mode_of(ray.get("env") or []) if variable.get("value") == "disabled"]:
+        submitter["env"] = told
     taken = {key: head[key] for key in _AS_THE_HEAD if key in head}
-    return {"spec": {"restartPolicy": "Never", "containers": [submitter], **taken}}
+    account = {"serviceAccountName": settings.service_account_name} if settings.service_account_name else {}
+    return {"spec": {"restartPolicy": "Never", "containers": [submitter], **account, **taken}}
+
+
+def submitter_resources(settings: SubmitterSettings) -> Spec:
+    """What the submitter's container asks for."""
+    requests = {
+        "cpu": settings.cpu_request or min("500m", settings.cpu, key=parse_quantity),
+        "memory": settings.memory_request or min("200Mi", settings.memory, key=parse_quantity),
+    }
+    return {"limits": {"cpu": settings.cpu, "memory": settings.memory}, "requests": requests}
 
 
 # --- Services --------------------------------------------------------------------------------------------------------------
@@ -211,9 +282,19 @@ class ServicePlan:
         return f"{self.name}-serve-svc"
 
     @property
+    def serve_service_type(self) -> str:
+        """The type of that Service."""
+        return self.settings.serve_service.type if self.settings.serve_service else head_service_type(self.cluster.values)
+
+    @property
     def head_service(self) -> str:
         """The Kubernetes Service of the dashboard; KubeRay leads it over to each new cluster."""
         return f"{self.name}-head-svc"
+
+    @property
+    def gateway(self) -> str | None:
+        """The Gateway of the applications, which stands in for their Service where upgrades are incremental."""
+        return f"{self.name}-gateway" if self.settings.cluster_upgrade_options else None
 
 
 def plan_service(settings: StackSettings, name: str, made: WorkloadCluster) -> ServicePlan:
@@ -225,6 +306,13 @@ def plan_service(settings: StackSettings, name: str, made: WorkloadCluster) -> S
         "rayClusterConfig": made.spec,
         "upgradeStrategy": {"type": service.upgrade_strategy},
     }
+    if options := service.cluster_upgrade_options:
+        spec["upgradeStrategy"]["clusterUpgradeOptions"] = options.model_dump(by_alias=True)
+    if service.serve_service:
+        annotations = service.serve_service.annotations
+        # Which are the stack's: clouds write annotations of their own.
+        written = {**annotations, SERVE_ANNOTATIONS: ",".join(sorted(annotations))}
+        spec["serveService"] = {"metadata": {"annotations": written}, "spec": {"type": service.serve_service.type}}
     if service.exclude_head_pod_from_serve_svc:
         # Never as false: an operator that writes the whole object leaves that out, and each refresh would find a difference.
         spec["excludeHeadPodFromServeSvc"] = True

@@ -6,7 +6,7 @@ from commands.preview.meaning.pods import add_totals, versions
 from commands.preview.meaning.protection import protection_of
 from commands.preview.meaning.report import Level, OtherChange, RayChange, StackReport, Totals, VersionChange, worst
 from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
-from commands.preview.meaning.workloads import JOB, SERVICE, workloads
+from commands.preview.meaning.workloads import JOB, SCHEDULE, SERVICE, workloads
 from commands.stack.state import RELEASE
 from kuberay.facts.charts import OPERATOR_RELEASE
 
@@ -49,7 +49,7 @@ def _others(preview: Preview) -> list[OtherChange]:
 def _is_other(step: Step) -> bool:
     if step.type.startswith((COMPONENT, "pulumi:pulumi:")) or step.type == WAIT_FOR:
         return False
-    if step.type in (JOB, SERVICE):
+    if step.type in (JOB, SCHEDULE, SERVICE):
         return False
     return not (step.type == RELEASE and step.parents == f"{COMPONENT}RayCluster")
 

@@ -1,16 +1,20 @@
 """What happens to jobs and services. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import yaml
 
 from commands.preview.meaning.differences import HIDDEN, hidden_changes, lines, shown_differences
 from commands.preview.meaning.pods import pod_versions, pods_of_spec, totals, what_differs
-from commands.preview.meaning.report import GroupChange, Level, RayChange
+from commands.preview.meaning.report import GroupChange, Level, RayChange, Totals
 from commands.preview.meaning.steps import SECRET, Preview, Step
+from kuberay.facts.objects import schedule_of
 
 JOB, SERVICE = "kubernetes:ray.io/v1:RayJob", "kubernetes:ray.io/v1:RayService"
+SCHEDULE = "kubernetes:ray.io/v1:RayCronJob"
+#: What says when a RayCronJob runs, and not what.
+_WHEN = {"schedule", "suspend", "timeZone"}
 
 #: What KubeRay changes on a RayService's running cluster, rather than bring up another one.
 _SCALED = ("replicas", "minReplicas", "maxReplicas", "scaleStrategy")
@@ -18,7 +22,8 @@ _SCALED = ("replicas", "minReplicas", "maxReplicas", "scaleStrategy")
 
 def workloads(preview: Preview) -> list[RayChange]:
     """Every job and service that changes."""
-    return [_job(step) if step.type == JOB else _service(step) for step in preview.steps if step.type in (JOB, SERVICE)]
+    of_type = {JOB: _job, SCHEDULE: _schedule, SERVICE: _service}
+    return [of_type[step.type](step) for step in preview.steps if step.type in of_type]
 
 
 def _job(step: Step) -> RayChange:
@@ -28,14 +33,57 @@ def _job(step: Step) -> RayChange:
     where = dict.fromkeys(one.top for one in shown_differences(old, new)) if isinstance(new, Mapping) else {}
     match change.operation:
         case "create":
-            change.headline = f"new: runs `{entrypoint}`" if entrypoint else "new"
+            waits = "suspended, and then " if isinstance(new, Mapping) and new.get("suspend") else ""
+            change.headline = f"new: {waits}runs `{entrypoint}`" if entrypoint else "new"
         case "delete":
             change.headline, change.level = "goes", "destroys"
         case "replace":
             change.headline = f"runs again: {', '.join(where) or HIDDEN}"
+        case _ if "suspend" in where and new.get("suspend"):
+            change.headline = "is suspended: where it runs, its cluster goes, and it runs anew when suspend is false"
+            change.level = "destroys"
+        case _ if "suspend" in where:
+            change.headline = "is suspended no longer: runs, unless it has ended before"
         case _:
             change.headline = f"does not run again: {', '.join(where) or HIDDEN}"
     return change
+
+
+def _schedule(step: Step) -> RayChange:
+    old, new = (_flat(step.old.get("spec")), _flat(step.new.get("spec")))
+    change = _workload("job", step, old, new, "rayClusterSpec")
+    where = dict.fromkeys(one.top for one in shown_differences(old, new)) if isinstance(new, Mapping) else {}
+    at = schedule_of(new) if isinstance(new, Mapping) else HIDDEN
+    paused = isinstance(new, Mapping) and new.get("suspend")
+    what = [name for name in where if name not in _WHEN]
+    parts: list[str] = []
+    match change.operation:
+        case "create":
+            parts.append(f"new: runs `{new.get('entrypoint')}` at {at}" if isinstance(new, Mapping) else "new")
+            parts += ["suspended for now"] if paused else []
+        case "delete":
+            parts.append("goes, with all of its runs")
+            change.level = "destroys"
+        case "replace":
+            parts.append("is deleted and made anew, with all of its runs")
+            change.level = "destroys"
+        case _:
+            if {"schedule", "timeZone"} & where.keys():
+                parts.append(f"runs at {at}")
+            if "suspend" in where:
+                parts.append("makes no more runs until suspend is false" if paused else "makes runs again")
+            if what or not where:
+                parts.append(f"its next run is changed: {', '.join(what) or HIDDEN}")
+            parts.append("a run that is under way goes on")
+    change.headline = "; ".join(parts)
+    return change
+
+
+def _flat(spec: Any) -> Any:
+    """The spec of a RayCronJob as that of the RayJobs that it makes, and when it does."""
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("jobTemplate"), Mapping):
+        return spec
+    return {**_read_spec(spec["jobTemplate"]), **{key: value for key, value in spec.items() if key != "jobTemplate"}}
 
 
 def _service(step: Step) -> RayChange:
@@ -64,11 +112,31 @@ def _service_headline(change: RayChange, old: Any, new: Any) -> tuple[str, Level
             parts.append("its running cluster keeps the old spec (upgradeStrategy: None)")
         else:
             reason = "; ".join(why) or ", ".join(change.secrets and [HIDDEN]) or "its spec"
-            parts.append(f"all its pods are replaced: a second cluster comes up and takes over ({reason})")
+            parts.append(f"all its pods are replaced: a second cluster comes up and takes over{_step_by_step(new)} ({reason})")
+            parts += _room(change)
             level = "restarts"
     if old.get("serveConfigV2") != new.get("serveConfigV2"):
         parts.append("a new Serve config goes to the running cluster" if level == "changes" else "with a new Serve config")
+    if old.get("serveService") != new.get("serveService"):
+        parts.append("the Service of its applications changes in place")
     return "; ".join(parts) or "no pod restarts", level
+
+
+def _step_by_step(new: Mapping[str, Any]) -> str:
+    options = (new.get("upgradeStrategy") or {}).get("clusterUpgradeOptions")
+    return f", {options['stepSizePercent']} % of the requests every {options['intervalSeconds']} s" if options else ""
+
+
+def _room(change: RayChange) -> Iterator[str]:
+    """What the two clusters of an upgrade take together."""
+    if change.before and change.after:
+        sides = [_amounts(side) for side in (change.after, change.before)]
+        yield f"until then it needs {sides[0]} beside the {sides[1]} that run"
+
+
+def _amounts(side: Totals) -> str:
+    gpus = f"{side.gpus} GPU{'' if side.gpus == 1 else 's'}, " if side.gpus else ""
+    return f"{gpus}{side.cpu} CPU, {side.memory} memory"
 
 
 def takes_a_new_cluster(old: Any, new: Any) -> bool:

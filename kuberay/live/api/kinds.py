@@ -16,6 +16,7 @@ Kind = type[Any]
 
 RayCluster: Kind = create_namespaced_resource("ray.io", "v1", "RayCluster", "rayclusters")
 RayJob: Kind = create_namespaced_resource("ray.io", "v1", "RayJob", "rayjobs")
+RayCronJob: Kind = create_namespaced_resource("ray.io", "v1", "RayCronJob", "raycronjobs")
 RayService: Kind = create_namespaced_resource("ray.io", "v1", "RayService", "rayservices")
 #: Pods and CRDs as plain dicts: the typed ones take ten times as long to read.
 PlainPod: Kind = create_namespaced_resource("", "v1", "Pod", "pods")

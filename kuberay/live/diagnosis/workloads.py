@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
-from kuberay.facts.objects import Object
+from kuberay.facts.objects import Object, schedule_of
 from kuberay.facts.phrases import one_line
 
 #: Ray sends whole tracebacks; what went wrong stands at their end.
@@ -50,10 +50,18 @@ def job_verdict(job: Object) -> Verdict:
         return Verdict(cause or "it gives no reason", failed=True)
     if deployment == "Complete":
         return Verdict(f"ended as {ray or 'nothing'}" + (f": {cause}" if cause else ""), failed=True)
+    if deployment in ("Suspending", "Suspended"):
+        return Verdict("is suspended")
     if deployment == "Initializing":
         name = str(status.get("rayClusterName") or "")
         return Verdict(f"waits for its cluster {name}", cluster=name or None)
     return Verdict(ray or deployment or "the operator has not taken it up yet")
+
+
+def schedule_text(schedule: Object, run: Object | None) -> str:
+    """How a RayCronJob stands, and what has become of the newest RayJob that it has made."""
+    text = "suspended" if schedule["spec"].get("suspend") else f"runs at {schedule_of(schedule['spec'])}"
+    return f"{text}; no run yet" if run is None else f"{text}; its last run {run['metadata']['name']}: {job_verdict(run).text}"
 
 
 def service_verdict(service: Object, applications: Set[str]) -> Verdict:
@@ -79,7 +87,9 @@ def service_verdict(service: Object, applications: Set[str]) -> Verdict:
         if not found:
             text = f"waits for its cluster {cluster}" if cluster else "the operator has not taken it up yet"
             return Verdict(text, cluster=cluster or None)
-        return Verdict(f"its applications: {', '.join(_states(found, applications))}", cluster=cluster)
+        # Of an incremental upgrade.
+        routed = f"; {pending['trafficRoutedPercent']} % of the requests go to {cluster}" if "trafficRoutedPercent" in pending else ""
+        return Verdict(f"its applications: {', '.join(_states(found, applications))}{routed}", cluster=cluster)
     if ready.get("status") != "True" or (conditions.get("UpgradeInProgress") or {}).get("status") == "True":
         return Verdict("its applications run, and no pod takes requests yet")
     return Verdict("Ready", good=True, cluster=cluster)

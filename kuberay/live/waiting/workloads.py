@@ -10,12 +10,12 @@ from httpx2 import HTTPError
 from lightkube import AsyncClient
 from lightkube.resources.core_v1 import Pod
 
-from kuberay.facts.labels import JOB_LABEL
+from kuberay.facts.labels import JOB_LABEL, SCHEDULE_LABEL
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import Report
 from kuberay.live.api.client import or_none
 from kuberay.live.api.connection import Connection
-from kuberay.live.api.kinds import Kind, RayJob, RayService
+from kuberay.live.api.kinds import Kind, RayCronJob, RayJob, RayService
 from kuberay.live.diagnosis.diagnoser import Diagnoser
 from kuberay.live.diagnosis.pods import Trouble, cluster_trouble, is_going, is_over, refused_for_good
 from kuberay.live.diagnosis.workloads import Verdict, job_verdict, operator_has_seen, service_verdict, with_last_lines
@@ -28,6 +28,8 @@ _LOG_LINES = 5
 #: of the applications is about the new config from the round after that (1.3.0 to 1.6.2, `reconcileServe`).
 _SERVE_ROUNDS = 5.0
 _LOOK_AGAIN = 1.0
+#: The operator says nothing of a schedule that it takes, and of one that it refuses at once.
+_TAKEN = 3.0
 
 
 async def wait_for_job(connection: Connection, target: WorkloadTarget, report: Report) -> None:
@@ -37,6 +39,40 @@ async def wait_for_job(connection: Connection, target: WorkloadTarget, report: R
         NotUpError: with the job's own message and last log lines, or with what keeps its cluster from coming up.
     """
     await _wait(connection, target, RayJob, job_verdict, report, settled=0)
+
+
+async def wait_for_schedule(connection: Connection, target: WorkloadTarget, report: Report) -> None:
+    """Ends when the operator has refused nothing of a RayCronJob, and waits for no run of it.
+
+    Raises:
+        NotUpError: with what the operator says against it.
+    """
+    what = f"schedule of job {target.name}"
+    view = namespace_view(connection, target.namespace)
+    diagnoser = Diagnoser(view.client, target.namespace)
+
+    async def look() -> Look:
+        schedule = await _get(view.client, RayCronJob, target)
+        if schedule is None:
+            return Look(failed=f"{what}: there is no such RayCronJob, though the state has it; `pulumi up --refresh` makes it anew")
+        trouble = await diagnoser.said_by_operator(schedule, room_may_come=False)
+        if trouble is not None and trouble.certain:
+            return Look(failed=f"{what}: {trouble.line}")
+        return Look(up=diagnoser.lasts("there", _TAKEN), progress="the operator looks at it")
+
+    await wait(look, what=what, so_far="not taken", timeout=target.timeout, report=report, pause=every(_LOOK_AGAIN))
+
+
+async def look_at_schedule(
+    view: NamespaceView, target: WorkloadTarget, diagnoser: Diagnoser
+) -> tuple[Object | None, Trouble | None, Object | None]:
+    """A RayCronJob if there is one, what the operator says against it, and the newest RayJob that it has made."""
+    schedule = await _get(view.client, RayCronJob, target)
+    if schedule is None:
+        return None, None, None
+    of_it = view.client.list(RayJob, namespace=target.namespace, labels={SCHEDULE_LABEL: target.name})
+    runs = sorted([run.to_dict() async for run in of_it], key=lambda run: str(run["metadata"]["creationTimestamp"]))
+    return schedule, await diagnoser.said_by_operator(schedule, room_may_come=False), runs[-1] if runs else None
 
 
 async def wait_for_service(connection: Connection, target: WorkloadTarget, applications: frozenset[str], report: Report) -> str:

@@ -29,10 +29,10 @@ from kuberay.plan.stack import StackPlan
 #: All that hooks, waits and warnings do at a cluster.
 REQUESTS = """
     crds.upgrade.bring_to_version
-    patches.ask_for_no_token patches.mark_complete patches.read_replicas patches.restore_replicas
+    patches.ask_for_no_token patches.bring_serve_service patches.mark_complete patches.read_replicas patches.restore_replicas
     takeover.actions.take_over_install takeover.actions.take_over_object takeover.actions.take_over_upgrade
     waiting.deployment.wait_for_deployment waiting.pods.old_pods waiting.pods.wait_for_group
-    waiting.workloads.wait_for_job waiting.workloads.wait_for_service
+    waiting.workloads.wait_for_job waiting.workloads.wait_for_schedule waiting.workloads.wait_for_service
 """.split()
 
 #: Which cluster the stack's config names.
@@ -56,6 +56,7 @@ def everything() -> StackPlan:
         "jobs": {
             "on-it": {"entrypoint": "python x.py", "cluster": "ray"},
             "alone": {"entrypoint": "python x.py", "rayCluster": {"gcsFaultTolerance": redis}},
+            "nightly": {"entrypoint": "python x.py", "schedule": "@daily", "ownToken": True},
         },
         "services": {
             "chat": {
