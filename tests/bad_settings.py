@@ -33,8 +33,25 @@ def job(**settings: Any) -> dict[str, Any]:
     return {"jobs": {"train": {"entrypoint": "python train.py"} | settings}}
 
 
+def scheduled(**settings: Any) -> dict[str, Any]:
+    return job(schedule="0 2 * * *", **settings) | {"kuberayVersion": "1.6.2"}
+
+
+def ruled(*rules: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    return job(deletionRules=list(rules), **settings) | {"kuberayVersion": "1.6.2"}
+
+
+APP = {"import_path": "a:b"}
+
+
 def service(*applications: Any, **settings: Any) -> dict[str, Any]:
     return {"services": {"chat": {"serveConfig": {"applications": list(applications)}} | settings}}
+
+
+def incremental(**settings: Any) -> dict[str, Any]:
+    upgrade = {"upgradeStrategy": "NewClusterWithIncrementalUpgrade", "clusterUpgradeOptions": {"gatewayClassName": "istio"}}
+    cluster = {"rayCluster": {"autoscaling": {}, "worker": {"maxReplicas": 2}}}
+    return service(APP, **(upgrade | cluster | settings)) | {"kuberayVersion": "1.6.2"}
 
 
 HEAD = "kuberay:clusters.raycluster.head"
@@ -206,6 +223,132 @@ BAD_SETTINGS = [
         "job that does not fit the quota",
         job(rayCluster={"worker": {"memory": "64G"}}) | {"clusters": {}, "quota": {"memory": "32G"}},
         ("quota.memory", "jobs.train, workergroup 64G", "jobs.train, submitter"),
+    ),
+    Bad(
+        "schedule that KubeRay does not know",
+        job(schedule="0 2 * * *"),
+        ("jobs.train.schedule", "needs KubeRay 1.6.0 or later; kuberayVersion is 1.3.0"),
+    ),
+    Bad("schedule of four fields", job(schedule="0 2 * *"), ("jobs.train.schedule", "has 4 fields, and a schedule five")),
+    Bad("schedule with the seventh day", job(schedule="0 2 * * 7"), ("jobs.train.schedule", "'7' as day of the week", "Sunday is 0")),
+    Bad("schedule out of range", job(schedule="61 * * * *"), ("jobs.train.schedule", "'61' as minute, which goes from 0 to 59")),
+    Bad("schedule with a step of nothing", job(schedule="*/0 * * * *"), ("jobs.train.schedule", "'*/0' as minute")),
+    Bad("schedule backwards", job(schedule="0 8-2 * * *"), ("jobs.train.schedule", "'8-2' as hour")),
+    Bad("schedule's word misspelt", job(schedule="@dayly"), ("jobs.train.schedule", "did you mean '@daily'?")),
+    Bad("schedule with a time zone", job(schedule="TZ=UTC 0 2 * * *"), ("jobs.train.schedule", "set timeZone instead")),
+    Bad("time zone misspelt", job(timeZone="Europe/Berln"), ("jobs.train.timeZone", "did you mean 'Europe/Berlin'?")),
+    Bad("time zone of nothing", job(timeZone="Europe/Berlin"), ("jobs.train.timeZone", "no effect without schedule")),
+    Bad("schedule that is waited for", scheduled(wait=True), ("jobs.train.wait", "`up` waits for no run")),
+    Bad("schedule with a time of its own", scheduled(timeoutSeconds=60), ("jobs.train.timeoutSeconds", "`up` waits for no run")),
+    Bad(
+        "annotations that never arrive",
+        scheduled(rayCluster={"values": {"annotations": {"a": "b"}}}),
+        ("jobs.train.rayCluster.values.annotations", "never gets to the clusters of a schedule"),
+    ),
+    Bad(
+        "scheduled job's name too long",
+        {"kuberayVersion": "1.6.2", "jobs": {"j" * 37: {"entrypoint": "x", "schedule": "@daily"}}},
+        ("too long a RayCronJob name", "36 characters"),
+    ),
+    Bad(
+        "schedule whose gate is off",
+        scheduled() | {"operator": {"values": {"featureGates": [{"name": "RayCronJob", "enabled": False}]}}},
+        ("operator.values.featureGates", "leaves RayCronJob off, which jobs.train.schedule needs"),
+    ),
+    Bad("suspended on the stack's cluster", job(suspend=True, cluster="raycluster"), ("jobs.train.suspend", "none with cluster")),
+    Bad(
+        "suspended with a cluster that stays",
+        job(suspend=True, shutdownAfterJobFinishes=False),
+        ("jobs.train.suspend", "refused by KubeRay"),
+    ),
+    Bad(
+        "SidecarMode that KubeRay does not know",
+        job(submissionMode="SidecarMode"),
+        ("jobs.train.submissionMode", "needs KubeRay 1.5.0 or later"),
+    ),
+    Bad(
+        "SidecarMode on the stack's cluster",
+        job(submissionMode="SidecarMode", cluster="raycluster") | {"kuberayVersion": "1.6.2"},
+        ("jobs.train.submissionMode", "none with cluster"),
+    ),
+    Bad(
+        "SidecarMode that restarts",
+        job(submissionMode="SidecarMode", rayCluster={"values": {"head": {"restartPolicy": "Always"}}}) | {"kuberayVersion": "1.6.2"},
+        ("rayCluster.values.head.restartPolicy", "must be Never"),
+    ),
+    Bad(
+        "SidecarMode of a Ray that would ask for a token",
+        job(submissionMode="SidecarMode")
+        | {"kuberayVersion": "1.6.2", "rayVersion": "2.61.0", "protection": {"tokenAuthentication": "disabled"}},
+        ("jobs.train.submissionMode", "set K8sJobMode"),
+    ),
+    Bad("submitter in HTTPMode", job(submissionMode="HTTPMode", submitter={"cpu": 2}), ("jobs.train.submitter.cpu", "no effect")),
+    Bad("submitter that asks for too much", job(submitter={"cpuRequest": 2}), ("jobs.train.submitter.cpuRequest", "more than the limit 1")),
+    Bad(
+        "deadline that KubeRay does not know",
+        job(preRunningDeadlineSeconds=60),
+        ("jobs.train.preRunningDeadlineSeconds", "needs KubeRay 1.6.0 or later"),
+    ),
+    Bad(
+        "rules that KubeRay does not know",
+        job(deletionRules=[{"policy": "DeleteWorkers", "ttlSeconds": 5}]),
+        ("jobs.train.deletionRules", "needs KubeRay 1.5.0 or later"),
+    ),
+    Bad(
+        "rules with the switch",
+        ruled({"policy": "DeleteNone"}, shutdownAfterJobFinishes=True),
+        ("shutdownAfterJobFinishes", "leave it out"),
+    ),
+    Bad("rules with a time to live", ruled({"policy": "DeleteNone"}, ttlSecondsAfterFinished=5), ("ttlSecondsAfterFinished", "no effect")),
+    Bad(
+        "rule against the stack's cluster",
+        ruled({"policy": "DeleteCluster"}, cluster="raycluster"),
+        ("deletionRules.0.policy", "none with"),
+    ),
+    Bad("rule that deletes the job", ruled({"policy": "DeleteSelf"}), ("jobs.train.deletionRules.0.policy", "for the runs of a schedule")),
+    Bad("rule that is said twice", ruled({"policy": "DeleteNone"}, {"policy": "DeleteNone"}), ("deletionRules.1.policy", "said twice")),
+    Bad(
+        "rule against an autoscaler",
+        ruled({"policy": "DeleteWorkers"}, rayCluster={"autoscaling": {}, "worker": {"maxReplicas": 2}}),
+        ("deletionRules.0.policy", "refused by KubeRay with an autoscaler"),
+    ),
+    Bad(
+        "rules in the wrong order",
+        ruled({"policy": "DeleteWorkers", "ttlSeconds": 9}, {"policy": "DeleteCluster", "ttlSeconds": 5}),
+        ("jobs.train.deletionRules", "DeleteCluster come after 5 s, before DeleteWorkers after 9 s"),
+    ),
+    Bad("token of one's own that KubeRay cannot take", job(ownToken=True), ("jobs.train.ownToken", "needs KubeRay 1.6.0 or later")),
+    Bad(
+        "token of one's own without any",
+        job(ownToken=True) | {"kuberayVersion": "1.6.2", "protection": {"tokenAuthentication": "disabled"}},
+        ("jobs.train.ownToken", "no effect with protection.tokenAuthentication"),
+    ),
+    Bad(
+        "token of one's own on the stack's cluster", job(ownToken=True, cluster="raycluster"), ("jobs.train.ownToken", "none with cluster")
+    ),
+    Bad(
+        "incremental upgrade that KubeRay does not know",
+        incremental() | {"kuberayVersion": "1.5.0"},
+        ("services.chat.upgradeStrategy", "needs KubeRay 1.5.1 or later; kuberayVersion is 1.5.0"),
+    ),
+    Bad(
+        "incremental upgrade without its options",
+        incremental(clusterUpgradeOptions=None),
+        ("services.chat.clusterUpgradeOptions", "is required with upgradeStrategy"),
+    ),
+    Bad("incremental upgrade without an autoscaler", incremental(rayCluster={}), ("upgradeStrategy", "set rayCluster.autoscaling")),
+    Bad(
+        "incremental upgrade of a Service", incremental(serveService={"type": "NodePort"}), ("serveService", "requests come by the Gateway")
+    ),
+    Bad(
+        "options of another upgrade",
+        service(APP, clusterUpgradeOptions={"gatewayClassName": "istio"}),
+        ("services.chat.clusterUpgradeOptions", "here it is NewCluster"),
+    ),
+    Bad(
+        "type of a Service misspelt",
+        service(APP, serveService={"type": "Loadbalancer"}),
+        ("serveService.type", "did you mean 'LoadBalancer'?"),
     ),
     Bad("service without a config", {"services": {"chat": {}}}, ("kuberay:services.chat.serveConfig", "is required")),
     Bad("service without applications", service(), ("services.chat.serveConfig", "at least one")),

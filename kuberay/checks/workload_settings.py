@@ -147,16 +147,14 @@ def _deletion_problems(settings: StackSettings, here: Place, job: JobSettings) -
         elif rule.policy == "DeleteSelf" and not job.schedule:
             why = "is for the runs of a schedule: `up --refresh` would make this job anew, and run it again; set DeleteCluster"
             yield Problem(on, rule.policy, why)
-        for status in [rule.job_status] if rule.job_status else ["SUCCEEDED", "FAILED"]:
-            if (status, rule.policy) in due:
-                yield Problem(on, rule.policy, f"is said twice of jobs that end as {status}")
-            due[status, rule.policy] = rule.ttl_seconds
-    for status in ("SUCCEEDED", "FAILED"):
-        times = [(due[status, policy], policy) for policy in _ORDER if (status, policy) in due]
-        for (first, sooner), (then, later) in pairwise(times):
-            if then < first:
-                why = f"let {later} come after {then} s, before {sooner} after {first} s: KubeRay refuses that (jobs that end as {status})"
-                yield Problem(at, _shown(rules), why)
+        ends = [rule.job_status] if rule.job_status else ["SUCCEEDED", "FAILED"]
+        if twice := [end for end in ends if (end, rule.policy) in due]:
+            yield Problem(on, rule.policy, f"is said twice of jobs that end as {' or '.join(twice)}")
+        due |= {(end, rule.policy): rule.ttl_seconds for end in ends}
+    times = [[(due[end, policy], policy) for policy in _ORDER if (end, policy) in due] for end in ("SUCCEEDED", "FAILED")]
+    for (first, sooner), (then, later) in dict.fromkeys(pair for of_end in times for pair in pairwise(of_end)):
+        if then < first:
+            yield Problem(at, _shown(rules), f"let {later} come after {then} s, before {sooner} after {first} s: KubeRay refuses that")
 
 
 def _token_problems(settings: StackSettings, here: Place, own_token: bool, cluster: RayClusterSettings) -> Iterator[Problem]:

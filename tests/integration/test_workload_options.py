@@ -49,7 +49,7 @@ def test_a_schedule_runs_at_its_minute_and_a_change_of_it_restarts_nothing(
     # Whether it had run to its end or not, it goes on.
     workloads.configure(jobs={"nightly": nightly | {"schedule": "0 3 1 1 *"}})
     assert stack.preview().changes == {"RayCronJob nightly": "update", "Stash nightly.scheduled": "update"}
-    report = stack.make_preview("--stack", stack.name).text
+    report = stack.make_preview(stack.name).text
     assert "job nightly: runs at 0 3 1 1 * (UTC); a run that is under way goes on" in report
     stack.up_or_fail()
     assert kubernetes.eventually(lambda: {run["status"].get("jobStatus") for run in workloads.runs()} == {"SUCCEEDED"})

@@ -1,8 +1,8 @@
-"""What Ray's autoscaler has set is given back after an update."""
+"""What Ray's autoscaler has set is given back after an update, and the Service of applications is as the settings ask for it."""
 
 from typing import Any
 
-from kuberay.live.patches import replicas_to_restore
+from kuberay.live.patches import replicas_to_restore, serve_service_patch
 
 
 def group(name: str, replicas: int, least: int = 0, most: int = 10) -> dict[str, Any]:
@@ -37,3 +37,29 @@ def test_nothing_is_patched_when_nothing_was_reset() -> None:
 def test_a_group_is_only_patched_where_it_still_is() -> None:
     patch = replicas_to_restore({"a": 3}, [group("a", 1)])
     assert patch[0] == {"op": "test", "path": "/spec/workerGroupSpecs/0/groupName", "value": "a"}
+
+
+def serve_service(kind: str = "ClusterIP", **annotations: str) -> dict[str, Any]:
+    return {"metadata": {"annotations": annotations}, "spec": {"type": kind}}
+
+
+OURS = "kuberay.pulumi/annotations"
+
+
+def test_a_service_that_the_settings_say_nothing_of_is_left_alone() -> None:
+    assert serve_service_patch(serve_service("LoadBalancer", cloud="x"), "ClusterIP", None) == {}
+
+
+def test_a_service_that_is_as_it_should_be_is_left_alone() -> None:
+    assert serve_service_patch(serve_service("NodePort", a="1", cloud="x", **{OURS: "a"}), "NodePort", {"a": "1"}) == {}
+
+
+def test_annotations_come_and_go_with_the_settings_and_those_of_others_stay() -> None:
+    found = serve_service("NodePort", a="1", b="2", cloud="x", **{OURS: "a,b"})
+    patch = serve_service_patch(found, "LoadBalancer", {"b": "3", "c": "4"})
+    assert patch == {"metadata": {"annotations": {"a": None, "b": "3", "c": "4", OURS: "b,c"}}, "spec": {"type": "LoadBalancer"}}
+
+
+def test_a_service_is_plain_again_when_the_settings_say_nothing_of_it_any_more() -> None:
+    patch = serve_service_patch(serve_service("NodePort", a="1", cloud="x", **{OURS: "a"}), "ClusterIP", None)
+    assert patch == {"metadata": {"annotations": {"a": None, OURS: None}}, "spec": {"type": "ClusterIP"}}

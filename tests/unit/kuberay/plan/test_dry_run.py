@@ -86,3 +86,20 @@ def test_a_group_with_capitals_in_its_name_has_pods_without() -> None:
     group |= {"resources": {"limits": limits, "requests": limits}}
     found = asked(plan(clusters={"ray": {"values": {"additionalWorkerGroups": {"bigGroup": group}}}}), "clusters.ray")
     assert found["a pod of bigGroup"]["metadata"]["generateName"].startswith("ray-kuberay-biggroup-")
+
+
+def test_a_schedule_is_asked_about_with_the_pod_that_submits_its_runs() -> None:
+    stack = plan(kuberayVersion="1.6.2", clusters={}, jobs={"nightly": {"entrypoint": "x", "schedule": "@daily"}})
+    found = asked(stack, "jobs.nightly")
+    assert found["its RayCronJob"]["kind"] == "RayCronJob"
+    assert found["its RayCronJob"]["spec"]["jobTemplate"]["entrypoint"] == "x"
+    assert {"the pod that submits it", "a pod of the head"} <= found.keys()
+
+
+def test_the_service_of_applications_is_asked_about_where_settings_say_something_of_it() -> None:
+    chat = {"serveConfig": {"applications": [{"import_path": "a:app"}]}}
+    stack = plan(clusters={}, services={"chat": chat | {"serveService": {"annotations": {"not a key!": "x"}}}, "plain": chat})
+    found = asked(stack, "services.chat")["the Service of its applications"]
+    assert (found["spec"]["type"], found["spec"]["ports"][0]["port"]) == ("ClusterIP", 8000)
+    assert found["metadata"]["annotations"]["not a key!"] == "x"
+    assert "the Service of its applications" not in asked(stack, "services.plain")

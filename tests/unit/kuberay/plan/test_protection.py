@@ -74,3 +74,21 @@ def test_an_owner_can_add_to_the_context() -> None:
     context = values(clusters={"raycluster": own})["head"]["securityContext"]
     assert context["readOnlyRootFilesystem"] is True
     assert context["allowPrivilegeEscalation"] is False
+
+
+OFF = {"tokenAuthentication": "disabled"}
+NONE = [{"name": "RAY_AUTH_MODE", "value": "disabled"}]
+
+
+def test_a_ray_that_would_ask_for_a_token_by_itself_is_told_to_ask_for_none_and_no_other_is() -> None:
+    assert values(rayVersion="2.60.0", protection=OFF)["common"]["containerEnv"] == []
+    assert values(rayVersion="2.61.0", protection=OFF)["common"]["containerEnv"] == NONE
+    cluster = {"autoscaling": {}, "worker": {"maxReplicas": 3}}
+    made = values(rayVersion="2.61.0", protection=OFF, clusters={"raycluster": cluster})
+    assert made["head"]["autoscalerOptions"]["env"] == NONE
+
+
+def test_an_owner_who_says_what_ray_asks_for_is_not_contradicted() -> None:
+    own = {"values": {"common": {"containerEnv": [{"name": "RAY_AUTH_MODE", "value": "token"}]}}}
+    made = values(rayVersion="2.61.0", protection=OFF, clusters={"raycluster": own})
+    assert made["common"]["containerEnv"] == [{"name": "RAY_AUTH_MODE", "value": "token"}]

@@ -20,9 +20,16 @@ def job(name: str = "train", *, stack: dict[str, str] | None = None, clusters: d
     return load_plan(config).jobs[name]
 
 
-def service(*, name: str = "chat", applications: list[dict[str, Any]] | None = None, **settings: Any) -> ServicePlan:
+def service(
+    *,
+    name: str = "chat",
+    applications: list[dict[str, Any]] | None = None,
+    stack: dict[str, str] | None = None,
+    **settings: Any,
+) -> ServicePlan:
     serve = {"applications": applications or [{"name": "chat", "import_path": "chat:app"}]}
-    return load_plan({"kuberay:services": json.dumps({name: {"serveConfig": serve} | settings})}).services[name]
+    config = {f"kuberay:{key}": value for key, value in (stack or {}).items()}
+    return load_plan(config | {"kuberay:services": json.dumps({name: {"serveConfig": serve} | settings})}).services[name]
 
 
 def test_a_job_has_a_cluster_of_its_own_that_goes_when_it_is_over() -> None:
@@ -148,3 +155,124 @@ def test_a_cluster_that_no_chart_renders_takes_what_any_chart_knows() -> None:
     jobs = {"train": {"entrypoint": "x", "rayCluster": {"values": {"worker": worker}}}}
     (group,) = load_plan({"kuberay:jobs": json.dumps(jobs)}).jobs["train"].spec["rayClusterSpec"]["workerGroupSpecs"]
     assert worker.items() <= group["template"]["spec"].items()
+
+
+def test_a_job_of_a_schedule_is_a_raycronjob_of_the_job_that_it_would_be() -> None:
+    new = {"kuberayVersion": "1.7.0"}
+    once, nightly = job(stack=new), job(stack=new, schedule="0 2 * * *", timeZone="Europe/Berlin", suspend=True)
+    assert (once.kind, nightly.kind) == ("RayJob", "RayCronJob")
+    when = {"schedule": "0 2 * * *", "timeZone": "Europe/Berlin", "suspend": True}
+    assert nightly.spec == when | {"jobTemplate": once.spec}
+    assert nightly.run == once.run == once.spec
+    assert (once.is_waited_for, nightly.is_waited_for) == (True, False)
+
+
+def test_the_time_zone_stands_in_the_schedule_where_kuberay_has_no_field_for_it() -> None:
+    spec = job(stack={"kuberayVersion": "1.6.2"}, schedule="@daily", timeZone="Europe/Berlin").spec
+    assert (spec["schedule"], "timeZone" in spec) == ("CRON_TZ=Europe/Berlin @daily", False)
+
+
+def test_a_suspended_job_says_so_and_nothing_waits_for_it() -> None:
+    assert job(suspend=True).spec["suspend"] is True
+    assert not job(suspend=True).is_waited_for
+    assert "suspend" not in job().spec
+
+
+def test_the_submitter_asks_for_what_the_settings_say_and_for_no_more_than_its_limit() -> None:
+    small = {"cpu": "100m", "memory": "1G", "memoryRequest": "500M", "serviceAccountName": "submits", "backoffLimit": 5}
+    spec = job(submitter=small).spec
+    (container,) = spec["submitterPodTemplate"]["spec"]["containers"]
+    assert container["resources"] == {"limits": {"cpu": "100m", "memory": "1G"}, "requests": {"cpu": "100m", "memory": "500M"}}
+    assert spec["submitterPodTemplate"]["spec"]["serviceAccountName"] == "submits"
+    assert spec["submitterConfig"] == {"backoffLimit": 5}
+
+
+def test_kuberay_is_told_of_no_submitter_where_it_goes_beside_ray() -> None:
+    spec = job(stack={"kuberayVersion": "1.6.2"}, submissionMode="SidecarMode").spec
+    assert (spec["submissionMode"], {"submitterPodTemplate", "submitterConfig"} & spec.keys()) == ("SidecarMode", set())
+
+
+WORKERS = [{"policy": "DeleteWorkers"}]
+
+
+@pytest.mark.parametrize(
+    ("version", "ends"),
+    [
+        ("1.5.1", [{"jobStatus": "SUCCEEDED"}, {"jobStatus": "FAILED"}]),
+        ("1.6.0", [{"jobStatus": "SUCCEEDED"}, {"jobStatus": "FAILED"}, {"jobDeploymentStatus": "Failed"}]),
+    ],
+)
+def test_a_rule_is_for_every_end_that_a_version_knows(version: str, ends: list[dict[str, str]]) -> None:
+    spec = job(stack={"kuberayVersion": version}, deletionRules=WORKERS).spec
+    rules = [{"policy": "DeleteWorkers", "condition": {**end, "ttlSeconds": 0}} for end in ends]
+    assert spec["deletionStrategy"] == {"deletionRules": rules}
+    # KubeRay refuses both together.
+    assert not {"shutdownAfterJobFinishes", "ttlSecondsAfterFinished"} & spec.keys()
+
+
+def test_a_rule_is_a_policy_where_kuberay_knows_no_rules() -> None:
+    spec = job(stack={"kuberayVersion": "1.4.2"}, deletionRules=WORKERS).spec
+    assert (spec["deletionPolicy"], "deletionStrategy" in spec) == ("DeleteWorkers", False)
+
+
+def test_rules_for_one_end_have_their_own_time() -> None:
+    rules = [{"policy": "DeleteWorkers", "jobStatus": "SUCCEEDED"}, {"policy": "DeleteCluster", "jobStatus": "SUCCEEDED", "ttlSeconds": 60}]
+    spec = job(stack={"kuberayVersion": "1.6.2"}, deletionRules=rules).spec
+    assert [rule["condition"] for rule in spec["deletionStrategy"]["deletionRules"]] == [
+        {"jobStatus": "SUCCEEDED", "ttlSeconds": 0},
+        {"jobStatus": "SUCCEEDED", "ttlSeconds": 60},
+    ]
+
+
+def test_how_a_job_is_submitted_and_what_is_left_of_it_is_not_what_it_runs() -> None:
+    new = {"kuberayVersion": "1.6.2"}
+    once = job(stack=new)
+    for change in (
+        {"submitter": {"cpu": 2, "backoffLimit": 5}},
+        {"suspend": True},
+        {"deletionRules": WORKERS},
+        {"preRunningDeadlineSeconds": 60},
+    ):
+        assert job(stack=new, **change).fingerprint == once.fingerprint, change
+    assert job(stack=new, submissionMode="SidecarMode").fingerprint != once.fingerprint
+
+
+def test_a_cluster_has_a_token_of_the_stacks_own_where_that_is_asked_for() -> None:
+    new = {"rayVersion": "2.52.0", "kuberayVersion": "1.6.2"}
+    own = job(stack=new, ownToken=True)
+    assert own.cluster.token_secret == "jobs-train-token"
+    assert own.spec["rayClusterSpec"]["authOptions"] == {"mode": "token", "secretName": "jobs-train-token"}
+    environment = own.spec["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"][0]["env"]
+    reference = {"secretKeyRef": {"name": "jobs-train-token", "key": "auth_token"}}
+    assert {"name": "RAY_AUTH_TOKEN", "valueFrom": reference} in environment
+    assert job(stack=new).cluster.token_secret is None
+
+
+def test_the_submitter_is_told_that_ray_asks_for_no_token_where_it_would_by_itself() -> None:
+    without = {"rayVersion": "2.61.0", "kuberayVersion": "1.6.2", "protection": '{"tokenAuthentication": "disabled"}'}
+    none = [{"name": "RAY_AUTH_MODE", "value": "disabled"}]
+    for where in ({}, {"cluster": "raycluster"}):
+        assert job(stack=without, **where).spec["submitterPodTemplate"]["spec"]["containers"][0]["env"] == none
+
+
+def test_a_service_has_the_service_that_it_is_given_and_a_record_of_what_is_the_stacks() -> None:
+    made = service(serveService={"type": "LoadBalancer", "annotations": {"b": "1", "a": "2"}})
+    annotations = {"b": "1", "a": "2", "kuberay.pulumi/annotations": "a,b"}
+    assert made.spec["serveService"] == {"metadata": {"annotations": annotations}, "spec": {"type": "LoadBalancer"}}
+    assert "serveService" not in service().spec
+
+
+def test_an_incremental_upgrade_has_its_options_and_a_gateway() -> None:
+    cluster = {"autoscaling": {}, "worker": {"maxReplicas": 3}}
+    upgrade = {"upgradeStrategy": "NewClusterWithIncrementalUpgrade", "clusterUpgradeOptions": {"gatewayClassName": "istio"}}
+    made = service(stack={"kuberayVersion": "1.6.2"}, rayCluster=cluster, **upgrade)
+    options = {"gatewayClassName": "istio", "stepSizePercent": 10, "intervalSeconds": 60, "maxSurgePercent": 100}
+    assert made.spec["upgradeStrategy"] == {"type": "NewClusterWithIncrementalUpgrade", "clusterUpgradeOptions": options}
+    assert (made.gateway, service().gateway) == ("chat-gateway", None)
+
+
+@pytest.mark.parametrize(
+    "line", ["* * * * *", "0 2 * * 1-5", "*/15 8-18/2 1,15 JAN-mar ?", "5/10 0 * * sun", "@hourly", "@every 1h30m", "0 0 31 12 *"]
+)
+def test_what_the_operator_takes_for_a_schedule_is_taken(line: str) -> None:
+    assert job(stack={"kuberayVersion": "1.6.2"}, schedule=line).spec["schedule"] == line

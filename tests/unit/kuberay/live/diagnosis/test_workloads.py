@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from kuberay.live.diagnosis.workloads import Verdict, job_verdict, operator_has_seen, service_verdict, shortened, with_last_lines
+from kuberay.live.diagnosis.workloads import (
+    Verdict,
+    job_verdict,
+    operator_has_seen,
+    schedule_text,
+    service_verdict,
+    shortened,
+    with_last_lines,
+)
 
 
 def job(backoff_limit: int = 0, **status: Any) -> Verdict:
@@ -143,3 +151,24 @@ def test_a_task_killed_by_rays_memory_monitor_is_named_though_ray_gives_advice_a
 def test_last_lines_are_told_where_the_message_does_not_hold_them() -> None:
     assert with_last_lines("job failed", ["", "ValueError: no  data", "bye"]) == "job failed; its last lines: ValueError: no data | bye"
     assert with_last_lines("failed: ValueError: no data", ["  ValueError: no data"]) == "failed: ValueError: no data"
+
+
+def test_a_suspended_job_has_neither_failed_nor_succeeded() -> None:
+    assert job(jobDeploymentStatus="Suspended") == Verdict("is suspended")
+
+
+@pytest.mark.parametrize("spec", [{"schedule": "0 2 * * *", "timeZone": "Europe/Berlin"}, {"schedule": "CRON_TZ=Europe/Berlin 0 2 * * *"}])
+def test_a_schedule_is_told_with_its_time_and_its_last_run(spec: dict[str, Any]) -> None:
+    assert schedule_text({"spec": spec}, None) == "runs at 0 2 * * * (Europe/Berlin); no run yet"
+    status = {"jobStatus": "SUCCEEDED", "jobDeploymentStatus": "Complete"}
+    run = {"metadata": {"name": "nightly-x"}, "spec": {}, "status": status}
+    assert schedule_text({"spec": spec}, run) == "runs at 0 2 * * * (Europe/Berlin); its last run nightly-x: SUCCEEDED"
+    assert schedule_text({"spec": spec | {"suspend": True}}, None) == "suspended; no run yet"
+
+
+def test_an_incremental_upgrade_says_how_far_it_is() -> None:
+    status = {
+        "activeServiceStatus": {"rayClusterName": "old", "applicationStatuses": {"chat": app("RUNNING")}},
+        "pendingServiceStatus": {"rayClusterName": "new", "applicationStatuses": {"chat": app("RUNNING")}, "trafficRoutedPercent": 30},
+    }
+    assert service_verdict({"status": status}, {"chat"}).text == "its applications: chat RUNNING; 30 % of the requests go to new"
