@@ -8,10 +8,13 @@ from kuberay.plan.cluster import head_service_type
 from kuberay.plan.pods import custom_image
 from kuberay.plan.protection import FIRST_RAY, is_restricted, uses_token
 from kuberay.plan.stack import StackPlan
+from kuberay.plan.workloads import ServicePlan
 
 
 def unreachable_workloads(plan: StackPlan) -> Iterator[str]:
-    """Jobs and services that the operator cannot reach, as far as the settings tell: it then never learns how they are."""
+    """Jobs and services that the operator cannot reach, as far as the settings tell, so that it never learns how they are; and services
+    that are to be reached from outside the cluster and are not.
+    """
     settings = plan.settings
     policy = settings.protection.network_policy
     named = [*(f"jobs.{name}" for name in settings.jobs), *(f"services.{name}" for name in settings.services)]
@@ -19,6 +22,12 @@ def unreachable_workloads(plan: StackPlan) -> Iterator[str]:
         yield (
             f"{first_few(named)}: an operator of another namespace does not reach Ray: "
             "name its namespace in protection.networkPolicy.allowedNamespaces"
+        )
+    outside = [f"services.{name}" for name, each in plan.services.items() if _is_reached_from_outside(each)]
+    if outside and policy.enabled:
+        yield (
+            f"{first_few(outside)}: protection.networkPolicy lets no requests in from outside the Kubernetes cluster: "
+            "they need a NetworkPolicy of your own beside it, or networkPolicy.enabled: false"
         )
 
 
@@ -47,8 +56,8 @@ def exposures(plan: StackPlan) -> Iterator[str]:
     exposed = [f"{name} ({kind})" for name, made in plans.items() if (kind := head_service_type(made.values)) != "ClusterIP"]
     if exposed:
         yield f"the head's Service is reached from outside the Kubernetes cluster: {first_few(exposed)}"
-    outside = [f"{name} ({each.serve_service_type})" for name, each in plan.services.items() if each.settings.serve_service]
-    if outside := [line for line in outside if "(ClusterIP)" not in line]:
+    outside = [f"{name} ({each.serve_service_type})" for name, each in plan.services.items() if _is_reached_from_outside(each)]
+    if outside:
         yield f"applications are reached from outside the Kubernetes cluster: {first_few(outside)}"
 
     unrestricted = [
@@ -70,3 +79,7 @@ def exposures(plan: StackPlan) -> Iterator[str]:
 
     if settings.operator.install and not plan.operator.values["singleNamespaceInstall"]:
         yield "the operator has rights in every namespace; operator.singleNamespaceInstall keeps it to its own"
+
+
+def _is_reached_from_outside(service: ServicePlan) -> bool:
+    return service.settings.serve_service is not None and service.serve_service_type != "ClusterIP"

@@ -56,3 +56,16 @@ def test_pods_of_a_namespace_that_exists_carry_its_token() -> None:
     assert list(exposures(plan_stack(asked))) == [
         "pods carry the token of the namespace's default service account: protection.mountServiceAccountToken is true"
     ]
+
+
+def test_applications_that_are_to_be_reached_from_outside_are_told_and_what_keeps_requests_away() -> None:
+    chat = {"serveConfig": {"applications": [{"import_path": "a:app"}]}}
+    services = {"chat": chat | {"serveService": {"type": "LoadBalancer"}}, "inside": chat | {"serveService": {"annotations": {"a": "b"}}}}
+    plan = plan_stack(load(clusters={}, services=services))
+    assert "applications are reached from outside the Kubernetes cluster: chat (LoadBalancer)" in list(exposures(plan))
+    assert list(unreachable_workloads(plan)) == [
+        "services.chat: protection.networkPolicy lets no requests in from outside the Kubernetes cluster: they need a NetworkPolicy of your "
+        "own beside it, or networkPolicy.enabled: false"
+    ]
+    closed = {"networkPolicy": {"enabled": False}}
+    assert list(unreachable_workloads(plan_stack(load(clusters={}, services=services, protection=closed)))) == []

@@ -227,12 +227,13 @@ def test_rules_for_one_end_have_their_own_time() -> None:
 def test_how_a_job_is_submitted_and_what_is_left_of_it_is_not_what_it_runs() -> None:
     new = {"kuberayVersion": "1.6.2"}
     once = job(stack=new)
-    for change in (
+    changes: list[dict[str, Any]] = [
         {"submitter": {"cpu": 2, "backoffLimit": 5}},
         {"suspend": True},
         {"deletionRules": WORKERS},
         {"preRunningDeadlineSeconds": 60},
-    ):
+    ]
+    for change in changes:
         assert job(stack=new, **change).fingerprint == once.fingerprint, change
     assert job(stack=new, submissionMode="SidecarMode").fingerprint != once.fingerprint
 
@@ -251,8 +252,8 @@ def test_a_cluster_has_a_token_of_the_stacks_own_where_that_is_asked_for() -> No
 def test_the_submitter_is_told_that_ray_asks_for_no_token_where_it_would_by_itself() -> None:
     without = {"rayVersion": "2.61.0", "kuberayVersion": "1.6.2", "protection": '{"tokenAuthentication": "disabled"}'}
     none = [{"name": "RAY_AUTH_MODE", "value": "disabled"}]
-    for where in ({}, {"cluster": "raycluster"}):
-        assert job(stack=without, **where).spec["submitterPodTemplate"]["spec"]["containers"][0]["env"] == none
+    for made in (job(stack=without), job(stack=without, cluster="raycluster")):
+        assert made.spec["submitterPodTemplate"]["spec"]["containers"][0]["env"] == none
 
 
 def test_a_service_has_the_service_that_it_is_given_and_a_record_of_what_is_the_stacks() -> None:
@@ -264,7 +265,10 @@ def test_a_service_has_the_service_that_it_is_given_and_a_record_of_what_is_the_
 
 def test_an_incremental_upgrade_has_its_options_and_a_gateway() -> None:
     cluster = {"autoscaling": {}, "worker": {"maxReplicas": 3}}
-    upgrade = {"upgradeStrategy": "NewClusterWithIncrementalUpgrade", "clusterUpgradeOptions": {"gatewayClassName": "istio"}}
+    upgrade: dict[str, Any] = {
+        "upgradeStrategy": "NewClusterWithIncrementalUpgrade",
+        "clusterUpgradeOptions": {"gatewayClassName": "istio"},
+    }
     made = service(stack={"kuberayVersion": "1.6.2"}, rayCluster=cluster, **upgrade)
     options = {"gatewayClassName": "istio", "stepSizePercent": 10, "intervalSeconds": 60, "maxSurgePercent": 100}
     assert made.spec["upgradeStrategy"] == {"type": "NewClusterWithIncrementalUpgrade", "clusterUpgradeOptions": options}
