@@ -64,8 +64,8 @@ def test_applications_that_are_to_be_reached_from_outside_are_told_and_what_keep
     plan = plan_stack(load(clusters={}, services=services))
     assert "applications are reached from outside the Kubernetes cluster: chat (LoadBalancer)" in list(exposures(plan))
     assert list(unreachable_workloads(plan)) == [
-        "services.chat: protection.networkPolicy lets no requests in from outside the Kubernetes cluster: they need a NetworkPolicy of your "
-        "own beside it, or networkPolicy.enabled: false"
+        "services.chat: protection.networkPolicy lets no requests in from outside the Kubernetes cluster: they need a NetworkPolicy of "
+        "your own beside it, or networkPolicy.enabled: false"
     ]
     closed = {"networkPolicy": {"enabled": False}}
     assert list(unreachable_workloads(plan_stack(load(clusters={}, services=services, protection=closed)))) == []

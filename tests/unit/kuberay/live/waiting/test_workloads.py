@@ -10,7 +10,7 @@ from kuberay.live.wait_loop import NotUpError
 from kuberay.live.waiting import workloads
 from kuberay.live.waiting.targets import WorkloadTarget
 from kuberay.live.waiting.workloads import wait_for_schedule
-from tests.unit.kuberay.live.api_server import Answering, serving, status
+from tests.unit.kuberay.live.api_server import Answering, ApiServer, serving, status
 
 NIGHTLY = {
     "apiVersion": "ray.io/v1",
@@ -30,7 +30,7 @@ REFUSED = {
 
 def wait(monkeypatch: pytest.MonkeyPatch, schedule: dict[str, Any] | None, *events: dict[str, Any]) -> None:
     class Answers(Answering):
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802
             if "/raycronjobs/" in self.path:
                 self.answer(schedule or status(404, "not found", reason="NotFound"), 200 if schedule else 404)
             else:
@@ -39,7 +39,7 @@ def wait(monkeypatch: pytest.MonkeyPatch, schedule: dict[str, Any] | None, *even
     monkeypatch.setattr(workloads, "_TAKEN", 0.2)
     monkeypatch.setattr(workloads, "_LOOK_AGAIN", 0.05)
     monkeypatch.setattr(diagnoser, "_OPERATOR_LOOKS", 0.1)
-    with serving(Answers) as server:
+    with serving(ApiServer(Answers)) as server:
         target = WorkloadTarget("kuberay", "nightly", 10)
         asyncio.run(wait_for_schedule(server.connection(), target, lambda _: None))
 
