@@ -11,7 +11,7 @@ import yaml
 
 from kuberay.facts.digests import fingerprint
 from kuberay.facts.labels import CLUSTER_LABEL, SERVE_ANNOTATIONS
-from kuberay.facts.quantities import parse_quantity
+from kuberay.facts.quantities import canonical_quantity, parse_quantity
 from kuberay.facts.versions import NEEDS, at_least
 from kuberay.plan.cluster import ClusterPlan, head_service_type, plan_ray_cluster
 from kuberay.plan.ports import DEFAULT_PORTS, as_port
@@ -243,11 +243,16 @@ def _submitter(head: Spec, settings: SubmitterSettings) -> Spec:
 
 def submitter_resources(settings: SubmitterSettings) -> Spec:
     """What the submitter's container asks for."""
+    limits = {"cpu": settings.cpu, "memory": settings.memory}
     requests = {
         "cpu": settings.cpu_request or min("500m", settings.cpu, key=parse_quantity),
         "memory": settings.memory_request or min("200Mi", settings.memory, key=parse_quantity),
     }
-    return {"limits": {"cpu": settings.cpu, "memory": settings.memory}, "requests": requests}
+    # As the operator writes them: else each refresh would find a difference.
+    return {
+        kind: {name: canonical_quantity(amount) for name, amount in each.items()}
+        for kind, each in (("limits", limits), ("requests", requests))
+    }
 
 
 # --- Services --------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import re
 from typing import Annotated
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field
 
@@ -59,6 +58,8 @@ def _number(text: str, least: int, names: tuple[str, ...]) -> int | None:
 
 
 def _check_time_zone(name: str) -> str:
+    from zoneinfo import available_timezones  # of no use to a stack without schedules
+
     known = available_timezones()
     # A machine without a time zone database cannot tell; the operator has one.
     if known and name not in known:

@@ -113,7 +113,7 @@ def _service_headline(change: RayChange, old: Any, new: Any) -> tuple[str, Level
         else:
             reason = "; ".join(why) or ", ".join(change.secrets and [HIDDEN]) or "its spec"
             parts.append(f"all its pods are replaced: a second cluster comes up and takes over{_step_by_step(new)} ({reason})")
-            parts += _room(change)
+            parts += _room(change, new)
             level = "restarts"
     if old.get("serveConfigV2") != new.get("serveConfigV2"):
         parts.append("a new Serve config goes to the running cluster" if level == "changes" else "with a new Serve config")
@@ -127,11 +127,11 @@ def _step_by_step(new: Mapping[str, Any]) -> str:
     return f", {options['stepSizePercent']} % of the requests every {options['intervalSeconds']} s" if options else ""
 
 
-def _room(change: RayChange) -> Iterator[str]:
-    """What the two clusters of an upgrade take together."""
+def _room(change: RayChange, new: Mapping[str, Any]) -> Iterator[str]:
+    """What the new cluster of an upgrade takes beside the old one; less at a time where it grows as the old one shrinks."""
     if change.before and change.after:
-        sides = [_amounts(side) for side in (change.after, change.before)]
-        yield f"until then it needs {sides[0]} beside the {sides[1]} that run"
+        up_to = "up to " if (new.get("upgradeStrategy") or {}).get("clusterUpgradeOptions") else ""
+        yield f"until then it needs {up_to}{_amounts(change.after)} beside the {_amounts(change.before)} that run"
 
 
 def _amounts(side: Totals) -> str:

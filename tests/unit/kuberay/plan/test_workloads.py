@@ -179,7 +179,7 @@ def test_a_suspended_job_says_so_and_nothing_waits_for_it() -> None:
 
 
 def test_the_submitter_asks_for_what_the_settings_say_and_for_no_more_than_its_limit() -> None:
-    small = {"cpu": "100m", "memory": "1G", "memoryRequest": "500M", "serviceAccountName": "submits", "backoffLimit": 5}
+    small = {"cpu": 0.1, "memory": "1G", "memoryRequest": "500M", "serviceAccountName": "submits", "backoffLimit": 5}
     spec = job(submitter=small).spec
     (container,) = spec["submitterPodTemplate"]["spec"]["containers"]
     assert container["resources"] == {"limits": {"cpu": "100m", "memory": "1G"}, "requests": {"cpu": "100m", "memory": "500M"}}

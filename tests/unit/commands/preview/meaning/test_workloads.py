@@ -80,6 +80,7 @@ def test_an_incremental_upgrade_says_its_steps() -> None:
     strategy = {"upgradeStrategy": {"type": "NewClusterWithIncrementalUpgrade", "clusterUpgradeOptions": options}}
     found = change(SERVICE, "update", service("16G", **strategy), service("32G", **strategy))
     assert "a second cluster comes up and takes over, 10 % of the requests every 60 s (" in found.headline
+    assert "until then it needs up to 16 GPUs, 8 CPU, 64G memory beside" in found.headline
 
 
 def test_the_service_of_applications_changes_in_place() -> None:
