@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from tests.integration.harness.kubernetes import Kubernetes
-from tests.integration.harness.operators import NEWEST_OPERATOR
+from tests.integration.harness.operators import NEWEST
 from tests.integration.harness.stack import Stack
 
-pytestmark = NEWEST_OPERATOR
+#: The others refuse most of it.
+pytestmark = pytest.mark.parametrize("cluster", [NEWEST], indirect=True)
 
 
 class Workloads:
