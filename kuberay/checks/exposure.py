@@ -8,7 +8,7 @@ from kuberay.plan.cluster import head_service_type
 from kuberay.plan.pods import custom_image
 from kuberay.plan.protection import FIRST_RAY, is_restricted, uses_token
 from kuberay.plan.stack import StackPlan
-from kuberay.plan.workloads import ServicePlan
+from kuberay.settings.stack import StackSettings
 
 
 def unreachable_workloads(plan: StackPlan) -> Iterator[str]:
@@ -23,7 +23,7 @@ def unreachable_workloads(plan: StackPlan) -> Iterator[str]:
             f"{first_few(named)}: an operator of another namespace does not reach Ray: "
             "name its namespace in protection.networkPolicy.allowedNamespaces"
         )
-    outside = [f"services.{name}" for name, each in plan.services.items() if _is_reached_from_outside(each)]
+    outside = [f"services.{name}" for name in _reached_from_outside(settings)]
     if outside and policy.enabled:
         yield (
             f"{first_few(outside)}: protection.networkPolicy lets no requests in from outside the Kubernetes cluster: "
@@ -56,8 +56,7 @@ def exposures(plan: StackPlan) -> Iterator[str]:
     exposed = [f"{name} ({kind})" for name, made in plans.items() if (kind := head_service_type(made.values)) != "ClusterIP"]
     if exposed:
         yield f"the head's Service is reached from outside the Kubernetes cluster: {first_few(exposed)}"
-    outside = [f"{name} ({each.serve_service_type})" for name, each in plan.services.items() if _is_reached_from_outside(each)]
-    if outside:
+    if outside := [f"{name} ({kind})" for name, kind in _reached_from_outside(settings).items()]:
         yield f"applications are reached from outside the Kubernetes cluster: {first_few(outside)}"
 
     unrestricted = [
@@ -81,5 +80,7 @@ def exposures(plan: StackPlan) -> Iterator[str]:
         yield "the operator has rights in every namespace; operator.singleNamespaceInstall keeps it to its own"
 
 
-def _is_reached_from_outside(service: ServicePlan) -> bool:
-    return service.settings.serve_service is not None and service.serve_service_type != "ClusterIP"
+def _reached_from_outside(settings: StackSettings) -> dict[str, str]:
+    """The services whose applications are to be reached from outside the Kubernetes cluster, and by which type of Service."""
+    kinds = {name: service.serve_service.type for name, service in settings.services.items() if service.serve_service}
+    return {name: kind for name, kind in kinds.items() if kind != "ClusterIP"}
