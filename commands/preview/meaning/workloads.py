@@ -71,7 +71,7 @@ def _schedule(step: Step) -> RayChange:
             if {"schedule", "timeZone"} & where.keys():
                 parts.append(f"runs at {at}")
             if "suspend" in where:
-                parts.append("makes no more runs until suspend is false" if paused else "makes runs again")
+                parts.append("makes no more runs until suspend is false" if paused else "makes runs again, at once what it has missed")
             if what or not where:
                 parts.append(f"its next run is changed: {', '.join(what) or HIDDEN}")
             parts.append("a run that is under way goes on")

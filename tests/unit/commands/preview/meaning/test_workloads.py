@@ -45,6 +45,11 @@ def test_a_changed_schedule_is_for_the_runs_after_it(new: dict[str, Any], headli
     assert said_of_schedule("update", NIGHTLY, NIGHTLY | new) == (f"{headline}; a run that is under way goes on", "changes")
 
 
+def test_a_schedule_that_goes_on_makes_up_for_what_it_has_missed() -> None:
+    headline = "makes runs again, at once what it has missed; a run that is under way goes on"
+    assert said_of_schedule("update", NIGHTLY | {"suspend": True}, NIGHTLY) == (headline, "changes")
+
+
 def test_a_schedule_takes_its_runs_along() -> None:
     assert said_of_schedule("delete", NIGHTLY, None) == ("goes, with all of its runs", "destroys")
 
