@@ -1,4 +1,4 @@
-"""Metrics: what Prometheus is told to scrape."""
+"""Metrics: what Prometheus is told to scrape and to alert of, and what Grafana shows."""
 
 import pulumi
 
@@ -7,14 +7,14 @@ from components.resources.hooks import error_text
 from components.resources.kubernetes_object import KubernetesObject, of_this_stack
 from components.resources.providers import provider_of_component
 from components.stack import stack_connection
-from kuberay.plan.namespace import MetricsPlan
+from kuberay.plan.metrics import Manifest, MetricsPlan, MonitoringKind
 
 
 class Metrics(pulumi.ComponentResource):
-    """PodMonitors of the Prometheus operator, for the Ray pods of the namespace and for KubeRay's operator.
+    """PodMonitors and a PrometheusRule of the Prometheus operator, and ConfigMaps with dashboards for Grafana's sidecar.
 
-    The cluster is asked while the program runs whether it knows PodMonitors, and gets none where it does not. With an
-    explicit provider, or with dependencies, which may bring the kind, that would be too early: they are made unasked.
+    The cluster is asked while the program runs whether it knows the operator's kinds, and gets none where it does not. With
+    an explicit provider, or with dependencies, which may bring the kinds, that would be too early: they are made unasked.
     """
 
     def __init__(
@@ -25,23 +25,31 @@ class Metrics(pulumi.ComponentResource):
     ) -> None:
         super().__init__("kuberay:components:Metrics", "metrics", None, opts)
         is_too_early = provider_of_component(self) or (opts and opts.depends_on is not None)
-        if is_too_early or _pod_monitors_are_known(plan.namespace):
+        if is_too_early or _is_known("PodMonitor", plan.namespace):
             for monitor in plan.monitors:
-                placed = of_this_stack(monitor, namespace.name)
-                name = f"{placed['metadata']['name']}.metrics"
-                KubernetesObject(name, placed, pulumi.ResourceOptions(parent=self))
+                self._make(monitor, namespace, "metrics")
+        for dashboard in plan.dashboards:
+            self._make(dashboard, namespace, "dashboard")
+        if plan.rules and (is_too_early or _is_known("PrometheusRule", plan.namespace)):
+            self._make(plan.rules, namespace, "alerts")
+        if plan.left_out:
+            pulumi.log.warn(f"metrics: {plan.left_out}")
         self.register_outputs({})
 
+    def _make(self, manifest: Manifest, namespace: Namespace, what: str) -> None:
+        placed = of_this_stack(manifest, namespace.name)
+        KubernetesObject(f"{placed['metadata']['name']}.{what}", placed, pulumi.ResourceOptions(parent=self))
 
-def _pod_monitors_are_known(namespace: str) -> bool:
-    """Whether the cluster knows the kind; True where it cannot be asked, so that a short outage takes no PodMonitor away."""
-    from kuberay.live.pod_monitors import NO_POD_MONITORS, knows_pod_monitors
+
+def _is_known(kind: MonitoringKind, namespace: str) -> bool:
+    """Whether the cluster knows the kind; True where it cannot be asked, so that a short outage takes nothing away."""
+    from kuberay.live.prometheus_operator import knows_kind, unknown_kind
 
     try:
-        known = knows_pod_monitors(stack_connection(), namespace)
+        known = knows_kind(stack_connection(), namespace, kind)
     except Exception as error:
-        pulumi.log.warn(f"metrics: planned as if the cluster knew PodMonitors; it cannot be asked: {error_text(error)}")
+        pulumi.log.warn(f"metrics: planned as if the cluster knew {kind}s; it cannot be asked: {error_text(error)}")
         return True
     if not known:
-        pulumi.log.warn(f"metrics: {NO_POD_MONITORS}")
+        pulumi.log.warn(f"metrics: {unknown_kind(kind)}")
     return known

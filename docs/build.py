@@ -30,7 +30,7 @@ from kuberay.settings.cluster import (
     RayClusterSettings,
     WorkerGroupSettings,
 )
-from kuberay.settings.metrics import MetricsSettings
+from kuberay.settings.metrics import GrafanaSettings, MetricsSettings, PrometheusSettings
 from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import ChartOverrides
 from kuberay.settings.prices import HourPrices, NodePrices, PriceSettings
@@ -68,6 +68,8 @@ SECTIONS: list[tuple[str, type[Settings]]] = [
     ("`prices`, and each of its `nodes`", HourPrices),
     ("`prices`", PriceSettings),
     ("each of `prices.nodes`", NodePrices),
+    ("`metrics.grafana`", GrafanaSettings),
+    ("`metrics.prometheus`", PrometheusSettings),
     ("`jobs.<name>`", JobSettings),
     ("`submitter` of a job", SubmitterSettings),
     ("each of `deletionRules` of a job", DeletionRuleSettings),

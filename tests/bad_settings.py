@@ -613,4 +613,26 @@ BAD_SETTINGS = [
     ),
     # Metrics
     Bad("metrics that are off", {"metrics": {"labels": {"release": "p"}}}, ("metrics.enabled", "without effect")),
+    Bad("dashboards without metrics", {"metrics": {"dashboards": True}}, ("metrics.enabled", "without effect")),
+    Bad(
+        "labels of dashboards that are not there",
+        {"metrics": {"enabled": True, "dashboardLabels": {"a": "b"}}},
+        ("metrics.dashboardLabels", "has no effect with metrics.dashboards: false"),
+    ),
+    Bad("a Grafana without its address", {"metrics": {"grafana": {}}}, ("metrics.grafana.url", "is required")),
+    Bad(
+        "a Grafana by its name alone",
+        {"metrics": {"grafana": {"url": "grafana:3000"}}},
+        ("metrics.grafana.url", '"grafana:3000"', "such as http://grafana.monitoring.svc:3000"),
+    ),
+    Bad(
+        "a query in Grafana's address",
+        {"metrics": {"grafana": {"url": "https://g.example", "browserUrl": "https://g.example?orgId=2"}}},
+        ("metrics.grafana.browserUrl", "must end with the path"),
+    ),
+    Bad(
+        "a login in Prometheus' address",
+        {"metrics": {"prometheus": {"url": "https://me:hunter2@p.example"}}},
+        ("metrics.prometheus.url", "https://p.example", "prometheus.headersFrom"),
+    ),
 ]

@@ -21,7 +21,7 @@ from kuberay.live.crds.upgrade import NAMES, OF_EACH_VERSION
 from kuberay.live.diagnosis.diagnoser import Diagnoser
 from kuberay.live.diagnosis.workloads import Verdict, job_verdict, schedule_text, service_verdict
 from kuberay.live.inventory import Cluster, of_stack
-from kuberay.live.pod_monitors import NO_POD_MONITORS
+from kuberay.live.prometheus_operator import unknown_kind
 from kuberay.live.wait_loop import NotUpError
 from kuberay.live.waiting.deployment import look_at_deployment, no_deployment
 from kuberay.live.waiting.pods import look_at_group, no_ray_cluster
@@ -155,7 +155,9 @@ class Examination:
     def _crds(self) -> Iterator[Finding]:
         settings = self._settings
         if settings and settings.metrics.enabled and self._crd("podmonitors.monitoring.coreos.com") is None:
-            yield Finding("warning", "metrics", NO_POD_MONITORS)
+            yield Finding("warning", "metrics", unknown_kind("PodMonitor"))
+        if settings and settings.metrics.alerts and self._crd("prometheusrules.monitoring.coreos.com") is None:
+            yield Finding("warning", "metrics", unknown_kind("PrometheusRule"))
         if settings is None or not settings.operator.install:
             return
         installed = [str(made.inputs.get("version")) for made in self._state.made if made.is_release and made.name == OPERATOR_RELEASE]

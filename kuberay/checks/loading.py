@@ -66,7 +66,7 @@ def load_plan(config: Mapping[str, str], *, secret_keys: Iterable[str] = (), pro
     except ValidationError as error:
         problems += validation_problems(error)
     else:
-        if wrong := settings_problems(settings):
+        if wrong := [*settings_problems(settings), *_encrypted_for_nothing(settings, hidden)]:
             problems += wrong
         else:
             # What pods are and need can only be told of settings that are right.
@@ -75,6 +75,13 @@ def load_plan(config: Mapping[str, str], *, secret_keys: Iterable[str] = (), pro
             if not problems and not slips:
                 return plan
     raise SettingsError([*slips, *(problem_line(problem, hidden) for problem in problems)])
+
+
+def _encrypted_for_nothing(settings: StackSettings, hidden: set[str]) -> Iterator[Problem]:
+    """What pods carry as text, and so do the values of releases: hidden here, it would come out there."""
+    if "metrics" in hidden and (settings.metrics.grafana or settings.metrics.prometheus):
+        why = "is encrypted, and pods carry its addresses as text; leave it readable: headers have a Secret (prometheus.headersFrom)"
+        yield Problem(("metrics",), "[secret]", why)
 
 
 def _slips_in_keys(config: Iterable[str]) -> Iterator[str]:

@@ -23,6 +23,7 @@ from kuberay.plan.protection import FIRST_RAY, auth_options, is_restricted, uses
 from kuberay.plan.stack import StackPlan
 from kuberay.plan.workloads import workload_cluster_settings
 from kuberay.settings.cluster import RayClusterSettings
+from kuberay.settings.metrics import MetricsSettings
 from kuberay.settings.stack import StackSettings
 from kuberay.settings.workloads import JobSettings
 
@@ -159,6 +160,15 @@ def _own_tokens(settings: StackSettings) -> bool:
     return any(owner.own_token for owner in (*settings.jobs.values(), *settings.services.values()))
 
 
+def _metrics_checks(metrics: MetricsSettings) -> Iterator[Problem]:
+    # Those of Ray's own dashboard do without: others may scrape Ray.
+    by_themselves = {"grafana", "prometheus"}
+    if not metrics.enabled and metrics.model_dump(exclude=by_themselves) != MetricsSettings().model_dump(exclude=by_themselves):
+        yield Problem(("metrics", "enabled"), False, "leaves the other settings of metrics without effect")
+    elif not metrics.dashboards and "dashboard_labels" in metrics.model_fields_set:
+        yield Problem(("metrics", "dashboardLabels"), metrics.dashboard_labels, "has no effect with metrics.dashboards: false")
+
+
 def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
     protection = settings.protection
     here = ("protection",)
@@ -180,8 +190,7 @@ def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
         for key, value in protection.network_policy.model_dump(by_alias=True, exclude_defaults=True).items():
             if key != "enabled":
                 yield Problem((*here, "networkPolicy", key), value, "has no effect with networkPolicy.enabled: false")
-    if not settings.metrics.enabled and settings.metrics != type(settings.metrics)():
-        yield Problem(("metrics", "enabled"), False, "leaves the other settings of metrics without effect")
+    yield from _metrics_checks(settings.metrics)
 
     enforced = protection.namespace_pod_security
     if enforced != "privileged" and not settings.create_namespace:

@@ -1,4 +1,4 @@
-"""A namespace, and what holds for all pods in it: quota, limits, who reaches Ray, what Prometheus scrapes. Pure."""
+"""A namespace, and what holds for all pods in it: quota, limits, who reaches Ray. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -32,15 +32,6 @@ class NamespacePlan:
     """Its ResourceQuota, LimitRange and NetworkPolicy, where the settings ask for them; without the stack's name."""
 
 
-@dataclass(frozen=True)
-class MetricsPlan:
-    """What Prometheus is told to scrape."""
-
-    namespace: str
-    monitors: tuple[Manifest, ...]
-    """A PodMonitor for Ray's pods, and one for the operator if the stack installs it; without the stack's name."""
-
-
 def plan_namespace(settings: StackSettings, heads: Iterable[Mapping[str, int]] = ()) -> NamespacePlan:
     """The namespace of a stack, where the heads of its clusters listen on these ports."""
     rules = [resource_quota(settings, _RAY), limit_range(settings, _RAY)]
@@ -48,13 +39,6 @@ def plan_namespace(settings: StackSettings, heads: Iterable[Mapping[str, int]] =
         rules.append(network_policy(settings, _RAY, heads))
     manifest = _namespace(settings) if settings.create_namespace else None
     return NamespacePlan(settings.namespace, manifest, default_account(settings), tuple(rule for rule in rules if rule))
-
-
-def plan_metrics(settings: StackSettings) -> MetricsPlan | None:
-    """What Prometheus is told of a stack; None where that is nothing."""
-    if not settings.metrics.enabled:
-        return None
-    return MetricsPlan(settings.namespace, tuple(pod_monitors(settings)))
 
 
 def default_account(settings: StackSettings) -> Manifest | None:
@@ -116,18 +100,6 @@ def network_policy(settings: StackSettings, name: str, heads: Iterable[Mapping[s
     }
 
 
-def pod_monitors(settings: StackSettings) -> list[Manifest]:
-    """One for Ray pods, jobs' and services' included, and one for the operator if this stack installs it."""
-    # Which Ray cluster a figure is of: Ray itself does not say so.
-    cluster = {"sourceLabels": ["__meta_kubernetes_pod_label_ray_io_cluster"], "targetLabel": "ray_io_cluster"}
-    ray_pods = {"matchExpressions": [{"key": "ray.io/node-type", "operator": "In", "values": ["head", "worker"]}]}
-    monitors = [_pod_monitor(settings, _RAY, ray_pods, {"port": "metrics", "relabelings": [cluster]})]
-    if settings.operator.install:
-        operator = {"matchLabels": {"app.kubernetes.io/name": "kuberay-operator"}}
-        monitors.append(_pod_monitor(settings, "kuberay-operator", operator, {"port": "http", "path": "/metrics"}))
-    return monitors
-
-
 def named_limits(limits: ContainerLimits) -> dict[str, str]:
     """The limits that the settings name, by resource."""
     return limits.model_dump(exclude_none=True)
@@ -159,17 +131,6 @@ def _pods_of(namespaces: list[str]) -> list[Manifest]:
     # The label that every namespace carries by itself since Kubernetes 1.22.
     names = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": namespaces}
     return [{"namespaceSelector": {"matchExpressions": [names]}}]
-
-
-def _pod_monitor(settings: StackSettings, name: str, selector: Manifest, endpoint: Manifest) -> Manifest:
-    # No empty ones: the API server keeps none, and each preview would add them anew.
-    labels = {"labels": settings.metrics.labels} if settings.metrics.labels else {}
-    return {
-        "apiVersion": "monitoring.coreos.com/v1",
-        "kind": "PodMonitor",
-        "metadata": {"name": name, "namespace": settings.namespace, **labels},
-        "spec": {"selector": selector, "podMetricsEndpoints": [endpoint | {"interval": settings.metrics.interval}]},
-    }
 
 
 def _in_namespace(settings: StackSettings, kind: str, name: str, spec: Manifest) -> Manifest:

@@ -9,6 +9,7 @@ from typing import Any
 from kuberay.facts.charts import Values
 from kuberay.facts.images import NODE_ARCHITECTURE, RAY_REPOSITORY, Architecture, Image, ray_image, split_reference
 from kuberay.facts.labels import ARCHITECTURE_LABEL, TEMPLATE_ANNOTATION
+from kuberay.plan.metrics import embedding_variables
 from kuberay.plan.protection import security_context
 from kuberay.settings.base import Settings
 from kuberay.settings.cluster import GroupSettings, RayClusterSettings, WorkerGroupSettings
@@ -116,6 +117,7 @@ def pod_values(settings: StackSettings, cluster: RayClusterSettings, group: Grou
     # variable is the only way to turn v2 on; later versions still take it, so that an upgrade changes no pod.
     v2 = cluster.autoscaling is not None and cluster.autoscaling.version == "v2"
     chooses = {AUTOSCALER_V2: EnvVar(value="1")} if v2 and group is cluster.head else {}
+    shows = embedding_variables(settings.metrics) if group is cluster.head else {}
     return {
         # Whole, never a tag alone: the chart would render an image without a repository.
         "image": image_values(
@@ -126,7 +128,7 @@ def pod_values(settings: StackSettings, cluster: RayClusterSettings, group: Grou
             # Always written: the chart's own requests (1 CPU, 2G or 1G) would make a pod with a lower limit invalid.
             "requests": {"cpu": group.cpu_request or group.cpu, "memory": group.memory_request or group.memory, **devices},
         },
-        "containerEnv": [{"name": name, **_as_kubernetes(variable)} for name, variable in (chooses | group.env).items()],
+        "containerEnv": [{"name": name, **_as_kubernetes(variable)} for name, variable in (chooses | shows | group.env).items()],
         "nodeSelector": {ARCHITECTURE_LABEL: NODE_ARCHITECTURE[group_architecture(settings, cluster, group)], **group.node_selector},
         "tolerations": [*tolerated, *(_as_kubernetes(toleration) for toleration in group.tolerations)],
         "affinity": group.affinity,

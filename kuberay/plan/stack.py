@@ -7,7 +7,8 @@ from functools import cached_property
 from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.digests import Seal
 from kuberay.plan.cluster import ClusterPlan, plan_cluster, seal_cluster
-from kuberay.plan.namespace import MetricsPlan, NamespacePlan, plan_metrics, plan_namespace
+from kuberay.plan.metrics import MetricsPlan, plan_metrics
+from kuberay.plan.namespace import NamespacePlan, plan_namespace
 from kuberay.plan.operator import OperatorPlan, plan_operator
 from kuberay.plan.workloads import (
     JobPlan,

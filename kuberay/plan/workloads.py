@@ -18,6 +18,7 @@ from kuberay.plan.ports import DEFAULT_PORTS, as_port
 from kuberay.plan.protection import auth_options, mode_of, uses_token
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 from kuberay.settings.cluster import RayClusterSettings
+from kuberay.settings.metrics import MetricsSettings
 from kuberay.settings.overrides import without_nulls
 from kuberay.settings.stack import StackSettings
 from kuberay.settings.workloads import JobSettings, ServiceSettings, SubmitterSettings, application_name
@@ -81,6 +82,9 @@ def workload_cluster_settings(settings: StackSettings) -> dict[str, RayClusterSe
 def plan_workload_cluster(settings: StackSettings, what: str) -> WorkloadCluster:
     """The workload cluster of ``jobs.train`` or ``services.chat``."""
     cluster = workload_cluster_settings(settings)[what]
+    if what.startswith("jobs."):
+        # Another variable is another job to KubeRay: it would run again for a panel in a dashboard that goes with it.
+        settings = settings.model_copy(update={"metrics": MetricsSettings()})
     token = uses_token(settings.protection, cluster.ray_version or settings.ray_version)
     # A name for the Secrets with a Redis password and a token: KubeRay gives the cluster another one.
     name = what.replace(".", "-")

@@ -25,6 +25,7 @@ PlainCrd: Kind = create_global_resource("apiextensions.k8s.io", "v1", "CustomRes
 NodePool: Kind = create_global_resource("karpenter.sh", "v1", "NodePool", "nodepools")
 #: The Prometheus operator's.
 PodMonitor: Kind = create_namespaced_resource("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
+PrometheusRule: Kind = create_namespaced_resource("monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules")
 
 
 def kind_of(api_version: str, kind: str, *, namespaced: bool, path: str | None = None) -> Kind:

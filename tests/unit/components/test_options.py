@@ -48,7 +48,7 @@ def everything() -> StackPlan:
         "rayVersion": "2.52.0",
         "quota": {"pods": 99},
         "limitRange": {"max": {"cpu": 64}},
-        "metrics": {"enabled": True},
+        "metrics": {"enabled": True, "dashboards": True, "alerts": True},
         "clusters": {
             "ray": {"autoscaling": {}, "worker": {"maxReplicas": 1}, "gcsFaultTolerance": redis},
             "kept": {"upgradeStrategy": "None", "rayVersion": "2.46.0"},
@@ -163,11 +163,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Connection]]:
         standing_in = {"old_pods": pods, "read_replicas": replicas}.get(name, later)
         monkeypatch.setattr(importlib.import_module(f"kuberay.live.{path}"), name, standing_in)
 
-    def pod_monitors(given: Connection, _: str) -> bool:
-        keep("knows_pod_monitors", given)
+    def knows_kind(given: Connection, _: str, kind: str) -> bool:
+        keep(f"knows {kind}", given)
         return True
 
-    monkeypatch.setattr("kuberay.live.pod_monitors.knows_pod_monitors", pod_monitors)
+    monkeypatch.setattr("kuberay.live.prometheus_operator.knows_kind", knows_kind)
     return asked
 
 
@@ -312,7 +312,7 @@ def test_what_a_namespace_that_makes_nothing_depends_on_comes_before_all_that_li
 
 
 @pytest.mark.parametrize("preview", [True, False])
-def test_pod_monitors_are_made_unasked_where_what_they_depend_on_may_bring_their_kind(
+def test_monitors_and_rules_are_made_unasked_where_what_they_depend_on_may_bring_their_kinds(
     asked: list[tuple[str, Connection]], *, preview: bool
 ) -> None:
     def program(opts: pulumi.ResourceOptions | None) -> None:
@@ -320,7 +320,7 @@ def test_pod_monitors_are_made_unasked_where_what_they_depend_on_may_bring_their
         Metrics(PLAN.metrics, Namespace(PLAN.namespace), opts)
 
     run(lambda: program(None), preview=preview)
-    assert asked == [("knows_pod_monitors", DEFAULT)]
+    assert asked == [("knows PodMonitor", DEFAULT), ("knows PrometheusRule", DEFAULT)]
     asked.clear()
 
     def after_its_operator() -> None:
@@ -328,9 +328,10 @@ def test_pod_monitors_are_made_unasked_where_what_they_depend_on_may_bring_their
 
     monitor = run(after_its_operator, preview=preview)
     assert asked == []
-    assert [request.name for request in monitor.children if request.type.endswith("PodMonitor")] == [
+    assert [request.name for request in monitor.children if "monitoring.coreos.com" in request.type] == [
         "ray-test.metrics",
         "kuberay-operator-test.metrics",
+        "ray-test.alerts",
     ]
 
 
@@ -347,7 +348,7 @@ def test_without_a_provider_the_cluster_of_the_stacks_config_is_asked(
     run_hooks(run(program, preview=False), hooks)
     assert {connection for _, connection in asked} == {DEFAULT}
     every = {request.rpartition(".")[2] for request in REQUESTS}
-    assert {name for name, _ in asked} == every | {"knows_pod_monitors"}
+    assert {name for name, _ in asked} == every | {"knows PodMonitor", "knows PrometheusRule"}
 
 
 def test_with_a_provider_its_cluster_is_asked_and_no_other(

@@ -188,3 +188,11 @@ def test_raw_values_win_over_those_of_the_file(tmp_path: Path) -> None:
 def test_numbers_and_text_both_do_for_cpu() -> None:
     for cpu in (2, "2", "2000m"):
         assert load({"clusters": {"a": {"head": {"cpu": cpu}}}}).clusters["a"].head.cpu == str(cpu)
+
+
+def test_what_pods_carry_for_everyone_to_read_is_not_taken_encrypted() -> None:
+    metrics = {"metrics": {"prometheus": {"url": "http://prometheus.internal:9090"}}}
+    why = "is encrypted, and pods carry its addresses as text; leave it readable: headers have a Secret (prometheus.headersFrom)"
+    assert refused(metrics, secret_keys=["kuberay:metrics"]) == [f"kuberay:metrics: [secret] {why}"]
+    assert load(metrics).metrics.prometheus.url == "http://prometheus.internal:9090"
+    assert load({"metrics": {"enabled": True}}, secret_keys=["kuberay:metrics"]).metrics.enabled

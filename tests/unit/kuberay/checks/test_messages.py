@@ -97,8 +97,8 @@ def raw(**values: Any) -> dict[str, Any]:
         (cluster(autoscaling=False), f"kuberay:clusters.raycluster.autoscaling: false {AUTOSCALING}; leave it out instead"),
         (
             {"metrics": "true"},
-            'kuberay:metrics: "true" must be a map with keys of: allowedNamespaces, enabled, interval, labels; '
-            "did you mean {enabled: true}?",
+            'kuberay:metrics: "true" must be a map with keys of: alerts, allowedNamespaces, dashboardLabels, dashboards, enabled, '
+            "grafana, interval, labels, prometheus; did you mean {enabled: true}?",
         ),
         (
             {"operator": False},

@@ -1,0 +1,27 @@
+"""Whether the cluster knows the kinds of the Prometheus operator."""
+
+from typing import Final
+
+from httpx2 import HTTPStatusError
+
+from kuberay.live.api.client import code_of, connect_blocking
+from kuberay.live.api.connection import Connection
+from kuberay.live.api.kinds import PodMonitor, PrometheusRule
+from kuberay.plan.metrics import MonitoringKind
+
+_KINDS: Final = {"PodMonitor": PodMonitor, "PrometheusRule": PrometheusRule}
+
+
+def unknown_kind(kind: MonitoringKind) -> str:
+    """What to say of what is not made."""
+    return f"left out, the cluster knows no {kind} (monitoring.coreos.com); install the Prometheus operator"
+
+
+def knows_kind(connection: Connection, namespace: str, kind: MonitoringKind) -> bool:
+    """Whether the cluster knows the kind; an account that may not list such objects may still make them."""
+    try:
+        for _ in connect_blocking(connection, namespace, timeout=3, patience=0).list(_KINDS[kind]):
+            break
+    except HTTPStatusError as error:
+        return code_of(error) != 404
+    return True
