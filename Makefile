@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up status job env down preview drift request join comment deploy adopt destroy doctor test matrix lint types unit integration real conformance bench docs lock clean
+.PHONY: help up status job env down preview drift request join comment deploy adopt destroy doctor test matrix lint types unit integration real metrics conformance bench docs lock clean
 
 STACK ?= dev
 NODES ?= auto
@@ -89,6 +89,9 @@ integration: $(VENV)/ready ## The real CLI against a real API server, in cluster
 
 real: $(VENV)/ready ## Real Ray in real pods, where this machine can run them (see `python -m local doctor`)
 	@$(RUN) -m pytest tests/real
+
+metrics: $(VENV)/ready ## Alerts and dashboards against the real Prometheus, Ray and operator (builds Prometheus)
+	@$(RUN) -m pytest -s tests/metrics
 
 conformance: $(VENV)/ready ## What the program knows of the charts, and its double of one, against a folder of official charts: CHARTS=…
 	@CHARTS="$(CHARTS)" $(PYTEST_SIDE_BY_SIDE) -n 3 tests/conformance tests/integration

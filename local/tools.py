@@ -47,6 +47,8 @@ class Tool:
     """Linker flags beside `-s -w`; `{version}`, `{major}` and `{minor}` are filled in."""
     compile: Mapping[str, str] = field(default_factory=dict[str, str])
     """More compiler flags for some packages: pattern -> flags."""
+    tags: tuple[str, ...] = ()
+    """Build tags."""
     scripts: Mapping[str, str] = field(default_factory=dict[str, str])
     """Files to lay beside the programs: name -> path inside the source module."""
     answers: tuple[str, ...] = ()
@@ -73,7 +75,8 @@ class Tool:
         link = self.link.format(version=self.version, major=major, minor=minor)
         # Nobody debugs these; without its tables for a debugger a package compiles a sixth faster.
         compiler = [f"-gcflags={packages}=-dwarf=false{flags}" for packages, flags in {"all": "", **self.compile}.items()]
-        return ["-trimpath", *compiler, "-ldflags", f"-s -w {link}".strip()]
+        tags = [f"-tags={','.join(self.tags)}"] if self.tags else []
+        return ["-trimpath", *tags, *compiler, "-ldflags", f"-s -w {link}".strip()]
 
     @property
     def key(self) -> str:
@@ -170,6 +173,16 @@ ACTIONLINT = Tool(
     "github.com/rhysd/actionlint",
     {"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"},
     answers=("actionlint", "-version"),
+)
+
+
+# For `make metrics` alone. Of all the ways to find what to scrape, with the kits of all clouds, it needs the one by Kubernetes.
+PROMETHEUS = Tool(
+    "prometheus",
+    LOCAL / "tools/prometheus",
+    "github.com/prometheus/prometheus",
+    {name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
+    tags=("remove_all_sd", "enable_kubernetes_sd"),
 )
 
 

@@ -10,13 +10,14 @@ from kuberay.settings.kubernetes import SecretKeyRef
 
 
 def _check_web_address(address: str) -> str:
+    no_address = "is not an address of the web, such as http://grafana.monitoring.svc:3000"
     try:
         parts = urlsplit(address)
-        known = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+        is_known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        known = False
-    if not known:
-        raise ValueError("is not an address of the web, such as http://grafana.monitoring.svc:3000")
+        raise ValueError(no_address) from None
+    if not is_known:
+        raise ValueError(no_address)
     if parts.username is not None:
         raise ValueError("has a login, which would be readable in the pods; Ray has no way to be given one but prometheus.headersFrom")
     if parts.query or parts.fragment:

@@ -1,15 +1,20 @@
 """Jobs and services of the settings, with the real Ray."""
 
+import re
 import shlex
+import urllib.error
 import urllib.request
 
 import pytest
 
+from kuberay.facts.monitoring import METRICS
+from kuberay.facts.versions import at_least
 from local import job
 from tests.real.real_stack import RealStack
 
 #: A head alone: whether workers come up too is tested elsewhere.
 HEAD_ALONE = {"worker": {"replicas": 0}}
+KILLED_FOR_MEMORY = "ray_memory_manager_worker_eviction_total"
 SERVE = """
 from ray import serve
 
@@ -67,6 +72,37 @@ def test_a_service_answers_over_http(workloads: RealStack) -> None:
         assert answer.read() == b"you said hello"
 
 
+def served_by_ray(stack: RealStack) -> set[str]:
+    """The metrics of all Ray pods."""
+    pods = stack.kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", "ray.io/node-type", "-o", "name").split()
+    return {name for pod in pods for name in names_of(stack.in_pod(pod, "wget", "-qO-", "localhost:8080/metrics"))}
+
+
+def names_of(metrics: str) -> set[str]:
+    return set(re.findall(r"^(\w+)[{ ]", metrics, re.MULTILINE))
+
+
+def test_what_dashboards_and_alerts_name_is_served(workloads: RealStack) -> None:
+    command = workloads.outputs()["services"]["chat"]["portForward"]
+    with job.forwarded(workloads.cluster, command, port=8000) as address:
+        with urllib.request.urlopen(f"{address}/?say=hello"):  # noqa: S310
+            pass
+        with pytest.raises(urllib.error.HTTPError, match="500"):
+            urllib.request.urlopen(f"{address}/")  # noqa: S310
+    # A GPU is not to be had here; what is killed for memory is another test's.
+    of_others = {"ray_node_gpus_utilization", KILLED_FOR_MEMORY}
+    expected = {name for name, metric in METRICS.items() if metric.of == "Ray"} - of_others
+    workloads.kubernetes.eventually(lambda: expected <= served_by_ray(workloads), 60)
+    assert expected - served_by_ray(workloads) == set()
+
+    label = "app.kubernetes.io/name=kuberay-operator"
+    operator = workloads.kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", label, "-o", "jsonpath={.items[0].metadata.name}")
+    metrics = workloads.kubernetes.kubectl("get", "--raw", f"/api/v1/namespaces/kuberay/pods/{operator}:8080/proxy/metrics")
+    version = workloads.cluster.kuberay_versions[0]
+    expected = {name for name, metric in METRICS.items() if metric.of == "KubeRay" and at_least(version, metric.since)}
+    assert expected - names_of(metrics) == set()
+
+
 def test_what_runs_is_left_alone_by_the_next_preview(workloads: RealStack) -> None:
     assert workloads.preview().changes == {}
 
@@ -75,5 +111,6 @@ def test_a_task_that_rays_memory_monitor_kills_is_named(stack: RealStack) -> Non
     hungry = {"entrypoint": shlex.join(["python", "-c", HOG]), "cluster": "raycluster", "submissionMode": "HTTPMode"}
     stack.with_cluster(more={"jobs": {"hungry": hungry}})
     stack.fails("OutOfMemoryError: Ray's memory monitor killed a task")
+    assert KILLED_FOR_MEMORY in served_by_ray(stack)
     stack.with_cluster()
     stack.up_or_fail()

@@ -37,7 +37,6 @@ METRICS: Final[Mapping[str, Metric]] = {
             ray_node_network_receive_speed ray_node_network_send_speed ray_resources ray_object_store_memory""",
         Metric("Ray", "2.46.0", once="a pod has a GPU"): "ray_node_gpus_utilization",
         Metric("Ray", "2.46.0", once="a task or an actor was made"): "ray_tasks ray_actors",
-        Metric("Ray", "2.46.0", once="a placement group was made"): "ray_placement_groups",
         Metric("Ray", "2.46.0", once="a task was killed for memory"): "ray_memory_manager_worker_eviction_total",
         Metric("Ray", "2.46.0", once="a service has answered a request"): """
             ray_serve_num_http_requests_total ray_serve_http_request_latency_ms_bucket ray_serve_deployment_replica_healthy
