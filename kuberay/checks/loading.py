@@ -80,7 +80,7 @@ def load_plan(config: Mapping[str, str], *, secret_keys: Iterable[str] = (), pro
 def _encrypted_for_nothing(settings: StackSettings, hidden: set[str]) -> Iterator[Problem]:
     """What pods carry as text, and so do the values of releases: hidden here, it would come out there."""
     if "metrics" in hidden and (settings.metrics.grafana or settings.metrics.prometheus):
-        why = "is encrypted, and pods carry its addresses as text; leave it readable: headers have a Secret (prometheus.headersFrom)"
+        why = "must be readable with grafana or prometheus, whose addresses pods carry as text: only prometheus.headersFrom is a secret"
         yield Problem(("metrics",), "[secret]", why)
 
 

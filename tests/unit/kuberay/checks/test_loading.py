@@ -192,7 +192,7 @@ def test_numbers_and_text_both_do_for_cpu() -> None:
 
 def test_what_pods_carry_for_everyone_to_read_is_not_taken_encrypted() -> None:
     metrics = {"metrics": {"prometheus": {"url": "http://prometheus.internal:9090"}}}
-    why = "is encrypted, and pods carry its addresses as text; leave it readable: headers have a Secret (prometheus.headersFrom)"
+    why = "must be readable with grafana or prometheus, whose addresses pods carry as text: only prometheus.headersFrom is a secret"
     assert refused(metrics, secret_keys=["kuberay:metrics"]) == [f"kuberay:metrics: [secret] {why}"]
     assert load(metrics).metrics.prometheus.url == "http://prometheus.internal:9090"
     assert load({"metrics": {"enabled": True}}, secret_keys=["kuberay:metrics"]).metrics.enabled
