@@ -112,22 +112,21 @@ def _dashboards(settings: StackSettings, left_out: list[str]) -> Iterator[Manife
                 panels.append(_panel(len(panels), panel, settings.namespace))
             else:
                 left_out.append(f"the panel {panel['title']!r} of {data['title']}")
-        # Grafana's sidecar puts the files of all namespaces into one folder, and Grafana knows a dashboard by its uid.
-        name = f"{settings.namespace}-ray-{subject}"
         labels = settings.metrics.dashboard_labels
         yield {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": f"ray-{subject}", "namespace": settings.namespace, **({"labels": labels} if labels else {})},
-            "data": {f"{name}.json": json.dumps(_grafana_model(f"{data['title']} in {settings.namespace}", name, panels))},
+            # The sidecar puts the files of all namespaces into one folder.
+            "data": {f"{settings.namespace}-ray-{subject}.json": json.dumps(_grafana_model(data["title"], settings.namespace, panels))},
         }
 
 
-def _grafana_model(title: str, name: str, panels: list[Manifest]) -> Manifest:
-    namespace = name.partition("-ray-")[0]
+def _grafana_model(title: str, namespace: str, panels: list[Manifest]) -> Manifest:
     return {
-        "uid": f"ray-{fingerprint(name)}",
-        "title": title,
+        # By which Grafana knows it, in 40 characters: one for each namespace.
+        "uid": f"ray-{fingerprint(title, namespace)}",
+        "title": f"{title} in {namespace}",
         "tags": ["ray"],
         "schemaVersion": 39,
         "refresh": "30s",

@@ -68,6 +68,14 @@ def test_dashboards_of_two_namespaces_are_two_to_grafana() -> None:
     assert all(len(uid) <= 40 for uid in uids)
 
 
+def test_the_choice_of_clusters_is_of_the_namespace_whatever_its_name() -> None:
+    made = plan_stack(load(kuberayVersion="1.6.2", namespace="a-ray-b", metrics=ALL)).metrics
+    assert made
+    for model in models(made).values():
+        (_, cluster) = model["templating"]["list"]
+        assert cluster["query"]["query"] == 'label_values(ray_node_mem_total{namespace="a-ray-b"}, ray_io_cluster)'
+
+
 def test_panels_lie_beside_each_other_and_not_over_each_other() -> None:
     for model in models(plan()).values():
         places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in model["panels"]]
