@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up status job env down preview drift request join comment deploy adopt destroy doctor test matrix lint types unit integration real metrics conformance bench docs lock clean
+.PHONY: help up status job env down preview drift request join comment deploy adopt destroy doctor test matrix lint types unit integration real metrics conformance upgrade-matrix bench docs lock clean
 
 STACK ?= dev
 NODES ?= auto
@@ -95,6 +95,9 @@ metrics: $(VENV)/ready ## Alerts and dashboards against the real Prometheus, Ray
 
 conformance: $(VENV)/ready ## What the program knows of the charts, and its double of one, against a folder of official charts: CHARTS=…
 	@CHARTS="$(CHARTS)" $(PYTEST_SIDE_BY_SIDE) -n 3 tests/conformance tests/integration
+
+upgrade-matrix: $(VENV)/ready ## Every upgrade between the operators that can be built, onto docs/upgrades.md: CHARTS=… KUBERNETES=… PAIRS="1.3.0-1.6.2"
+	@CHARTS="$(CHARTS)" $(RUN) -m tests.integration.harness.upgrade_matrix $(if $(KUBERNETES),--kubernetes $(KUBERNETES)) $(PAIRS) $(ARGS)
 
 bench: $(VENV)/ready ## Ratios against the guide's commands and against an empty Pulumi program (NODES=real: to a first job's end)
 	@$(RUN) -m bench --nodes $(if $(filter real,$(NODES)),real,simulated) $(ARGS)

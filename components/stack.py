@@ -12,6 +12,7 @@ from kuberay.checks.exposure import exposures, unreachable_workloads
 from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.memory import memory_advice
 from kuberay.checks.secrets import weak_secrets
+from kuberay.facts.versions import is_later
 from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import Connection
 from kuberay.plan.stack import StackPlan
@@ -59,9 +60,21 @@ def stack_plan() -> StackPlan:
         plan = load_plan(get_config_env(), secret_keys=get_config_secret_keys_env(), project_folder=PROJECT_FOLDER)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
+    if is_later(plan.settings.kuberay_version):
+        _look_at_its_charts(plan)
     for line in exposures(plan):
         pulumi.log.info(log_line(f"open: {line}"))
     weak = weak_secrets(plan, repository_is_encrypted=is_encrypted("chartRepository"))
     for line in (*vulnerable_clusters(plan), *weak, *unreachable_workloads(plan), *memory_advice(plan.placed)):
         pulumi.log.warn(log_line(line))
     return plan
+
+
+def _look_at_its_charts(plan: StackPlan) -> None:
+    # Any other stack is spared the imports.
+    from kuberay.live.crds.later_versions import look_at_later_version
+
+    if later := look_at_later_version(plan, PROJECT_FOLDER):
+        if later.problems:
+            raise pulumi.RunError("\n".join(map(log_line, later.problems)))
+        pulumi.log.warn(log_line(later.remark))

@@ -42,9 +42,18 @@ class LocalCluster:
 
     nodes: Nodes = "simulated"
 
-    def __init__(self, home: Path, kuberay_versions: Sequence[str] = ("1.3.0",), *, node_cpu: int = 16, node_memory: str = "64Gi") -> None:
+    def __init__(
+        self,
+        home: Path,
+        kuberay_versions: Sequence[str] = ("1.3.0",),
+        *,
+        node_cpu: int = 16,
+        node_memory: str = "64Gi",
+        kubernetes: tools.Tool = tools.KUBERNETES,
+    ) -> None:
         self.home = Home(home.resolve())
         self.kuberay_versions = kuberay_versions
+        self.kubernetes = kubernetes
         self.node_room = {"cpu": str(node_cpu), "memory": node_memory}
 
     def __enter__(self) -> Self:
@@ -61,7 +70,7 @@ class LocalCluster:
     @cached_property
     def sources(self) -> sources.Sources:
         """The tools, the provider and the charts; found or built when first asked for."""
-        return sources.prepare(self.kuberay_versions)
+        return sources.prepare(self.kuberay_versions, kubernetes=self.kubernetes)
 
     @property
     def kubeconfig(self) -> Path:

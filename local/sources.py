@@ -38,12 +38,12 @@ class Sources:
         return "\n".join(f"  {part.name:<{width}}  {part.kind:<9}  {part.source}" for part in self.parts)
 
 
-def prepare(versions: Sequence[str], *, nodes: Nodes = "simulated") -> Sources:
+def prepare(versions: Sequence[str], *, nodes: Nodes = "simulated", kubernetes: tools.Tool = tools.KUBERNETES) -> Sources:
     """Finds out what can be had, and builds what is missing.
 
-    `versions`: those of KubeRay that will be run.
+    `versions`: those of KubeRay that will be run; `kubernetes`: its control plane.
     """
-    always = [tools.KUBERNETES, tools.HELM]
+    always = [kubernetes, tools.HELM]
     operators = [tools.operator(version) for version in versions]
     wanted = [
         *always,
@@ -57,7 +57,7 @@ def prepare(versions: Sequence[str], *, nodes: Nodes = "simulated") -> Sources:
     toolbox = tools.Toolbox({**tools.ensure(wanted).programs, **pulumi})
     charts, origins = chart_repository.repository(versions, toolbox["helm"])
     ours = [Part("Pulumi", "real", pulumi_from), Part("Kubernetes plugin", "real", plugin_from)]
-    return Sources(toolbox, plugin, charts, [*_cluster_parts(nodes, versions), *ours, *_chart_parts(origins)])
+    return Sources(toolbox, plugin, charts, [*_cluster_parts(nodes, versions, kubernetes), *ours, *_chart_parts(origins)])
 
 
 def _pulumi() -> tuple[dict[str, Path], str]:
@@ -85,8 +85,8 @@ def _plugin(pulumi: Path) -> tuple[Path, str]:
     return tools.ensure([tools.PROVIDER])[name], f"{version}, built from its Go module"
 
 
-def _cluster_parts(nodes: Nodes, versions: Sequence[str]) -> list[Part]:
-    plane = Part("control plane", "real", f"Kubernetes {tools.KUBERNETES.version}, etcd {tools.ETCD.version}")
+def _cluster_parts(nodes: Nodes, versions: Sequence[str], kubernetes: tools.Tool) -> list[Part]:
+    plane = Part("control plane", "real", f"Kubernetes {kubernetes.version}, etcd {tools.ETCD.version}")
     operators = ", ".join(versions)
     return {
         "simulated": [

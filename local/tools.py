@@ -186,15 +186,32 @@ PROMETHEUS = Tool(
 )
 
 
+def versions_at_hand(tool: str) -> list[str]:
+    """The versions that have a folder here, the oldest first; of Kubernetes, the one that is used here as well."""
+    found = {folder.name.removeprefix(f"{tool}-") for folder in (LOCAL / "tools").glob(f"{tool}-*")}
+    return sorted(found | ({KUBERNETES.version} if tool == KUBERNETES.name else set[str]()), key=numbers)
+
+
 def operator(version: str) -> Tool:
     """The KubeRay operator of a version that has a folder here."""
     source = "github.com/ray-project/kuberay/ray-operator"
     name = "kuberay-operator"
     folder = LOCAL / "tools" / f"{name}-{version}"
     if not folder.is_dir():
-        known = ", ".join(sorted(found.name.removeprefix(f"{name}-") for found in folder.parent.glob(f"{name}-*")))
+        known = ", ".join(versions_at_hand(name))
         raise LocalError(f"KubeRay {version} cannot be run on this machine, only {known}: local/tools has a folder for each")
     return Tool(name, folder, source, {folder.name: source})
+
+
+def kubernetes(version: str) -> Tool:
+    """The control plane of a version of Kubernetes: the one that is used here, or another that has a folder here."""
+    folder = LOCAL / "tools" / f"kubernetes-{version}"
+    if version == KUBERNETES.version:
+        return KUBERNETES
+    if not folder.is_dir():
+        known = ", ".join(versions_at_hand("kubernetes"))
+        raise LocalError(f"Kubernetes {version} cannot be run on this machine, only {known}: local/tools has a folder for each")
+    return replace(KUBERNETES, folder=folder)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line, one_line
 from kuberay.live.api.client import ApiError, AsyncClient, HTTPError, connect
 from kuberay.live.api.kinds import RayJob, RayService
+from kuberay.live.crds.later_versions import look_at_later_version
 from kuberay.live.crds.upgrade import NAMES, OF_EACH_VERSION
 from kuberay.live.diagnosis.diagnoser import Diagnoser
 from kuberay.live.diagnosis.workloads import Verdict, job_verdict, schedule_text, service_verdict
@@ -80,6 +81,10 @@ class Examination:
         if self._state.has_key and is_sealed(self._plan, config.secret_keys):
             self._plan = seal_stack(self._plan, read_seal(self._pulumi.ask("stack", "export", "--show-secrets")["deployment"]))
         yield Finding("ok", "settings", "are in order")
+        if later := look_at_later_version(self._plan, PROGRAM):
+            yield from (Finding("wrong", "KubeRay's version", line) for line in later.problems)
+            if not later.problems:
+                yield Finding("warning", "KubeRay's version", later.remark)
         yield from (Finding("warning", "Ray's version", line) for line in vulnerable_clusters(self._plan))
         weak = weak_secrets(self._plan, repository_is_encrypted=f"{PROJECT}:chartRepository" in config.secret_keys)
         yield from (Finding("warning", "secrets", line) for line in weak)

@@ -7,6 +7,7 @@ A setting that a chosen version cannot honour is refused by name, with the versi
 """
 
 import re
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -14,6 +15,8 @@ from typing import Final, Literal
 KubeRayVersion = Literal[
     "1.3.0", "1.3.1", "1.3.2", "1.4.0", "1.4.1", "1.4.2", "1.5.0", "1.5.1", "1.5.2", "1.6.0", "1.6.1", "1.6.2", "1.7.0"
 ]  # fmt: skip
+#: The last version whose charts and CRDs the program's tables have.
+NEWEST_KNOWN: Final = typing.get_args(KubeRayVersion)[-1]
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,12 @@ def number(version: str) -> tuple[int, ...]:
 def at_least(version: str, first: str) -> bool:
     """Whether a version is ``first`` or later."""
     return number(version) >= number(first)
+
+
+def is_later(version: str) -> bool:
+    """Whether a version of KubeRay is a later release than any that the program knows. One of another major version may be anything."""
+    is_release = re.fullmatch(r"\d{1,4}\.\d{1,4}\.\d{1,4}", version, re.ASCII)
+    return bool(is_release) and number(version) > number(NEWEST_KNOWN) and number(version)[0] == number(NEWEST_KNOWN)[0]
 
 
 def lacking(feature: Feature, *, kuberay: str, ray: str | None = None) -> str | None:

@@ -16,7 +16,7 @@ from pydantic_core import CoreSchema, core_schema
 from kuberay.facts.images import ARCHITECTURE_ALIASES, Architecture
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
-from kuberay.facts.versions import KubeRayVersion
+from kuberay.facts.versions import NEWEST_KNOWN, KubeRayVersion, is_later
 
 #: Ray refuses an object store under 78,643,200 bytes and takes 30 % of the pod's memory for it, so less than this never starts.
 SMALLEST_RAY_MEMORY = Decimal(262_144_000)
@@ -129,11 +129,11 @@ def _settings_of_tag(tag: str) -> str:
     return f"write {known[1]} here, and {', '.join(setting for setting in others if setting)}"
 
 
-def _known_kuberay_version(version: object) -> object:
+def _check_kuberay_version(version: object) -> object:
     known = typing.get_args(KubeRayVersion)
-    if version not in known:
-        hint = did_you_mean(str(version), known) or f"; the newest is {known[-1]}"
-        raise ValueError(f"must be one of {', '.join(known)}{hint}")
+    if version not in known and not is_later(str(version)):
+        hint = did_you_mean(str(version), known) or f"; the newest known is {NEWEST_KNOWN}"
+        raise ValueError(f"must be one of {', '.join(known)} or a later 1.x.y{hint}")
     return version
 
 
@@ -177,7 +177,9 @@ NodeArchitecture = Annotated[
     Architecture,
     BeforeValidator(_known_architecture, json_schema_input_type=Literal["x86", "aarch64", "x86_64", "amd64", "arm64"]),
 ]
-KnownKubeRayVersion = Annotated[KubeRayVersion, BeforeValidator(_known_kuberay_version)]
+AnyKubeRayVersion = Annotated[
+    KubeRayVersion | Annotated[str, Field(pattern=r"^1\.[0-9]+\.[0-9]+$")], BeforeValidator(_check_kuberay_version)
+]
 # Of the checks before the type's own, the last one written goes first.
 RayVersion = Annotated[
     str,

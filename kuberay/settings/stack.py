@@ -8,8 +8,8 @@ from kuberay.facts.charts import Charts, split_login
 from kuberay.facts.phrases import did_you_mean
 from kuberay.settings.base import (
     Accelerator,
+    AnyKubeRayVersion,
     ImageReference,
-    KnownKubeRayVersion,
     Name,
     NodeArchitecture,
     PythonVersion,
@@ -36,8 +36,8 @@ class StackSettings(Settings):
     """Namespace of the operator and the Ray clusters."""
     create_namespace: bool = True
     """Whether this stack makes the namespace; `false` uses one that exists."""
-    kuberay_version: KnownKubeRayVersion = "1.3.0"
-    """Version of KubeRay: of its operator, its CRDs and both charts."""
+    kuberay_version: AnyKubeRayVersion = "1.3.0"
+    """Version of KubeRay: of its operator, its CRDs and both charts. A later 1.x.y is taken too, after a look at its charts."""
     chart_repository: str = "https://ray-project.github.io/kuberay-helm/"
     """Where the charts come from: a Helm repository (https://…), an OCI registry (oci://…) or a local folder. A repository that asks for
     a login has it in its address, encrypted: `pulumi config set --secret kuberay:chartRepository https://user:password@…`."""

@@ -5,11 +5,10 @@ official ones among them.
 """
 
 import json
-import re
 import shutil
 import subprocess
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ import pytest
 import yaml
 
 from kuberay.checks.loading import SettingsError, load_settings
-from kuberay.facts.charts import ANY, EACH, Keys, chart_keys
+from kuberay.facts.chart_reading import is_listed, is_read, read_values
+from kuberay.facts.charts import ANY, Keys, chart_keys
 from kuberay.facts.versions import at_least
 from kuberay.plan.cluster import plan_cluster
 from kuberay.plan.operator import operator_values
@@ -133,23 +133,9 @@ def test_no_changed_default_reaches_the_operator(helm: Path, charts: dict[str, P
 
 # --- The tables of known keys -----------------------------------------------------------------------------------------------------
 
-#: Templates name a value `.Values.head.image`, or `$values.image` in the loop over additional worker groups.
-_USE = re.compile(r"(?:\$?\.Values|\$values)((?:\.[A-Za-z]\w*)+)")
-_PRESENCE = re.compile(r"hasKey \.Values((?:\.[A-Za-z]\w*)*) \"(\w+)\"")
 
-
-def _templates(chart: Path) -> str:
-    return "\n".join(file.read_text() for file in sorted((chart / "templates").iterdir()) if file.is_file())
-
-
-def _read(chart: Path) -> Iterator[tuple[str, ...]]:
-    """The path of every value that the templates read."""
-    text = _templates(chart)
-    for found in _USE.finditer(text):
-        path = tuple(found[1].strip(".").split("."))
-        yield ("additionalWorkerGroups", EACH, *path) if found[0].startswith("$values") else path
-    for found in _PRESENCE.finditer(text):
-        yield (*(part for part in found[1].split(".") if part), found[2])
+def _templates(chart: Path) -> Iterator[str]:
+    return (file.read_text() for file in sorted((chart / "templates").iterdir()) if file.is_file())
 
 
 def _paths(keys: Keys, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -157,27 +143,6 @@ def _paths(keys: Keys, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         yield (*path, key)
         if below is not ANY:
             yield from _paths(below, (*path, key))
-
-
-def _written(values: Mapping[str, Any], known: Keys, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The path of every value in values.yaml, as deep as the table goes."""
-    for key, value in values.items():
-        here = (*path, EACH if EACH in known else key)
-        yield here
-        below = known.get(here[-1], ANY)
-        if below is not ANY and isinstance(value, dict):
-            yield from _written(value, below, here)
-
-
-def _is_known(path: tuple[str, ...], keys: Keys) -> bool:
-    level: Any = keys
-    for key in path:
-        if level is ANY:
-            return True
-        if key not in level:
-            return False
-        level = level[key]
-    return True
 
 
 official = pytest.mark.parametrize(("version", "chart"), [(version, chart) for version in OFFICIAL for chart in CHARTS])
@@ -194,7 +159,7 @@ def test_the_table_knows_every_value_of_the_official_chart(version: str, chart: 
         # Left out of the default worker group, and of the head written as Kubernetes refuses it.
         spread = "topologySpreadConstraints"
         unused |= {("head", spread), ("head", spread, "enabled"), ("worker", spread)}
-    assert {path for path in {*_read(folder), *_written(values, known)} if not _is_known(path, known)} == unused
+    assert {path for path in read_values(_templates(folder), values, known) if not is_listed(path, known)} == unused
 
 
 @official
@@ -202,6 +167,5 @@ def test_the_official_chart_knows_every_key_of_the_table(version: str, chart: ty
     folder = OFFICIAL[version] / chart
     known = chart_keys(chart, version)
     values = yaml.safe_load((folder / "values.yaml").read_text())
-    used = {*_read(folder), *_written(values, known)}
-    # A map that the templates copy whole, or hand to another template, is read with all that is below.
-    assert [path for path in _paths(known) if not any(path == each[: len(path)] for each in used)] == []
+    read = read_values(_templates(folder), values, known)
+    assert [path for path in _paths(known) if not is_read(path, read)] == []

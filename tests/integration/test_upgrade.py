@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from local.cluster import LocalCluster
 from tests.integration.harness.kubernetes import Kubernetes
 from tests.integration.harness.stack import Stack
+from tests.integration.harness.upgrades import at, crd_versions, delete_crds, everything, operator_image, running, scale_up
 
 OLD, NEW = "1.3.0", "1.6.2"
 HEAD, WORKERS = "Stash raycluster.head.pods", "Stash raycluster.workergroup.pods"
@@ -39,24 +39,10 @@ def at_new(stack: Stack) -> None:
     stack.up_or_fail()
 
 
-def at(version: str, **cluster: Any) -> dict[str, Any]:
-    return {"architecture": "aarch64", "kuberayVersion": version, "clusters": {"raycluster": cluster}}
-
-
-def crd_versions(kubernetes: Kubernetes) -> dict[str, str | None]:
-    crds = json.loads(kubernetes.kubectl("get", "crd", "-o", "json"))["items"]
-    return {crd["spec"]["names"]["plural"]: (crd["metadata"].get("annotations") or {}).get("kuberay.pulumi/version") for crd in crds}
-
-
 def knows_auth_options(kubernetes: Kubernetes) -> bool:
     crd = json.loads(kubernetes.kubectl("get", "crd", "rayclusters.ray.io", "-o", "json"))
     stored = next(version for version in crd["spec"]["versions"] if version["storage"])
     return "authOptions" in stored["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
-
-
-def operator_image(kubernetes: Kubernetes) -> str:
-    path = "jsonpath={.items[*].spec.containers[*].image}"
-    return kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", "app.kubernetes.io/component=kuberay-operator", "-o", path)
 
 
 def uids(kubernetes: Kubernetes) -> set[str]:
@@ -96,35 +82,15 @@ def test_an_upgrade_is_a_preview_of_updates_and_keeps_every_pod(at_old: None, st
 
 
 def test_all_of_kuberay_goes_through_an_upgrade_and_back(stack: Stack, kubernetes: Kubernetes) -> None:
-    def everything(version: str) -> dict[str, Any]:
-        applications = [{"name": "echo", "import_path": "echo:app"}]
-        return at(version, autoscaling={}, worker={"replicas": 1, "maxReplicas": 5}) | {
-            "jobs": {"train": {"entrypoint": "python main.py", "cluster": "raycluster"}},
-            "services": {"chat": {"serveConfig": {"applications": applications}}},
-        }
-
-    def seen() -> tuple[set[str], str, str]:
-        pods = json.loads(kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", "ray.io/cluster", "-o", "json"))["items"]
-        job = kubernetes.kubectl("get", "rayjob", "train", "-n", "kuberay", "-o", "jsonpath={.status.jobId} {.status.jobStatus}")
-        service = "jsonpath={.status.activeServiceStatus.rayClusterName}"
-        return (
-            {pod["metadata"]["uid"] for pod in pods},
-            job,
-            kubernetes.kubectl("get", "rayservice", "chat", "-n", "kuberay", "-o", service),
-        )
-
     stack.configure(everything(OLD))
     stack.up_or_fail()
-    # As Ray's autoscaler does.
-    patch = '[{"op": "replace", "path": "/spec/workerGroupSpecs/0/replicas", "value": 3}]'
-    kubernetes.kubectl("patch", *CLUSTER, "--type=json", "--patch", patch)
-    assert kubernetes.eventually(lambda: len(uids(kubernetes)) == 4)
-    before = seen()
+    scale_up(kubernetes)
+    before = running(kubernetes)
     for version in (NEW, OLD):
         stack.configure(everything(version))
         stack.up_or_fail()
         assert operator_image(kubernetes) == f"quay.io/kuberay/operator:v{version}"
-        assert seen() == before
+        assert running(kubernetes) == before
         assert stack.preview().changes == {}
 
 
@@ -173,7 +139,7 @@ def test_a_run_that_was_killed_between_two_crds_is_finished_by_the_next(at_old: 
 
 
 def test_crds_that_someone_deleted_come_back_with_an_upgrade(at_old: None, stack: Stack, kubernetes: Kubernetes) -> None:
-    kubernetes.kubectl("delete", "crd", *(f"{plural}.ray.io" for plural in crd_versions(kubernetes)))
+    delete_crds(kubernetes)
     unchanged = stack.up()
     assert not unchanged.ok
     assert "the cluster knows no RayClusters: KubeRay's CRDs were deleted by hand" in unchanged.text
@@ -194,7 +160,7 @@ def test_crds_of_an_older_install_are_brought_to_a_new_ones_version(at_old: None
 
 def test_a_first_install_of_a_later_version_works_by_itself(stack: Stack, kubernetes: Kubernetes) -> None:
     assert stack.destroy().ok
-    kubernetes.kubectl("delete", "crd", *(f"{plural}.ray.io" for plural in crd_versions(kubernetes)))
+    delete_crds(kubernetes)
     stack.configure(at(NEW))
     stack.up_or_fail()
     assert set(crd_versions(kubernetes)) == {"rayclusters", "raycronjobs", "rayjobs", "rayservices"}

@@ -1,7 +1,8 @@
-"""The CRDs in a chart, from wherever the chart comes: a folder, an archive, a Helm repository or an OCI registry.
+"""What is in a chart, from wherever the chart comes: a folder, an archive, a Helm repository or an OCI registry.
 
 Helm installs a chart's CRDs with the first release and never touches them again, and its Release resource hands nobody the archive that it
-downloads. So an upgrade reads the chart once more, in `up` and in the preview of an upgrade, and nowhere else.
+downloads. So an upgrade reads the chart once more, in `up` and in the preview of an upgrade; so does each run where the chart is later than
+any known one.
 """
 
 import base64
@@ -14,7 +15,7 @@ import re
 import tarfile
 import time
 import zlib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,9 @@ _MOST = 100 * 1024 * 1024
 _LONGEST = 120.0
 #: How deep an index may be nested; those of Helm are at about seven.
 _DEEPEST = 100
+
+_CRD_FILES = re.compile(r"crds/[^/]+\.yaml")
+_TEXTS = re.compile(rf"values\.yaml|templates/[^/]+|{_CRD_FILES.pattern}")
 
 _MISTAKES = (
     OSError,
@@ -60,10 +64,41 @@ class ChartError(Exception):
 def chart_crds(source: ChartSource) -> list[dict[str, Any]]:
     """Every CRD in the chart's `crds` folder."""
     with _reading(source):
-        crds = [crd for text in _crd_files(source) for crd in yaml.load_all(text, _Loader) if crd]
+        crds = [crd for text in _files(source, _CRD_FILES).values() for crd in yaml.load_all(text, _Loader) if crd]
     if not crds:
         raise ChartError(f"the chart {_named(source)} has no CRDs")
     return crds
+
+
+@dataclass(frozen=True)
+class ChartTexts:
+    """What a chart is made of."""
+
+    values: dict[str, Any]
+    """Its values.yaml."""
+    templates: list[str]
+    crds: list[str]
+    """Files with CRDs, not parsed: they are long."""
+
+    def crd(self, name: str) -> dict[str, Any] | None:
+        """One of the CRDs."""
+        for text in self.crds:
+            if name in text:
+                found = next((crd for crd in yaml.load_all(text, _Loader) if crd and crd["metadata"]["name"] == name), None)
+                if found:
+                    return found
+        return None
+
+
+def chart_texts(source: ChartSource) -> ChartTexts:
+    """What a chart is made of, after one download."""
+    with _reading(source):
+        files = _files(source, _TEXTS)
+        return ChartTexts(
+            values=yaml.load(files["values.yaml"], _Loader) or {},  # noqa: S506
+            templates=[text for name, text in files.items() if name.startswith("templates/")],
+            crds=[text for name, text in files.items() if name.startswith("crds/")],
+        )
 
 
 def chart_archive(source: ChartSource) -> bytes:
@@ -85,16 +120,19 @@ def _named(source: ChartSource) -> str:
     return f"{source.chart} {source.version}" + (f" of {without_queries(source.repository)}" if source.repository else "")
 
 
-def _crd_files(source: ChartSource) -> Iterator[str]:
-    folder = Path(source.chart, "crds")
-    if folder.is_dir():
-        for file in sorted(folder.glob("*.yaml")):
-            yield file.read_text()
-        return
+def _files(source: ChartSource, wanted: re.Pattern[str]) -> dict[str, str]:
+    """The chart's own files, by their paths in it."""
+    folder = Path(source.chart)
+    if source.repository is None and folder.is_dir():
+        paths = {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*")) if file.is_file()}
+        return {name: file.read_text() for name, file in paths.items() if wanted.fullmatch(name)}
+    texts: dict[str, str] = {}
     with tarfile.open(fileobj=io.BytesIO(_unpack(_archive(source)))) as archive:
         for member in sorted(archive.getmembers(), key=lambda member: member.name):
-            if re.fullmatch(r"[^/]+/crds/[^/]+\.yaml", member.name) and (content := archive.extractfile(member)):
-                yield content.read().decode()
+            name = member.name.partition("/")[2]
+            if wanted.fullmatch(name) and (content := archive.extractfile(member)):
+                texts[name] = content.read().decode()
+    return texts
 
 
 def _archive(source: ChartSource) -> bytes:
