@@ -3,6 +3,7 @@
 Helm drops a value that a chart does not read, and the API server a field that a CRD does not know, both without a word.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +120,7 @@ def _crd_problems(plan: StackPlan, texts: ChartTexts) -> Iterator[str]:
             yield f"its CRD {name} has no {' or '.join(_versions(objects))}, in which this stack writes its {kind}"
             continue
         specs = (obj["spec"] for obj in objects if obj["kind"] == kind)
-        lost = [field for spec in specs for field in lost_fields(spec, {}, schema["spec"], "spec")]
+        lost = [re.sub(r"\[\d+\]", "[]", field) for spec in specs for field in lost_fields(spec, {}, schema["spec"], "spec")]
         lost += lost_fields(_STATUS[kind], {}, schema.get("status", {}), "status")
         if lost:
             yield f"its CRD {name} does not know {first_few(list(dict.fromkeys(lost)), 5)}, which this stack needs"
