@@ -7,7 +7,7 @@ from typing import TypeVar
 import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
-from kuberay.checks.advisories import vulnerable_clusters
+from kuberay.checks.advisories import advised_against
 from kuberay.checks.exposure import exposures, unreachable_workloads
 from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.memory import memory_advice
@@ -65,7 +65,7 @@ def stack_plan() -> StackPlan:
     for line in exposures(plan):
         pulumi.log.info(log_line(f"open: {line}"))
     weak = weak_secrets(plan, repository_is_encrypted=is_encrypted("chartRepository"))
-    for line in (*vulnerable_clusters(plan), *weak, *unreachable_workloads(plan), *memory_advice(plan.placed)):
+    for line in (*advised_against(plan), *weak, *unreachable_workloads(plan), *memory_advice(plan.placed)):
         pulumi.log.warn(log_line(line))
     return plan
 

@@ -7,7 +7,7 @@ from commands.doctor import judge
 from commands.doctor.finding import Finding
 from commands.stack.cli import PROGRAM, Pulumi, StackConfig, StackError
 from commands.stack.state import read_seal, read_state
-from kuberay.checks.advisories import vulnerable_clusters
+from kuberay.checks.advisories import advised_against
 from kuberay.checks.loading import SettingsError, is_sealed, load_plan
 from kuberay.checks.memory import memory_advice
 from kuberay.checks.secrets import weak_secrets
@@ -82,10 +82,10 @@ class Examination:
             self._plan = seal_stack(self._plan, read_seal(self._pulumi.ask("stack", "export", "--show-secrets")["deployment"]))
         yield Finding("ok", "settings", "are in order")
         if later := look_at_later_version(self._plan, PROGRAM):
-            yield from (Finding("wrong", "KubeRay's version", line) for line in later.problems)
+            yield from (Finding("wrong", "version", line) for line in later.problems)
             if not later.problems:
-                yield Finding("warning", "KubeRay's version", later.remark)
-        yield from (Finding("warning", "Ray's version", line) for line in vulnerable_clusters(self._plan))
+                yield Finding("warning", "version", later.remark)
+        yield from (Finding("warning", "version", line) for line in advised_against(self._plan))
         weak = weak_secrets(self._plan, repository_is_encrypted=f"{PROJECT}:chartRepository" in config.secret_keys)
         yield from (Finding("warning", "secrets", line) for line in weak)
         yield from (Finding("warning", "memory", line) for line in memory_advice(self._plan.placed))

@@ -39,7 +39,7 @@ def well(stack: Stack) -> Run:
     assert run.ok, run.text
     # The guide's Ray has known vulnerabilities, and nothing else is worth a word.
     remarks = [line for line in run.text.splitlines() if line.startswith(("warning ", "unknown "))]
-    assert all(line.startswith("warning  Ray's version: clusters.raycluster: Ray 2.46.0 lets a web page") for line in remarks), run.text
+    assert all(line.startswith("warning  version: clusters.raycluster: Ray 2.46.0 lets a web page") for line in remarks), run.text
     assert run.text.rstrip().endswith("\n1 warning"), run.text
     return run
 

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from local.cluster import LocalCluster
 from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.later_charts import serving_later_charts
 from tests.integration.harness.stack import Stack
 from tests.integration.harness.upgrades import at, crd_versions, delete_crds, everything, operator_image, running, scale_up
 
@@ -179,3 +181,33 @@ def test_a_cluster_that_asks_for_a_token_keeps_its_pods_through_an_upgrade(stack
     stack.up_or_fail()
     assert uids(kubernetes) == before
     assert stack.preview().changes == {}
+
+
+def test_a_later_version_than_any_known_one_is_taken_by_its_charts(
+    at_new: None, stack: Stack, kubernetes: Kubernetes, cluster: LocalCluster, tmp_path: Path
+) -> None:
+    # The operator of 1.6.2 plays it, which knows fewer feature gates than the program writes for a version that is later than 1.7.0.
+    playing = json.loads(cluster.home.operators.read_text())
+    cluster.home.operators.write_text(json.dumps(playing | {"1.8.0": playing[NEW]}))
+    gates = {"operator": {"values": {"featureGates": [{"name": "RayClusterStatusConditions", "enabled": True}]}}}
+    missing = {".Values.worker.replicas": ".Values.worker.pods", "\n  replicas: 1": "\n  pods: 1"}
+    told = "KubeRay 1.8.0 is later than 1.7.0, the newest known"
+    before = uids(kubernetes)
+    with serving_later_charts(tmp_path, {"1.8.0": {}, "1.8.1": missing}) as repository:
+        stack.configure(at("1.8.0") | gates | {"chartRepository": repository})
+        assert told in stack.preview_text().text
+        assert told in stack.up_or_fail().text
+        assert operator_image(kubernetes) == "quay.io/kuberay/operator:v1.8.0"
+        assert set(crd_versions(kubernetes).values()) == {"1.8.0"}
+        assert uids(kubernetes) == before
+        assert stack.preview().changes == {}
+        doctor = stack.make_doctor()
+        assert doctor.ok, doctor.text
+        assert f"warning  version: {told}" in doctor.text
+        stack.configure(at("1.8.1") | gates | {"chartRepository": repository})
+        refused = stack.preview_text()
+    assert not refused.ok
+    assert (
+        'kuberay:kuberayVersion: "1.8.1" cannot be used: its chart ray-cluster does not read worker.replicas, which this stack sets; '
+        "the newest known is 1.7.0"
+    ) in refused.text

@@ -16,7 +16,7 @@ from tests.unit.kuberay.checks.test_loading import load, refused
 HEAD = "kuberay:clusters.raycluster.head"
 SUFFIXES = "m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei"
 NO_QUANTITY = f"is not a Kubernetes quantity: a number, then one of {SUFFIXES}"
-VERSIONS = "1.3.0, 1.3.1, 1.3.2, 1.4.0, 1.4.1, 1.4.2, 1.5.0, 1.5.1, 1.5.2, 1.6.0, 1.6.1, 1.6.2, 1.7.0"
+VERSIONS = "1.3.0, 1.3.1, 1.3.2, 1.4.0, 1.4.1, 1.4.2, 1.5.0, 1.5.1, 1.5.2, 1.6.0, 1.6.1, 1.6.2, 1.7.0 or a later 1.x.y"
 AUTOSCALING = "must be a map with keys of: cpu, idleTimeoutSeconds, memory, upscalingMode, version"
 WORKER = "kuberay:clusters.raycluster.worker"
 VALUES = "kuberay:clusters.raycluster.values"
@@ -76,7 +76,18 @@ def raw(**values: Any) -> dict[str, Any]:
                 ("2.46.0-py311-cu124-aarch64", 'pythonVersion: "3.11", accelerator: cu124, architecture: aarch64'),
             )
         ),
-        ({"kuberayVersion": "latest"}, f'kuberay:kuberayVersion: "latest" must be one of {VERSIONS}; the newest is 1.7.0'),
+        (
+            {"kuberayVersion": "latest"},
+            f'kuberay:kuberayVersion: "latest" must be one of {VERSIONS}; the newest known is 1.7.0',
+        ),
+        (
+            {"kuberayVersion": "2.46.0"},
+            f"kuberay:kuberayVersion: \"2.46.0\" must be one of {VERSIONS}; did you mean '1.6.0'?",
+        ),
+        (
+            {"kuberayVersion": "1.2.2"},
+            f"kuberay:kuberayVersion: \"1.2.2\" must be one of {VERSIONS}; did you mean '1.6.2'?",
+        ),
         ({"kuberayVersion": "1.6"}, f"kuberay:kuberayVersion: \"1.6\" must be one of {VERSIONS}; did you mean '1.6.2'?"),
         (
             {"rayVersion": "nightly"},
