@@ -25,7 +25,8 @@ from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.messages import HIDDEN, SECRET_WORD
 from kuberay.checks.raw_values import unknown_keys
 from kuberay.facts.charts import OPERATOR_RELEASE, Chart, ChartSource, Values, chart_source
-from kuberay.facts.versions import KubeRayVersion
+from kuberay.facts.phrases import first_few
+from kuberay.facts.versions import NEWEST_KNOWN, KubeRayVersion, is_later
 from kuberay.live.takeover.marks import Record
 from kuberay.plan.stack import StackPlan, plan_stack
 from kuberay.settings.overrides import without_nulls
@@ -64,6 +65,8 @@ def adopt(releases: Sequence[Record], helm: Helm, kept: Config, report: Callable
         StackError: the settings do not take what was found.
         HelmError: a chart cannot be rendered.
     """
+    if later := [f"{one.release} ({one.version})" for one in releases if is_later(one.version)]:
+        raise StackError(f"only versions of KubeRay up to {NEWEST_KNOWN} can be adopted, and later ones are: {first_few(later)}")
     operator = next((one for one in releases if one.chart == _OPERATOR_CHART), None)
     clusters = {one.release: one for one in releases if one.chart == _RAY_CHART}
     newest = operator or next(iter(clusters.values()))

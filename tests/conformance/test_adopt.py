@@ -1,6 +1,7 @@
 """Releases that were made by hand, of several shapes: what Helm renders of the settings for them is what it rendered before."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,11 @@ def test_a_password_that_stands_in_a_release_as_text_has_to_move_first(helm: Hel
 def test_an_operator_alone_brings_no_network_policy_to_the_clusters_beside_it(helm: Helm) -> None:
     (version, *_) = ALL
     assert adopted(helm, version, {}, {}).config["protection"]["networkPolicy"] == {"enabled": False}
+
+
+def test_a_later_version_than_any_known_one_is_refused_by_release(helm: Helm) -> None:
+    (version, charts), *_ = ALL.items()
+    found = by_hand(helm, charts, "ray-cluster", "raycluster", version, {})
+    with pytest.raises(StackError) as refused:
+        adopt([replace(found, version="1.8.0")], helm, {}, lambda _: None)
+    assert str(refused.value) == "only versions of KubeRay up to 1.7.0 can be adopted, and later ones are: raycluster (1.8.0)"

@@ -1,7 +1,8 @@
-"""What is read about the settings is made from them, and what is to be copied from the docs is taken."""
+"""What is read about the settings is made from them, what is read about versions is true, and what is to be copied from the docs is taken."""
 
 import json
 import re
+import typing
 from typing import Any
 
 import pytest
@@ -9,6 +10,11 @@ import yaml
 
 from docs.build import FILES
 from kuberay.checks.loading import load_plan
+from kuberay.facts.advisories import ADVISORIES, AS_OF
+from kuberay.facts.versions import KubeRayVersion
+from local.tools import versions_at_hand
+from tests.integration.harness import upgrade_matrix
+from tests.integration.harness.operators import NEWEST, OLDEST
 from tests.paths import ROOT
 
 STACK_FILES = [
@@ -28,3 +34,31 @@ def test_a_stack_file_in_the_docs_can_be_copied(block: str) -> None:
     given: dict[str, Any] = yaml.safe_load(block)["config"]
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
     assert load_plan(texts, project_folder=ROOT).settings
+
+
+def test_every_version_of_kuberay_is_said_to_be_tested_in_one_way() -> None:
+    told = rows("docs/versions.md", "How each version")
+    tested = {version: how for versions, how in told[:-1] for version in versions.split(", ")}
+    assert sorted(tested) == sorted(typing.get_args(KubeRayVersion))
+    assert [version for version, how in tested.items() if how.startswith("on its operator: every")] == [OLDEST, NEWEST]
+    assert sorted(version for version, how in tested.items() if how.startswith("on its operator")) == versions_at_hand("kuberay-operator")
+
+
+def test_every_version_that_is_advised_against_is_in_the_docs() -> None:
+    told = rows("docs/versions.md", "Versions that are advised against")
+    assert [(what, fixed) for _, what, fixed in told] == [
+        (f"{each.name}: {each.what}".removesuffix(": "), each.fixed) for each in ADVISORIES
+    ]
+    assert all(versions.startswith(each.product) for (versions, *_), each in zip(told, ADVISORIES, strict=True))
+    assert f"As of {AS_OF}, " in (ROOT / "docs/versions.md").read_text()
+
+
+def test_the_table_of_upgrades_is_what_was_run() -> None:
+    assert (ROOT / "docs/upgrades.md").read_text() == upgrade_matrix.page(upgrade_matrix.load())
+
+
+def rows(file: str, title: str) -> list[list[str]]:
+    """The rows of the table below a title."""
+    section = (ROOT / file).read_text().partition(f"## {title}")[2].partition("\n## ")[0]
+    _, _, *lines = (line for line in section.splitlines() if line.startswith("|"))
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
