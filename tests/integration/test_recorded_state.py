@@ -20,9 +20,8 @@ def test_a_state_from_before_the_code_was_moved_is_gone_on_with_and_no_pod_resta
     stack.up_or_fail()
     before = pods(kubernetes)
     stack.replace_state(restore(recorded["resources"], stack.state(), stack.cluster.charts_url))
-    # The namespace's labels, the account without a token, and the record of what the API server was asked came later.
+    # The account without a token and the record of what the API server was asked came later.
     assert {resource: step for resource, step in stack.preview().steps.items() if step != "same"} == {
-        "Namespace kuberay": "update",
         "ServiceAccountPatch kuberay.default-account": "create",
         "Stash dry-run": "create",
     }
