@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from kuberay.facts.chart_reading import ValuePath, is_listed, is_read, read_values, value_paths
-from kuberay.facts.charts import ANY, EACH, OPERATOR_RELEASE, Chart, Keys, Values, chart_keys, chart_source
+from kuberay.facts.charts import ANY, EACH, Chart, Keys, Values, chart_keys, chart_source
 from kuberay.facts.objects import plural
 from kuberay.facts.phrases import first_few
 from kuberay.facts.versions import NEWEST_KNOWN, is_later
 from kuberay.live.crds.chart_archive import ChartError, ChartTexts, chart_texts
 from kuberay.live.crds.schemas import lost_fields
-from kuberay.plan.dry_run import questions, what_changes
+from kuberay.plan.dry_run import Manifest, questions, what_changes
 from kuberay.plan.stack import StackPlan
 from kuberay.settings.overrides import without_nulls
 
@@ -62,7 +62,7 @@ def look_at_later_version(plan: StackPlan, project_folder: Path) -> LaterVersion
                 paths = first_few(list(dict.fromkeys(map(".".join, unread))), 5)
                 problems.append(f"its chart {chart} does not read {paths}, which this stack sets")
             new += [f"{chart} {'.'.join(path)}" for path in value_paths(texts.values, known) if not is_listed(path, known)]
-            if chart == OPERATOR_RELEASE:
+            if chart == "kuberay-operator":
                 problems += _crd_problems(plan, texts)
     except ChartError as error:
         problems = [f"what it needs cannot be found out: {error}"]
@@ -107,24 +107,21 @@ def _general(path: ValuePath) -> ValuePath:
 
 
 def _crd_problems(plan: StackPlan, texts: ChartTexts) -> Iterator[str]:
-    objects = [question.manifest for whose in what_changes(plan) for question in questions(plan, whose) if question.is_custom]
-    for kind in dict.fromkeys(obj["kind"] for obj in objects):
-        name = f"{plural(kind)}.ray.io"
+    by_kind: dict[str, list[Manifest]] = {}
+    for question in (question for whose in what_changes(plan) for question in questions(plan, whose) if question.is_custom):
+        by_kind.setdefault(question.manifest["kind"], []).append(question.manifest)
+    for kind, objects in by_kind.items():
+        name, api = f"{plural(kind)}.ray.io", objects[0]["apiVersion"]
         crd = texts.crd(name)
         if crd is None:
             yield f"its chart kuberay-operator has no CRD {name}, and this stack has a {kind}"
             continue
-        served = (version for version in crd["spec"]["versions"] if f"ray.io/{version['name']}" in _versions(objects) and version["served"])
-        schema = next((version["schema"]["openAPIV3Schema"]["properties"] for version in served), None)
-        if schema is None:
-            yield f"its CRD {name} has no {' or '.join(_versions(objects))}, in which this stack writes its {kind}"
+        served = [version for version in crd["spec"]["versions"] if version["served"] and api.endswith(f"/{version['name']}")]
+        if not served:
+            yield f"its CRD {name} has no {api}, in which this stack writes its {kind}"
             continue
-        specs = (obj["spec"] for obj in objects if obj["kind"] == kind)
-        lost = [re.sub(r"\[\d+\]", "[]", field) for spec in specs for field in lost_fields(spec, {}, schema["spec"], "spec")]
-        lost += lost_fields(_STATUS[kind], {}, schema.get("status", {}), "status")
+        schema = served[0]["schema"]["openAPIV3Schema"]["properties"]
+        lost = [re.sub(r"\[\d+\]", "[]", field) for obj in objects for field in lost_fields(obj["spec"], {}, schema["spec"], "spec")]
+        lost += lost_fields(_STATUS.get(kind, {}), {}, schema.get("status", {}), "status")
         if lost:
             yield f"its CRD {name} does not know {first_few(list(dict.fromkeys(lost)), 5)}, which this stack needs"
-
-
-def _versions(objects: Iterable[Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(obj["apiVersion"] for obj in objects))
