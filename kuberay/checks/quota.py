@@ -19,7 +19,6 @@ from kuberay.settings.workloads import JobSettings
 Resources = dict[str, Decimal]
 
 
-
 @dataclass(frozen=True)
 class Demand:
     """Pods of one shape that the stack wants to run."""

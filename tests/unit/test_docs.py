@@ -1,4 +1,4 @@
-"""What is read about the settings is made from them, what is read about versions is true, and what is to be copied from the docs is taken."""
+"""What is read about the settings is made from them, what is read about versions is true, and what is to be copied is taken."""
 
 import json
 import re
