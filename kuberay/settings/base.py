@@ -178,7 +178,7 @@ NodeArchitecture = Annotated[
     BeforeValidator(_known_architecture, json_schema_input_type=Literal["x86", "aarch64", "x86_64", "amd64", "arm64"]),
 ]
 AnyKubeRayVersion = Annotated[
-    KubeRayVersion | Annotated[str, Field(pattern=r"^1\.[0-9]+\.[0-9]+$")], BeforeValidator(_check_kuberay_version)
+    KubeRayVersion | Annotated[str, Field(json_schema_extra={"pattern": r"^1\.[0-9]+\.[0-9]+$"})], BeforeValidator(_check_kuberay_version)
 ]
 # Of the checks before the type's own, the last one written goes first.
 RayVersion = Annotated[
