@@ -115,7 +115,7 @@ def test_prices_and_nodes_tell_what_a_change_costs_and_whether_it_fits(stack: St
     assert found["cost"] == {"currency": "EUR", "before": month, "after": month}
     stack.configure(guide(worker={"nodeSelector": {"pool": "spot"}}) | prices)
     found, comment = report_of(stack)
-    assert "73 → **58.40**" in comment
+    assert "73.00 → **58.40**" in comment
     assert found["fit"]["answer"] == "does not fit"
     assert "workergroup of cluster raycluster: no node takes them: " in found["fit"]["why"][0]
     node = kubernetes.kubectl("get", "nodes", "-l", "kubernetes.io/arch=arm64", "-o", "name").split()[0]
