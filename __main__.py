@@ -13,6 +13,7 @@ from components.resources.fingerprint_key import seal_fingerprints
 from components.resources.recovery import recover_from_killed_runs
 from components.service import RayService
 from components.stack import stack_plan
+from components.storage import Storage
 
 
 async def main() -> None:
@@ -24,7 +25,9 @@ async def main() -> None:
     namespace = Namespace(stack.namespace)
     operator = Operator(stack.operator, namespace)
     # Before anything of Ray is touched, the API server is asked whether it would take what comes.
-    asked_first = pulumi.ResourceOptions(depends_on=[DryRun(stack, [namespace, operator])])
+    asked: list[pulumi.Resource] = [DryRun(stack, [namespace, operator])]
+    storage = [Storage(stack.claims, namespace, pulumi.ResourceOptions(depends_on=asked))] if stack.claims else []
+    asked_first = pulumi.ResourceOptions(depends_on=[*asked, *storage])
     clusters = {name: RayCluster(name, plan, namespace, operator, asked_first) for name, plan in stack.clusters.items()}
     jobs = {name: RayJob(name, plan, namespace, operator, clusters, asked_first) for name, plan in stack.jobs.items()}
     services = {name: RayService(name, plan, namespace, operator, asked_first) for name, plan in stack.services.items()}

@@ -11,6 +11,7 @@ from components.resources.hooks import resource_hook
 from components.resources.pod_secrets import pod_secrets
 from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.release import Release, chart_release, source_of
+from components.resources.routes import addresses, make_routes
 from components.resources.wait_for import WaitFor
 from components.stack import is_encrypted, secret_outputs
 from kuberay.facts.charts import Values
@@ -72,6 +73,7 @@ class RayCluster(pulumi.ComponentResource):
         )
         if plan.token_secret and auth_options(plan.charts.version):
             self._tell_the_operator_of_the_token(namespace)
+        make_routes(plan.routes, namespace.name, self.release, self)
         self.groups = {group.name: self._pods(group) for group in plan.groups}
         if plan.keeps_old_pods:
             self._connection.apply(self._warn_of_old_pods)
@@ -212,6 +214,7 @@ def summary(plan: ClusterPlan) -> dict[str, Any]:
         "gpus": plan.gpus,
         "rayClientAddress": f"ray://{service}:{client}",
         "dashboardAddress": f"http://{service}:{dashboard}",
+        **addresses(plan.routes),
         "portForward": f"kubectl port-forward --namespace {plan.namespace} service/{plan.head_service} {ports}",
         **({"getToken": token_command(plan.token_secret, plan.namespace)} if plan.token_secret else {}),
     }

@@ -9,6 +9,7 @@ from components.namespace import Namespace
 from components.operator import Operator
 from components.resources.pod_secrets import pod_secrets
 from components.resources.providers import connection_of, known, provider_of_component
+from components.resources.routes import addresses, make_routes
 from components.resources.wait_for import WaitFor
 from components.stack import conceal_texts, secret_where_encrypted
 from kuberay.facts.labels import HEAD_GROUP
@@ -59,6 +60,7 @@ class RayService(pulumi.ComponentResource):
                 custom_timeouts=pulumi.CustomTimeouts(delete=f"{plan.delete_timeout}s"),
             ),
         )
+        make_routes(plan.routes, namespace.name, self.resource, self)
         self.summary = self._serves().up.apply(lambda _: summary(plan))
         self.register_outputs({})
 
@@ -111,4 +113,5 @@ def summary(plan: ServicePlan) -> dict[str, Any]:
         **reached,
         "dashboardAddress": f"http://{plan.head_service}.{plan.namespace}.svc:{plan.cluster.ports['dashboard']}",
         **({"getToken": token_command(plan.cluster.token_secret, plan.namespace)} if plan.cluster.token_secret else {}),
+        **addresses(plan.routes),
     }

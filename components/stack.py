@@ -12,6 +12,7 @@ from kuberay.checks.exposure import exposures, unreachable_workloads
 from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.memory import memory_advice
 from kuberay.checks.secrets import weak_secrets
+from kuberay.checks.storage import claim_advice
 from kuberay.facts.versions import is_later
 from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import Connection
@@ -53,8 +54,8 @@ def stack_connection() -> Connection:
 def stack_plan() -> StackPlan:
     """The stack's settings and plans; anything wrong with them ends the program before it registers a resource, one line a problem.
 
-    What they leave open is said, one line each, and warned of versions of Ray with known vulnerabilities, of weak secrets and of sizes with
-    which Ray fails.
+    What they leave open is said, one line each, and warned of versions of Ray with known vulnerabilities, of weak secrets, of sizes with
+    which Ray fails and of claims that not all pods can have.
     """
     try:
         plan = load_plan(get_config_env(), secret_keys=get_config_secret_keys_env(), project_folder=PROJECT_FOLDER)
@@ -65,7 +66,7 @@ def stack_plan() -> StackPlan:
     for line in exposures(plan):
         pulumi.log.info(log_line(f"open: {line}"))
     weak = weak_secrets(plan, repository_is_encrypted=is_encrypted("chartRepository"))
-    for line in (*advised_against(plan), *weak, *unreachable_workloads(plan), *memory_advice(plan.placed)):
+    for line in (*advised_against(plan), *weak, *unreachable_workloads(plan), *memory_advice(plan.placed), *claim_advice(plan)):
         pulumi.log.warn(log_line(line))
     return plan
 

@@ -30,12 +30,20 @@ from kuberay.settings.cluster import (
     RayClusterSettings,
     WorkerGroupSettings,
 )
+from kuberay.settings.expose import (
+    ClusterExposeSettings,
+    DashboardRouteSettings,
+    GatewaySettings,
+    RouteSettings,
+    ServiceExposeSettings,
+)
 from kuberay.settings.metrics import GrafanaSettings, MetricsSettings, PrometheusSettings
 from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import ChartOverrides
 from kuberay.settings.prices import HourPrices, NodePrices, PriceSettings
 from kuberay.settings.protection import ContainerLimits, LimitRangeSettings, NetworkPolicySettings, ProtectionSettings, QuotaSettings
 from kuberay.settings.stack import PROJECT, StackSettings
+from kuberay.settings.storage import ClaimSettings
 from kuberay.settings.workloads import (
     ClusterUpgradeSettings,
     DeletionRuleSettings,
@@ -61,6 +69,12 @@ SECTIONS: list[tuple[str, type[Settings]]] = [
     ("`gcsFaultTolerance` of a cluster", GcsFaultToleranceSettings),
     ("`protection`", ProtectionSettings),
     ("`protection.networkPolicy`", NetworkPolicySettings),
+    ("`expose` of a cluster", ClusterExposeSettings),
+    ("`expose` of a service, further", ServiceExposeSettings),
+    ("`dashboard` and `serve` of `expose`", RouteSettings),
+    ("`dashboard` of `expose`, further", DashboardRouteSettings),
+    ("`gateway` of a way in", GatewaySettings),
+    ("`storage.<name>`", ClaimSettings),
     ("`quota`", QuotaSettings),
     ("`limitRange`", LimitRangeSettings),
     ("`default` and `max` of `limitRange`", ContainerLimits),

@@ -22,6 +22,7 @@ from kuberay.facts.phrases import error_line, first_few
 from kuberay.facts.visible import log_line, log_lines
 from kuberay.live.api.client import ApiError, HTTPError
 from kuberay.live.inventory import Cluster, of_stack, until
+from kuberay.live.takeover.marks import stack_of
 
 #: A restarting operator is given this long, in seconds, before it counts as dead.
 _OPERATOR_SECONDS = 20
@@ -129,8 +130,8 @@ class Destruction:
 
     def _remove(self, cluster: Cluster, made: Made) -> None:
         """Something that a killed run was making, and that Pulumi therefore does not know."""
-        if made.is_namespace:
-            return  # Looked at last.
+        if made.is_namespace or made.is_kept:
+            return  # A namespace is looked at last.
         if not made.is_release:
             found = cluster.get(made.inputs)
             if found and of_stack([found], self._pulumi.mark, set()):
@@ -159,6 +160,9 @@ class Destruction:
         until(lambda: not of_stack(cluster.ray_objects(name), self._pulumi.mark, state.releases), _GONE_SECONDS)
         if others := cluster.contents(name):
             shown = first_few([_name(obj) for obj in others], 10)
+            if all(obj["kind"] == "PersistentVolumeClaim" and stack_of(obj) == self._pulumi.mark for obj in others):
+                say(f"Namespace {name} stays, with {shown}: their data is kept; kubectl delete namespace {name} deletes it too")
+                return
             say(f"Namespace {name} is left alone, for it holds {shown}; a later stack uses it with `createNamespace: false`")
             cluster.forget_mark(name)
             return

@@ -18,6 +18,8 @@ class Made:
     inputs: Mapping[str, Any]
     rendered: tuple[Mapping[str, Any], ...] = ()
     """Of a release: the objects that it consists of, by their names."""
+    is_kept: bool = False
+    """Whether it stays in the cluster when the stack goes."""
 
     @property
     def is_release(self) -> bool:
@@ -106,7 +108,7 @@ def _read_made(resource: Mapping[str, Any]) -> Made:
         for key, found in names.items()
         for name in found
     )
-    return Made(resource["urn"], inputs, rendered)
+    return Made(resource["urn"], inputs, rendered, bool(resource.get("retainOnDelete")))
 
 
 def _makes(resource: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from kuberay.checks.expose import asks_for_token
 from kuberay.facts.phrases import first_few
 from kuberay.facts.versions import NEEDS
 from kuberay.plan.cluster import head_service_type
@@ -58,6 +59,16 @@ def exposures(plan: StackPlan) -> Iterator[str]:
         yield f"the head's Service is reached from outside the Kubernetes cluster: {first_few(exposed)}"
     if outside := [f"{name} ({kind})" for name, kind in _reached_from_outside(settings).items()]:
         yield f"applications are reached from outside the Kubernetes cluster: {first_few(outside)}"
+
+    for route in plan.routes:
+        if route.target == "serve":
+            who = "everyone: Ray asks for no token there"
+        else:
+            who = "whoever shows its token" if asks_for_token(plan, route) else "everyone"
+        what = "the applications" if route.target == "serve" else "the dashboard and the jobs API"
+        yield f"{route.address} leads to {what} of {route.whose}, for {who}: {route.key}"
+    if plain := [route.address for route in plan.routes if not route.is_https]:
+        yield f"what goes to {first_few(plain)} is not encrypted, tokens neither: tlsSecret, or https where a certificate is held elsewhere"
 
     unrestricted = [
         name

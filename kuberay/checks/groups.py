@@ -67,7 +67,7 @@ def cluster_problems(settings: StackSettings, here: Place, cluster: RayClusterSe
     groups |= {("additionalWorkerGroups", name): group for name, group in cluster.additional_worker_groups.items()}
     for path, group in groups.items():
         yield from _group_checks(settings, cluster, (*here, *path), group, scales=scales)
-        yield from _volume_checks(here, path, group)
+        yield from _volume_checks(settings, here, path, group)
     for path, group in raw_groups(raw).items():
         if scales and group.get("maxReplicas") == 0 and group.get("disabled") is not True:
             yield Problem((*here, "values", *path, "maxReplicas"), 0, _NO_MAXIMUM)
@@ -148,17 +148,26 @@ def _environment_checks(here: Place, group: GroupSettings) -> Iterator[Problem]:
         yield Problem((*here, "env", variable), "…", f"is set by {_SET_BY_SETTINGS[variable]}; leave it out")
 
 
-def _volume_checks(cluster: Place, path: Place, group: GroupSettings) -> Iterator[Problem]:
+def _volume_checks(settings: StackSettings, cluster: Place, path: Place, group: GroupSettings) -> Iterator[Problem]:
     here = (*cluster, *path)
     names = [volume.name for volume in group.volumes] + ["log-volume"]
     mounted = {_LOGS: "log-volume"}
+    for claim, folder in group.storage.items():
+        at = (*here, "storage", claim)
+        if claim not in settings.storage:
+            known = f"{did_you_mean(claim, settings.storage)}; it has: {', '.join(settings.storage) or 'none'}"
+            yield Problem(at, folder, f"is for a claim that the stack's storage has not{known}")
+        if claim in names:
+            yield Problem(at, folder, "is for a claim with the name of a volume of this group; rename one of them")
+        if other := mounted.get(_plain(folder)):
+            yield Problem(at, folder, f"is where {other} is mounted already; choose another folder")
+        mounted.setdefault(_plain(folder), claim)
     for index, mount in enumerate(group.volume_mounts):
         at = (*here, "volumeMounts", str(index))
         if mount.name not in names:
             known = f"{did_you_mean(mount.name, names)}; it has: {', '.join(names)}"
             yield Problem((*at, "name"), mount.name, f"is no volume of this group{known}")
-        # However its slashes are written.
-        folder = normpath(f"/{mount.mount_path.lstrip('/')}")
+        folder = _plain(mount.mount_path)
         if (other := mounted.get(folder)) == "log-volume" and mount.name in names[:-1]:
             instead = f"{'.'.join((*cluster, 'values', *path))}.volumes: [{{name: log-volume, …}}] with the source of {mount.name}"
             why = f"is where log-volume is, for Ray's logs; mount {mount.name} elsewhere, or put it in that one's place: {instead}"
@@ -172,6 +181,11 @@ def _volume_checks(cluster: Place, path: Place, group: GroupSettings) -> Iterato
             at = (*here, "volumes", str(index), "name")
             yield Problem(at, volume.name, "is the name of another volume of this group")
         seen.add(volume.name)
+
+
+def _plain(folder: str) -> str:
+    """The folder however its slashes are written."""
+    return normpath(f"/{folder.lstrip('/')}")
 
 
 def _replica_checks(here: Place, group: WorkerGroupSettings, *, scales: bool, autoscaling: bool) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any, Final
 
+from kuberay.checks.expose import route_problems
 from kuberay.checks.flags import flag_problems
 from kuberay.checks.groups import cluster_problems, core_problems, idle_autoscalers
 from kuberay.checks.memory import memory_problems
@@ -12,6 +13,7 @@ from kuberay.checks.ports import port_problems
 from kuberay.checks.quota import quota_problems
 from kuberay.checks.raw_values import raw_operator_problems, unknown_keys
 from kuberay.checks.refusals import refusals
+from kuberay.checks.storage import claim_problems
 from kuberay.checks.workload_settings import gate_problems, job_setting_problems, service_setting_problems
 from kuberay.checks.workloads import workload_problems
 from kuberay.facts.charts import feature_gates, in_this_version
@@ -46,6 +48,7 @@ def plan_problems(plan: StackPlan) -> list[Problem]:
     """
     refused = refusals(plan.placed, plan.settings.kuberay_version)
     between = [*idle_autoscalers(plan.placed), *flag_problems(plan), *port_problems(plan), *workload_problems(plan)]
+    between += [*route_problems(plan), *claim_problems(plan)]
     return [*refused, *between, *memory_problems(plan.placed), *quota_problems(plan)]
 
 

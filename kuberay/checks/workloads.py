@@ -43,6 +43,12 @@ def _dashboard_problems(plan: StackPlan) -> Iterator[Problem]:
             yield Problem(("jobs", name, "cluster"), job.cluster, why)
 
 
+def clusters_without_dashboard(plan: StackPlan) -> set[str]:
+    """The stack's own clusters, as ``clusters.research``, whose head has no dashboard, or none that its Service leads to."""
+    own = [placed for placed in plan.placed if placed.here[0] == "clusters"]
+    return {".".join(placed.here) for placed in own if is_off(_head_params(placed), _DASHBOARD) or _names_no_dashboard(placed)}
+
+
 def _names_no_dashboard(placed: PlacedPlan) -> bool:
     """Ports of one's own stand in for all of KubeRay's (`getServicePorts`)."""
     ports: list[Values] = placed.plan.values["head"].get("ports") or []

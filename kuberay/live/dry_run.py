@@ -92,17 +92,30 @@ async def _post(http: AsyncClient, question: Question) -> Response:
     root = f"/apis/{version}" if "/" in version else f"/api/{version}"
     path = f"{root}/namespaces/{manifest['metadata']['namespace']}/{plural(manifest['kind'])}"
     wanted = {"dryRun": "All", "fieldValidation": "Strict", "fieldManager": FIELD_MANAGER}
+    if question.is_change:
+        applied = {"Content-Type": "application/apply-patch+yaml"}
+        return await http.patch(f"{path}/{question.name}", params={**wanted, "force": "true"}, json=manifest, headers=applied)
     return await http.post(path, params=wanted, json=manifest)
 
 
 def _refusal(question: Question, answer: Response | HTTPError) -> str | None:
     """What the API server says against an object itself."""
-    if isinstance(answer, HTTPError) or answer.is_success or _is_busy(answer) or answer.status_code in (401, 404):
+    if isinstance(answer, HTTPError) or answer.is_success or _is_busy(answer) or answer.status_code == 401:
         return None
     message = _message(question, answer)
+    if answer.status_code == 404:
+        if not (question.brought_by and _knows_no_such_kind(answer)):
+            return None
+        manifest = question.manifest
+        message += f": it knows no {manifest['kind']} of {manifest['apiVersion']}, which come with {question.brought_by}"
     if any(pattern.search(message) for pattern in (_FOR_NOW, _NOT_ALLOWED, _NO_DRY_RUN)):
         return None
     return f"kuberay:{question.what}: the Kubernetes API server would refuse it: {message}"
+
+
+def _knows_no_such_kind(answer: Response) -> bool:
+    """Of an object or a namespace that is not there, it says the name."""
+    return not answer.headers.get("Content-Type", "").startswith("application/json")
 
 
 def _is_busy(answer: Response | HTTPError) -> bool:
@@ -125,7 +138,7 @@ def _message(question: Question, answer: Response) -> str:
     except ValueError:
         return one_line(answer.text) or f"answer {answer.status_code}"
     made_up = str((status.get("details") or {}).get("name") or "")
-    wanted = str(question.manifest["metadata"]["generateName"]).rstrip("-")
+    wanted = question.name
     message = one_line(status.get("message") or f"answer {answer.status_code}")
     message = message.replace(made_up, wanted) if made_up.startswith(wanted) else message
     return _VALUE.sub(r"\1: [secret]", message) if question.hides_values else message

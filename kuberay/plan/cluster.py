@@ -17,6 +17,7 @@ from kuberay.facts.digests import Seal, fingerprint, secret_digest
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.facts.quantities import add_quantities
 from kuberay.facts.versions import NEEDS, at_least
+from kuberay.plan.expose import Route, plan_routes
 from kuberay.plan.fault_tolerance import fault_tolerance_values, for_charts_before_1_5
 from kuberay.plan.pasted import write_out
 from kuberay.plan.pods import (
@@ -64,6 +65,8 @@ class ClusterPlan:
     """The Secret with the token that the cluster asks for, if it does."""
     auth_token: SecretStr | None = None
     """What that Secret holds; a random token where the stack sets none."""
+    routes: tuple[Route, ...] = ()
+    """The ways in to it from outside the Kubernetes cluster."""
     keeps_old_pods: bool = False
     """Whether running pods stay when their template changes (upgradeStrategy None)."""
 
@@ -102,7 +105,8 @@ def plan_cluster(settings: StackSettings, release: str) -> ClusterPlan:
     secret = cluster_resource_name(release, cluster.values) if token else None
     adopted = cluster.adopted.templates if cluster.adopted else {}
     plan = plan_ray_cluster(settings, release, cluster, token_secret=secret, adopted=adopted)
-    plan = replace(plan, keeps_old_pods=cluster.upgrade_strategy == "None")
+    routes = plan_routes(settings, f"clusters.{release}", cluster.expose, {"dashboard": plan.head_service}, plan.ports, plan.name)
+    plan = replace(plan, routes=routes, keeps_old_pods=cluster.upgrade_strategy == "None")
     if at_least(settings.kuberay_version, NEEDS["gcsFaultTolerance chart values"].kuberay):
         return plan
     return replace(plan, values=for_charts_before_1_5(plan.values))

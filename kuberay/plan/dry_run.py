@@ -36,11 +36,24 @@ class Question:
     what: str
     """Which object of which settings: ``clusters.research, a pod of the head``."""
     manifest: Manifest
-    """With a name that is to be completed: one of that name may be there."""
+    """With a name that is to be completed, where one of that name may be there; else asked about as a change of what is there."""
     cluster: str = ""
     """The Ray cluster that it is of, if it is of one."""
     hides_values: bool = False
     """Whether something in it is encrypted in the stack's config, so that no value of it may be shown."""
+    brought_by: str = ""
+    """What brings its kind, where neither Kubernetes nor the stack does: ``the Gateway API's CRDs``."""
+
+    @property
+    def name(self) -> str:
+        """Of the object."""
+        metadata = self.manifest["metadata"]
+        return str(metadata.get("name") or metadata["generateName"].rstrip("-"))
+
+    @property
+    def is_change(self) -> bool:
+        """Whether the object is to be changed where it is there."""
+        return "name" in self.manifest["metadata"]
 
     @property
     def is_custom(self) -> bool:
@@ -65,13 +78,20 @@ def what_changes(plan: StackPlan) -> dict[str, str]:
     digests = {f"clusters.{name}": cluster.fingerprint for name, cluster in plan.clusters.items()}
     workloads: dict[str, JobPlan | ServicePlan] = {f"jobs.{name}": job for name, job in plan.jobs.items()}
     workloads |= {f"services.{name}": service for name, service in plan.services.items()}
-    return digests | {whose: plan.as_shown(fingerprint(workload.spec, workload.annotations)) for whose, workload in workloads.items()}
+    digests |= {whose: plan.as_shown(fingerprint(workload.spec, workload.annotations)) for whose, workload in workloads.items()}
+    digests |= {route.key: plan.as_shown(fingerprint(route.manifest)) for route in plan.routes}
+    return digests | {f"storage.{claim.name}": plan.as_shown(fingerprint(claim.manifest)) for claim in plan.claims}
 
 
 def questions(plan: StackPlan, whose: str) -> list[Question]:
-    """Everything to be asked of ``clusters.research``, ``jobs.train`` or ``services.chat``."""
+    """Everything to be asked of ``clusters.research``, ``jobs.train``, ``services.chat``, ``clusters.research.expose.dashboard`` …"""
     kind, _, name = whose.partition(".")
     namespace = plan.settings.namespace
+    if kind == "storage":
+        return [Question(f"{whose}, its claim", claim.manifest) for claim in plan.claims if claim.name == name]
+    if routes := [route for route in plan.routes if route.key == whose]:
+        brought_by = "the Gateway API's CRDs" if routes[0].settings.gateway else ""
+        return [Question(f"{whose}, its {route.manifest['kind']}", route.manifest, brought_by=brought_by) for route in routes]
     if kind == "clusters":
         cluster = plan.clusters[name]
         token = auth_options(plan.settings.kuberay_version) if cluster.token_secret else {}

@@ -6,6 +6,7 @@ the same both ways, so that upgrading KubeRay does not restart it.
 """
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 from kuberay.facts.labels import FAULT_TOLERANT, STORAGE_NAMESPACE
@@ -17,6 +18,12 @@ PASSWORD_KEY = "password"
 def password_secret(cluster: str) -> str:
     """Name of the Secret that holds a password from the stack's config."""
     return f"{cluster}-redis"
+
+
+def is_fault_tolerant(values: Mapping[str, Any]) -> bool:
+    """Whether a cluster of these values outlives its head, whichever way that was asked for."""
+    options, annotations = values.get("gcsFaultTolerance") or {}, values.get("annotations") or {}
+    return options.get("enabled") is True or str(annotations.get(FAULT_TOLERANT)).lower() == "true"
 
 
 def fault_tolerance_values(settings: GcsFaultToleranceSettings | None, cluster: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
-from kuberay.facts.labels import CLUSTER_LABEL
+from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP
 from kuberay.plan.ports import DEFAULT_PORTS
 from kuberay.settings.protection import ContainerLimits
 from kuberay.settings.stack import StackSettings
@@ -29,14 +29,22 @@ class NamespacePlan:
     account: Manifest | None
     """What is changed of the namespace's `default` service account; None where that is nothing."""
     rules: tuple[Manifest, ...]
-    """Its ResourceQuota, LimitRange and NetworkPolicy, where the settings ask for them; without the stack's name."""
+    """Its ResourceQuota, LimitRange, NetworkPolicy and PodDisruptionBudget, where the settings ask for them; without the stack's name."""
 
 
-def plan_namespace(settings: StackSettings, heads: Iterable[Mapping[str, int]] = ()) -> NamespacePlan:
-    """The namespace of a stack, where the heads of its clusters listen on these ports."""
+def plan_namespace(settings: StackSettings, heads: Iterable[Mapping[str, int]] = (), lone_heads: Iterable[str] = ()) -> NamespacePlan:
+    """The namespace of a stack.
+
+    Args:
+        settings: of the stack.
+        heads: where the heads of its clusters listen.
+        lone_heads: RayClusters that are lost with their head.
+    """
     rules = [resource_quota(settings, _RAY), limit_range(settings, _RAY)]
     if settings.protection.network_policy.enabled:
         rules.append(network_policy(settings, _RAY, heads))
+    if settings.protection.head_disruption_budget:
+        rules.append(head_disruption_budget(settings, _RAY, lone_heads))
     manifest = _namespace(settings) if settings.create_namespace else None
     return NamespacePlan(settings.namespace, manifest, default_account(settings), tuple(rule for rule in rules if rule))
 
@@ -67,15 +75,40 @@ def limit_range(settings: StackSettings, name: str) -> Manifest | None:
     return _in_namespace(settings, "LimitRange", name, {"limits": [{"type": "Container", **limits}]}) if limits else None
 
 
+def head_disruption_budget(settings: StackSettings, name: str, lone_heads: Iterable[str]) -> Manifest | None:
+    """Lets nobody evict a head that its cluster would be lost with.
+
+    One for all of them, in absolute numbers: a RayCluster has no scale, so that Kubernetes could not count by anything else. A head that
+    is not ready may go. The clusters of jobs and services are left out: KubeRay chooses their names, and nothing else on their pods tells
+    whose they are.
+    """
+    clusters = sorted(lone_heads)
+    if not clusters:
+        return None
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": name, "namespace": settings.namespace},
+        "spec": {
+            "minAvailable": len(clusters),
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {
+                "matchLabels": {GROUP_LABEL: HEAD_GROUP},
+                "matchExpressions": [{"key": CLUSTER_LABEL, "operator": "In", "values": clusters}],
+            },
+        },
+    }
+
+
 def network_policy(settings: StackSettings, name: str, heads: Iterable[Mapping[str, int]] = ()) -> Manifest:
     """Lets only the pods of the namespace, and those of namespaces that the settings name, reach Ray pods.
 
     It holds for every Ray pod of the namespace, so for those of jobs and services too, whose clusters have names of KubeRay's choice.
     """
     policy = settings.protection.network_policy
-    ingress: list[Manifest] = [{"from": [{"podSelector": {}}, *_pods_of(policy.allowed_namespaces)]}]
+    ingress: list[Manifest] = [{"from": [{"podSelector": {}}, *pods_of(policy.allowed_namespaces)]}]
     if settings.metrics.enabled and settings.metrics.allowed_namespaces:
-        ingress.append({"from": _pods_of(settings.metrics.allowed_namespaces), "ports": [{"port": "metrics", "protocol": "TCP"}]})
+        ingress.append({"from": pods_of(settings.metrics.allowed_namespaces), "ports": [{"port": "metrics", "protocol": "TCP"}]})
     # By number: KubeRay gives the containers of the head no port of these names by itself.
     every_head = list(heads) or [DEFAULT_PORTS]
     for namespaces, port in (
@@ -85,7 +118,7 @@ def network_policy(settings: StackSettings, name: str, heads: Iterable[Mapping[s
     ):
         if namespaces:
             numbers = sorted({head[port] for head in every_head})
-            ingress.append({"from": _pods_of(namespaces), "ports": [{"port": number, "protocol": "TCP"} for number in numbers]})
+            ingress.append({"from": pods_of(namespaces), "ports": [{"port": number, "protocol": "TCP"} for number in numbers]})
     egress = _all_but(policy.blocked_addresses)
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -125,7 +158,8 @@ def _namespace(settings: StackSettings) -> Manifest:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": settings.namespace, **({"labels": labels} if labels else {})}}
 
 
-def _pods_of(namespaces: list[str]) -> list[Manifest]:
+def pods_of(namespaces: list[str]) -> list[Manifest]:
+    """Of a NetworkPolicy: all pods of these namespaces."""
     if not namespaces:
         return []
     # The label that every namespace carries by itself since Kubernetes 1.22.

@@ -10,7 +10,8 @@ from kuberay.facts.charts import Values
 from kuberay.facts.images import NODE_ARCHITECTURE, RAY_REPOSITORY, Architecture, Image, ray_image, split_reference
 from kuberay.facts.labels import ARCHITECTURE_LABEL, TEMPLATE_ANNOTATION
 from kuberay.plan.metrics import embedding_variables
-from kuberay.plan.protection import security_context
+from kuberay.plan.protection import security_context, stays_on_its_node
+from kuberay.plan.storage import claim_mounts, claim_volumes
 from kuberay.settings.base import Settings
 from kuberay.settings.cluster import GroupSettings, RayClusterSettings, WorkerGroupSettings
 from kuberay.settings.kubernetes import EnvVar
@@ -132,11 +133,11 @@ def pod_values(settings: StackSettings, cluster: RayClusterSettings, group: Grou
         "nodeSelector": {ARCHITECTURE_LABEL: NODE_ARCHITECTURE[group_architecture(settings, cluster, group)], **group.node_selector},
         "tolerations": [*tolerated, *(_as_kubernetes(toleration) for toleration in group.tolerations)],
         "affinity": group.affinity,
-        "volumes": [_LOG_VOLUME, *(_as_kubernetes(volume) for volume in group.volumes)],
-        "volumeMounts": [_LOG_MOUNT, *(_as_kubernetes(mount) for mount in group.volume_mounts)],
+        "volumes": [_LOG_VOLUME, *(_as_kubernetes(volume) for volume in group.volumes), *claim_volumes(group)],
+        "volumeMounts": [_LOG_MOUNT, *(_as_kubernetes(mount) for mount in group.volume_mounts), *claim_mounts(group)],
         "serviceAccountName": group.service_account_name or "",
         "labels": group.labels,
-        "annotations": group.annotations,
+        "annotations": {**stays_on_its_node(settings.protection, is_head=group is cluster.head), **group.annotations},
         "rayStartParams": group.ray_start_params,
         "restartPolicy": "Never" if v2 else "",
         **security_context(settings.protection, custom_image(settings, cluster, group)),

@@ -32,6 +32,16 @@ def security_context(protection: ProtectionSettings, custom_image: str | None) -
     return {"securityContext": CONTAINER_CONTEXT if restricted else {}, "podSecurityContext": POD_CONTEXT if restricted else {}}
 
 
+# --- Node autoscalers -------------------------------------------------------------------------------------------------------
+
+
+def stays_on_its_node(protection: ProtectionSettings, *, is_head: bool) -> dict[str, str]:
+    """The annotations by which node autoscalers leave a pod where it is, if they are to."""
+    if protection.keep_nodes_of == "none" or (protection.keep_nodes_of == "heads" and not is_head):
+        return {}
+    return {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
+
+
 # --- Ray's token authentication -----------------------------------------------------------------------------------------------
 # No chart up to 1.7.0 writes `authOptions`, and operators before 1.5.1 know none; the variables that it would set work with all.
 

@@ -7,9 +7,12 @@ from functools import cached_property
 from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.digests import Seal
 from kuberay.plan.cluster import ClusterPlan, plan_cluster, seal_cluster
+from kuberay.plan.expose import Route
+from kuberay.plan.fault_tolerance import is_fault_tolerant
 from kuberay.plan.metrics import MetricsPlan, plan_metrics
 from kuberay.plan.namespace import NamespacePlan, plan_namespace
 from kuberay.plan.operator import OperatorPlan, plan_operator
+from kuberay.plan.storage import ClaimPlan, plan_claims
 from kuberay.plan.workloads import (
     JobPlan,
     PlacedPlan,
@@ -18,6 +21,7 @@ from kuberay.plan.workloads import (
     plan_job,
     plan_service,
     plan_workload_cluster,
+    service_routes,
     workload_cluster_settings,
 )
 from kuberay.settings.adoption import AdoptedRelease
@@ -47,6 +51,10 @@ class StackPlan:
     """The clusters that KubeRay makes, by whose they are: ``jobs.train``, ``services.chat``."""
     metrics: MetricsPlan | None
     """None where the settings ask for none."""
+    routes: tuple[Route, ...] = ()
+    """The ways in from outside the Kubernetes cluster, of clusters and services."""
+    claims: tuple[ClaimPlan, ...] = ()
+    """Storage that outlives pods."""
     seal: Seal | None = None
     """What its fingerprints are sealed with, where it holds secrets."""
 
@@ -97,13 +105,19 @@ def plan_stack(settings: StackSettings) -> StackPlan:
     """Plans every part of a stack. The settings have to be in order (kuberay/checks)."""
     clusters = {release: plan_cluster(settings, release) for release in settings.clusters}
     made = {what: plan_workload_cluster(settings, what) for what in workload_cluster_settings(settings)}
+    heads = [cluster.ports for cluster in (*clusters.values(), *(each.plan for each in made.values()))]
+    routes = [route for cluster in clusters.values() for route in cluster.routes]
+    routes += [route for name in settings.services for route in service_routes(settings, name, made[f"services.{name}"])]
+    lone_heads = [cluster.name for cluster in clusters.values() if not is_fault_tolerant(cluster.values)]
     return StackPlan(
         settings=settings,
-        namespace=plan_namespace(settings, [cluster.ports for cluster in (*clusters.values(), *(each.plan for each in made.values()))]),
+        namespace=plan_namespace(settings, heads, lone_heads),
         operator=plan_operator(settings),
         clusters=clusters,
         workload_clusters=made,
         metrics=plan_metrics(settings),
+        routes=tuple(routes),
+        claims=plan_claims(settings),
     )
 
 

@@ -14,6 +14,7 @@ from kuberay.facts.labels import CLUSTER_LABEL, SERVE_ANNOTATIONS
 from kuberay.facts.quantities import canonical_quantity, parse_quantity
 from kuberay.facts.versions import NEEDS, at_least
 from kuberay.plan.cluster import ClusterPlan, head_service_type, plan_ray_cluster
+from kuberay.plan.expose import Route, Target, plan_routes
 from kuberay.plan.ports import DEFAULT_PORTS, as_port
 from kuberay.plan.protection import auth_options, mode_of, uses_token
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
@@ -285,10 +286,13 @@ class ServicePlan:
     summary: str
     """One line for a reviewer."""
 
+    routes: tuple[Route, ...] = ()
+    """The ways in to it from outside the Kubernetes cluster."""
+
     @property
     def serve_service(self) -> str:
         """The Kubernetes Service of the applications; KubeRay makes it once they run, and leads it over to each new cluster."""
-        return f"{self.name}-serve-svc"
+        return _services_of(self.name)["serve"]
 
     @property
     def serve_service_type(self) -> str:
@@ -298,12 +302,21 @@ class ServicePlan:
     @property
     def head_service(self) -> str:
         """The Kubernetes Service of the dashboard; KubeRay leads it over to each new cluster."""
-        return f"{self.name}-head-svc"
+        return _services_of(self.name)["dashboard"]
 
     @property
     def gateway(self) -> str | None:
         """The Gateway of the applications, which stands in for their Service where upgrades are incremental."""
         return f"{self.name}-gateway" if self.settings.cluster_upgrade_options else None
+
+
+def _services_of(name: str) -> dict[Target, str]:
+    return {"dashboard": f"{name}-head-svc", "serve": f"{name}-serve-svc"}
+
+
+def service_routes(settings: StackSettings, name: str, made: WorkloadCluster) -> tuple[Route, ...]:
+    """The ways in to a service from outside the Kubernetes cluster."""
+    return plan_routes(settings, f"services.{name}", settings.services[name].expose, _services_of(name), made.plan.ports)
 
 
 def plan_service(settings: StackSettings, name: str, made: WorkloadCluster) -> ServicePlan:
@@ -339,4 +352,5 @@ def plan_service(settings: StackSettings, name: str, made: WorkloadCluster) -> S
         port=cluster.ports["serve"],
         fingerprint=fingerprint(spec),
         summary=f"{', '.join(applications)} on {cluster.cpu} CPU, {cluster.memory} memory, {cluster.head.image}",
+        routes=service_routes(settings, name, made),
     )

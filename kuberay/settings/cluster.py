@@ -21,8 +21,10 @@ from kuberay.settings.base import (
     Settings,
     number_as_text,
 )
+from kuberay.settings.expose import ClusterExposeSettings
 from kuberay.settings.kubernetes import Env, PasswordSetting, Toleration, Volume, VolumeMount
 from kuberay.settings.overrides import ChartOverrides
+from kuberay.settings.storage import Folder
 
 #: Flags of `ray start` (Ray 2.46 and later), as KubeRay passes them on. A flag it does not know ends Ray at once.
 RAY_START_PARAMS = frozenset(
@@ -88,6 +90,8 @@ class GroupSettings(Settings):
     """Volumes of the pods, beside the one for Ray's logs."""
     volume_mounts: list[VolumeMount] = []
     """Where the Ray container sees the volumes."""
+    storage: dict[Name, Folder] = {}
+    """Claims of the stack's `storage` that the Ray container sees, and where: `{datasets: /data}`."""
     service_account_name: Name | None = None
     """Service account of the pods; it must exist."""
     labels: dict[str, str] = {}
@@ -211,5 +215,7 @@ class ClusterSettings(RayClusterSettings):
 
     upgrade_strategy: Literal["Recreate", "None"] = "Recreate"
     """What becomes of running pods when their template changes: `Recreate` replaces them, `None` keeps them as they are."""
+    expose: ClusterExposeSettings = ClusterExposeSettings()
+    """A way in from outside the Kubernetes cluster."""
     adopted: AdoptedCluster | None = None
     """The Helm release of this name that was made by hand, for `up` to take over: `make adopt` writes it."""

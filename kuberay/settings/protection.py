@@ -68,6 +68,12 @@ class ProtectionSettings(Settings):
     mount_service_account_token: bool = False
     """Whether pods that name no service account carry the token of the namespace's `default` one. An autoscaler has its own either way.
     For a namespace that this stack makes."""
+    head_disruption_budget: bool = True
+    """Whether drained nodes and node autoscalers have to leave the heads of the stack's clusters where they are (a PodDisruptionBudget):
+    without GCS fault tolerance a cluster is lost with its head. `false`: to drain a node under a head, for one."""
+    keep_nodes_of: Literal["none", "heads", "all"] = "none"
+    """Pods that node autoscalers do not move to spare a node, by annotations for cluster-autoscaler (`safe-to-evict`) and Karpenter
+    (`do-not-disrupt`). A change restarts these pods."""
     seal_fingerprints: bool = False
     """Whether the fingerprints on pods are sealed with the stack's key also where nothing in its config is encrypted. `true` keeps the key
     when the last encrypted setting goes, so that no pod restarts."""

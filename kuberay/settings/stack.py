@@ -23,6 +23,7 @@ from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import project_folder
 from kuberay.settings.prices import PriceSettings
 from kuberay.settings.protection import LimitRangeSettings, ProtectionSettings, QuotaSettings
+from kuberay.settings.storage import ClaimSettings
 from kuberay.settings.workloads import JobSettings, ServiceSettings
 
 #: The Pulumi project, and so the namespace of all keys.
@@ -74,6 +75,8 @@ class StackSettings(Settings):
     """The most that all pods of the namespace may take together."""
     limit_range: LimitRangeSettings = LimitRangeSettings()
     """What a single container of the namespace may take."""
+    storage: dict[Name, ClaimSettings] = {}
+    """Claims for pods of any cluster, job or service of the stack, by name; a group names those that it sees in its own `storage`."""
     metrics: MetricsSettings = MetricsSettings()
     """What Prometheus is told to scrape."""
     prices: PriceSettings = PriceSettings()

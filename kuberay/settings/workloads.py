@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from kuberay.facts.phrases import did_you_mean
 from kuberay.settings.base import Cpu, Memory, Name, QuotingError, Settings, number_as_text
 from kuberay.settings.cluster import RayClusterSettings
+from kuberay.settings.expose import ServiceExposeSettings
 from kuberay.settings.schedule import Schedule, TimeZone
 
 #: The strategy that leads requests over to a new cluster step by step.
@@ -142,6 +143,8 @@ class ServiceSettings(Settings):
     for each cluster. Needs KubeRay 1.6.0."""
     exclude_head_pod_from_serve_svc: bool = False
     """Whether requests go to the worker pods alone."""
+    expose: ServiceExposeSettings = ServiceExposeSettings()
+    """A way in from outside the Kubernetes cluster."""
     timeout_seconds: Annotated[int, Field(ge=10)] | None = None
     """How long `up` waits for the service, in seconds, where it is not the stack's `timeoutSeconds`."""
 

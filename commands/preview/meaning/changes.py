@@ -58,14 +58,32 @@ def _other(step: Step) -> OtherChange:
     old, new = (step.old.get("values"), step.new.get("values")) if step.type == RELEASE else (step.old, step.new)
     found = shown_differences(old, new)
     operation = step.operation
+    is_claim = step.type.endswith(":PersistentVolumeClaim")
+    # Another one beside it: in another namespace, for Kubernetes takes no second one of a name.
+    is_second = is_claim and operation == "replace" and step.is_kept
+    is_lost = operation == "delete" or (operation == "replace" and step.type.endswith(_HOLDERS) and not is_second)
     return OtherChange(
         kind="Helm release" if step.type == RELEASE else step.type.rpartition(":")[2],
         name=step.name,
-        operation=operation,
+        operation="create" if is_second else operation,
         values=lines(found) if operation in ("update", "replace") else [],
         secrets=hidden_changes(step.old, step.new, step.changed),
-        level="destroys" if operation == "delete" or (operation == "replace" and step.type.endswith(_HOLDERS)) else "changes",
+        about=_of_data(step) if is_claim else "",
+        level="destroys" if is_lost else "changes",
     )
+
+
+def _of_data(claim: Step) -> str:
+    """What becomes of the data of a claim."""
+    match claim.operation:
+        case "delete":
+            return "its data goes with it"
+        case "replace":
+            return "empty; the one before stays, with its data" if claim.is_kept else "its data goes"
+        case "retain":
+            return "its data stays"
+        case _:
+            return ""
 
 
 def _versions(preview: Preview) -> list[VersionChange]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from commands.preview.meaning.report import Protection, ProtectionChange
-from commands.preview.meaning.steps import Preview, Properties, Step
+from commands.preview.meaning.steps import COMPONENT, Preview, Properties, Step
 from kuberay.plan.cluster import head_service_type
 from kuberay.plan.pods import rendered_groups
 
@@ -33,15 +33,23 @@ def _as_changes(found: Mapping[str, list[str]]) -> list[ProtectionChange]:
 
 def _facts(step: Step) -> Iterator[tuple[str, list[str], bool, bool]]:
     """Each protection that a step may touch, of which clusters, and whether it was there before, and is after."""
-    if step.type.endswith(":NetworkPolicy") and step.operation in ("create", "delete"):
-        yield "a NetworkPolicy limits who reaches Ray's ports", [], step.operation == "delete", step.operation == "create"
-    if step.operation not in ("update", "replace"):
-        return
+    if step.type.endswith((":Ingress", ":HTTPRoute")):
+        before, after = _addresses(step.old), _addresses(step.new)
+        for address in sorted(before ^ after):
+            yield _reached_within(step), [address], address not in before, address not in after
+    if step.type.endswith(":PodDisruptionBudget") and step.operation in ("create", "delete"):
+        yield "nobody evicts the head of a cluster that is lost with it", [], step.operation == "delete", step.operation == "create"
     if step.type.endswith(":NetworkPolicy"):
+        # What belongs to a cluster or a service lets requests in by a way in of its own, and closes nothing.
+        if step.operation in ("create", "delete") and step.parents in ("", f"{COMPONENT}Namespace"):
+            yield "a NetworkPolicy limits who reaches Ray's ports", [], step.operation == "delete", step.operation == "create"
+            return
         before, after = _reached_from(step.old), _reached_from(step.new)
         for what, namespace in sorted(before ^ after):
             let_in = (what, namespace) in after
             yield f"{what} closed to namespace {namespace}", [], let_in, not let_in
+    if step.operation not in ("update", "replace"):
+        return
     if step.type.endswith(":Namespace"):
         before, after = _enforced(step.old), _enforced(step.new)
         for number, standard in enumerate(_STANDARDS[1:], 1):
@@ -51,6 +59,21 @@ def _facts(step: Step) -> Iterator[tuple[str, list[str], bool, bool]]:
         for protection in old:
             if protection in new:
                 yield protection, [] if protection == _OWN_NAMESPACE else [step.name], old[protection], new[protection]
+
+
+def _reached_within(step: Step) -> str:
+    name, _, target = step.name.rpartition(".")
+    what = "the applications" if target == "serve" else "the dashboard"
+    kind = step.parents.removeprefix(f"{COMPONENT}Ray").lower()
+    return f"{what} of {kind} {name} {'are' if target == 'serve' else 'is'} reached from within the Kubernetes cluster only"
+
+
+def _addresses(route: Properties) -> set[str]:
+    """The hosts of an Ingress or an HTTPRoute."""
+    spec = route.get("spec")
+    if not isinstance(spec, Mapping):
+        return set()
+    return {str(host) for host in (*(rule.get("host") for rule in spec.get("rules") or []), *(spec.get("hostnames") or [])) if host}
 
 
 def _enforced(namespace: Properties) -> int:
@@ -63,11 +86,19 @@ def _reached_from(policy: Properties) -> set[tuple[str, str]]:
     opened: set[tuple[str, str]] = set()
     spec = policy.get("spec")
     for rule in (spec.get("ingress") or []) if isinstance(spec, Mapping) else []:  # An encrypted one is text.
-        what = "the metrics port is" if rule.get("ports") else "Ray's ports are"
+        what = _ports([str(port.get("port")) for port in rule.get("ports") or []])
         for source in rule.get("from") or []:
             for names in (source.get("namespaceSelector") or {}).get("matchExpressions") or []:
                 opened.update((what, name) for name in names.get("values") or [])
     return opened
+
+
+def _ports(numbers: list[str]) -> str:
+    if not numbers:
+        return "Ray's ports are"
+    if numbers == ["metrics"]:
+        return "the metrics port is"
+    return f"port {numbers[0]} is" if len(numbers) == 1 else f"ports {', '.join(numbers)} are"
 
 
 def _release_facts(values: Any) -> dict[str, bool]:

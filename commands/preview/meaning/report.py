@@ -113,6 +113,8 @@ class OtherChange(BaseModel):
     kind: str
     name: str
     operation: Operation
+    about: str = ""
+    """What comes of it, where that is more than the operation says: of a claim's data."""
     values: list[str] = []
     secrets: list[str] = []
     manifests: ManifestDiff | None = None

@@ -46,6 +46,8 @@ class Step:
     new: Properties
     changed: tuple[str, ...] = ()
     """Paths of the inputs that the provider finds changed, those of secrets included."""
+    is_kept: bool = False
+    """Whether what was there before stays in the cluster (`retainOnDelete`)."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +111,16 @@ def _read_step(step: Mapping[str, Any], adopted: Container[str]) -> Step:
     operation = _CHANGES[step["op"]]
     if operation == "create" and type_ == RELEASE and name in adopted:
         operation = "adopt"
+    is_kept = bool((step.get("oldState") or {}).get("retainOnDelete"))
     return Step(
-        operation="retain" if operation == "delete" and (step.get("oldState") or {}).get("retainOnDelete") else operation,
+        operation="retain" if operation == "delete" and is_kept else operation,
         type=type_,
         name=name,
         parents=parents,
         old=_inputs(step, "oldState"),
         new=_inputs(step, "newState"),
         changed=tuple(step.get("detailedDiff") or ()),
+        is_kept=is_kept,
     )
 
 

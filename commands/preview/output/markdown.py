@@ -147,7 +147,8 @@ def _parts(report: StackReport) -> Iterator[Block]:
     for change in report.others:
         secret = f"; a secret changes ({', '.join(map(code, change.secrets))})" if change.secrets else ""
         bold = "**" if change.level == "destroys" else ""
-        yield Block(f"{bold}{sentence(change.kind)} {name(change.name)} {OPERATIONS[change.operation]}{bold}{secret}")
+        about = f": {sentence(change.about)}" if change.about else ""
+        yield Block(f"{bold}{sentence(change.kind)} {name(change.name)} {OPERATIONS[change.operation]}{about}{bold}{secret}")
         yield from _folds(change.values, change.manifests, others=0)
     for heading, lines in (
         ("Warnings", report.warnings),

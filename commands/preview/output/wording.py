@@ -150,7 +150,7 @@ def sides(group: GroupChange, field: str) -> tuple[str | None, str | None]:
 
 def other_line(change: OtherChange) -> str:
     """``Namespace kuberay is new``"""
-    return f"{change.kind} {change.name} {OPERATIONS[change.operation]}"
+    return f"{change.kind} {change.name} {OPERATIONS[change.operation]}{f': {change.about}' if change.about else ''}"
 
 
 def _restarting(report: StackReport) -> str:

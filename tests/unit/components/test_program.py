@@ -71,6 +71,7 @@ def test_a_stack_is_a_namespace_an_operator_and_a_cluster_with_its_pods(monkeypa
         "Namespace kuberay",
         "ServiceAccountPatch kuberay.default-account",
         "NetworkPolicy kuberay.NetworkPolicy",
+        "PodDisruptionBudget kuberay.PodDisruptionBudget",
         "Operator kuberay-operator",
         "Release kuberay-operator",
         "Stash kuberay-operator.deployment",
@@ -222,3 +223,32 @@ def test_bad_settings_end_the_program_before_anything_is_registered(monkeypatch:
     with pytest.raises(pulumi.RunError, match="did you mean 'architecture'"):
         run(monkeypatch, recorder, architcture="x86")
     assert recorder.resources == {}
+
+
+def test_a_way_in_is_made_after_what_it_leads_to_and_the_outputs_have_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    route = {"host": "ray.example.com", "controllerNamespace": "ingress", "tlsSecret": "tls", "annotations": {"a": "b"}}
+    recorder, exported = run(monkeypatch, rayVersion="2.52.0", clusters={"ray": {"expose": {"dashboard": route}}})
+    made = recorder.resources["Ingress ray.dashboard"].inputs["metadata"]
+    assert (made["name"], made["namespace"]) == ("ray-kuberay-head-svc", "kuberay")
+    assert made["annotations"]["a"] == "b"
+    # Whether a controller gives it an address is no question of whether Ray is up.
+    assert made["annotations"]["pulumi.com/skipAwait"] == "true"
+    assert exported["clusters"]["ray"]["dashboardUrl"] == "https://ray.example.com"
+
+
+def test_what_a_way_in_is_told_stays_encrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["kuberay:services"]))
+    route = {"host": "chat.example.com", "controllerNamespace": "ingress", "annotations": {"auth": "opensesame"}}
+    services = {"chat": {"serveConfig": {"applications": [{"import_path": "chat:app"}]}, "expose": {"serve": route}}}
+    recorder, exported = run(monkeypatch, Recorder(state={}), clusters={}, services=services)
+    # Wrapped on its way to the engine.
+    assert "annotations" not in recorder.resources["Ingress chat.serve"].inputs["metadata"]
+    assert exported["services"]["chat"]["serveUrl"] == "http://chat.example.com"
+
+
+def test_claims_are_there_before_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    clusters = {"ray": {"head": {"storage": {"data": "/data"}}}}
+    recorder, _ = run(monkeypatch, storage={"data": {"size": "1Gi"}}, clusters=clusters)
+    names = list(recorder.resources)
+    assert names.index("PersistentVolumeClaim data.storage") < names.index("Release ray")
+    assert recorder.resources["PersistentVolumeClaim data.storage"].inputs["metadata"]["name"] == "data"

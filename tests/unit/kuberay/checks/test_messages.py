@@ -221,12 +221,12 @@ def raw(**values: Any) -> dict[str, Any]:
             head(rayVersion="2.46.0"),
             f'{HEAD}.rayVersion: "2.46.0" is not a setting here; it is one at clusters.raycluster.rayVersion; known here: accelerator, '
             "affinity, annotations, architecture, cpu, cpuRequest, env, gpuResource, gpus, image, labels, memory, memoryRequest, "
-            "nodeSelector, rayStartParams, serviceAccountName, tolerations, tpus, volumeMounts, volumes",
+            "nodeSelector, rayStartParams, serviceAccountName, storage, tolerations, tpus, volumeMounts, volumes",
         ),
         (
             cluster(imagePullSecrets=["pull"]),
             'kuberay:clusters.raycluster.imagePullSecrets: ["pull"] is not a setting here; it is one at kuberay:imagePullSecrets; '
-            "known here: accelerator, additionalWorkerGroups, adopted, architecture, autoscaling, gcsFaultTolerance, head, image, "
+            "known here: accelerator, additionalWorkerGroups, adopted, architecture, autoscaling, expose, gcsFaultTolerance, head, image, "
             "pythonVersion, rayVersion, upgradeStrategy, values, valuesFile, worker",
         ),
         (
@@ -239,13 +239,14 @@ def raw(**values: Any) -> dict[str, Any]:
             {"head": {"cpu": 1}},
             'kuberay:head: {"cpu": 1} is not a setting here; it is one at clusters.<name>.head; known here: accelerator, architecture, '
             "authToken, chartRepository, clusters, createNamespace, image, imagePullPolicy, imagePullSecrets, jobs, kuberayVersion, "
-            "limitRange, metrics, namespace, operator, prices, protection, pythonVersion, quota, rayVersion, services, timeoutSeconds",
+            "limitRange, metrics, namespace, operator, prices, protection, pythonVersion, quota, rayVersion, services, storage, "
+            "timeoutSeconds",
         ),
         (
             cluster(replicas=3),
             "kuberay:clusters.raycluster.replicas: 3 is not a setting here; it is one at clusters.raycluster.worker.replicas, "
             "clusters.raycluster.additionalWorkerGroups.<name>.replicas; known here: accelerator, additionalWorkerGroups, adopted, "
-            "architecture, autoscaling, gcsFaultTolerance, head, image, pythonVersion, rayVersion, upgradeStrategy, "
+            "architecture, autoscaling, expose, gcsFaultTolerance, head, image, pythonVersion, rayVersion, upgradeStrategy, "
             "values, valuesFile, worker",
         ),
         # Raw values of a wrong type

@@ -25,9 +25,15 @@ class Server(ApiServer):
 class Handler(Answering, BaseHTTPRequestHandler):
     server: Server  # pyright: ignore[reportIncompatibleVariableOverride]
 
+    def do_PATCH(self) -> None:
+        self.do_POST()
+
     def do_POST(self) -> None:
         self.server.asked.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
-        self.answer(status(self.server.code, self.server.message, details={"name": "ray-head-x7k2p"}), self.server.code)
+        if self.server.code == 404 and not self.server.message.startswith("namespaces"):
+            self.answer(b"404 page not found\n", 404, "text/plain; charset=utf-8")
+        else:
+            self.answer(status(self.server.code, self.server.message, details={"name": "ray-head-x7k2p"}), self.server.code)
 
 
 @pytest.fixture
@@ -112,3 +118,26 @@ def test_several_that_are_alike_are_asked_about_once(server: Server) -> None:
         asyncio.run(ask(server.connection(), [question("one"), question("two")], in_preview=True))
     both = "clusters.one, a pod of the head, clusters.two, a pod of the head"
     assert str(error.value) == f"kuberay:{both}: the Kubernetes API server would refuse it: no"
+
+
+def route() -> Question:
+    manifest = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "ray", "namespace": "kuberay"}}
+    return Question("clusters.ray.expose.dashboard, its HTTPRoute", manifest, brought_by="the Gateway API's CRDs")
+
+
+def test_what_is_there_by_its_name_is_asked_about_as_a_change_of_it(server: Server) -> None:
+    answer(server, 200, "", route())
+    ((path, _),) = server.asked
+    query = "?dryRun=All&fieldValidation=Strict&fieldManager=pulumi-kuberay&force=true"
+    assert path == f"/apis/gateway.networking.k8s.io/v1/namespaces/kuberay/httproutes/ray{query}"
+
+
+def test_a_kind_that_somebody_else_has_to_bring_is_named_with_the_servers_own_answer(server: Server) -> None:
+    with pytest.raises(RefusedError) as error:
+        answer(server, 404, "", route())
+    assert str(error.value) == (
+        "kuberay:clusters.ray.expose.dashboard, its HTTPRoute: the Kubernetes API server would refuse it: 404 page not found: "
+        "it knows no HTTPRoute of gateway.networking.k8s.io/v1, which come with the Gateway API's CRDs"
+    )
+    # A namespace that is yet to come is no refusal.
+    answer(server, 404, 'namespaces "kuberay" not found', route())

@@ -1,6 +1,9 @@
 """What holds for a namespace: who reaches Ray, and how much its pods may take."""
 
+from typing import Any
+
 from kuberay.plan.namespace import limit_range, network_policy, plan_namespace, resource_quota
+from kuberay.plan.stack import plan_stack
 from tests.unit.settings import load
 
 
@@ -70,3 +73,27 @@ def test_pods_without_an_account_of_their_own_get_no_token_in_a_namespace_of_the
     assert plan_namespace(load(protection={"mountServiceAccountToken": True})).account is None
     # Pods of others may need it.
     assert plan_namespace(load(createNamespace="false")).account is None
+
+
+def test_nobody_evicts_a_head_that_its_cluster_is_lost_with() -> None:
+    redis = {"gcsFaultTolerance": {"redisAddress": "redis:6379"}}
+    head = {"containerEnv": [{"name": "RAY_REDIS_ADDRESS", "value": "redis:6379"}]}
+    raw = {"values": {"annotations": {"ray.io/ft-enabled": "true"}, "head": head}}
+    clusters = {"one": {}, "two": {}, "safe": redis, "raw": raw}
+    (budget,) = budgets(clusters=clusters)
+    assert budget["spec"] == {
+        "minAvailable": 2,
+        # A head that is not ready holds up nobody who drains its node.
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        "selector": {
+            "matchLabels": {"ray.io/group": "headgroup"},
+            "matchExpressions": [{"key": "ray.io/cluster", "operator": "In", "values": ["one-kuberay", "two-kuberay"]}],
+        },
+    }
+    assert budgets(clusters={"safe": redis}) == []
+    assert budgets(clusters={"safe": redis}, kuberayVersion="1.6.2") == []
+    assert budgets(protection={"headDisruptionBudget": False}) == []
+
+
+def budgets(**settings: Any) -> list[dict[str, Any]]:
+    return [rule for rule in plan_stack(load(**settings)).namespace.rules if rule["kind"] == "PodDisruptionBudget"]

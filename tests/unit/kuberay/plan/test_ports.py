@@ -101,7 +101,7 @@ def test_the_network_policy_lets_namespaces_in_where_any_head_listens() -> None:
     config = service({"import_path": "a:b"}) | {"clusters": {"a": {}, "b": {"head": {"rayStartParams": FLAGS}}}}
     config["services"]["chat"]["serveConfig"]["http_options"] = {"port": 9000}
     config["protection"] = {"networkPolicy": {f"{which}Namespaces": [which] for which in ("serve", "dashboard", "client")}}
-    (policy,) = plan(config).namespace.rules
+    (policy,) = (rule for rule in plan(config).namespace.rules if rule["kind"] == "NetworkPolicy")
     given = [[port["port"] for port in rule["ports"]] for rule in policy["spec"]["ingress"][1:]]
     assert given == [[8000, 9000], [8265, 9265], [10001, 10002]]
 

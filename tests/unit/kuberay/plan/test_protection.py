@@ -92,3 +92,12 @@ def test_an_owner_who_says_what_ray_asks_for_is_not_contradicted() -> None:
     own = {"values": {"common": {"containerEnv": [{"name": "RAY_AUTH_MODE", "value": "token"}]}}}
     made = values(rayVersion="2.61.0", protection=OFF, clusters={"raycluster": own})
     assert made["common"]["containerEnv"] == [{"name": "RAY_AUTH_MODE", "value": "token"}]
+
+
+@pytest.mark.parametrize(("keep", "head", "worker"), [("none", False, False), ("heads", True, False), ("all", True, True)])
+def test_node_autoscalers_are_told_which_pods_stay_on_their_node(keep: str, head: bool, worker: bool) -> None:
+    values = plan_cluster(load(protection={"keepNodesOf": keep}, clusters={"ray": {"head": {"annotations": {"a": "b"}}}}), "ray").values
+    told = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
+    for group, is_told, own in (("head", head, {"a": "b"}), ("worker", worker, {})):
+        annotations = {key: text for key, text in values[group]["annotations"].items() if key != "kuberay.pulumi/template"}
+        assert annotations == (told if is_told else {}) | own

@@ -7,7 +7,7 @@ from tests.unit.settings import load
 def test_a_stack_in_a_namespace_that_exists_makes_none_but_has_rules_for_it() -> None:
     plan = plan_stack(load(createNamespace="false", namespace="team", quota={"pods": 9})).namespace
     assert (plan.name, plan.manifest) == ("team", None)
-    assert [rule["kind"] for rule in plan.rules] == ["ResourceQuota", "NetworkPolicy"]
+    assert [rule["kind"] for rule in plan.rules] == ["ResourceQuota", "NetworkPolicy", "PodDisruptionBudget"]
 
 
 def test_a_namespace_of_the_stack_enforces_the_standard_that_it_was_told() -> None:

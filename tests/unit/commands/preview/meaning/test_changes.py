@@ -339,3 +339,21 @@ def test_the_worst_level_counts_and_has_an_exit_code_of_its_own() -> None:
     assert worst(["failed", "destroys"]) == "failed"
     assert worst([]) == "nothing"
     assert sorted(EXIT_CODES.values()) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("operation", "keep", "said", "level"),
+    [
+        ("delete", True, "is left in the cluster: its data stays", "changes"),
+        ("delete", False, "goes: its data goes with it", "destroys"),
+        ("replace", True, "is new: empty; the one before stays, with its data", "changes"),
+        ("replace", False, "is deleted and made anew: its data goes", "destroys"),
+        ("update", True, "changes", "changes"),
+    ],
+)
+def test_what_becomes_of_the_data_of_a_claim_is_said(operation: str, keep: bool, said: str, level: str) -> None:
+    urn = "urn:pulumi:dev::kuberay::kuberay:components:Storage$kubernetes:core/v1:PersistentVolumeClaim::data.storage"
+    state = {"inputs": {"spec": {"resources": {"requests": {"storage": "1Gi"}}}}, "retainOnDelete": keep}
+    step = {"op": operation, "urn": urn, "oldState": state, **({} if operation == "delete" else {"newState": state})}
+    (claim,) = stack_report("dev", read_preview({"steps": [step]})).others
+    assert (other_line(claim), claim.level) == (f"PersistentVolumeClaim data.storage {said}", level)

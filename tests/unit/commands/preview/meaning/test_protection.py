@@ -1,7 +1,7 @@
 """What a preview says of protection that is lost or gained, a step at a time."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -62,3 +62,55 @@ def test_a_preview_tells_that_the_heads_own_service_opens() -> None:
     step = Step("update", RELEASE, "ray", f"{COMPONENT}RayCluster", {"values": old}, {"values": new})
     (lost,) = protection_of(Preview((step,), {}, {}, (), (), (), {})).lost
     assert (lost.what, lost.of) == ("the head's Service is reached from within the Kubernetes cluster only", ["ray"])
+
+
+def way(*hosts: str) -> dict[str, Any]:
+    return {"spec": {"rules": [{"host": host} for host in hosts]}} if hosts else {}
+
+
+@pytest.mark.parametrize(
+    ("operation", "old", "new", "lost", "gained"),
+    [
+        ("create", [], ["ray.example.com"], [["ray.example.com"]], []),
+        ("update", ["ray.example.com"], ["ray.example.org"], [["ray.example.org"]], [["ray.example.com"]]),
+        ("update", ["ray.example.com"], ["ray.example.com"], [], []),
+        ("delete", ["ray.example.com"], [], [], [["ray.example.com"]]),
+    ],
+)
+def test_a_way_in_that_comes_or_goes_is_told_with_its_address(
+    operation: Literal["create", "update", "delete"], old: list[str], new: list[str], lost: list[list[str]], gained: list[list[str]]
+) -> None:
+    for kind, name, what in (
+        ("RayCluster", "ray.dashboard", "the dashboard of cluster ray is reached from within the Kubernetes cluster only"),
+        ("RayService", "chat.serve", "the applications of service chat are reached from within the Kubernetes cluster only"),
+    ):
+        step = Step(operation, "kubernetes:networking.k8s.io/v1:Ingress", name, f"kuberay:components:{kind}", way(*old), way(*new))
+        preview = Preview((step,), outputs={"namespace": "kuberay"}, operations={}, errors=(), warnings=(), notes=(), refreshed={})
+        protection = protection_of(preview)
+        assert [(one.what, one.of) for one in protection.lost] == [(what, of) for of in lost]
+        assert [(one.what, one.of) for one in protection.gained] == [(what, of) for of in gained]
+
+
+def test_a_port_that_opens_to_a_namespace_is_named() -> None:
+    def opened(**purposes: list[str]) -> dict[str, Any]:
+        config = {"kuberay:protection": json.dumps({"networkPolicy": purposes})}
+        return network_policy(load_settings(config), "ray")
+
+    lost, gained = said(
+        "kubernetes:networking.k8s.io/v1:NetworkPolicy", opened(serveNamespaces=["web"]), opened(dashboardNamespaces=["ops"])
+    )
+    assert (lost, gained) == (["port 8265 is closed to namespace ops"], ["port 8000 is closed to namespace web"])
+
+
+def test_a_policy_of_a_way_in_opens_its_port_and_protects_nothing() -> None:
+    names = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["ingress-nginx"]}
+    source = {"namespaceSelector": {"matchExpressions": [names]}}
+    policy = {"spec": {"ingress": [{"from": [source], "ports": [{"port": 8265}]}]}}
+    steps: list[tuple[Literal["create", "delete"], dict[str, Any], dict[str, Any]]] = [("create", {}, policy), ("delete", policy, {})]
+    for operation, old, new in steps:
+        step = Step(operation, "kubernetes:networking.k8s.io/v1:NetworkPolicy", "ray.dashboard", "kuberay:components:RayCluster", old, new)
+        preview = Preview((step,), outputs={"namespace": "kuberay"}, operations={}, errors=(), warnings=(), notes=(), refreshed={})
+        protection = protection_of(preview)
+        told = ["port 8265 is closed to namespace ingress-nginx"]
+        assert [one.what for one in protection.lost] == (told if operation == "create" else [])
+        assert [one.what for one in protection.gained] == (told if operation == "delete" else [])
