@@ -6,6 +6,7 @@ from kuberay.checks.expose import asks_for_token
 from kuberay.facts.phrases import first_few
 from kuberay.facts.versions import NEEDS
 from kuberay.plan.cluster import head_service_type
+from kuberay.plan.fault_tolerance import is_fault_tolerant
 from kuberay.plan.pods import custom_image
 from kuberay.plan.protection import FIRST_RAY, is_restricted, uses_token
 from kuberay.plan.stack import StackPlan
@@ -86,6 +87,13 @@ def exposures(plan: StackPlan) -> Iterator[str]:
     elif not settings.create_namespace:
         account = f"the default service account of namespace {settings.namespace}"
         yield f"pods carry the token of {account}, unless it gives none away: createNamespace is false, so it stays as it is"
+
+    lone = [name for name, cluster in plan.clusters.items() if not is_fault_tolerant(cluster.values)]
+    if lone and not protection.head_disruption_budget:
+        why = "protection.headDisruptionBudget is false"
+        yield f"whoever drains a node evicts the heads of {first_few(lone)}, and loses their clusters: {why}"
+    if lost := [f"storage.{claim.name}" for claim in plan.claims if not claim.keep]:
+        yield f"the data of {first_few(lost)} goes when the claim leaves the settings or the stack is destroyed: keep is false"
 
     if settings.operator.install and not plan.operator.values["singleNamespaceInstall"]:
         yield "the operator has rights in every namespace; operator.singleNamespaceInstall keeps it to its own"

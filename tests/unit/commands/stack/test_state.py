@@ -46,6 +46,13 @@ def test_what_a_killed_run_was_making_is_known_by_its_pending_operation() -> Non
     assert state.releases == {("team", "ray")}
 
 
+def test_a_claim_that_is_kept_is_known_as_such_also_while_it_was_being_made() -> None:
+    claim = resource("kubernetes:core/v1:PersistentVolumeClaim", "data.storage", metadata={"name": "data", "namespace": "team"})
+    creating = {"type": "creating", "resource": claim | {"retainOnDelete": True}}
+    state = read_state({"resources": [RELEASE], "pending_operations": [creating]})
+    assert [(made.name, made.is_kept) for made in (*state.made, *state.interrupted)] == [("ray", False), ("data", True)]
+
+
 def test_what_a_later_run_has_made_good_is_not_interrupted() -> None:
     state = read_state({"resources": [RELEASE], "pending_operations": [{"type": "creating", "resource": RELEASE}]})
     assert state.interrupted == ()

@@ -69,3 +69,13 @@ def test_applications_that_are_to_be_reached_from_outside_are_told_and_what_keep
     ]
     closed = {"networkPolicy": {"enabled": False}}
     assert list(unreachable_workloads(plan_stack(load(clusters={}, services=services, protection=closed)))) == []
+
+
+def test_heads_and_data_that_nothing_keeps_are_told() -> None:
+    redis = {"gcsFaultTolerance": {"redisAddress": "redis:6379"}}
+    settings: dict[str, Any] = {"rayVersion": "2.52.0", "operator": {"singleNamespaceInstall": True}}
+    settings |= {"clusters": {"alone": {}, "safe": redis}, "storage": {"kept": {"size": "1Gi"}, "cache": {"size": "1Gi", "keep": False}}}
+    assert list(exposures(plan_stack(load(**settings, protection={"headDisruptionBudget": False})))) == [
+        "whoever drains a node evicts the heads of alone, and loses their clusters: protection.headDisruptionBudget is false",
+        "the data of storage.cache goes when the claim leaves the settings or the stack is destroyed: keep is false",
+    ]

@@ -1,0 +1,115 @@
+"""A way in from outside, heads that nobody evicts, and storage that outlives the stack."""
+
+import json
+import tempfile
+from typing import Any
+
+import pytest
+
+from local.errors import LocalError
+from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.stack import Stack
+
+SMALL: dict[str, Any] = {"cpu": "100m", "memory": "2G"}
+WAY = {"host": "ray.example.com", "controllerNamespace": "ingress-nginx"}
+VOLUMES = """
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: by-hand}
+provisioner: kubernetes.io/no-provisioner
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: by-hand}
+spec:
+  capacity: {storage: 5Gi}
+  accessModes: [ReadWriteMany]
+  storageClassName: by-hand
+  hostPath: {path: /nowhere}
+"""
+
+
+def configure(stack: Stack, *, storage: dict[str, Any] | None = None, **cluster: Any) -> None:
+    claim = {"size": "1Gi", "storageClass": "by-hand", "accessMode": "ReadWriteMany"} | (storage or {})
+    head = SMALL | {"storage": {"datasets": "/data"}}
+    clusters = {"raycluster": {"head": head, "worker": SMALL, **cluster}}
+    stack.configure({"architecture": "aarch64", "rayVersion": "2.52.0", "storage": {"datasets": claim}, "clusters": clusters})
+
+
+def read(kubernetes: Kubernetes, kind: str, name: str) -> dict[str, Any]:
+    return json.loads(kubernetes.kubectl("get", kind, name, "-n", "kuberay", "-o", "json"))
+
+
+def evict(kubernetes: Kubernetes, kind: str) -> None:
+    """As `kubectl drain` and node autoscalers do it."""
+    (pod,) = (pod.name for pod in kubernetes.ray_pods("raycluster-kuberay") if pod.kind == kind)
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "kuberay"}}
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(eviction, file)
+        file.flush()
+        kubernetes.kubectl("create", "--raw", f"/api/v1/namespaces/kuberay/pods/{pod}/eviction", "-f", file.name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def up(stack: Stack, kubernetes: Kubernetes) -> None:
+    kubernetes.apply(VOLUMES)
+    configure(stack)
+    stack.up_or_fail()
+
+
+def test_nobody_evicts_a_head_and_a_worker_may_go(kubernetes: Kubernetes) -> None:
+    assert kubernetes.eventually(lambda: read(kubernetes, "poddisruptionbudget", "ray-reach")["status"].get("currentHealthy") == 1)
+    with pytest.raises(LocalError, match="disruption budget"):
+        evict(kubernetes, "head")
+    evict(kubernetes, "worker")
+
+
+def test_a_way_in_is_previewed_with_its_address_opens_one_port_and_needs_the_kinds_that_it_is_made_of(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
+    # The cluster has no Gateway API.
+    configure(stack, expose={"dashboard": WAY | {"gateway": {"name": "public", "namespace": "gateways"}}})
+    refused = stack.up()
+    assert not refused.ok
+    assert (
+        "kuberay:clusters.raycluster.expose.dashboard, its HTTPRoute: the Kubernetes API server would refuse it: 404 page not found: "
+        "it knows no HTTPRoute of gateway.networking.k8s.io/v1, which come with the Gateway API's CRDs"
+    ) in refused.text
+
+    configure(stack, expose={"dashboard": WAY | {"tlsSecret": "ray-tls"}})
+    run = stack.make_preview(stack.name)
+    assert "no longer: the dashboard of cluster raycluster is reached from within the Kubernetes cluster only (ray.example.com)" in run.text
+    assert "no longer: port 8265 is closed to namespace ingress-nginx" in run.text
+    assert "https://ray.example.com leads to the dashboard and the jobs API of clusters.raycluster, for whoever shows its token" in run.text
+    assert "restart" not in run.text
+    print(run.text)
+    stack.up_or_fail()
+    (path,) = read(kubernetes, "ingress", "raycluster-kuberay-head-svc")["spec"]["rules"][0]["http"]["paths"]
+    ports = read(kubernetes, "service", path["backend"]["service"]["name"])["spec"]["ports"]
+    assert path["backend"]["service"]["port"]["number"] in [port["port"] for port in ports]
+    (opened,) = read(kubernetes, "networkpolicy", "raycluster-kuberay-head-svc")["spec"]["ingress"]
+    assert opened["ports"] == [{"port": 8265, "protocol": "TCP"}]
+    assert opened["from"][0]["namespaceSelector"]["matchExpressions"][0]["values"] == ["ingress-nginx"]
+    assert stack.outputs()["clusters"]["raycluster"]["dashboardUrl"] == "https://ray.example.com"
+    assert stack.preview().changes == {}
+
+
+def test_storage_is_never_exchanged_and_outlives_the_stack(stack: Stack, kubernetes: Kubernetes) -> None:
+    claim = read(kubernetes, "persistentvolumeclaim", "datasets")
+    assert claim["status"]["phase"] == "Bound"
+    configure(stack, storage={"storageClass": "another"})
+    refused = stack.up()
+    assert not refused.ok
+    assert "kuberay:storage.datasets, its claim: the Kubernetes API server would refuse it" in refused.text
+    assert "spec is immutable after creation" in refused.text
+
+    # With the namespace, which holds it.
+    destroyed = stack.make_destroy()
+    assert destroyed.ok, destroyed.text
+    held = (
+        "Namespace kuberay stays, with PersistentVolumeClaim datasets: their data is kept; kubectl delete namespace kuberay deletes it too"
+    )
+    assert held in destroyed.text
+    configure(stack)
+    stack.up_or_fail()
+    assert read(kubernetes, "persistentvolumeclaim", "datasets")["metadata"]["uid"] == claim["metadata"]["uid"]
