@@ -57,32 +57,33 @@ def up(stack: Stack, kubernetes: Kubernetes) -> None:
     stack.up_or_fail()
 
 
-def test_nobody_evicts_a_head_and_a_worker_may_go(kubernetes: Kubernetes) -> None:
-    assert kubernetes.eventually(lambda: read(kubernetes, "poddisruptionbudget", "ray-reach")["status"].get("currentHealthy") == 1)
-    with pytest.raises(LocalError, match="disruption budget"):
-        evict(kubernetes, "head")
-    evict(kubernetes, "worker")
-
-
-def test_a_way_in_is_previewed_with_its_address_opens_one_port_and_needs_the_kinds_that_it_is_made_of(
+def test_a_kind_that_the_cluster_does_not_know_and_another_class_of_a_claim_are_refused_before_anything_is_touched(
     stack: Stack, kubernetes: Kubernetes
 ) -> None:
     # The cluster has no Gateway API.
-    configure(stack, expose={"dashboard": WAY | {"gateway": {"name": "public", "namespace": "gateways"}}})
+    gateway = {"gateway": {"name": "public", "namespace": "gateways"}}
+    configure(stack, storage={"storageClass": "another"}, expose={"dashboard": WAY | gateway})
     refused = stack.up()
     assert not refused.ok
     assert (
         "kuberay:clusters.raycluster.expose.dashboard, its HTTPRoute: the Kubernetes API server would refuse it: 404 page not found: "
         "it knows no HTTPRoute of gateway.networking.k8s.io/v1, which come with the Gateway API's CRDs"
     ) in refused.text
+    assert "kuberay:storage.datasets, its claim: the Kubernetes API server would refuse it" in refused.text
+    assert "spec is immutable after creation" in refused.text
+    assert kubernetes.kubectl("get", "networkpolicies", "-n", "kuberay", "-o", "name").split() == [
+        "networkpolicy.networking.k8s.io/ray-reach"
+    ]
+    assert read(kubernetes, "persistentvolumeclaim", "datasets")["status"]["phase"] == "Bound"
 
+
+def test_a_way_in_is_previewed_with_its_address_and_opens_one_port(stack: Stack, kubernetes: Kubernetes) -> None:
     configure(stack, expose={"dashboard": WAY | {"tlsSecret": "ray-tls"}})
     run = stack.make_preview(stack.name)
     assert "no longer: the dashboard of cluster raycluster is reached from within the Kubernetes cluster only (ray.example.com)" in run.text
     assert "no longer: port 8265 is closed to namespace ingress-nginx" in run.text
     assert "https://ray.example.com leads to the dashboard and the jobs API of clusters.raycluster, for whoever shows its token" in run.text
     assert "restart" not in run.text
-    print(run.text)
     stack.up_or_fail()
     (path,) = read(kubernetes, "ingress", "raycluster-kuberay-head-svc")["spec"]["rules"][0]["http"]["paths"]
     ports = read(kubernetes, "service", path["backend"]["service"]["name"])["spec"]["ports"]
@@ -94,15 +95,13 @@ def test_a_way_in_is_previewed_with_its_address_opens_one_port_and_needs_the_kin
     assert stack.preview().changes == {}
 
 
-def test_storage_is_never_exchanged_and_outlives_the_stack(stack: Stack, kubernetes: Kubernetes) -> None:
-    claim = read(kubernetes, "persistentvolumeclaim", "datasets")
-    assert claim["status"]["phase"] == "Bound"
-    configure(stack, storage={"storageClass": "another"})
-    refused = stack.up()
-    assert not refused.ok
-    assert "kuberay:storage.datasets, its claim: the Kubernetes API server would refuse it" in refused.text
-    assert "spec is immutable after creation" in refused.text
+def test_nobody_evicts_a_head_and_storage_outlives_the_stack(stack: Stack, kubernetes: Kubernetes) -> None:
+    assert kubernetes.eventually(lambda: read(kubernetes, "poddisruptionbudget", "ray-reach")["status"].get("currentHealthy") == 1)
+    with pytest.raises(LocalError, match="disruption budget"):
+        evict(kubernetes, "head")
+    evict(kubernetes, "worker")
 
+    claim = read(kubernetes, "persistentvolumeclaim", "datasets")
     # With the namespace, which holds it.
     destroyed = stack.make_destroy()
     assert destroyed.ok, destroyed.text
