@@ -20,9 +20,10 @@ def test_a_state_from_before_the_code_was_moved_is_gone_on_with_and_no_pod_resta
     stack.up_or_fail()
     before = pods(kubernetes)
     stack.replace_state(restore(recorded["resources"], stack.state(), stack.cluster.charts_url))
-    # The account without a token and the record of what the API server was asked came later.
+    # The account without a token, the budget of heads and the record of what the API server was asked came later.
     assert {resource: step for resource, step in stack.preview().steps.items() if step != "same"} == {
         "ServiceAccountPatch kuberay.default-account": "create",
+        "PodDisruptionBudget kuberay.PodDisruptionBudget": "create",
         "Stash dry-run": "create",
     }
     stack.up_or_fail()

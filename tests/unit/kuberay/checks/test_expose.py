@@ -60,6 +60,23 @@ def refused(**settings: Any) -> list[str]:
             "requests could go to either; choose another",
         ),
         (
+            {
+                "clusters": {},
+                "services": {
+                    "chat": {
+                        "serveConfig": SERVE,
+                        "rayCluster": {"autoscaling": {}, "worker": {"maxReplicas": 1}},
+                        "upgradeStrategy": "NewClusterWithIncrementalUpgrade",
+                        "clusterUpgradeOptions": {"gatewayClassName": "istio"},
+                        "expose": {"serve": WAY},
+                    }
+                },
+            }
+            | NEW,
+            'kuberay:services.chat.expose.serve: "ray.example.com" leads to no Service: with incremental upgrades requests go to the '
+            "Gateway that KubeRay makes; leave it out",
+        ),
+        (
             cluster(WAY | {"host": "https://Ray.example.com/x"}) | NEW,
             f"{AT}.host: \"https://Ray.example.com/x\" is not a host name alone, such as ray.example.com; did you mean 'ray.example.com'?",
         ),
