@@ -43,9 +43,8 @@ METRICS: Final[Mapping[str, Metric]] = {
             ray_serve_replica_processing_queries ray_serve_deployment_queued_queries""",
         Metric("Ray", "2.46.0", once="a request to a service has failed"): "ray_serve_num_http_error_requests_total",
         Metric("KubeRay", "1.4.0", once="a cluster is there"): "kuberay_cluster_info kuberay_cluster_condition_provisioned",
-        Metric("KubeRay", "1.4.0", once="all pods of a cluster have run"): "kuberay_cluster_provisioned_duration_seconds",
         Metric("KubeRay", "1.4.0", once="a job is there"): "kuberay_job_deployment_status",
-        Metric("KubeRay", "1.4.0", once="a job has ended"): "kuberay_job_execution_duration_seconds",
+        Metric("KubeRay", "1.4.0", once="a job has ended since the operator started"): "kuberay_job_execution_duration_seconds",
         Metric("KubeRay", "1.4.0", once="a service is there"): """
             kuberay_service_condition_ready kuberay_service_condition_upgrade_in_progress""",
         Metric("KubeRay", "1.3.0"): """

@@ -49,6 +49,13 @@ def test_dashboards_and_alerts_name_the_metrics_of_the_table_and_no_other() -> N
     assert named(plan()) == METRICS.keys()
 
 
+def test_a_panel_of_a_state_shows_also_that_it_is_not_so() -> None:
+    # KubeRay serves each state as the label `condition` of a series that is always 1.
+    shown = [query for query in queries(plan()) if 'condition="true"' in query]
+    assert len(shown) == 3
+    assert all(" or 0 * max by (name) (" in query for query in shown)
+
+
 def test_every_query_is_about_the_namespace_of_the_stack() -> None:
     for query in queries(plan()):
         assert "NAMESPACE" not in query
@@ -105,7 +112,7 @@ def test_what_an_operator_does_not_serve_is_left_out_and_said() -> None:
     assert {name for name in METRICS if name.startswith("kuberay_")} == METRICS.keys() - named(made)
     assert made.left_out == (
         "KubeRay 1.4.0 or later serves what these show, and kuberayVersion is 1.3.0: left out "
-        "the panel 'Time until all pods of a cluster ran' of Ray clusters, the panel 'Jobs by status' of Ray jobs, "
+        "the panel 'Clusters that have had all of their pods' of Ray clusters, the panel 'Jobs by status' of Ray jobs, "
         "the panel 'How long jobs ran' of Ray jobs, the panel 'Services that are ready' of Ray services, "
         "the panel 'Services that go over to a new cluster' of Ray services, "
         "the panel 'Ray clusters by what made them' of KubeRay operator, "
