@@ -10,7 +10,7 @@ from components.operator import Operator
 from components.resources.hooks import resource_hook
 from components.resources.pod_secrets import pod_secrets
 from components.resources.providers import connection_of, known, provider_of_component
-from components.resources.release import Release, chart_release, source_of
+from components.resources.release import RESOURCE_SOURCE, Release, chart_release, source_of
 from components.resources.routes import addresses, make_routes
 from components.resources.wait_for import WaitFor
 from components.stack import is_encrypted, secret_outputs
@@ -23,6 +23,10 @@ from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.pods import PodGroup
 from kuberay.plan.protection import auth_options, token_command
 from kuberay.settings.cluster import GroupSettings, RayClusterSettings
+from kuberay.settings.overrides import ResourceOverrides
+
+#: Lists in which a group is given text of any kind.
+_LISTS_OF_TEXTS = ("containerEnv", "envFrom", "initContainers", "sidecarContainers")
 
 
 class RayCluster(pulumi.ComponentResource):
@@ -52,10 +56,10 @@ class RayCluster(pulumi.ComponentResource):
         self.release = chart_release(
             name,
             plan.release,
-            source_of("ray-cluster", plan.charts),
+            RESOURCE_SOURCE if plan.resource else source_of("ray-cluster", plan.charts),
             namespace.name,
-            conceal(plan.values, plan.settings) if is_encrypted("clusters") else plan.values,
-            raw=plan.settings.values,
+            _values(plan),
+            raw={} if plan.resource else plan.settings.values,
             timeout=plan.timeout,
             # Helm finds a RayCluster ready at once, and waits until it is gone when it uninstalls: with fault tolerance only a living
             # operator, with the password at hand, runs the job that clears Redis and takes the finalizer off.
@@ -114,7 +118,7 @@ class RayCluster(pulumi.ComponentResource):
             api_version="ray.io/v1",
             kind="RayCluster",
             metadata=metadata | {"annotations": {"pulumi.com/patchForce": "true"}},
-            spec=auth_options(self._plan.charts.version),
+            spec={"authOptions": self._plan.spec["authOptions"]} if self._plan.resource else auth_options(self._plan.charts.version),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[self.release],
@@ -139,7 +143,7 @@ class RayCluster(pulumi.ComponentResource):
 
             connection, plan = await known(self._connection), self._plan
             await mark_complete(connection, "RayCluster", plan.name, plan.namespace)
-            if not plan.token_secret and auth_options(plan.charts.version):
+            if not plan.token_secret and auth_options(plan.charts.version) and "authOptions" not in plan.spec:
                 await ask_for_no_token(connection, plan.name, plan.namespace)
 
         looks = {"pods": f"{group.count} x {group.summary}", "template": group.fingerprint}
@@ -165,6 +169,15 @@ class RayCluster(pulumi.ComponentResource):
             pulumi.log.warn(f"{self._plan.name}: {count} running the old spec (upgradeStrategy: None)", resource=self)
 
 
+def _values(plan: ClusterPlan) -> pulumi.Input[Values]:
+    if not is_encrypted("clusters"):
+        return plan.release_values
+    if plan.resource:
+        # Nearly all of a spec is in lists, of which the provider makes a secret as a whole (`annotateSecrets`).
+        return pulumi.Output.secret(plan.release_values)
+    return conceal(plan.release_values, plan.settings)
+
+
 def conceal(values: Values, cluster: RayClusterSettings) -> pulumi.Input[Values]:
     """The values with what may come from an encrypted setting kept as a secret: whatever holds text of any kind, or all of raw values.
 
@@ -179,6 +192,8 @@ def conceal(values: Values, cluster: RayClusterSettings) -> pulumi.Input[Values]
         "worker": _conceal_group(values["worker"], cluster.worker),
         "additionalWorkerGroups": additional | groups,
     }
+    if annotations := isinstance(cluster, ResourceOverrides) and cluster.annotations:
+        hidden["annotations"] = values["annotations"] | {name: pulumi.Output.secret(values["annotations"][name]) for name in annotations}
     if user := (values.get("gcsFaultTolerance") or {}).get("redisUsername"):
         hidden["gcsFaultTolerance"] = values["gcsFaultTolerance"] | {"redisUsername": pulumi.Output.secret(user)}
     return values | hidden
@@ -195,8 +210,7 @@ def _conceal_group(values: Values, group: GroupSettings) -> Values:
             own[key] = values[key] | {name: pulumi.Output.secret(values[key][name]) for name in given}
     if group.volumes:
         own["volumes"] = pulumi.Output.secret(values["volumes"])
-    if values.get("containerEnv"):
-        own["containerEnv"] = pulumi.Output.secret(values["containerEnv"])
+    own |= {key: pulumi.Output.secret(values[key]) for key in _LISTS_OF_TEXTS if values.get(key)}
     return values | own
 
 

@@ -57,6 +57,7 @@ class RayJob(pulumi.ComponentResource):
             metadata={
                 "name": plan.name,
                 "namespace": namespace.name,
+                **({"labels": conceal_texts(plan.labels, "jobs")} if plan.labels else {}),
                 "annotations": {**conceal_texts(plan.annotations, "jobs"), "pulumi.com/patchForce": "true"},
             },
             spec=secret_where_encrypted(plan.spec, "jobs"),

@@ -49,6 +49,7 @@ class RayService(pulumi.ComponentResource):
             metadata={
                 "name": plan.name,
                 "namespace": namespace.name,
+                **({"labels": conceal_texts(plan.labels, "services")} if plan.labels else {}),
                 "annotations": {**conceal_texts(plan.annotations, "services"), "pulumi.com/patchForce": "true"},
             },
             spec=secret_where_encrypted(plan.spec, "services"),

@@ -39,7 +39,7 @@ from kuberay.settings.expose import (
 )
 from kuberay.settings.metrics import GrafanaSettings, MetricsSettings, PrometheusSettings
 from kuberay.settings.operator import OperatorSettings
-from kuberay.settings.overrides import ChartOverrides
+from kuberay.settings.overrides import ChartOverrides, QueueSettings, ResourceOverrides
 from kuberay.settings.prices import HourPrices, NodePrices, PriceSettings
 from kuberay.settings.protection import ContainerLimits, LimitRangeSettings, NetworkPolicySettings, ProtectionSettings, QuotaSettings
 from kuberay.settings.stack import PROJECT, StackSettings
@@ -61,6 +61,8 @@ SECTIONS: list[tuple[str, type[Settings]]] = [
     ("`operator`", OperatorSettings),
     ("`clusters.<name>`, and `rayCluster` of a job or a service", RayClusterSettings),
     ("`clusters.<name>`, further", ClusterSettings),
+    ("`clusters.<name>`, `jobs.<name>` and `services.<name>`", ResourceOverrides),
+    ("`queue` of a cluster, a job or a service", QueueSettings),
     ("`adopted` of `operator`", AdoptedRelease),
     ("`adopted` of a cluster", AdoptedCluster),
     ("`head`, `worker` and each of `additionalWorkerGroups`", GroupSettings),
@@ -212,8 +214,7 @@ FILES = {"docs/settings.md": settings_reference, "docs/stack.schema.json": stack
 
 
 def _own_fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-    parent = model.__base__
-    inherited = parent.model_fields if parent is not None and issubclass(parent, BaseModel) else {}
+    inherited = {name for parent in model.__bases__ if issubclass(parent, BaseModel) for name in parent.model_fields}
     return iter([(name, field) for name, field in model.model_fields.items() if name not in inherited])
 
 

@@ -551,7 +551,7 @@ BAD_SETTINGS = [
     Bad(
         "labels by a flag",
         {"kuberayVersion": "1.5.0"} | worker(rayStartParams={"labels": "zone=a"}),
-        (f"{WORKER}.rayStartParams.labels", '"zone=a"', "refused by KubeRay from 1.5.0 on", "labels-file"),
+        (f"{WORKER}.rayStartParams.labels", '"zone=a"', "refused by KubeRay from 1.5.0 on", "set rayLabels instead"),
     ),
     Bad(
         "Redis user by a flag",

@@ -125,7 +125,7 @@ def _what_changes(step: Step) -> str:
 
 
 def _nameless(values: Any, release: str) -> Any:
-    names = {release, str(values.get("fullnameOverride"))}
+    names = {release, str(values.get("fullnameOverride")), str((values.get("metadata") or {}).get("name"))}
 
     def without(tree: Any) -> Any:
         if isinstance(tree, Mapping):

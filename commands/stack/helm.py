@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from commands.stack.cli import PROGRAM
 from kuberay.facts.charts import ChartSource, without_queries
 from kuberay.live.crds.chart_archive import chart_archive
 
@@ -49,7 +50,8 @@ class Helm:
 
     def _pull(self, chart: ChartSource) -> str:
         if chart.repository is None and not chart.chart.startswith("oci://"):
-            return chart.chart
+            # A relative one is from the program's folder, as for Pulumi's plugins.
+            return str(PROGRAM / chart.chart)
         folder = Path(self._folder.name, str(len(self._charts)))
         if chart.login:
             # Helm takes a login as an argument, which every process of the machine can read.

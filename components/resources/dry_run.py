@@ -7,8 +7,11 @@ from typing import Any
 import pulumi
 
 from components.resources.hooks import error_text, resource_hook
+from components.resources.release import source_of
 from components.stack import is_encrypted, stack_connection
-from kuberay.plan.dry_run import questions, what_changes
+from kuberay.checks.messages import Problem, problem_line
+from kuberay.live.api.connection import Connection
+from kuberay.plan.dry_run import questions, spec_given, what_changes
 from kuberay.plan.stack import StackPlan
 
 
@@ -35,6 +38,7 @@ class DryRun(pulumi.Stash):
                 for whose in changed
                 for question in questions(stack, whose)
             ]
+            await _refuse_unknown_fields(stack, changed, None if in_preview and upgraded else connection, self)
             if in_preview and upgraded:
                 # The CRDs that are to judge them come with the operator's new version.
                 asked = [question for question in asked if not question.is_custom]
@@ -53,6 +57,41 @@ class DryRun(pulumi.Stash):
         own = pulumi.ResourceOptions(depends_on=depends_on, hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]))
         asked = {"kuberayVersion": version, **what_changes(stack)}
         super().__init__("dry-run", input=asked, opts=pulumi.ResourceOptions.merge(own, opts))
+
+
+def _kind(stack: StackPlan, whose: str) -> str:
+    kind, _, name = whose.partition(".")
+    return stack.jobs[name].kind if kind == "jobs" else {"clusters": "RayCluster", "services": "RayService"}[kind]
+
+
+async def _refuse_unknown_fields(
+    stack: StackPlan, changed: Sequence[str], connection: Connection | None, resource: pulumi.Resource
+) -> None:
+    """Fails where the owner gives a spec what the CRD does not take. ``connection``: None where the CRDs are of another version yet."""
+    given = {whose: over for whose in changed if (over := spec_given(stack, whose))}
+    if not given:
+        return
+    from kuberay.live.crds.chart_archive import ChartError
+    from kuberay.live.crds.schemas import refused_values
+    from kuberay.live.crds.spec_check import spec_schemas
+
+    kinds = {whose: _kind(stack, whose) for whose in given}
+    try:
+        schemas = await spec_schemas(connection, set(kinds.values()), source_of("kuberay-operator", stack.settings.charts))
+    except ChartError as error:
+        # The API server says so too, if without what was meant.
+        pulumi.log.warn(f"not known whether KubeRay has the fields of each spec: {error_text(error)}", resource=resource)
+        return
+    version = stack.settings.kuberay_version
+    problems = [
+        Problem((*whose.split("."), "spec", *path), value, why.replace("of the CRD", f"of a {kind} at KubeRay {version}"))
+        for whose, over in given.items()
+        if (kind := kinds[whose]) in schemas
+        for path, value, why in refused_values(over, schemas[kind])
+    ]
+    if problems:
+        hidden = {key for key in ("clusters", "jobs", "services") if is_encrypted(key)}
+        raise pulumi.RunError("\n".join(problem_line(problem, hidden) for problem in problems))
 
 
 def _asked_before(inputs: Mapping[str, Any] | None) -> Mapping[str, Any]:

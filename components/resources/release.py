@@ -7,7 +7,7 @@ import pulumi
 
 from components.resources.kubernetes_object import of_the_pinned_plugin
 from components.stack import PROJECT_FOLDER
-from kuberay.facts.charts import Chart, Charts, ChartSource, Values, chart_source
+from kuberay.facts.charts import RESOURCE_CHART, Chart, Charts, ChartSource, Values, chart_source
 from kuberay.settings.overrides import empties_a_list, without_nulls
 
 
@@ -21,6 +21,10 @@ class Release(pulumi.CustomResource):
     def __init__(self, name: str, inputs: Mapping[str, pulumi.Input[Any]], opts: pulumi.ResourceOptions) -> None:
         # As the SDK's class says it.
         super().__init__("kubernetes:helm.sh/v3:Release", name, {**inputs, "compat": "true"}, of_the_pinned_plugin(opts))
+
+
+#: That of the program's own chart; a path of this machine would be in the state, and a difference on any other.
+RESOURCE_SOURCE = ChartSource(RESOURCE_CHART, None, None)
 
 
 def source_of(chart: Chart, charts: Charts) -> ChartSource:

@@ -1,11 +1,12 @@
 """What the settings of a Ray cluster and of its groups must agree on with one another. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from posixpath import normpath
 from typing import Any
 
 from kuberay.checks.messages import Place, Problem
-from kuberay.checks.raw_values import raw_cluster_problems, raw_groups, unknown_keys
+from kuberay.checks.raw_values import group_value_problems, raw_cluster_problems, raw_groups, unknown_keys
 from kuberay.facts.images import split_reference
 from kuberay.facts.labels import ARCHITECTURE_LABEL, HEAD_GROUP
 from kuberay.facts.phrases import did_you_mean
@@ -68,6 +69,7 @@ def cluster_problems(settings: StackSettings, here: Place, cluster: RayClusterSe
     for path, group in groups.items():
         yield from _group_checks(settings, cluster, (*here, *path), group, scales=scales)
         yield from _volume_checks(settings, here, path, group)
+        yield from _shape_checks((*here, *path), group)
     for path, group in raw_groups(raw).items():
         if scales and group.get("maxReplicas") == 0 and group.get("disabled") is not True:
             yield Problem((*here, "values", *path, "maxReplicas"), 0, _NO_MAXIMUM)
@@ -111,8 +113,18 @@ def _group_checks(
     yield from _request_checks(here, group)
     yield from _node_checks(here, group, group_architecture(settings, cluster, group))
     yield from _environment_checks(here, group)
+    if group.ray_labels and (lack := lacking("Ray labels", kuberay=settings.kuberay_version)):
+        yield Problem((*here, "rayLabels"), group.ray_labels, lack)
     if isinstance(group, WorkerGroupSettings):
         yield from _replica_checks(here, group, scales=scales, autoscaling=cluster.autoscaling is not None)
+
+
+def _shape_checks(here: Place, group: GroupSettings) -> Iterator[Problem]:
+    """Lists and containers, which are Kubernetes' own."""
+    given = {"envFrom": group.env_from, "initContainers": group.init_containers, "sidecarContainers": group.sidecars}
+    for problem in group_value_problems((), {key: items for key, items in given.items() if items}):
+        key, *rest = problem.path
+        yield replace(problem, path=(*here, "sidecars" if key == "sidecarContainers" else key, *rest))
 
 
 def _request_checks(here: Place, group: GroupSettings) -> Iterator[Problem]:

@@ -84,7 +84,7 @@ def raw_cluster_problems(values: Mapping[str, Any], groups: Collection[str]) -> 
             yield from _name_problems((key,), name)
     for path, group in raw_groups(values).items():
         yield from _image_problems(path, group, whole=len(path) > 1 and path[-1] not in groups)
-        yield from _group_problems(path, group)
+        yield from group_value_problems(path, group)
 
 
 def raw_operator_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -144,7 +144,8 @@ def _gate_problems(gates: Any) -> Iterator[Problem]:
             yield Problem((*here, str(index), "enabled"), gate.get("enabled"), _SWITCH)
 
 
-def _group_problems(here: Place, group: Mapping[str, Any]) -> Iterator[Problem]:
+def group_value_problems(here: Place, group: Mapping[str, Any]) -> Iterator[Problem]:
+    """Of the values of one group."""
     for key in ("replicas", "minReplicas", "maxReplicas", "numOfHosts"):
         number = group.get(key)
         if key in group and (type(number) is not int or number < 0):

@@ -31,12 +31,23 @@ def _group_refusals(placed: PlacedPlan, version: str) -> Iterator[Problem]:
     for name, group in rendered_groups(placed.plan.values).items():
         labels = ray_start_params(group).get("labels")
         if labels is not None and at_least(version, "1.5.0"):
-            why = "is refused by KubeRay from 1.5.0 on, and no chart writes its own field for them; name a file of them by labels-file"
+            why = "is refused by KubeRay from 1.5.0 on; set rayLabels instead"
             yield Problem((*placed.place(name, "rayStartParams"), "labels"), labels, why)
+        idle = group.get("idleTimeoutSeconds")
+        if idle is not None and not _scales_by_v2(placed.plan.values):
+            why = "is read by the second version of the autoscaler alone; set autoscaling.version: v2"
+            yield Problem(placed.place(name, "idleTimeoutSeconds"), idle, why)
         least, most = group.get("minReplicas") or 0, group.get("maxReplicas") or 0
         if name != "head" and 0 < most < least and at_least(version, "1.6.0"):
             why = f"is more than maxReplicas ({most}): KubeRay refuses that from 1.6.0 on"
             yield Problem(placed.place(name, "minReplicas"), least, why)
+
+
+def _scales_by_v2(values: Values) -> bool:
+    """As KubeRay finds out (`IsAutoscalingV2Enabled`)."""
+    head = values["head"]
+    chosen = (head.get("autoscalerOptions") or {}).get("version") == "v2" or head_environment(values).get(AUTOSCALER_V2) in ("1", "true")
+    return bool(head.get("enableInTreeAutoscaling")) and chosen
 
 
 def _redis_refusals(placed: PlacedPlan) -> Iterator[Problem]:

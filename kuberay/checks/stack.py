@@ -11,6 +11,7 @@ from kuberay.checks.memory import memory_problems
 from kuberay.checks.messages import Place, Problem
 from kuberay.checks.ports import port_problems
 from kuberay.checks.quota import quota_problems
+from kuberay.checks.raw_spec import spec_problems
 from kuberay.checks.raw_values import raw_operator_problems, unknown_keys
 from kuberay.checks.refusals import refusals
 from kuberay.checks.storage import claim_problems
@@ -39,7 +40,7 @@ _ANY_CHART: Final = typing.get_args(KubeRayVersion)[-1]
 
 def settings_problems(settings: StackSettings) -> list[Problem]:
     """Every problem that lies between settings."""
-    return [*_stack_checks(settings), *_protection_checks(settings)]
+    return [*_stack_checks(settings), *_protection_checks(settings), *spec_problems(settings)]
 
 
 def plan_problems(plan: StackPlan) -> list[Problem]:

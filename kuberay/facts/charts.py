@@ -24,6 +24,9 @@ OPERATOR_RELEASE: Final = "kuberay-operator"
 #: Helm values of a chart.
 Values = dict[str, Any]
 
+#: The chart of this program that writes a RayCluster as its values have it: from the program's folder, in which Pulumi and its plugins run.
+RESOURCE_CHART: Final = "./components/resources/raycluster"
+
 #: What a chart reads: a map of known keys, ANY for anything below, or {EACH: …} for a map whose keys the user chooses.
 Keys = Mapping[str, Any]
 ANY: Final = None
@@ -252,6 +255,22 @@ def feature_gates(version: str) -> list[str]:
         for gate, (since, until) in _FEATURE_GATES.items()
         if at_least(version, since) and (until is None or not at_least(version, until))
     ]
+
+
+def chart_labels(chart: Chart, version: str, release: str) -> dict[str, str]:
+    """The labels that a chart of KubeRay's writes on whatever it makes (`ray-cluster.labels`, 1.3.0 to 1.7.0)."""
+    return {"helm.sh/chart": f"{chart}-{version}", "app.kubernetes.io/instance": release, "app.kubernetes.io/managed-by": "Helm"}
+
+
+def knows_not(values: Mapping[str, Any], known: Keys) -> list[str]:
+    """The keys of values that the chart version does not read and that have something below them, as in ``head.rayLabels``."""
+    unread: list[str] = []
+    for key, value in values.items():
+        if key not in known and EACH not in known:
+            unread += [key] if value not in (None, {}, []) else []
+        elif isinstance(below := known.get(key, known.get(EACH)), Mapping) and isinstance(value, Mapping):
+            unread += [f"{key}.{found}" for found in knows_not(value, below)]  # pyright: ignore[reportUnknownArgumentType]
+    return unread
 
 
 def only_known(values: Mapping[str, Any], known: Keys) -> dict[str, Any]:

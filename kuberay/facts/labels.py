@@ -27,6 +27,11 @@ HEAD_GROUP = "headgroup"
 #: Annotations of a RayCluster that say what `gcsFaultToleranceOptions` says from KubeRay 1.5 on.
 FAULT_TOLERANT, STORAGE_NAMESPACE = "ray.io/ft-enabled", "ray.io/external-storage-namespace"
 
+# --- Kueue's ----------------------------------------------------------------------------------------------------------------
+
+#: On what is to wait in a queue, from the moment that it is made.
+QUEUE_LABEL, QUEUE_PRIORITY_LABEL = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class"
+
 # --- Helm's and Kubernetes' -------------------------------------------------------------------------------------------------
 
 #: On each object of a Helm release.

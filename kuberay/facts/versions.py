@@ -32,6 +32,7 @@ Feature = Literal[
     "own token",
     "gcsFaultTolerance chart values",
     "Redis user",
+    "Ray labels",
     "probes of other ports",
     "schedule",
     "time zone field",
@@ -49,6 +50,7 @@ NEEDS: Final[Mapping[Feature, Needs]] = {
     # gcsFaultToleranceOptions is in the CRD of 1.3.0 already; the ray-cluster chart writes it from 1.5 on.
     "gcsFaultTolerance chart values": Needs(kuberay="1.5.0"),
     "Redis user": Needs(kuberay="1.5.0", ray="2.41.0"),  # operators refuse it outside gcsFaultToleranceOptions
+    "Ray labels": Needs(kuberay="1.5.0"),  # `labels` of a group
     "probes of other ports": Needs(kuberay="1.6.0"),  # `initLivenessAndReadinessProbe`
     "schedule": Needs(kuberay="1.6.0"),  # RayCronJob
     "time zone field": Needs(kuberay="1.7.0"),

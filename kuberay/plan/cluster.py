@@ -5,14 +5,14 @@ last; totals and fingerprints are read from the merged result, so that they are 
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import SecretStr
 
-from kuberay.facts.charts import Charts, Values
+from kuberay.facts.charts import Charts, Values, chart_keys, chart_labels, knows_not
 from kuberay.facts.digests import Seal, fingerprint, secret_digest
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.facts.quantities import add_quantities
@@ -32,9 +32,19 @@ from kuberay.plan.pods import (
     replica_values,
 )
 from kuberay.plan.ports import head_ports, write_ports
-from kuberay.plan.protection import CONTAINER_CONTEXT, is_restricted, mode_of, no_token_environment, token_environment, uses_token
+from kuberay.plan.protection import (
+    CONTAINER_CONTEXT,
+    auth_options,
+    is_restricted,
+    mode_of,
+    no_token_environment,
+    token_environment,
+    uses_token,
+)
+from kuberay.plan.ray_cluster_spec import groups_of, ray_cluster_spec
+from kuberay.plan.resource import Resource, lay_over
 from kuberay.settings.cluster import RayClusterSettings
-from kuberay.settings.overrides import merge
+from kuberay.settings.overrides import ResourceOverrides, merge
 from kuberay.settings.stack import StackSettings
 
 
@@ -55,6 +65,7 @@ class ClusterPlan:
     timeout: int
     """How long `up` waits for each group of pods, in seconds."""
     values: Values
+    """Those that the chart renders. Where the RayCluster is written here, what they would be, for reading."""
     groups: tuple[PodGroup, ...]
     """The head first."""
     service_fingerprint: str
@@ -69,6 +80,28 @@ class ClusterPlan:
     """The ways in to it from outside the Kubernetes cluster."""
     keeps_old_pods: bool = False
     """Whether running pods stay when their template changes (upgradeStrategy None)."""
+    resource: Resource | None = None
+    """Where it has what the chart cannot write; None where the chart renders `values`."""
+
+    @property
+    def spec(self) -> Values:
+        """The spec of its RayCluster."""
+        return self.resource.spec if self.resource else ray_cluster_spec(self.values)
+
+    @property
+    def release_values(self) -> Values:
+        """The values of its Helm release: those of the `ray-cluster` chart, or else the RayCluster as it is written here."""
+        if self.resource is None:
+            return self.values
+        # With the labels that the chart would write: a cluster that comes from it, or goes back to it, keeps its pod templates.
+        labels = chart_labels("ray-cluster", self.charts.version, self.release)
+        spec = copy.deepcopy(self.resource.spec)
+        for group in groups_of(spec).values():
+            template = group.get("template") or {}
+            metadata = template.get("metadata") or {}
+            group["template"] = template | {"metadata": metadata | {"labels": labels | (metadata.get("labels") or {})}}
+        metadata = {"name": self.name, "labels": labels | dict(self.resource.labels), "annotations": self.values.get("annotations")}
+        return {"metadata": {key: value for key, value in metadata.items() if value}, "spec": spec}
 
     @property
     def head(self) -> PodGroup:
@@ -107,9 +140,14 @@ def plan_cluster(settings: StackSettings, release: str) -> ClusterPlan:
     plan = plan_ray_cluster(settings, release, cluster, token_secret=secret, adopted=adopted)
     routes = plan_routes(settings, f"clusters.{release}", cluster.expose, {"dashboard": plan.head_service}, plan.ports, plan.name)
     plan = replace(plan, routes=routes, keeps_old_pods=cluster.upgrade_strategy == "None")
-    if at_least(settings.kuberay_version, NEEDS["gcsFaultTolerance chart values"].kuberay):
+    if not at_least(settings.kuberay_version, NEEDS["gcsFaultTolerance chart values"].kuberay):
+        plan = replace(plan, values=for_charts_before_1_5(plan.values))
+    if not (cluster.all_labels or cluster.spec or knows_not(plan.values, chart_keys("ray-cluster", settings.kuberay_version))):
         return plan
-    return replace(plan, values=for_charts_before_1_5(plan.values))
+    more = auth_options(settings.kuberay_version) if token else {}
+    return with_resource(
+        plan, cluster.spec, labels=cluster.all_labels, more=more, secrets=secrets_of(settings, release, cluster, token=token)
+    )
 
 
 def plan_ray_cluster(
@@ -142,7 +180,7 @@ def plan_ray_cluster(
     groups: list[PodGroup] = []
     for name, group in rendered_groups(values).items():
         # A new head cuts its workers off from their cluster, so they are replaced with it, as KubeRay 1.6's own `Recreate` does.
-        above = _secrets(settings, release, cluster, token_secret is not None) if name == "head" else groups[0].fingerprint
+        above = secrets_of(settings, release, cluster, token=token_secret is not None) if name == "head" else groups[0].fingerprint
         of_template = fingerprint(above, pod_template(values, group))
         is_adopted = adopted.get(name) == of_template
         if not is_adopted:
@@ -164,16 +202,32 @@ def plan_ray_cluster(
     )
 
 
+def with_resource(plan: ClusterPlan, over: Values, *, labels: Mapping[str, str], more: Values, secrets: Sequence[str]) -> ClusterPlan:
+    """The plan of a cluster whose RayCluster is written here (kuberay/plan/resource.py)."""
+    resource = lay_over(plan.values, plan.groups, over, labels=labels, more=more, secrets=secrets)
+    return replace(
+        plan,
+        values=resource.values,
+        groups=resource.groups,
+        resource=resource,
+        service_fingerprint=fingerprint(plan.service_fingerprint, resource.service) if resource.service else plan.service_fingerprint,
+        fingerprint=fingerprint(plan.fingerprint, labels, over, more),
+    )
+
+
 def seal_cluster(plan: ClusterPlan, seal: Seal) -> ClusterPlan:
     """The plan with sealed fingerprints."""
     values = copy.deepcopy(plan.values)
-    for group in rendered_groups(values).values():
-        annotations = group.get("annotations") or {}
+    resource = copy.deepcopy(plan.resource)
+    templates = [(group.get("template") or {}).get("metadata") or {} for group in groups_of(resource.spec).values()] if resource else []
+    for metadata in (*rendered_groups(values).values(), *templates):
+        annotations = metadata.get("annotations") or {}
         if TEMPLATE_ANNOTATION in annotations:
             annotations[TEMPLATE_ANNOTATION] = seal(annotations[TEMPLATE_ANNOTATION])
     return replace(
         plan,
         values=values,
+        resource=resource,
         groups=tuple(replace(group, fingerprint=seal(group.fingerprint)) for group in plan.groups),
         service_fingerprint=seal(plan.service_fingerprint),
         fingerprint=seal(plan.fingerprint),
@@ -220,6 +274,7 @@ def _cluster_values(settings: StackSettings, release: str, cluster: RayClusterSe
         },
         "service": {"type": "ClusterIP"},
         "gcsFaultTolerance": fault_tolerance_values(cluster.gcs_fault_tolerance, name),
+        **({"annotations": cluster.annotations} if isinstance(cluster, ResourceOverrides) and cluster.annotations else {}),
     }
 
 
@@ -231,7 +286,7 @@ def _add_to_environment(values: Values, variables: list[dict[str, Any]]) -> None
         options["env"] = [*(options.get("env") or []), *variables]
 
 
-def _secrets(settings: StackSettings, release: str, cluster: RayClusterSettings, token: bool) -> list[str]:
+def secrets_of(settings: StackSettings, release: str, cluster: RayClusterSettings, *, token: bool) -> list[str]:
     """Another list when a secret in the stack's config has changed: pods read theirs at their start only."""
     redis = cluster.gcs_fault_tolerance and cluster.gcs_fault_tolerance.redis_password
     given = [redis.value if redis else None, settings.auth_token if token else None]

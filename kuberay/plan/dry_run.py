@@ -14,7 +14,6 @@ from kuberay.facts.digests import fingerprint
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP
 from kuberay.plan.cluster import ClusterPlan, head_service_type
 from kuberay.plan.protection import auth_options
-from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 from kuberay.plan.stack import StackPlan
 from kuberay.plan.workloads import JobPlan, ServicePlan, WorkloadCluster
 from kuberay.settings.overrides import without_nulls
@@ -78,9 +77,23 @@ def what_changes(plan: StackPlan) -> dict[str, str]:
     digests = {f"clusters.{name}": cluster.fingerprint for name, cluster in plan.clusters.items()}
     workloads: dict[str, JobPlan | ServicePlan] = {f"jobs.{name}": job for name, job in plan.jobs.items()}
     workloads |= {f"services.{name}": service for name, service in plan.services.items()}
-    digests |= {whose: plan.as_shown(fingerprint(workload.spec, workload.annotations)) for whose, workload in workloads.items()}
+    digests |= {
+        # Of labels only where there are some, or every stack would be asked about anew.
+        whose: plan.as_shown(fingerprint(workload.spec, workload.annotations, *filter(None, [workload.labels])))
+        for whose, workload in workloads.items()
+    }
     digests |= {route.key: plan.as_shown(fingerprint(route.manifest)) for route in plan.routes}
     return digests | {f"storage.{claim.name}": plan.as_shown(fingerprint(claim.manifest)) for claim in plan.claims}
+
+
+def spec_given(plan: StackPlan, whose: str) -> Mapping[str, Any]:
+    """What the owner of ``clusters.research``, ``jobs.train`` or ``services.chat`` merges over its spec."""
+    kind, _, name = whose.partition(".")
+    settings = plan.settings
+    if kind not in ("clusters", "jobs", "services") or "." in name:
+        return {}
+    workloads = settings.jobs if kind == "jobs" else settings.services
+    return (settings.clusters[name] if kind == "clusters" else workloads[name]).spec
 
 
 def questions(plan: StackPlan, whose: str) -> list[Question]:
@@ -94,21 +107,29 @@ def questions(plan: StackPlan, whose: str) -> list[Question]:
         return [Question(f"{whose}, its {route.manifest['kind']}", route.manifest, brought_by=brought_by) for route in routes]
     if kind == "clusters":
         cluster = plan.clusters[name]
-        token = auth_options(plan.settings.kuberay_version) if cluster.token_secret else {}
-        spec = ray_cluster_spec(cluster.values) | token
-        custom = _object(_API, "RayCluster", cluster.name, namespace, spec, annotations=cluster.values.get("annotations"))
+        token = auth_options(plan.settings.kuberay_version) if cluster.token_secret and not cluster.resource else {}
+        spec = cluster.spec | token
+        custom = _object(
+            _API,
+            "RayCluster",
+            cluster.name,
+            namespace,
+            spec,
+            labels=cluster.resource.labels if cluster.resource else None,
+            annotations=cluster.values.get("annotations"),
+        )
         return [Question(f"{whose}, its RayCluster", custom, cluster.name), *_of_cluster(whose, cluster, spec, namespace)]
     if kind == "jobs":
         job = plan.jobs[name]
-        custom = Question(f"{whose}, its {job.kind}", _object(_API, job.kind, name, namespace, job.spec, annotations=job.annotations))
+        manifest = _object(_API, job.kind, name, namespace, job.spec, labels=job.labels, annotations=job.annotations)
+        custom = Question(f"{whose}, its {job.kind}", manifest)
         submitter: list[Question] = []
         if template := job.run.get("submitterPodTemplate"):
             submitter.append(Question(f"{whose}, the pod that submits it", _pod(template, f"{name}-submitter", namespace)))
         return [custom, *submitter, *_of_made(whose, plan.workload_clusters.get(whose), namespace)]
     service = plan.services[name]
-    custom = Question(
-        f"{whose}, its RayService", _object(_API, "RayService", name, namespace, service.spec, annotations=service.annotations)
-    )
+    manifest = _object(_API, "RayService", name, namespace, service.spec, labels=service.labels, annotations=service.annotations)
+    custom = Question(f"{whose}, its RayService", manifest)
     return [custom, *_serve_service(whose, service), *_of_made(whose, plan.workload_clusters.get(whose), namespace)]
 
 
@@ -116,7 +137,7 @@ def _serve_service(whose: str, service: ServicePlan) -> Iterator[Question]:
     """The Service of the applications, where settings say something of it."""
     if given := service.spec.get("serveService"):
         ports = [{"name": "serve", "port": service.port, "protocol": "TCP"}]
-        spec, annotations = {**given["spec"], "ports": ports}, given["metadata"]["annotations"]
+        spec, annotations = {"ports": ports, **(given.get("spec") or {})}, (given.get("metadata") or {}).get("annotations")
         manifest = _object("v1", "Service", service.serve_service, service.namespace, spec, annotations=annotations)
         yield Question(f"{whose}, the Service of its applications", manifest)
 

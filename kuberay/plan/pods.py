@@ -26,7 +26,7 @@ _LOG_VOLUME: Values = {"name": "log-volume", "emptyDir": {}}
 _LOG_MOUNT: Values = {"name": "log-volume", "mountPath": "/tmp/ray"}
 
 #: Values of a group that say how many pods there are, or are no part of a pod.
-_NOT_IN_PODS = ("disabled", "groupName", "headService", "maxReplicas", "minReplicas", "rayVersion", "replicas")
+_NOT_IN_PODS = ("disabled", "groupName", "headService", "idleTimeoutSeconds", "maxReplicas", "minReplicas", "rayVersion", "replicas")
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,7 @@ def pod_values(settings: StackSettings, cluster: RayClusterSettings, group: Grou
     shows = embedding_variables(settings.metrics) if group is cluster.head else {}
     return {
         # Whole, never a tag alone: the chart would render an image without a repository.
-        "image": image_values(
-            group_image(settings, cluster, group), _raw_image(cluster, group).get("pullPolicy", settings.image_pull_policy)
-        ),
+        "image": image_values(group_image(settings, cluster, group), _pull_policy(settings, cluster, group)),
         "resources": {
             "limits": {"cpu": group.cpu, "memory": group.memory, **devices},
             # Always written: the chart's own requests (1 CPU, 2G or 1G) would make a pod with a lower limit invalid.
@@ -141,7 +139,24 @@ def pod_values(settings: StackSettings, cluster: RayClusterSettings, group: Grou
         "rayStartParams": group.ray_start_params,
         "restartPolicy": "Never" if v2 else "",
         **security_context(settings.protection, custom_image(settings, cluster, group)),
+        **{key: given for key, given in _beside(group).items() if given},
     }
+
+
+def _beside(group: GroupSettings) -> Values:
+    """What is written only where a group has it: with an empty value every release would change."""
+    return {
+        "rayLabels": group.ray_labels,
+        "envFrom": group.env_from,
+        "initContainers": group.init_containers,
+        "sidecarContainers": group.sidecars,
+        "priorityClassName": group.priority_class_name,
+        "topologySpreadConstraints": group.topology_spread_constraints,
+    }
+
+
+def _pull_policy(settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings) -> str:
+    return group.image_pull_policy or _raw_image(cluster, group).get("pullPolicy", settings.image_pull_policy)
 
 
 def image_values(image: Image, pull_policy: str) -> Values:
@@ -150,7 +165,8 @@ def image_values(image: Image, pull_policy: str) -> Values:
 
 def replica_values(group: WorkerGroupSettings) -> Values:
     maximum = group.max_replicas if group.max_replicas is not None else max(group.replicas, 1)
-    return {"replicas": group.replicas, "minReplicas": group.min_replicas, "maxReplicas": maximum, "numOfHosts": group.num_of_hosts}
+    replicas = {"replicas": group.replicas, "minReplicas": group.min_replicas, "maxReplicas": maximum, "numOfHosts": group.num_of_hosts}
+    return replicas | ({} if group.idle_timeout_seconds is None else {"idleTimeoutSeconds": group.idle_timeout_seconds})
 
 
 def _as_kubernetes(settings: Settings) -> Values:
@@ -196,7 +212,9 @@ def pod_group(values: Values, name: str, group: Values, fingerprint: str, *, ado
     at_first, at_least, at_most = (
         (1, 1, 1) if name == "head" else _replica_range(group, bool(values["head"].get("enableInTreeAutoscaling")))
     )
-    hosts = int(group.get("numOfHosts") or 1)
+    # KubeRay takes all pods of what is suspended away; only a spec that is written here can say so.
+    is_suspended = values.get("suspend") is True or group.get("suspend") is True
+    hosts = 0 if is_suspended else int(group.get("numOfHosts") or 1)
     return PodGroup(
         name=name,
         pods=at_first * hosts,

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from kuberay.facts.charts import Values
+from kuberay.facts.images import split_reference
 from kuberay.facts.quantities import canonical_quantity
 
 #: Copied from a group's values into its pods, under the same name.
 _POD_KEYS = """affinity dnsConfig initContainers nodeSelector priority priorityClassName resourceClaims restartPolicy runtimeClassName
 serviceAccountName tolerations topologySpreadConstraints volumes""".split()
+#: Fields of a group that no chart writes, by their names in values.
+_BEYOND_CHARTS = {"rayLabels": "labels", "idleTimeoutSeconds": "idleTimeoutSeconds"}
 #: Copied from a group's values into its Ray container, under the same name.
 _CONTAINER_KEYS = "args command envFrom lifecycle ports securityContext volumeMounts".split()
 
@@ -37,6 +40,7 @@ def ray_cluster_spec(values: Values) -> Values:
         gcsFaultToleranceOptions=_gcs_fault_tolerance(values.get("gcsFaultTolerance") or {}),
     ) | {
         "headGroupSpec": _drop_empty(headService=head.get("headService"), serviceType=values["service"].get("type"))
+        | _beyond_charts(head)
         | {"rayStartParams": ray_start_params(head), "template": _pod_template(values, head, "ray-head")},
         "workerGroupSpecs": groups,
     }
@@ -49,9 +53,14 @@ def _worker_group(values: Values, name: str, group: Values) -> Values:
         "minReplicas": group.get("minReplicas") or 0,
         "maxReplicas": group.get("maxReplicas") or 2_147_483_647,
         "numOfHosts": group.get("numOfHosts") or 1,
+        **_beyond_charts(group),
         "rayStartParams": ray_start_params(group),
         "template": _pod_template(values, group, "ray-worker"),
     }
+
+
+def _beyond_charts(group: Values) -> Values:
+    return {field: group[key] for key, field in _BEYOND_CHARTS.items() if key in group}
 
 
 def _pod_template(values: Values, group: Values, container: str) -> Values:
@@ -104,3 +113,56 @@ def _gcs_fault_tolerance(values: Mapping[str, Any]) -> Values:
 def _drop_empty(**fields: Any) -> Values:
     """The fields that are not empty: the chart leaves out the others, or writes them to no effect."""
     return {key: value for key, value in fields.items() if value not in (None, "", False, 0, [], {})}
+
+
+# --- And back -----------------------------------------------------------------------------------------------------------------
+
+#: Fields of a pod, of its Ray container and of a group by their names in values, where these are others.
+_OF_POD = {"securityContext": "podSecurityContext", "resources": "podResources"}
+_OF_CONTAINER = {"env": "containerEnv"}
+_OF_GROUP = {"labels": "rayLabels", "resources": "rayResources"}
+
+
+def groups_of(spec: Mapping[str, Any]) -> dict[str, Values]:
+    """The groups of a spec by name, the head first."""
+    return {"head": spec["headGroupSpec"]} | {str(group.get("groupName")): group for group in spec.get("workerGroupSpecs") or []}
+
+
+def values_of_spec(spec: Mapping[str, Any]) -> Values:
+    """What would be read of the values of a cluster with this spec. A field that no chart writes is there by its own name.
+
+    They are for reading: no chart renders the spec of them.
+    """
+    groups = {name: values_of_group(group) for name, group in groups_of(spec).items()}
+    head = groups.pop("head")
+    head |= {key: spec[key] for key in ("rayVersion", "enableInTreeAutoscaling", "autoscalerOptions") if key in spec}
+    others = ("headGroupSpec", "workerGroupSpecs", "gcsFaultToleranceOptions", *head)
+    options = spec.get("gcsFaultToleranceOptions")
+    return {
+        **{key: value for key, value in spec.items() if key not in others},
+        "image": head["image"],
+        "common": {"containerEnv": []},
+        "head": head,
+        "worker": {"disabled": True, "groupName": ""},
+        "additionalWorkerGroups": groups,
+        "service": {"type": spec["headGroupSpec"].get("serviceType")},
+        "gcsFaultTolerance": {"enabled": options is not None, **(options or {})},
+    }
+
+
+def values_of_group(group: Mapping[str, Any]) -> Values:
+    """The like of a group."""
+    template: Values = group.get("template") or {}
+    metadata: Values = template.get("metadata") or {}
+    pod: Values = template.get("spec") or {}
+    containers: list[Values] = pod.get("containers") or [{}]
+    ray, *sidecars = containers
+    repository, tag = split_reference(str(ray.get("image") or ""))
+    return {
+        **{_OF_GROUP.get(key, key): value for key, value in group.items() if key not in ("template", "serviceType")},
+        **{_OF_POD.get(key, key): value for key, value in pod.items() if key != "containers"},
+        **{_OF_CONTAINER.get(key, key): value for key, value in ray.items() if key not in ("name", "image", "imagePullPolicy")},
+        **{key: value for key, value in metadata.items() if key in ("annotations", "labels")},
+        "image": {"repository": repository, "tag": tag or "latest", "pullPolicy": ray.get("imagePullPolicy")},
+        **({"sidecarContainers": sidecars} if sidecars else {}),
+    }

@@ -13,22 +13,25 @@ from kuberay.facts.digests import fingerprint
 from kuberay.facts.labels import CLUSTER_LABEL, SERVE_ANNOTATIONS
 from kuberay.facts.quantities import canonical_quantity, parse_quantity
 from kuberay.facts.versions import NEEDS, at_least
-from kuberay.plan.cluster import ClusterPlan, head_service_type, plan_ray_cluster
+from kuberay.plan.cluster import ClusterPlan, head_service_type, plan_ray_cluster, secrets_of, with_resource
 from kuberay.plan.expose import Route, Target, plan_routes
 from kuberay.plan.ports import DEFAULT_PORTS, as_port
 from kuberay.plan.protection import auth_options, mode_of, uses_token
-from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.metrics import MetricsSettings
-from kuberay.settings.overrides import without_nulls
+from kuberay.settings.overrides import merge, without_nulls
 from kuberay.settings.stack import StackSettings
 from kuberay.settings.workloads import JobSettings, ServiceSettings, SubmitterSettings, application_name
 
 Spec = dict[str, Any]
 
 #: What says how KubeRay goes about a job, and not what runs: a change of it takes no new run.
-_NOT_WHAT_RUNS = """activeDeadlineSeconds backoffLimit deletionPolicy deletionStrategy preRunningDeadlineSeconds shutdownAfterJobFinishes
+_NOT_WHAT_RUNS = frozenset(
+    """activeDeadlineSeconds backoffLimit deletionPolicy deletionStrategy managedBy preRunningDeadlineSeconds shutdownAfterJobFinishes
     submitterConfig submitterPodTemplate suspend ttlSecondsAfterFinished""".split()
+)
+#: Where the spec of a job or a service has that of its cluster.
+CLUSTER_FIELD = {"jobs": "rayClusterSpec", "services": "rayClusterConfig"}
 #: What the submitter's pod takes over from the head's pod, whose image it runs.
 _AS_THE_HEAD = ("imagePullSecrets", "nodeSelector", "securityContext", "tolerations")
 
@@ -49,7 +52,7 @@ class WorkloadCluster:
     @property
     def spec(self) -> dict[str, Any]:
         """The RayCluster's spec."""
-        return ray_cluster_spec(self.plan.values) | self.token_options
+        return self.plan.spec if self.plan.resource else self.plan.spec | self.token_options
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,10 @@ class PlacedPlan:
 
     def place(self, group: str, key: str) -> tuple[str, ...]:
         """Where a value of a group was set: among the settings, or the raw values that are laid over them."""
+        if self.plan.resource and group in self.plan.resource.touched:
+            field = "headGroupSpec" if group == "head" else "workerGroupSpecs"
+            kind, name, *_ = self.here
+            return (kind, name, "spec", *([CLUSTER_FIELD[kind]] if kind in CLUSTER_FIELD else []), field, key)
         path = self.path(group)
         raw: Any = self.plan.settings.values
         for part in path:
@@ -93,7 +100,22 @@ def plan_workload_cluster(settings: StackSettings, what: str) -> WorkloadCluster
     owner = settings.jobs[key] if kind == "jobs" else settings.services[key]
     secret = f"{name}-token" if token and owner.own_token else None
     plan = plan_ray_cluster(settings, name, cluster, token_secret=secret, serve_port=_serve_port(settings, what))
-    return WorkloadCluster(what, plan, auth_options(settings.kuberay_version, secret) if token else {})
+    options = auth_options(settings.kuberay_version, secret) if token else {}
+    if over := _spec_over(owner):
+        secrets = secrets_of(settings, name, cluster, token=secret is not None)
+        plan = with_resource(plan, over, labels={}, more=options, secrets=secrets)
+    return WorkloadCluster(what, plan, options)
+
+
+def _spec_over(owner: JobSettings | ServiceSettings) -> Spec:
+    """What the owner of a job or a service has merged over the spec of its cluster."""
+    is_job = isinstance(owner, JobSettings)
+    return (run_given(owner) if is_job else owner.spec).get(CLUSTER_FIELD["jobs" if is_job else "services"]) or {}
+
+
+def run_given(job: JobSettings) -> Spec:
+    """What is merged over the spec of each run of a job: with a schedule, below the RayCronJob's `jobTemplate`."""
+    return (job.spec.get("jobTemplate") or {}) if job.schedule else job.spec
 
 
 def _serve_port(settings: StackSettings, what: str) -> int | None:
@@ -122,6 +144,7 @@ class JobPlan:
     """How long its deletion may take, in seconds."""
     spec: Spec
     annotations: dict[str, str]
+    labels: dict[str, str]
     fingerprint: str
     """Changes when the job has to run again; of a schedule, with anything of it."""
     summary: str
@@ -140,7 +163,7 @@ class JobPlan:
     @property
     def is_waited_for(self) -> bool:
         """Whether `up` waits for the job's end."""
-        return self.settings.wait and not self.settings.schedule and not self.settings.suspend
+        return self.settings.wait and not self.settings.schedule and not self.spec.get("suspend")
 
 
 def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | WorkloadCluster) -> JobPlan:
@@ -164,7 +187,7 @@ def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | Workload
 
     if isinstance(runs_on, ClusterPlan):
         cluster = runs_on
-        cluster_spec = ray_cluster_spec(cluster.values)
+        cluster_spec = cluster.spec
         spec["clusterSelector"] = {CLUSTER_LABEL: cluster.name}
         where = f"on {cluster.name}"
     else:
@@ -181,9 +204,11 @@ def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | Workload
             spec["submitterConfig"] = {"backoffLimit": job.submitter.backoff_limit}
     if job.deletion_rules:
         spec |= _deletion(job, settings.kuberay_version)
+    spec = merge(spec, _beside_cluster(run_given(job), "jobs"))
     if job.schedule:
-        spec = _scheduled(job, spec, settings.kuberay_version)
-    elif job.suspend:
+        over = {key: value for key, value in job.spec.items() if key != "jobTemplate"}
+        spec = merge(_scheduled(job, spec, settings.kuberay_version), over)
+    elif job.suspend and "suspend" not in job.spec:
         # Never as false: an operator that writes the whole object leaves that out, and each refresh would find a difference.
         spec["suspend"] = True
 
@@ -196,7 +221,8 @@ def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | Workload
         delete_timeout=settings.timeout_seconds,
         spec=without_nulls(spec),
         # KubeRay gives them to the cluster that it makes.
-        annotations={} if job.cluster else without_nulls(cluster.values.get("annotations") or {}),
+        annotations=({} if job.cluster else without_nulls(cluster.values.get("annotations") or {})) | job.annotations,
+        labels=job.all_labels,
         # With the nulls of raw values, as it always was: over another one the job would run again.
         fingerprint=fingerprint({key: value for key, value in spec.items() if key not in _NOT_WHAT_RUNS}),
         summary=f"{f'at {job.schedule}: ' if job.schedule else ''}{job.entrypoint} {where}",
@@ -226,6 +252,11 @@ def _deletion(job: JobSettings, kuberay_version: str) -> Spec:
     return {"deletionStrategy": {"deletionRules": rules}}
 
 
+def _beside_cluster(over: Spec, kind: str) -> Spec:
+    """What is merged over a spec: that of its cluster is there already."""
+    return {key: value for key, value in over.items() if key != CLUSTER_FIELD[kind]}
+
+
 def _submitter(head: Spec, settings: SubmitterSettings) -> Spec:
     """The pod that submits the job and follows its log. KubeRay's own default would run the head's image on a node of any architecture."""
     ray = head["containers"][0]
@@ -233,7 +264,7 @@ def _submitter(head: Spec, settings: SubmitterSettings) -> Spec:
         "name": "ray-job-submitter",
         # Without a command: KubeRay fills in `ray job submit …`. The resources are those of its default.
         "image": ray["image"],
-        "imagePullPolicy": ray["imagePullPolicy"],
+        **({"imagePullPolicy": ray["imagePullPolicy"]} if "imagePullPolicy" in ray else {}),
         "resources": submitter_resources(settings),
     }
     if "securityContext" in ray:
@@ -278,6 +309,7 @@ class ServicePlan:
     """How long its deletion may take, in seconds."""
     spec: Spec
     annotations: dict[str, str]
+    labels: dict[str, str]
     applications: frozenset[str]
     port: int
     """Where the applications answer."""
@@ -338,6 +370,7 @@ def plan_service(settings: StackSettings, name: str, made: WorkloadCluster) -> S
     if service.exclude_head_pod_from_serve_svc:
         # Never as false: an operator that writes the whole object leaves that out, and each refresh would find a difference.
         spec["excludeHeadPodFromServeSvc"] = True
+    spec = merge(spec, _beside_cluster(service.spec, "services"))
     applications = [application_name(application) for application in service.serve_config["applications"]]
     return ServicePlan(
         settings=service,
@@ -347,7 +380,8 @@ def plan_service(settings: StackSettings, name: str, made: WorkloadCluster) -> S
         timeout=service.timeout_seconds or settings.timeout_seconds,
         delete_timeout=settings.timeout_seconds,
         spec=without_nulls(spec),
-        annotations=without_nulls(cluster.values.get("annotations") or {}),
+        annotations=without_nulls(cluster.values.get("annotations") or {}) | service.annotations,
+        labels=service.all_labels,
         applications=frozenset(applications),
         port=cluster.ports["serve"],
         fingerprint=fingerprint(spec),

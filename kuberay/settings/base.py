@@ -188,6 +188,7 @@ RayVersion = Annotated[
     Field(json_schema_extra={"pattern": RAY_VERSION}, examples=["2.46.0"]),
 ]
 PythonVersion = Annotated[str, BeforeValidator(number_as_text), AfterValidator(_check_python_version)]
+PullPolicy = Literal["IfNotPresent", "Always", "Never"]
 Accelerator = Annotated[
     str,
     Matching(r"^(cpu|gpu|cu[0-9]{3})$", "is not an image flavour: cpu, gpu or a CUDA version such as cu124"),

@@ -15,6 +15,7 @@ from kuberay.settings.base import (
     Memory,
     Name,
     NodeArchitecture,
+    PullPolicy,
     PythonVersion,
     RayMemory,
     RayVersion,
@@ -23,7 +24,7 @@ from kuberay.settings.base import (
 )
 from kuberay.settings.expose import ClusterExposeSettings
 from kuberay.settings.kubernetes import Env, PasswordSetting, Toleration, Volume, VolumeMount
-from kuberay.settings.overrides import ChartOverrides
+from kuberay.settings.overrides import ChartOverrides, ResourceOverrides
 from kuberay.settings.storage import Folder
 
 #: Flags of `ray start` (Ray 2.46 and later), as KubeRay passes them on. A flag it does not know ends Ray at once.
@@ -100,6 +101,20 @@ class GroupSettings(Settings):
     """Annotations of the pods."""
     ray_start_params: dict[str, RayStartParam] = {}
     """Flags of `ray start`, without the dashes: `num-cpus: 0`, `resources: {NPU: 1}`."""
+    ray_labels: dict[str, str] = {}
+    """Labels of Ray's own nodes, by which Ray places tasks and actors; KubeRay 1.5.0 or later."""
+    image_pull_policy: PullPolicy | None = None
+    """When nodes pull the image of these pods, where it is not the stack's `imagePullPolicy`."""
+    env_from: list[dict[str, Any]] = []
+    """ConfigMaps and Secrets whose keys become environment variables of the Ray container (Kubernetes `EnvFromSource`)."""
+    init_containers: list[dict[str, Any]] = []
+    """Containers that run before Ray starts (Kubernetes `Container`)."""
+    sidecars: list[dict[str, Any]] = []
+    """Containers beside the Ray container (Kubernetes `Container`)."""
+    priority_class_name: Name | None = None
+    """Priority class of the pods; it must exist."""
+    topology_spread_constraints: list[dict[str, Any]] = []
+    """How the pods are spread over nodes and zones (Kubernetes `TopologySpreadConstraint`)."""
 
     @field_validator("ray_start_params", mode="before")
     @classmethod
@@ -133,6 +148,8 @@ class WorkerGroupSettings(GroupSettings):
     """The most an autoscaler may make; `replicas` where not set."""
     num_of_hosts: Annotated[int, Field(ge=1, le=256)] = 1
     """Pods of each replica: more than one for a TPU slice or another unit that spans hosts."""
+    idle_timeout_seconds: Annotated[int, Field(ge=0)] | None = None
+    """How long a worker of this group is idle before the autoscaler takes it away, in seconds; `autoscaling.version: v2` alone knows it."""
 
 
 class DefaultWorkerGroupSettings(WorkerGroupSettings):
@@ -210,8 +227,8 @@ class RayClusterSettings(ChartOverrides):
     """Keeps the head's state in a Redis of your own, so that the workers outlive a head that fails."""
 
 
-class ClusterSettings(RayClusterSettings):
-    """A Ray cluster of the stack's own: one release of the `ray-cluster` chart."""
+class ClusterSettings(RayClusterSettings, ResourceOverrides):
+    """A Ray cluster of the stack's own: one Helm release."""
 
     upgrade_strategy: Literal["Recreate", "None"] = "Recreate"
     """What becomes of running pods when their template changes: `Recreate` replaces them, `None` keeps them as they are."""

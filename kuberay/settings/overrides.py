@@ -11,9 +11,10 @@ import yaml
 from pydantic import Field, ValidationInfo, field_validator
 
 from kuberay.facts.charts import EACH, Chart, Keys, chart_keys
+from kuberay.facts.labels import QUEUE_LABEL, QUEUE_PRIORITY_LABEL
 from kuberay.facts.phrases import did_you_mean, first_few
 from kuberay.facts.versions import KubeRayVersion
-from kuberay.settings.base import Settings
+from kuberay.settings.base import Name, Settings
 
 
 class ChartOverrides(Settings):
@@ -39,6 +40,38 @@ class ChartOverrides(Settings):
         name = info.data.get("values_file")
         known, given = _every_key(cls.chart), [_read_values(project_folder(info), name)] if name else []
         return functools.reduce(merge, (_without_empty_parts(each, known) for each in (*given, values)))
+
+
+class QueueSettings(Settings):
+    """A queue of Kueue's, which lets the resource run when there is room for it."""
+
+    name: Name
+    """The LocalQueue, in the stack's namespace."""
+    priority_class: Name | None = None
+    """The WorkloadPriorityClass, where it is not the default one."""
+
+
+class ResourceOverrides(Settings):
+    """What KubeRay's resource is to have beside what the other settings make. Any field of it can be set here."""
+
+    labels: dict[str, str] = {}
+    """Labels of the resource, as it is made."""
+    annotations: dict[str, str] = {}
+    """Annotations of the resource, as it is made."""
+    spec: dict[str, Any] = {}
+    """Fields of the resource's spec as its CRD has them, merged last: maps key by key, anything else replaces what stands there. Whatever
+    the CRD of that version does not take is refused."""
+
+    queue: QueueSettings | None = None
+    """The queue that it waits in. Kueue has to run in the cluster, and `up` waits for the pods as long as for any."""
+
+    @property
+    def all_labels(self) -> dict[str, str]:
+        """Every label that the resource is made with."""
+        if self.queue is None:
+            return self.labels
+        given = {QUEUE_LABEL: self.queue.name, QUEUE_PRIORITY_LABEL: self.queue.priority_class}
+        return {label: name for label, name in given.items() if name} | self.labels
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The settings of a stack: all of `kuberay:…` in Pulumi.<stack>.yaml."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -12,6 +12,7 @@ from kuberay.settings.base import (
     ImageReference,
     Name,
     NodeArchitecture,
+    PullPolicy,
     PythonVersion,
     RayVersion,
     Settings,
@@ -52,7 +53,7 @@ class StackSettings(Settings):
     """Image flavour: `cpu`, `gpu` or a CUDA version such as `cu124`; none is the plain image."""
     image: ImageReference | None = None
     """Own image: with a tag it is used as it is; without one (`registry.example/ray`) the tag follows the other settings."""
-    image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    image_pull_policy: PullPolicy = "IfNotPresent"
     """When nodes pull the Ray image."""
     image_pull_secrets: list[Name] = []
     """Secrets in the namespace that hold registry credentials."""

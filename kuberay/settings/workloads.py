@@ -9,6 +9,7 @@ from kuberay.facts.phrases import did_you_mean
 from kuberay.settings.base import Cpu, Memory, Name, QuotingError, Settings, number_as_text
 from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.expose import ServiceExposeSettings
+from kuberay.settings.overrides import ResourceOverrides
 from kuberay.settings.schedule import Schedule, TimeZone
 
 #: The strategy that leads requests over to a new cluster step by step.
@@ -45,7 +46,7 @@ class DeletionRuleSettings(Settings):
     """How long after the job's end, in seconds."""
 
 
-class JobSettings(Settings):
+class JobSettings(ResourceOverrides):
     """A job: one RayJob. KubeRay runs it once; a change of what it runs, or on which cluster, replaces it, so that it runs again.
 
     With a schedule it is a RayCronJob, of which KubeRay makes a RayJob at each time; a change is for the runs after it.
@@ -123,7 +124,7 @@ class ClusterUpgradeSettings(Settings):
     """How much of its full capacity the new cluster gains at a time, in percent."""
 
 
-class ServiceSettings(Settings):
+class ServiceSettings(ResourceOverrides):
     """A service: one RayService, Ray Serve applications on a cluster that KubeRay makes for them. Changes reach it without downtime."""
 
     serve_config: dict[str, Any]

@@ -1,6 +1,7 @@
 """Settings for tests, as a stack's config would give them."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,14 @@ from kuberay.settings.stack import StackSettings
 from tests.paths import ROOT
 
 
+def as_config(settings: Mapping[str, Any]) -> dict[str, str]:
+    """As Pulumi hands settings over."""
+    return {f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+
+
 def load(secret_keys: tuple[str, ...] = (), **settings: Any) -> StackSettings:
     """The settings of a stack with these, of which the top-level ``secret_keys`` are encrypted."""
-    config = {f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
-    return load_settings(config, secret_keys=[f"kuberay:{key}" for key in secret_keys])
+    return load_settings(as_config(settings), secret_keys=[f"kuberay:{key}" for key in secret_keys])
 
 
 def plan_of_file(file: Path) -> StackPlan:

@@ -7,6 +7,7 @@ from typing import Any
 from commands.preview.meaning.differences import HIDDEN, Difference, hidden_changes, lines, shown_differences
 from commands.preview.meaning.pods import Groups, pod_versions, pods_of_values, totals, versions, what_differs
 from commands.preview.meaning.report import GroupChange, Level, Pods, RayChange
+from commands.preview.meaning.resources import alike, as_shown, chart_of
 from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
 from commands.stack.state import RELEASE
 from kuberay.facts.digests import KEY_STASH
@@ -14,6 +15,17 @@ from kuberay.facts.digests import KEY_STASH
 _LOSES_KEY = (
     "the key of the stack's fingerprints goes with the last encrypted setting; protection.sealFingerprints: true keeps it, and the pods"
 )
+
+
+#: Values that are of one group, or of no pod.
+_NOT_SHARED = frozenset(
+    """additionalWorkerGroups annotations fullnameOverride gcsFaultTolerance global head headServiceAnnotations image managedBy
+    nameOverride service suspend upgradeStrategy worker""".split()
+)
+
+
+#: Where in the values each group is.
+_Places = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -46,11 +58,12 @@ def clusters(preview: Preview) -> list[RayChange]:
 def _cluster(name: str, steps: _ClusterSteps) -> RayChange:
     release = steps.release
     operation = release.operation if release else "update"
-    old, new = (release.old.get("values"), release.new.get("values")) if release else (None, None)
+    shown = as_shown(release.old.get("values"), release.new.get("values")) if release else (None, None)
+    old, new = alike(release.old.get("values"), release.new.get("values")) if release else (None, None)
     before, after = pods_of_values(new if operation == "adopt" else old), pods_of_values(new)
     found = shown_differences(old, new)
     secrets = hidden_changes(release.old, release.new, release.changed) if release else []
-    groups = _groups(steps, before, after, found)
+    groups = _groups(steps, before, after, found, _places(old, new))
     change = RayChange(
         kind="cluster",
         name=name,
@@ -61,28 +74,29 @@ def _cluster(name: str, steps: _ClusterSteps) -> RayChange:
         after=totals(after),
         versions=[
             *pod_versions(before, after, (_ray(old), _ray(new))),
-            *(versions("chart", [release.old.get("version")], [release.new.get("version")]) if release else []),
+            *(versions("chart", [chart_of(release.old)], [chart_of(release.new)]) if release else []),
         ]
         if operation in ("update", "replace")
         else [],
         secrets=secrets,
-        values=lines(found) if operation not in ("adopt", "delete") else [],
+        values=lines(shown_differences(*shown)) if operation not in ("adopt", "delete") else [],
     )
     change.headline, change.level = _cluster_headline(change, found)
     return change
 
 
-def _groups(steps: _ClusterSteps, before: Groups | None, after: Groups | None, found: list[Difference]) -> list[GroupChange]:
+def _groups(
+    steps: _ClusterSteps, before: Groups | None, after: Groups | None, found: list[Difference], places: Mapping[str, tuple[str, ...]]
+) -> list[GroupChange]:
     before, after = before or {}, after or {}
     names = dict.fromkeys([*before, *after, *steps.groups])
     release = steps.release
-    places = _places(release.old.get("values"), release.new.get("values")) if release else {}
     head = "head" in steps.groups and steps.groups["head"].operation == "replace"
 
     def why(name: str) -> list[str]:
         place = places.get(name, (name,))
         below = [one for one in found if one.path[: len(place)] == place and len(one.path) > len(place)]
-        shared = [one for one in found if one.top in ("common", "imagePullSecrets")]
+        shared = [one for one in found if one.top not in _NOT_SHARED]
         own = [one.path[len(place)] for one in below]
         why = _why(before.get(name), after.get(name), own, [one.top for one in shared], head and name != "head")
         return why or [steps.otherwise]

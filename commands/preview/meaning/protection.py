@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from commands.preview.meaning.report import Protection, ProtectionChange
+from commands.preview.meaning.resources import for_reading
 from commands.preview.meaning.steps import COMPONENT, Preview, Properties, Step
 from kuberay.plan.cluster import head_service_type
 from kuberay.plan.pods import rendered_groups
@@ -107,8 +108,9 @@ def _release_facts(values: Any) -> dict[str, bool]:
         return {}
     if "singleNamespaceInstall" in values:
         return {_OWN_NAMESPACE: values["singleNamespaceInstall"] is True}
+    values = for_reading(values)
     try:
-        variables = values["common"]["containerEnv"]
+        variables = values["common"]["containerEnv"] or values["head"].get("containerEnv") or []
         found = {
             "the head's Service is reached from within the Kubernetes cluster only": head_service_type(dict(values)) == "ClusterIP",
             "pods run with the restricted security context": all(map(_is_restricted, rendered_groups(dict(values)).values())),

@@ -1,7 +1,9 @@
-"""What a stored object, or any that there could be, would lose under another schema of its CRD."""
+"""What a schema of a CRD says: what of an object it does not take, and what a stored one would lose under another."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from kuberay.facts.phrases import did_you_mean
 
 Schema = Mapping[str, Any]
 
@@ -57,3 +59,42 @@ def _below(schema: Schema, key: str) -> Schema | None:
         return known
     rest = schema.get("additionalProperties")
     return {"x-kubernetes-preserve-unknown-fields": True} if rest is True else rest or None
+
+
+#: The types of OpenAPI: what is of them, and how it is said.
+_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "object": ((Mapping,), "a map"),
+    "array": ((list,), "a list"),
+    "string": ((str,), "text"),
+    "integer": ((int,), "a whole number"),
+    "number": ((int, float), "a number"),
+    "boolean": ((bool,), "true or false, without quotes"),
+}
+
+
+def refused_values(value: Any, schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+    """Where a value is none that a schema takes: the place below, what stands there, and why. A null takes a field away."""
+    if value is None or not schema:
+        return
+    if "enum" in schema and value not in schema["enum"]:
+        allowed = [str(each) for each in schema["enum"] if each != ""]
+        yield path, value, f"must be one of {', '.join(allowed)}{did_you_mean(str(value), allowed)}"
+        return
+    if schema.get("x-kubernetes-int-or-string"):
+        wanted, said = (int, str), "text or a whole number"
+    else:
+        wanted, said = _TYPES.get(schema.get("type", ""), ((object,), ""))
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted not in ((bool,), (object,))):
+        yield path, value, f"must be {said}" + ("; quote it" if said == "text" and isinstance(value, bool | int | float) else "")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            yield from refused_values(item, schema.get("items", {}), (*path, str(index)))
+    elif isinstance(value, Mapping):
+        for key, below in value.items():  # pyright: ignore[reportUnknownVariableType]
+            here, known = (*path, str(key)), _below(schema, str(key))  # pyright: ignore[reportUnknownArgumentType]
+            if known is not None:
+                yield from refused_values(below, known, here)
+            elif not schema.get("x-kubernetes-preserve-unknown-fields"):
+                names = sorted(schema.get("properties") or {})
+                hint = did_you_mean(str(key), names)  # pyright: ignore[reportUnknownArgumentType]
+                yield here, below, f"is no field of the CRD{hint}; known here: {', '.join(names)}"

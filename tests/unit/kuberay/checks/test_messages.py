@@ -194,9 +194,9 @@ def raw(**values: Any) -> dict[str, Any]:
             "has two applications on the route '/', 'default' and 'e'; give one of them another route_prefix, such as /e",
         ),
         # Values of a chart among the settings
-        (worker(envFrom=[]), f"{WORKER}.envFrom: [] {CHART}.worker.envFrom"),
-        (worker(initContainers=[]), f"{WORKER}.initContainers: [] {CHART}.worker.initContainers"),
-        (head(priorityClassName="high"), f'{HEAD}.priorityClassName: "high" {CHART}.head.priorityClassName'),
+        (worker(dnsConfig={}), f"{WORKER}.dnsConfig: {{}} {CHART}.worker.dnsConfig"),
+        (worker(lifecycle=[]), f"{WORKER}.lifecycle: [] {CHART}.worker.lifecycle"),
+        (head(restartPolicy="Never"), f'{HEAD}.restartPolicy: "Never" {CHART}.head.restartPolicy'),
         (worker(resources={}), f"{WORKER}.resources: {{}} {CHART}.worker.resources; here it is written by cpu and memory"),
         (head(containerEnv=[]), f"{HEAD}.containerEnv: [] {CHART}.head.containerEnv; here it is written by env"),
         (worker(disabled=True), f"{WORKER}.disabled: true {CHART}.worker.disabled; here it is written by enabled"),
@@ -207,9 +207,9 @@ def raw(**values: Any) -> dict[str, Any]:
             f"kuberay:clusters.raycluster.additionalWorkerGroups.gpu.lifecycle: {{}} {CHART}.additionalWorkerGroups.gpu.lifecycle",
         ),
         (
-            job(rayCluster={"worker": {"envFrom": []}}),
-            "kuberay:jobs.train.rayCluster.worker.envFrom: [] is no setting but a value of the ray-cluster chart: "
-            "jobs.train.rayCluster.values.worker.envFrom",
+            job(rayCluster={"worker": {"dnsConfig": {}}}),
+            "kuberay:jobs.train.rayCluster.worker.dnsConfig: {} is no setting but a value of the ray-cluster chart: "
+            "jobs.train.rayCluster.values.worker.dnsConfig",
         ),
         (
             {"operator": {"watchNamespace": ["a"]}},
@@ -220,14 +220,14 @@ def raw(**values: Any) -> dict[str, Any]:
         (
             head(rayVersion="2.46.0"),
             f'{HEAD}.rayVersion: "2.46.0" is not a setting here; it is one at clusters.raycluster.rayVersion; known here: accelerator, '
-            "affinity, annotations, architecture, cpu, cpuRequest, env, gpuResource, gpus, image, labels, memory, memoryRequest, "
-            "nodeSelector, rayStartParams, serviceAccountName, storage, tolerations, tpus, volumeMounts, volumes",
+            "affinity, annotations, architecture, cpu, cpuRequest, env, envFrom, gpuResource, gpus, image, imagePullPolicy, "
+            "initContainers, labels, memory, memoryRequest, nodeSelector, priorityClassName, rayLabels, rayStartParams, "
+            "serviceAccountName, sidecars, storage, tolerations, topologySpreadConstraints, tpus, volumeMounts, volumes",
         ),
         (
             cluster(imagePullSecrets=["pull"]),
             'kuberay:clusters.raycluster.imagePullSecrets: ["pull"] is not a setting here; it is one at kuberay:imagePullSecrets; '
-            "known here: accelerator, additionalWorkerGroups, adopted, architecture, autoscaling, expose, gcsFaultTolerance, head, image, "
-            "pythonVersion, rayVersion, upgradeStrategy, values, valuesFile, worker",
+            f"known here: {KNOWN_OF_CLUSTERS}",
         ),
         (
             cluster(image={"repository": "a", "tag": "b"}),
@@ -245,9 +245,7 @@ def raw(**values: Any) -> dict[str, Any]:
         (
             cluster(replicas=3),
             "kuberay:clusters.raycluster.replicas: 3 is not a setting here; it is one at clusters.raycluster.worker.replicas, "
-            "clusters.raycluster.additionalWorkerGroups.<name>.replicas; known here: accelerator, additionalWorkerGroups, adopted, "
-            "architecture, autoscaling, expose, gcsFaultTolerance, head, image, pythonVersion, rayVersion, upgradeStrategy, "
-            "values, valuesFile, worker",
+            f"clusters.raycluster.additionalWorkerGroups.<name>.replicas; known here: {KNOWN_OF_CLUSTERS}",
         ),
         # Raw values of a wrong type
         (raw(head={"containerEnv": [{"name": "A", "value": True}]}), f"{VALUES}.head.containerEnv.A: true must be text; quote it"),

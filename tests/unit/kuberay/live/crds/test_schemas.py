@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from kuberay.live.crds.schemas import lost_fields, unknown_fields
+import pytest
+
+from kuberay.live.crds.schemas import lost_fields, refused_values, unknown_fields
 
 TEXT = {"type": "string"}
 
@@ -57,3 +59,32 @@ def test_a_default_is_a_field_too_when_schemas_are_compared() -> None:
 
 def test_a_free_form_object_knows_every_field() -> None:
     assert unknown_fields(fields(a=TEXT), {"type": "object", "x-kubernetes-preserve-unknown-fields": True}) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ({"suspnd": True}, "suspnd True is no field of the CRD; did you mean 'suspend'?; known here: amount, groups, mode, suspend"),
+        ({"suspend": "true"}, "suspend true must be true or false, without quotes"),
+        ({"mode": "tokn"}, "mode tokn must be one of token, disabled; did you mean 'token'?"),
+        ({"groups": {}}, "groups {} must be a list"),
+        ({"groups": [{"replicas": "1"}]}, "groups.0.replicas 1 must be a whole number"),
+        ({"groups": [{"replicas": True}]}, "groups.0.replicas True must be a whole number"),
+        ({"groups": [{"name": 5}]}, "groups.0.name 5 must be text; quote it"),
+        ({"amount": 1.5}, "amount 1.5 must be text or a whole number"),
+    ],
+)
+def test_a_value_that_a_schema_does_not_take_is_told_with_its_place(value: Any, line: str) -> None:
+    schema = fields(
+        suspend={"type": "boolean"},
+        mode={"type": "string", "enum": ["token", "disabled", ""]},
+        amount={"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, TEXT]},
+        groups={"type": "array", "items": fields(name=TEXT, replicas={"type": "integer"})},
+    )
+    assert [f"{'.'.join(path)} {found} {why}" for path, found, why in refused_values(value, schema)] == [line]
+
+
+def test_what_a_schema_takes_and_a_null_are_not_refused() -> None:
+    free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    schema = fields(free=free, labels={"type": "object", "additionalProperties": TEXT}, count={"type": "integer"})
+    assert list(refused_values({"free": {"a": [1]}, "labels": {"x": "y"}, "count": None}, schema)) == []

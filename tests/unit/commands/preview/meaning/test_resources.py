@@ -1,0 +1,66 @@
+"""A report says the same of a cluster, whichever chart its release is of."""
+
+from typing import Any
+
+from commands.preview.meaning.clusters import clusters
+from commands.preview.meaning.protection import protection_of
+from commands.preview.meaning.report import RayChange
+from commands.preview.meaning.steps import COMPONENT, SECRET, WAIT_FOR, Preview, Step
+from commands.stack.state import RELEASE
+from kuberay.facts.charts import RESOURCE_CHART
+from kuberay.plan.cluster import ClusterPlan, plan_cluster
+from tests.unit.settings import load
+
+
+def plan(**cluster: Any) -> ClusterPlan:
+    return plan_cluster(load(kuberayVersion="1.6.2", rayVersion="2.56.0", clusters={"ray": cluster}), "ray")
+
+
+def release(found: ClusterPlan) -> dict[str, Any]:
+    chart = {"chart": RESOURCE_CHART} if found.resource else {"chart": "ray-cluster", "version": "1.6.2"}
+    return {"name": "ray", "namespace": "kuberay", "values": found.release_values, **chart}
+
+
+def preview(before: ClusterPlan, after: ClusterPlan, *, hidden: bool = False) -> Preview:
+    new = release(after) | ({"values": SECRET} if hidden else {})
+    parents = f"{COMPONENT}RayCluster"
+    steps = [Step("update", RELEASE, "ray", parents, release(before), new)]
+    groups = {group.name: group for group in before.groups}
+    restarted = [group.name for group in after.groups if group.name in groups and groups[group.name].fingerprint != group.fingerprint]
+    steps += [Step("replace", WAIT_FOR, f"ray.{name}.pods", parents, {}, {}) for name in restarted]
+    return Preview(tuple(steps), {"clusters": {}}, {}, (), (), (), {})
+
+
+def change(before: ClusterPlan, after: ClusterPlan, *, hidden: bool = False) -> RayChange:
+    (found,) = clusters(preview(before, after, hidden=hidden))
+    return found
+
+
+def test_what_the_chart_could_not_write_is_all_that_is_shown_of_a_move() -> None:
+    beyond = plan(labels={"team": "a"}, annotations={"note": "b"}, spec={"suspend": False})
+    found = change(plan(), beyond)
+    assert found.headline == "no pod restarts"
+    assert sorted(found.values) == ["+ metadata.annotations.note: b", "+ metadata.labels.team: a", "+ spec.suspend: false"]
+    assert [(one.what, one.before, one.after) for one in found.versions] == [("chart", "1.6.2", "the program's own")]
+    assert found.before == found.after
+    assert change(beyond, plan()).headline == "no pod restarts"
+
+
+def test_a_field_that_restarts_pods_is_the_reason() -> None:
+    host = plan(spec={"headGroupSpec": {"template": {"spec": {"hostNetwork": True}}}})
+    assert change(plan(), host).headline == "1 pod of head restarts (hostNetwork); 1 pod of workergroup restarts (its head restarts)"
+    more = plan(labels={"a": "b"}, worker={"memory": "3G"})
+    assert change(plan(labels={"a": "b"}), more).headline == "1 pod of workergroup restarts (memory 2G → 3G)"
+
+
+def test_a_move_opens_nothing_and_closes_nothing() -> None:
+    found = protection_of(preview(plan(), plan(labels={"a": "b"})))
+    assert (found.lost, found.gained) == ([], [])
+    opened = protection_of(preview(plan(labels={"a": "b"}), plan(spec={"headGroupSpec": {"serviceType": "LoadBalancer"}})))
+    assert [one.what for one in opened.lost] == ["the head's Service is reached from within the Kubernetes cluster only"]
+
+
+def test_encrypted_values_are_not_known() -> None:
+    found = change(plan(), plan(labels={"a": "b"}), hidden=True)
+    assert found.after is None
+    assert found.values == []
