@@ -103,11 +103,11 @@ def test_jobs_and_services_that_a_dead_operator_has_finalizers_on(stack: Stack, 
     stack.up_or_fail()
     kubernetes.kubectl("scale", "deployment", "kuberay-operator", "-n", "kuberay", "--replicas=0")
     finalize(kubernetes, "rayservice", "chat")
-    # Plain Pulumi waits no longer than `up` would have.
+    # Plain Pulumi waits no longer than `up` would have, and not for the ten minutes of its own.
     plain = stack.destroy()
     assert not plain.ok
     assert "finalizers might be preventing deletion" in plain.text
-    assert plain.seconds < 60
+    assert plain.seconds < 300
     run = destroyed(stack, kubernetes)
     for thing in ("RayJob train", "RayService chat"):
         assert f"deleting {thing}; no operator runs that could do its clean-up (" in run.text

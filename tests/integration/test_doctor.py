@@ -58,7 +58,6 @@ def test_of_a_healthy_stack_all_is_well(stack: Stack) -> None:
     run = well(stack)
     assert "ok       operator: runs, v1.3.0" in run.text
     assert "ok       raycluster-kuberay, head: 1 of 1 pods ready; memory of each 2 GB: object store 0.35 GB" in run.text
-    assert run.seconds < 10
 
 
 def test_it_changes_nothing(stack: Stack, kubernetes: Kubernetes) -> None:
