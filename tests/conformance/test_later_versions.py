@@ -99,3 +99,8 @@ def test_one_that_there_is_not_is_refused(repository: str) -> None:
 def test_with_an_operator_that_is_there_its_crds_are_not_of_the_charts(repository: str) -> None:
     found = look(repository, "1.8.2", operator={"install": False})
     assert found == LaterVersion([], f"KubeRay 1.8.2 {TESTED.replace('charts and CRDs', 'charts')}")
+
+
+def test_what_kuberays_chart_does_not_write_it_need_not_read(repository: str) -> None:
+    beyond = {"labels": {"team": "a"}, "worker": {"rayLabels": {"pool": "x"}}}
+    assert problems(look(repository, "1.8.0", clusters={"raycluster": beyond})) == []

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from commands.preview.meaning.resources import spec_of
 from commands.preview.meaning.steps import COMPONENT, SECRET, Operation, Preview, Properties, Step
 from commands.preview.meaning.workloads import JOB, SERVICE
 from commands.stack.state import RELEASE
 from kuberay.facts.scheduling import requests_of
 from kuberay.plan.demand import GroupDemand, demand_of_spec
-from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 
 Kind = Literal["cluster", "job", "service"]
 Groups = list[GroupDemand] | None
@@ -88,5 +88,5 @@ def _is_hidden(pod: Mapping[str, Any]) -> bool:
 def _spec(kind: Kind, inputs: Properties) -> Any:
     """The RayCluster's; empty for a job that runs on a cluster of the stack."""
     if kind == "cluster":
-        return ray_cluster_spec(inputs["values"])
+        return spec_of(inputs["values"])
     return inputs["spec"].get("rayClusterSpec" if kind == "job" else "rayClusterConfig")

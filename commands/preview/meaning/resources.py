@@ -14,6 +14,15 @@ def is_resource(values: Any) -> bool:
     return isinstance(values, Mapping) and "spec" in values
 
 
+def spec_of(values: Any) -> Any:
+    """The spec of the RayCluster that they make.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: a part of them is encrypted, and text.
+    """
+    return values["spec"] if is_resource(values) else ray_cluster_spec(dict(values))
+
+
 def for_reading(values: Any) -> Any:
     """What the values of KubeRay's chart would be."""
     return _or_as_they_are(lambda: values_of_spec(values["spec"]), values) if is_resource(values) else values
@@ -46,7 +55,7 @@ def _as_resource(values: Any) -> Any:
     return _or_as_they_are(
         lambda: {
             "metadata": {key: value for key, value in metadata.items() if value},
-            "spec": ray_cluster_spec(dict(values)),  # pyright: ignore[reportUnknownArgumentType]
+            "spec": spec_of(values),
         },
         values,
     )

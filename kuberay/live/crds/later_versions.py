@@ -82,8 +82,9 @@ def _releases(plan: StackPlan) -> dict[Chart, list[Values]]:
     releases: dict[Chart, list[Values]] = {}
     if plan.operator.settings.install:
         releases["kuberay-operator"] = [plan.operator.values]
-    if plan.clusters:
-        releases["ray-cluster"] = [cluster.values for cluster in plan.clusters.values()]
+    # One whose RayCluster is written here is of the program's own chart, which reads all of it.
+    if of_chart := [cluster.values for cluster in plan.clusters.values() if cluster.resource is None]:
+        releases["ray-cluster"] = of_chart
     return releases
 
 

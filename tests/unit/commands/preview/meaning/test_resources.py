@@ -3,6 +3,7 @@
 from typing import Any
 
 from commands.preview.meaning.clusters import clusters
+from commands.preview.meaning.demand import demands
 from commands.preview.meaning.protection import protection_of
 from commands.preview.meaning.report import RayChange
 from commands.preview.meaning.steps import COMPONENT, SECRET, WAIT_FOR, Preview, Step
@@ -64,3 +65,11 @@ def test_encrypted_values_are_not_known() -> None:
     found = change(plan(), plan(labels={"a": "b"}), hidden=True)
     assert found.after is None
     assert found.values == []
+
+
+def test_the_pods_of_a_release_are_counted_whichever_chart_it_is_of() -> None:
+    (found,) = demands(preview(plan(worker={"replicas": 3}), plan(worker={"replicas": 3}, labels={"team": "a"})))
+    assert found.before
+    assert found.after
+    assert [(group.name, group.pods) for group in found.before] == [("head", 1), ("workergroup", 3)]
+    assert [(group.name, group.pods) for group in found.after] == [("head", 1), ("workergroup", 3)]
