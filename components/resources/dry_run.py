@@ -84,10 +84,10 @@ async def _refuse_unknown_fields(
         return
     version = stack.settings.kuberay_version
     problems = [
-        Problem((*whose.split("."), "spec", *path), value, why.replace("of the CRD", f"of a {kind} at KubeRay {version}"))
+        Problem((*whose.split("."), "spec", *path), value, why)
         for whose, over in given.items()
         if (kind := kinds[whose]) in schemas
-        for path, value, why in refused_values(over, schemas[kind])
+        for path, value, why in refused_values(over, schemas[kind], whose=f"a {kind} at KubeRay {version}")
     ]
     if problems:
         hidden = {key for key in ("clusters", "jobs", "services") if is_encrypted(key)}

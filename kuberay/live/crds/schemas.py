@@ -72,7 +72,9 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def refused_values(value: Any, schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+def refused_values(
+    value: Any, schema: Schema, path: tuple[str, ...] = (), *, whose: str = "the CRD"
+) -> Iterator[tuple[tuple[str, ...], Any, str]]:
     """Where a value is none that a schema takes: the place below, what stands there, and why. A null takes a field away."""
     if value is None or not schema:
         return
@@ -88,13 +90,13 @@ def refused_values(value: Any, schema: Schema, path: tuple[str, ...] = ()) -> It
         yield path, value, f"must be {said}" + ("; quote it" if said == "text" and isinstance(value, bool | int | float) else "")
     elif isinstance(value, list):
         for index, item in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-            yield from refused_values(item, schema.get("items", {}), (*path, str(index)))
+            yield from refused_values(item, schema.get("items", {}), (*path, str(index)), whose=whose)
     elif isinstance(value, Mapping):
         for key, below in value.items():  # pyright: ignore[reportUnknownVariableType]
             here, known = (*path, str(key)), _below(schema, str(key))  # pyright: ignore[reportUnknownArgumentType]
             if known is not None:
-                yield from refused_values(below, known, here)
+                yield from refused_values(below, known, here, whose=whose)
             elif not schema.get("x-kubernetes-preserve-unknown-fields"):
                 names = sorted(schema.get("properties") or {})
                 hint = did_you_mean(str(key), names)  # pyright: ignore[reportUnknownArgumentType]
-                yield here, below, f"is no field of the CRD{hint}; known here: {', '.join(names)}"
+                yield here, below, f"is no field of {whose}{hint}; known here: {', '.join(names)}"
