@@ -4,9 +4,8 @@ import base64
 import functools
 import json
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import psutil
 import pytest
@@ -15,6 +14,7 @@ from local.cluster import LocalCluster
 from tests.integration.harness.encrypted import set_secret
 from tests.integration.harness.kubernetes import Kubernetes
 from tests.integration.harness.stack import Stack, guide
+from tests.loopback import serving
 
 USER, PASSWORD = "mei-ling", "hunter2+hunter2"
 
@@ -37,11 +37,8 @@ class Guarded(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def host(cluster: LocalCluster) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Guarded, directory=str(cluster.home.charts)))
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(functools.partial(Guarded, directory=str(cluster.home.charts))) as host:
+        yield host
 
 
 def repository(host: str, password: str = PASSWORD) -> str:

@@ -28,7 +28,7 @@ def fails_early(stack: Stack, cause: str) -> Run:
     assert not run.ok, run.text
     assert cause in run.text, run.text
     assert "Traceback" not in run.text
-    assert "(timeoutSeconds)" not in run.text
+    assert run.ended_early
     return run
 
 

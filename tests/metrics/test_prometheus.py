@@ -23,35 +23,12 @@ from local.real.cluster import RealCluster
 from local.real.images import Image
 from tests.integration.harness.kubernetes import Kubernetes
 from tests.integration.harness.operators import NEWEST
+from tests.real.programs import ECHO, taking_memory
 from tests.real.real_stack import RealStack
 
 MONITORING = "monitoring"
 #: What is not to be had on this machine.
 ABSENT = {"ray_node_gpus_utilization"}
-SERVE = """
-from ray import serve
-
-@serve.deployment(ray_actor_options={"num_cpus": 0.1})
-class Echo:
-    async def __call__(self, request):
-        return "you said " + request.query_params["say"]
-
-app = Echo.bind()
-"""
-#: Takes memory until Ray kills it, and fails.
-TRAIN = """
-import ray, time
-
-@ray.remote(num_cpus=0.01, max_retries=0)
-def take_all():
-    kept = []
-    while True:
-        kept.append(b"x" * 20_000_000)
-        time.sleep(0.05)
-
-ray.init()
-ray.get(take_all.remote())
-"""
 CRDS = {"podmonitors": "PodMonitor", "prometheusrules": "PrometheusRule"}
 
 
@@ -80,7 +57,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
         }
         stack.with_cluster()
         stack.up_or_fail()
-        code = (f"--from-literal=echo.py={SERVE}", f"--from-literal=train.py={TRAIN}")
+        code = (f"--from-literal=echo.py={ECHO}", f"--from-literal=train.py={taking_memory(num_cpus=0.01)}")
         kubernetes.kubectl("create", "configmap", "code", "-n", "kuberay", *code)
         stack.with_cluster(more=everything)
         stack.up_or_fail()

@@ -10,41 +10,18 @@ import pytest
 from kuberay.facts.monitoring import METRICS
 from kuberay.facts.versions import at_least
 from local import job
+from tests.real.programs import ECHO, taking_memory
 from tests.real.real_stack import RealStack
 
 #: A head alone: whether workers come up too is tested elsewhere.
 HEAD_ALONE = {"worker": {"replicas": 0}}
 KILLED_FOR_MEMORY = "ray_memory_manager_worker_eviction_total"
-SERVE = """
-from ray import serve
-
-@serve.deployment(ray_actor_options={"num_cpus": 0.1})
-class Echo:
-    async def __call__(self, request):
-        return "you said " + request.query_params["say"]
-
-app = Echo.bind()
-"""
-#: Takes memory bit by bit, so that Ray's monitor sees it before the kernel has to act.
-HOG = """
-import ray, time
-
-@ray.remote(max_retries=0, num_cpus=0.1)
-def take_all():
-    kept = []
-    while True:
-        kept.append(b"x" * 20_000_000)
-        time.sleep(0.05)
-
-ray.init()
-ray.get(take_all.remote())
-"""
 
 
 @pytest.fixture(scope="module")
 def workloads(stack: RealStack) -> RealStack:
     """A job and a service, each on a cluster of its own, brought up together."""
-    stack.kubernetes.kubectl("create", "configmap", "echo", "-n", "kuberay", f"--from-literal=echo.py={SERVE}")
+    stack.kubernetes.kubectl("create", "configmap", "echo", "-n", "kuberay", f"--from-literal=echo.py={ECHO}")
     head = {
         "volumes": [{"name": "echo", "configMap": {"name": "echo"}}],
         "volumeMounts": [{"name": "echo", "mountPath": "/opt/echo"}],
@@ -108,7 +85,11 @@ def test_what_runs_is_left_alone_by_the_next_preview(workloads: RealStack) -> No
 
 
 def test_a_task_that_rays_memory_monitor_kills_is_named(stack: RealStack) -> None:
-    hungry = {"entrypoint": shlex.join(["python", "-c", HOG]), "cluster": "raycluster", "submissionMode": "HTTPMode"}
+    hungry = {
+        "entrypoint": shlex.join(["python", "-c", taking_memory(num_cpus=0.1)]),
+        "cluster": "raycluster",
+        "submissionMode": "HTTPMode",
+    }
     stack.with_cluster(more={"jobs": {"hungry": hungry}})
     stack.fails("OutOfMemoryError: Ray's memory monitor killed a task")
     assert KILLED_FOR_MEMORY in served_by_ray(stack)

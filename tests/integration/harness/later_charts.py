@@ -6,11 +6,11 @@ import json
 import tarfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 from local.chart_repository import CHARTS, official_charts
+from tests.loopback import serving
 
 SOURCE = "1.6.2"
 #: What is written in place of what, in all files of both charts.
@@ -34,13 +34,8 @@ def serving_later_charts(folder: Path, versions: Mapping[str, Changes]) -> Gener
             (folder / name).write_bytes(_packed(official / chart, {f"version: {SOURCE}": f"version: {version}", **changes}))
             entries[chart].append({"apiVersion": "v2", "name": chart, "version": version, "urls": [name]})
     (folder / "index.yaml").write_text(json.dumps({"apiVersion": "v1", "entries": entries}))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(functools.partial(_Quiet, directory=str(folder))) as host:
+        yield f"http://{host}/"
 
 
 def _packed(chart: Path, changes: Changes) -> bytes:

@@ -32,6 +32,11 @@ class Run:
     seconds: float
 
     @property
+    def ended_early(self) -> bool:
+        """Whether `up` did not wait for all of the time that it is given: where that is over, it says so."""
+        return "(timeoutSeconds)" not in self.text
+
+    @property
     def error_lines(self) -> list[str]:
         """What it printed as errors, without the CLI's own framing."""
         return [line for line in self.text.splitlines() if re.match(r"\s*error:|\s*kuberay:", line)]

@@ -8,9 +8,8 @@ import json
 import tarfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from time import sleep
 from typing import Any
 
@@ -20,6 +19,7 @@ import pytest
 from kuberay.facts.charts import chart_source
 from kuberay.live.crds import chart_archive
 from kuberay.live.crds.chart_archive import ChartError, chart_crds
+from tests import loopback
 
 CRD = "kind: CustomResourceDefinition\nmetadata: {name: rayclusters.ray.io}\n"
 FILES = {"kuberay-operator/Chart.yaml": "name: kuberay-operator\n", "kuberay-operator/crds/ray.io_rayclusters.yaml": CRD}
@@ -81,13 +81,8 @@ def serving(answers: Answers) -> Generator[str]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with loopback.serving(Handler) as host:
+        yield host
 
 
 def names(repository: str, folder: Path = Path()) -> list[str]:
