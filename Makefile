@@ -9,18 +9,21 @@ NODES ?= auto
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-# In the order given, and tests that share a cluster on one worker (tests/conftest.py). What is written in Go collects its garbage less
-# often: the tests lack processors and no memory.
+# In the order given, and tests that share a cluster on one worker (tests/conftest.py).
+# What is written in Go collects its garbage less often: the tests lack processors and
+# no memory.
 PYTEST_SIDE_BY_SIDE := GOGC=300 $(RUN) -m pytest --dist loadscope --no-loadscope-reorder
 
-# One lock for every Python from 3.11 on and for every machine. Renovate (.github/renovate.json) reads this command in the lock's first lines.
+# One lock for every Python from 3.11 on and for every machine. Renovate
+# (.github/renovate.json) reads this command in the lock's first lines.
 UV := uv==0.13.9
 LOCK = "$(CURDIR)/$(VENV)-lock/bin/uv" pip compile --universal --python-version=3.11 --generate-hashes
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# A stack that `make up` has brought up here is meant before one of the same name elsewhere; LOCAL=no means that one.
+# A stack that `make up` has brought up here is meant before one of the same name
+# elsewhere; LOCAL=no means that one.
 ON_STACK := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(if $(filter no,$(LOCAL)),,$(RUN) -m local within --stacks "$(STACK)" --)
 
 up: $(VENV)/ready ## Ray on this machine: tools, control plane, then `pulumi up` of the dev stack (STACK=… NODES=real|simulated)
@@ -44,7 +47,8 @@ preview: $(VENV)/ready ## What `pulumi up` would do, for a reviewer: STACK="dev 
 drift: $(VENV)/ready ## What in the cluster is no longer as a stack made it, Helm's objects included: STACK=…
 	@$(ON_STACK) $(RUN) -m commands.preview --drift $(STACK) $(ARGS)
 
-# What a request's author or a form has written reaches a shell as the environment only: make would expand it.
+# What a request's author or a form has written reaches a shell as the environment only:
+# make would expand it.
 request: $(VENV)/ready ## Lay a pull request's stack files over this clone, as data, and none of its code: COMMIT=… (ARGS=--help says more)
 	@$(RUN) -m commands.preview.request --commit "$$COMMIT" $(ARGS)
 

@@ -1,4 +1,6 @@
-"""Ray on Kubernetes: the namespace, then the KubeRay operator, then the Ray clusters, jobs and services."""
+"""Ray on Kubernetes: the namespace, then the KubeRay operator, then the Ray clusters,
+jobs and services.
+"""
 
 import pulumi
 
@@ -24,13 +26,25 @@ async def main() -> None:
 
     namespace = Namespace(stack.namespace)
     operator = Operator(stack.operator, namespace)
-    # Before anything of Ray is touched, the API server is asked whether it would take what comes.
+    # Before anything of Ray is touched, the API server is asked whether it would take
+    # what comes.
     asked: list[pulumi.Resource] = [DryRun(stack, [namespace, operator])]
-    storage = [Storage(stack.claims, namespace, pulumi.ResourceOptions(depends_on=asked))] if stack.claims else []
+    storage = (
+        [Storage(stack.claims, namespace, pulumi.ResourceOptions(depends_on=asked))] if stack.claims else []
+    )
     asked_first = pulumi.ResourceOptions(depends_on=[*asked, *storage])
-    clusters = {name: RayCluster(name, plan, namespace, operator, asked_first) for name, plan in stack.clusters.items()}
-    jobs = {name: RayJob(name, plan, namespace, operator, clusters, asked_first) for name, plan in stack.jobs.items()}
-    services = {name: RayService(name, plan, namespace, operator, asked_first) for name, plan in stack.services.items()}
+    clusters = {
+        name: RayCluster(name, plan, namespace, operator, asked_first)
+        for name, plan in stack.clusters.items()
+    }
+    jobs = {
+        name: RayJob(name, plan, namespace, operator, clusters, asked_first)
+        for name, plan in stack.jobs.items()
+    }
+    services = {
+        name: RayService(name, plan, namespace, operator, asked_first)
+        for name, plan in stack.services.items()
+    }
     if stack.metrics:
         Metrics(stack.metrics, namespace)
 

@@ -1,9 +1,11 @@
 """How long people wait, as ratios measured in one run: `make bench`.
 
-Against the guide's helm and kubectl commands with their waits, and against Pulumi programs: an empty one, and a bare one with the same
-namespace and releases (bench/bare). All on one local cluster, and as ratios, as this machine's seconds mean little elsewhere. Nodes are
-simulated: what is measured is this program, Pulumi, Helm, KubeRay and the API server. With `NODES=real` pods run Ray, and what is measured
-is what a user waits for: the first job's end, and pods with more memory.
+Against the guide's helm and kubectl commands with their waits, and against Pulumi
+programs: an empty one, and a bare one with the same namespace and releases
+(bench/bare). All on one local cluster, and as ratios, as this machine's seconds mean
+little elsewhere. Nodes are simulated: what is measured is this program, Pulumi, Helm,
+KubeRay and the API server. With `NODES=real` pods run Ray, and what is measured is what
+a user waits for: the first job's end, and pods with more memory.
 """
 
 import argparse
@@ -36,16 +38,25 @@ from tests.paths import ROOT
 
 NAMESPACE = "kuberay"
 RAISED = "2500M"
-#: In turn with those of the empty program: one of them differs by a fifth from the next.
+#: In turn with those of the empty program: one of them differs by a fifth from the
+#: next.
 PREVIEWS = 15
 
 
 def guide_values(cluster: LocalCluster, worker_memory: str = "2G") -> dict[str, Any]:
-    """What the guide edits in values.yaml; with real nodes also how little CPU pods ask for, as in `up`."""
+    """What the guide edits in values.yaml; with real nodes also how little CPU pods ask
+    for, as in `up`.
+    """
     cpu = CPU_REQUEST if cluster.nodes == "real" else "1"
     selector = {"nodeSelector": {"kubernetes.io/arch": "arm64"}} if cluster.nodes == "simulated" else {}
     return {
-        group: {"resources": {"limits": {"cpu": "1", "memory": memory}, "requests": {"cpu": cpu, "memory": memory}}, **selector}
+        group: {
+            "resources": {
+                "limits": {"cpu": "1", "memory": memory},
+                "requests": {"cpu": cpu, "memory": memory},
+            },
+            **selector,
+        }
         for group, memory in {"head": "2G", "worker": worker_memory}.items()
     }
 
@@ -61,7 +72,10 @@ class Ratio:
     def line(self) -> str:
         ratio = self.ours / self.theirs
         met = "" if ratio <= self.to_reach else "   MISSED"
-        return f"{self.what:<66} {ratio:5.2f}   ({self.ours:.2f} s / {self.theirs:.2f} s, to reach: <= {self.to_reach}){met}"
+        return (
+            f"{self.what:<66} {ratio:5.2f}   ({self.ours:.2f} s / {self.theirs:.2f} s, to reach: <="
+            f" {self.to_reach}){met}"
+        )
 
 
 class Bench:
@@ -90,12 +104,24 @@ class Bench:
 
     def guide_cluster(self, release: str) -> None:
         """One more cluster, the guide's way."""
-        self._helm_install(release, "kuberay/ray-cluster", "--set", f"image.tag={self._tag}", "-f", str(self._values))
+        self._helm_install(
+            release, "kuberay/ray-cluster", "--set", f"image.tag={self._tag}", "-f", str(self._values)
+        )
         for condition in ("condition=RayClusterProvisioned", "jsonpath={.status.readyWorkerReplicas}=1"):
-            self._run("kubectl", "wait", f"--for={condition}", f"raycluster/{release}-kuberay", "-n", NAMESPACE, "--timeout=120s")
+            self._run(
+                "kubectl",
+                "wait",
+                f"--for={condition}",
+                f"raycluster/{release}-kuberay",
+                "-n",
+                NAMESPACE,
+                "--timeout=120s",
+            )
 
     def guide_raises_memory(self) -> None:
-        """By hand: KubeRay 1.3 leaves running pods as they are, so the old one is deleted."""
+        """By hand: KubeRay 1.3 leaves running pods as they are, so the old one is
+        deleted.
+        """
         raised = self._folder / "raised.yaml"
         raised.write_text(yaml.safe_dump(guide_values(self._cluster, RAISED)))
         chart = ("raycluster", "kuberay/ray-cluster", "--version", "1.3.0", "--set", f"image.tag={self._tag}")
@@ -103,17 +129,25 @@ class Bench:
         workers = ("-l", "ray.io/node-type=worker", "-n", NAMESPACE)
         self._run("kubectl", "delete", "pods", *workers, "--wait=false")
         # The next one has to be there before it can be waited for.
-        made = f"jsonpath={{.items[?(@.spec.containers[0].resources.limits.memory=='{RAISED}')].metadata.name}}"
+        made = (
+            f"jsonpath={{.items[?(@.spec.containers[0].resources.limits.memory=='{RAISED}')].metadata.name}}"
+        )
         while not (name := self._cluster.kubectl("get", "pods", *workers, "-o", made)):
             time.sleep(0.2)
-        self._run("kubectl", "wait", f"pod/{name}", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=300s")
+        self._run(
+            "kubectl", "wait", f"pod/{name}", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=300s"
+        )
 
     def first_job(self) -> None:
         """A task on each node, by way of a port-forward."""
-        forward = f"kubectl port-forward --namespace {NAMESPACE} service/raycluster-kuberay-head-svc 8265:8265"
+        forward = (
+            f"kubectl port-forward --namespace {NAMESPACE} service/raycluster-kuberay-head-svc 8265:8265"
+        )
         with job.forwarded(self._cluster, forward, port=8265) as address:
             with contextlib.redirect_stdout(io.StringIO()):
-                succeeded = job.follow(address, shlex.join(["python", "-c", (ROOT / "examples/each_node.py").read_text()]))
+                succeeded = job.follow(
+                    address, shlex.join(["python", "-c", (ROOT / "examples/each_node.py").read_text()])
+                )
             if not succeeded:
                 raise SystemExit("the first job failed")
 
@@ -125,7 +159,9 @@ class Bench:
 
     def configure(self, clusters: int, **cluster: Any) -> None:
         names = ["raycluster"] if clusters == 1 else [f"ray{number}" for number in range(clusters)]
-        self.stack.configure({"architecture": "aarch64", "timeoutSeconds": 300, "clusters": dict.fromkeys(names, cluster)})
+        self.stack.configure(
+            {"architecture": "aarch64", "timeoutSeconds": 300, "clusters": dict.fromkeys(names, cluster)}
+        )
 
     def up(self) -> None:
         self.stack.up_or_fail()
@@ -135,13 +171,27 @@ class Bench:
         self._delete_crds()
 
     def preview(self) -> None:
-        self._run("pulumi", "preview", "--stack", "bench", "--config-file", str(self.stack.config_file), "--expect-no-changes")
+        self._run(
+            "pulumi",
+            "preview",
+            "--stack",
+            "bench",
+            "--config-file",
+            str(self.stack.config_file),
+            "--expect-no-changes",
+        )
 
     def bare_up(self, clusters: int) -> None:
-        """Brings up the bare program, and takes what it made away by hand: its state stays, and a preview looks at that alone."""
+        """Brings up the bare program, and takes what it made away by hand: its state
+        stays, and a preview looks at that alone.
+        """
         folder, stack = ROOT / "bench/bare", f"bare{clusters}"
         values = {**guide_values(self._cluster), "image": {"tag": self._tag}}
-        settings = {"charts": self._cluster.charts_url, "clusters": str(clusters), "values": json.dumps(values)}
+        settings = {
+            "charts": self._cluster.charts_url,
+            "clusters": str(clusters),
+            "values": json.dumps(values),
+        }
         program = self._sub(stack)
         for file in folder.iterdir():
             if file.is_file():
@@ -153,7 +203,14 @@ class Bench:
         self.undo_guide([f"ray{number}" for number in range(clusters)])
 
     def bare_preview(self, clusters: int) -> None:
-        self._run("pulumi", "preview", "--stack", f"bare{clusters}", "--expect-no-changes", folder=self._folder / f"bare{clusters}")
+        self._run(
+            "pulumi",
+            "preview",
+            "--stack",
+            f"bare{clusters}",
+            "--expect-no-changes",
+            folder=self._folder / f"bare{clusters}",
+        )
 
     def empty_preview(self) -> None:
         self._run("pulumi", "preview", "--stack", "empty", folder=self._folder / "empty")
@@ -166,11 +223,14 @@ class Bench:
             raise SystemExit(reported.text)
         (stack,) = json.loads((self.stack.config_file.parent / "report/report.json").read_text())["stacks"]
         self.configure(clusters)
-        what = "building the report / pulumi preview" + (f", {clusters} clusters change" if clusters > 1 else "")
+        what = "building the report / pulumi preview" + (
+            f", {clusters} clusters change" if clusters > 1 else ""
+        )
         return Ratio(what, stack["report_seconds"], stack["preview_seconds"], 0.5)
 
     def _delete_crds(self) -> None:
-        # Helm keeps CRDs; each measured run starts without them, as the first run of a user does.
+        # Helm keeps CRDs; each measured run starts without them, as the first run of a
+        # user does.
         crds = [f"{kind}.ray.io" for kind in ("rayclusters", "rayjobs", "rayservices")]
         self._run("kubectl", "delete", "crd", *crds, "--ignore-not-found")
 
@@ -179,7 +239,13 @@ class Bench:
 
     def _run(self, *command: str, folder: Path | None = None) -> None:
         done = subprocess.run(
-            command, cwd=folder or ROOT, env=self._cluster.pulumi_env(), capture_output=True, text=True, check=False, timeout=600
+            command,
+            cwd=folder or ROOT,
+            env=self._cluster.pulumi_env(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
         )
         if done.returncode:
             raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
@@ -203,7 +269,9 @@ def seconds(action: Callable[..., Any], *arguments: Any) -> float:
 
 
 def measure(bench: Bench, sizes: list[int], rounds: int) -> list[Ratio]:
-    """One cluster first, against guide and empty program in turn; then what each further cluster costs."""
+    """One cluster first, against guide and empty program in turn; then what each
+    further cluster costs.
+    """
     guide: list[float] = []
     first: list[float] = []
     previews: list[float] = []
@@ -216,7 +284,9 @@ def measure(bench: Bench, sizes: list[int], rounds: int) -> list[Ratio]:
         guide.append(seconds(bench.guide))
         bench.undo_guide(["raycluster"])
         first.append(seconds(bench.up))
-        print(f"round {number + 1} of {rounds}: guide {guide[-1]:.1f} s, first up {first[-1]:.1f} s", flush=True)
+        print(
+            f"round {number + 1} of {rounds}: guide {guide[-1]:.1f} s, first up {first[-1]:.1f} s", flush=True
+        )
         if number == rounds - 1:
             bench.preview()
             for _ in range(PREVIEWS):
@@ -251,9 +321,17 @@ def measure(bench: Bench, sizes: list[int], rounds: int) -> list[Ratio]:
         with bench.stack.state_at_the_end():
             at_the_end = seconds(bench.up)
         bench.undo_up()
-        print(f"{size} clusters: first up {up:.1f} s, its state written at the end {at_the_end:.1f} s, no-op preview {preview:.2f} s")
+        print(
+            f"{size} clusters: first up {up:.1f} s, its state written at the end {at_the_end:.1f} s, no-op"
+            f" preview {preview:.2f} s"
+        )
         ratios += [
-            Ratio(f"each of {size} clusters beyond the first, first up / helm install", (up - one_up) / (size - 1), each_by_helm, 0.5),
+            Ratio(
+                f"each of {size} clusters beyond the first, first up / helm install",
+                (up - one_up) / (size - 1),
+                each_by_helm,
+                0.5,
+            ),
             Ratio(
                 "   the same with PULUMI_SKIP_CHECKPOINTS=true (docs/operating.md)",
                 (at_the_end - one_up) / (size - 1),
@@ -266,7 +344,9 @@ def measure(bench: Bench, sizes: list[int], rounds: int) -> list[Ratio]:
 
 
 def measure_real(bench: Bench, rounds: int) -> list[Ratio]:
-    """To the end of the first job, and from a raised memory to ready pods that have it."""
+    """To the end of the first job, and from a raised memory to ready pods
+    that have it.
+    """
     guide: list[float] = []
     ours: list[float] = []
     guide_raised: list[float] = []
@@ -286,7 +366,12 @@ def measure_real(bench: Bench, rounds: int) -> list[Ratio]:
             flush=True,
         )
     return [
-        Ratio("first job finished / the guide's commands and the same job", statistics.median(ours), statistics.median(guide), 1.2),
+        Ratio(
+            "first job finished / the guide's commands and the same job",
+            statistics.median(ours),
+            statistics.median(guide),
+            1.2,
+        ),
         Ratio(
             "raised memory to ready pods / helm upgrade and kubectl delete pod",
             statistics.median(raised),
@@ -297,19 +382,36 @@ def measure_real(bench: Bench, rounds: int) -> list[Ratio]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="first ups and guide runs to take the median of (default: 3)")
-    parser.add_argument("--sizes", type=several, nargs="*", default=[20, 100], help="clusters in a stack, 2 or more (default: 20 100)")
-    parser.add_argument("--nodes", choices=["simulated", "real"], default="simulated", help="(default: simulated)")
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="first ups and guide runs to take the median of (default: 3)"
+    )
+    parser.add_argument(
+        "--sizes",
+        type=several,
+        nargs="*",
+        default=[20, 100],
+        help="clusters in a stack, 2 or more (default: 20 100)",
+    )
+    parser.add_argument(
+        "--nodes", choices=["simulated", "real"], default="simulated", help="(default: simulated)"
+    )
     arguments = parser.parse_args()
     take_interrupts()
     real = arguments.nodes == "real"
-    # Simulated nodes have room for every cluster; on the real one both sides ask for as little CPU, as guide_values says.
+    # Simulated nodes have room for every cluster; on the real one both sides ask for as
+    # little CPU, as guide_values says.
     kind = partial(RealCluster, cores=0) if real else partial(LocalCluster, node_cpu=1024, node_memory="4Ti")
     with tempfile.TemporaryDirectory() as folder, kind(Path(folder) / "cluster") as cluster:
         print(cluster.sources.table(), flush=True)
         bench = Bench(cluster, Path(folder))
-        ratios = measure_real(bench, arguments.rounds) if real else measure(bench, arguments.sizes, arguments.rounds)
+        ratios = (
+            measure_real(bench, arguments.rounds)
+            if real
+            else measure(bench, arguments.sizes, arguments.rounds)
+        )
     print()
     for ratio in ratios:
         print(ratio.line)

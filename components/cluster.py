@@ -30,11 +30,14 @@ _LISTS_OF_TEXTS = ("containerEnv", "envFrom", "initContainers", "sidecarContaine
 
 
 class RayCluster(pulumi.ComponentResource):
-    """One release of the ``ray-cluster`` chart, and one child a pod group that is replaced when the group's pods have to be.
+    """One release of the ``ray-cluster`` chart, and one child a pod group that is
+    replaced when the group's pods have to be.
 
-    Helm calls a RayCluster deployed as soon as its one custom resource is written, and KubeRay before 1.6 never gives running pods
-    a changed template. So each group has a child ``<release>.<group>.pods`` whose hook, during ``up`` only, replaces pods that carry an
-    old template and waits until the wanted number is ready. A preview shows exactly the groups whose pods restart as *replace*.
+    Helm calls a RayCluster deployed as soon as its one custom resource is written, and
+    KubeRay before 1.6 never gives running pods a changed template. So each group has a
+    child ``<release>.<group>.pods`` whose hook, during ``up`` only, replaces pods that
+    carry an old template and waits until the wanted number is ready. A preview shows
+    exactly the groups whose pods restart as *replace*.
     """
 
     release: Release
@@ -61,16 +64,19 @@ class RayCluster(pulumi.ComponentResource):
             _values(plan),
             raw={} if plan.resource else plan.settings.values,
             timeout=plan.timeout,
-            # Helm finds a RayCluster ready at once, and waits until it is gone when it uninstalls: with fault tolerance only a living
-            # operator, with the password at hand, runs the job that clears Redis and takes the finalizer off.
+            # Helm finds a RayCluster ready at once, and waits until it is gone when it
+            # uninstalls: with fault tolerance only a living operator, with the password
+            # at hand, runs the job that clears Redis and takes the finalizer off.
             skip_await=False,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # Of the release itself, not of this component alone: `destroy` has to delete Ray before the operator.
+                # Of the release itself, not of this component alone: `destroy` has to
+                # delete Ray before the operator.
                 depends_on=[operator, *pod_secrets(plan, namespace.name, self)],
                 # The replicas that Ray's autoscaler has set stay as they are.
                 hooks=self._keep_replicas() if plan.settings.autoscaling else None,
-                # KubeRay never updates the head's Service, so a changed one takes a new RayCluster.
+                # KubeRay never updates the head's Service, so a changed one takes a new
+                # RayCluster.
                 replacement_trigger=plan.service_fingerprint,
                 delete_before_replace=True,
             ),
@@ -88,9 +94,11 @@ class RayCluster(pulumi.ComponentResource):
     def _keep_replicas(self) -> pulumi.ResourceHookBinding:
         """Keeps what Ray's autoscaler has set through an update of the release.
 
-        The autoscaler writes `replicas` of the worker groups into the RayCluster. Helm patches a custom resource by what changed between
-        two manifests, and a list as a whole: any change of a worker group would set every group's `replicas` back to the chart's value. If
-        the run is killed between the two hooks, no pod is lost: with its autoscaler on, KubeRay leaves removing pods to it.
+        The autoscaler writes `replicas` of the worker groups into the RayCluster. Helm
+        patches a custom resource by what changed between two manifests, and a list as a
+        whole: any change of a worker group would set every group's `replicas` back to
+        the chart's value. If the run is killed between the two hooks, no pod is lost:
+        with its autoscaler on, KubeRay leaves removing pods to it.
         """
         name, cluster, namespace = self.pulumi_resource_name, self._plan.name, self._plan.namespace
         before: dict[str, int] = {}
@@ -111,14 +119,20 @@ class RayCluster(pulumi.ComponentResource):
         )
 
     def _tell_the_operator_of_the_token(self, namespace: Namespace) -> None:
-        """Without it the operator cannot submit jobs to the cluster. No chart up to 1.7.0 writes `authOptions`."""
+        """Without it the operator cannot submit jobs to the cluster. No chart up to
+        1.7.0 writes `authOptions`.
+        """
         metadata = {"name": self._plan.name, "namespace": namespace.name}
         CustomResourcePatch(
             f"{self.pulumi_resource_name}.authentication",
             api_version="ray.io/v1",
             kind="RayCluster",
             metadata=metadata | {"annotations": {"pulumi.com/patchForce": "true"}},
-            spec={"authOptions": self._plan.spec["authOptions"]} if self._plan.resource else auth_options(self._plan.charts.version),
+            spec=(
+                {"authOptions": self._plan.spec["authOptions"]}
+                if self._plan.resource
+                else auth_options(self._plan.charts.version)
+            ),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[self.release],
@@ -129,7 +143,9 @@ class RayCluster(pulumi.ComponentResource):
         )
 
     def _pods(self, group: PodGroup) -> WaitFor:
-        """The pods of one group: ready when this resource is made, replaced when it is replaced."""
+        """The pods of one group: ready when this resource is made, replaced when it is
+        replaced.
+        """
         target = group_target(self._plan, group)
 
         async def until_ready(report: Report) -> None:
@@ -148,7 +164,8 @@ class RayCluster(pulumi.ComponentResource):
 
         looks = {"pods": f"{group.count} x {group.summary}", "template": group.fingerprint}
         return WaitFor(
-            # Dots, which neither name can hold: cluster a-b with group c is not cluster a with group b-c.
+            # Dots, which neither name can hold: cluster a-b with group c is not cluster
+            # a with group b-c.
             f"{self.pulumi_resource_name}.{group.name}.pods",
             looks | ({"release": self._plan.fingerprint} if group.is_head else {}),
             until_ready,
@@ -159,53 +176,75 @@ class RayCluster(pulumi.ComponentResource):
         )
 
     def _warn_of_old_pods(self, connection: Connection) -> None:
-        """An owner who keeps running pods (upgradeStrategy None) is told, in each preview and `up`, which of them run an old spec."""
+        """An owner who keeps running pods (upgradeStrategy None) is told, in each
+        preview and `up`, which of them run an old spec.
+        """
         from kuberay.live.waiting.pods import old_pods
 
-        wanted = {HEAD_GROUP if group.is_head else group.name: group.annotation for group in self._plan.groups}
+        wanted = {
+            HEAD_GROUP if group.is_head else group.name: group.annotation for group in self._plan.groups
+        }
         old = old_pods(connection, self._plan.namespace, self._plan.name, wanted, as_at_first=True)
         for group, pods in old.items():
             count = f"{pods} pod of {group} keeps" if pods == 1 else f"{pods} pods of {group} keep"
-            pulumi.log.warn(f"{self._plan.name}: {count} running the old spec (upgradeStrategy: None)", resource=self)
+            pulumi.log.warn(
+                f"{self._plan.name}: {count} running the old spec (upgradeStrategy: None)", resource=self
+            )
 
 
 def _values(plan: ClusterPlan) -> pulumi.Input[Values]:
     if not is_encrypted("clusters"):
         return plan.release_values
     if plan.resource:
-        # Nearly all of a spec is in lists, of which the provider makes a secret as a whole (`annotateSecrets`).
+        # Nearly all of a spec is in lists, of which the provider makes a secret as a
+        # whole (`annotateSecrets`).
         return pulumi.Output.secret(plan.release_values)
     return conceal(plan.release_values, plan.settings)
 
 
 def conceal(values: Values, cluster: RayClusterSettings) -> pulumi.Input[Values]:
-    """The values with what may come from an encrypted setting kept as a secret: whatever holds text of any kind, or all of raw values.
+    """The values with what may come from an encrypted setting kept as a secret:
+    whatever holds text of any kind, or all of raw values.
 
-    Not always all of them: a reviewer has to see which size and image a preview changes, and on which nodes pods run.
+    Not always all of them: a reviewer has to see which size and image a preview
+    changes, and on which nodes pods run.
     """
     if cluster.values:
         return pulumi.Output.secret(values)
     additional: Values = values["additionalWorkerGroups"]
-    groups = {name: _conceal_group(additional[name], group) for name, group in cluster.additional_worker_groups.items()}
+    groups = {
+        name: _conceal_group(additional[name], group)
+        for name, group in cluster.additional_worker_groups.items()
+    }
     hidden = {
         "head": _conceal_group(values["head"], cluster.head),
         "worker": _conceal_group(values["worker"], cluster.worker),
         "additionalWorkerGroups": additional | groups,
     }
     if annotations := isinstance(cluster, ResourceOverrides) and cluster.annotations:
-        hidden["annotations"] = values["annotations"] | {name: pulumi.Output.secret(values["annotations"][name]) for name in annotations}
+        hidden["annotations"] = values["annotations"] | {
+            name: pulumi.Output.secret(values["annotations"][name]) for name in annotations
+        }
     if user := (values.get("gcsFaultTolerance") or {}).get("redisUsername"):
-        hidden["gcsFaultTolerance"] = values["gcsFaultTolerance"] | {"redisUsername": pulumi.Output.secret(user)}
+        hidden["gcsFaultTolerance"] = values["gcsFaultTolerance"] | {
+            "redisUsername": pulumi.Output.secret(user)
+        }
     return values | hidden
 
 
 def _conceal_group(values: Values, group: GroupSettings) -> Values:
-    """Maps value by value, for the chart goes through their names, and a preview reads what stands beside the owner's values.
+    """Maps value by value, for the chart goes through their names, and a preview reads
+    what stands beside the owner's values.
 
-    Lists as a whole: the provider makes that of a list with any secret in it (`annotateSecrets`).
+    Lists as a whole: the provider makes that of a list with any secret in it
+    (`annotateSecrets`).
     """
     own: Values = {}
-    for key, given in (("rayStartParams", group.ray_start_params), ("annotations", group.annotations), ("labels", group.labels)):
+    for key, given in (
+        ("rayStartParams", group.ray_start_params),
+        ("annotations", group.annotations),
+        ("labels", group.labels),
+    ):
         if given:
             own[key] = values[key] | {name: pulumi.Output.secret(values[key][name]) for name in given}
     if group.volumes:
@@ -229,6 +268,8 @@ def summary(plan: ClusterPlan) -> dict[str, Any]:
         "rayClientAddress": f"ray://{service}:{client}",
         "dashboardAddress": f"http://{service}:{dashboard}",
         **addresses(plan.routes),
-        "portForward": f"kubectl port-forward --namespace {plan.namespace} service/{plan.head_service} {ports}",
+        "portForward": (
+            f"kubectl port-forward --namespace {plan.namespace} service/{plan.head_service} {ports}"
+        ),
         **({"getToken": token_command(plan.token_secret, plan.namespace)} if plan.token_secret else {}),
     }

@@ -1,4 +1,6 @@
-"""A job: one RayJob and the wait for its end, or one RayCronJob that makes RayJobs by a schedule."""
+"""A job: one RayJob and the wait for its end, or one RayCronJob that makes RayJobs by a
+schedule.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,11 +23,14 @@ from kuberay.plan.workloads import JobPlan
 
 
 class RayJob(pulumi.ComponentResource):
-    """One RayJob, and a child ``<name>.succeeded`` whose hook, during ``up`` only, waits until the job has.
+    """One RayJob, and a child ``<name>.succeeded`` whose hook, during ``up`` only,
+    waits until the job has.
 
-    KubeRay runs a RayJob once and disregards later changes of it, so a job that is to run something else is replaced. A preview says so.
-    With a schedule it is a RayCronJob, which is never replaced: a change is for its next run. Its child is ``<name>.scheduled``, and what
-    that waits for is that the operator refuses nothing of it.
+    KubeRay runs a RayJob once and disregards later changes of it, so a job that is to
+    run something else is replaced. A preview says so. With a schedule it is a
+    RayCronJob, which is never replaced: a change is for its next run. Its child is
+    ``<name>.scheduled``, and what that waits for is that the operator refuses nothing
+    of it.
     """
 
     summary: pulumi.Output[dict[str, Any]]
@@ -53,7 +58,8 @@ class RayJob(pulumi.ComponentResource):
             name,
             api_version="ray.io/v1",
             kind=plan.kind,
-            # By force: with its finalizer the operator writes the whole object, and owns what it wrote in another form (0.5 CPU as 500m).
+            # By force: with its finalizer the operator writes the whole object, and
+            # owns what it wrote in another form (0.5 CPU as 500m).
             metadata={
                 "name": plan.name,
                 "namespace": namespace.name,
@@ -63,7 +69,8 @@ class RayJob(pulumi.ComponentResource):
             spec=secret_where_encrypted(plan.spec, "jobs"),
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # Of the resource itself: `destroy` needs the operator, and the cluster, for the job's finalizer.
+                # Of the resource itself: `destroy` needs the operator, and the cluster,
+                # for the job's finalizer.
                 depends_on=needed,
                 replacement_trigger=None if plan.settings.schedule else plan.fingerprint,
                 delete_before_replace=True,
@@ -71,7 +78,13 @@ class RayJob(pulumi.ComponentResource):
                 custom_timeouts=pulumi.CustomTimeouts(delete=f"{plan.delete_timeout}s"),
             ),
         )
-        ended = self._scheduled() if plan.settings.schedule else self._succeeded() if plan.is_waited_for else self.resource
+        ended = (
+            self._scheduled()
+            if plan.settings.schedule
+            else self._succeeded()
+            if plan.is_waited_for
+            else self.resource
+        )
         self.summary = ended.urn.apply(lambda _: summary(plan))
         self.register_outputs({})
 
@@ -97,7 +110,9 @@ class RayJob(pulumi.ComponentResource):
         )
 
     def _scheduled(self) -> WaitFor:
-        """Made when the operator has had the time to refuse the schedule, and updated with each change of it."""
+        """Made when the operator has had the time to refuse the schedule, and updated
+        with each change of it.
+        """
         target = WorkloadTarget(self._plan.namespace, self._plan.name, self._plan.timeout)
 
         async def until_taken(report: Report) -> None:
@@ -106,7 +121,14 @@ class RayJob(pulumi.ComponentResource):
             await wait_for_schedule(await known(self._connection), target, report)
 
         looks = {"job": secret_where_encrypted(self._plan.summary, "jobs"), "spec": self._plan.fingerprint}
-        return WaitFor(f"{self.pulumi_resource_name}.scheduled", looks, until_taken, self.resource, self, look_again=False)
+        return WaitFor(
+            f"{self.pulumi_resource_name}.scheduled",
+            looks,
+            until_taken,
+            self.resource,
+            self,
+            look_again=False,
+        )
 
 
 def summary(plan: JobPlan) -> dict[str, Any]:
@@ -118,10 +140,18 @@ def summary(plan: JobPlan) -> dict[str, Any]:
         return {**names, "status": "suspended" if settings.suspend else f"runs {at}", "runs": runs}
     follows_log = settings.submission_mode == "K8sJobMode"
     logs = f"kubectl logs --namespace {plan.namespace} job/{plan.name}" if follows_log else None
-    token = token_command(plan.cluster.token_secret, plan.namespace) if plan.cluster.token_secret and settings.own_token else None
+    token = (
+        token_command(plan.cluster.token_secret, plan.namespace)
+        if plan.cluster.token_secret and settings.own_token
+        else None
+    )
     return {
         **names,
-        "status": "SUCCEEDED" if plan.is_waited_for else "suspended" if settings.suspend else "submitted; `up` did not wait for it",
+        "status": "SUCCEEDED"
+        if plan.is_waited_for
+        else "suspended"
+        if settings.suspend
+        else "submitted; `up` did not wait for it",
         **({"logs": logs} if logs else {}),
         **({"getToken": token} if token else {}),
     }

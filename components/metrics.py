@@ -1,4 +1,6 @@
-"""Metrics: what Prometheus is told to scrape and to alert of, and what Grafana shows."""
+"""Metrics: what Prometheus is told to scrape and to alert of, and what
+Grafana shows.
+"""
 
 import pulumi
 
@@ -11,10 +13,12 @@ from kuberay.plan.metrics import Manifest, MetricsPlan, MonitoringKind
 
 
 class Metrics(pulumi.ComponentResource):
-    """PodMonitors and a PrometheusRule of the Prometheus operator, and ConfigMaps with dashboards for Grafana's sidecar.
+    """PodMonitors and a PrometheusRule of the Prometheus operator, and ConfigMaps with
+    dashboards for Grafana's sidecar.
 
-    The cluster is asked while the program runs whether it knows the operator's kinds, and gets none where it does not. With
-    an explicit provider, or with dependencies, which may bring the kinds, that would be too early: they are made unasked.
+    The cluster is asked while the program runs whether it knows the operator's kinds,
+    and gets none where it does not. With an explicit provider, or with dependencies,
+    which may bring the kinds, that would be too early: they are made unasked.
     """
 
     def __init__(
@@ -42,13 +46,17 @@ class Metrics(pulumi.ComponentResource):
 
 
 def _is_known(kind: MonitoringKind, namespace: str) -> bool:
-    """Whether the cluster knows the kind; True where it cannot be asked, so that a short outage takes nothing away."""
+    """Whether the cluster knows the kind; True where it cannot be asked, so that a
+    short outage takes nothing away.
+    """
     from kuberay.live.prometheus_operator import knows_kind, unknown_kind
 
     try:
         known = knows_kind(stack_connection(), namespace, kind)
     except Exception as error:
-        pulumi.log.warn(f"metrics: planned as if the cluster knew {kind}s; it cannot be asked: {error_text(error)}")
+        pulumi.log.warn(
+            f"metrics: planned as if the cluster knew {kind}s; it cannot be asked: {error_text(error)}"
+        )
         return True
     if not known:
         pulumi.log.warn(f"metrics: {unknown_kind(kind)}")

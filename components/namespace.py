@@ -9,7 +9,9 @@ from kuberay.plan.namespace import NamespacePlan
 
 
 class Namespace(pulumi.ComponentResource):
-    """Makes the namespace, or stands for one that exists (``createNamespace: false``); its quota, limits and NetworkPolicy."""
+    """Makes the namespace, or stands for one that exists (``createNamespace: false``);
+    its quota, limits and NetworkPolicy.
+    """
 
     name: pulumi.Output[str]
     """Known when all of it is in place, so before any pod."""
@@ -18,18 +20,35 @@ class Namespace(pulumi.ComponentResource):
         super().__init__("kuberay:components:Namespace", plan.name, None, opts)
         made: list[pulumi.Resource] = []
         if plan.manifest:
-            # Others may have put something into it, and `pulumi destroy` runs no program that could look: it leaves the namespace, and the
-            # next `up` takes it over by its mark (components/resources/recovery.py). `make destroy` looks, and deletes an empty one.
+            # Others may have put something into it, and `pulumi destroy` runs no
+            # program that could look: it leaves the namespace, and the next `up` takes
+            # it over by its mark (components/resources/recovery.py). `make destroy`
+            # looks, and deletes an empty one.
             kept = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
             made.append(KubernetesObject(plan.name, plan.manifest, kept))
         name = _when_made(plan.name, made)
         child = pulumi.ResourceOptions(parent=self)
         if plan.account:
             # By force: each run has a name of its own as an owner of fields.
-            metadata = {**plan.account["metadata"], "namespace": name, "annotations": {"pulumi.com/patchForce": "true"}}
-            made.append(KubernetesObject(f"{plan.name}.default-account", {**plan.account, "metadata": metadata}, child, is_patch=True))
-        made += [KubernetesObject(f"{plan.name}.{rule['kind']}", of_this_stack(rule, name), child) for rule in plan.rules]
-        # Of this component too, so that what it was told to wait for is there where it makes nothing.
+            metadata = {
+                **plan.account["metadata"],
+                "namespace": name,
+                "annotations": {"pulumi.com/patchForce": "true"},
+            }
+            made.append(
+                KubernetesObject(
+                    f"{plan.name}.default-account",
+                    {**plan.account, "metadata": metadata},
+                    child,
+                    is_patch=True,
+                )
+            )
+        made += [
+            KubernetesObject(f"{plan.name}.{rule['kind']}", of_this_stack(rule, name), child)
+            for rule in plan.rules
+        ]
+        # Of this component too, so that what it was told to wait for is there where it
+        # makes nothing.
         self.name = _when_made(plan.name, [self, *made])
         self.register_outputs({"name": self.name})
 

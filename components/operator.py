@@ -16,7 +16,9 @@ from kuberay.plan.operator import OperatorPlan
 
 
 class Operator(pulumi.ComponentResource):
-    """Installs the operator and waits until it runs, or stands for one that the cluster has (``operator.install: false``)."""
+    """Installs the operator and waits until it runs, or stands for one that the cluster
+    has (``operator.install: false``).
+    """
 
     release: Release | None = None
     deployment: WaitFor | None = None
@@ -48,7 +50,8 @@ class Operator(pulumi.ComponentResource):
             pulumi.Output.secret(plan.values) if hides_values else plan.values,
             raw=plan.settings.values,
             timeout=plan.timeout,
-            # Waited for below instead: Helm looks only every two seconds, and names no cause when the time is over.
+            # Waited for below instead: Helm looks only every two seconds, and names no
+            # cause when the time is over.
             skip_await=True,
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -70,10 +73,14 @@ class Operator(pulumi.ComponentResource):
             await mark_complete(await known(self._connection), "Deployment", plan.deployment, plan.namespace)
 
         looks = {"release": plan.fingerprint}
-        self.deployment = WaitFor(f"{OPERATOR_RELEASE}.deployment", looks, until_rolled_out, self.release, self, mark=mark)
+        self.deployment = WaitFor(
+            f"{OPERATOR_RELEASE}.deployment", looks, until_rolled_out, self.release, self, mark=mark
+        )
 
     def _crds_hook(self, source: ChartSource) -> pulumi.ResourceHook:
-        """A preview that changes the release says and refuses the same as `up`, as far as it can reach the cluster."""
+        """A preview that changes the release says and refuses the same as `up`, as far
+        as it can reach the cluster.
+        """
 
         async def before_the_operator_changes(args: pulumi.ResourceHookArgs) -> None:
             from kuberay.live.crds.upgrade import CrdError, bring_to_version
@@ -93,4 +100,6 @@ class Operator(pulumi.ComponentResource):
                 pulumi.log.debug(f"the CRDs were not looked at: {error}")
 
         options = pulumi.ResourceHookOptions(on_dry_run=True)
-        return resource_hook(f"{OPERATOR_RELEASE}.crds-are-of-its-version", before_the_operator_changes, options)
+        return resource_hook(
+            f"{OPERATOR_RELEASE}.crds-are-of-its-version", before_the_operator_changes, options
+        )

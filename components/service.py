@@ -21,10 +21,12 @@ from kuberay.plan.workloads import ServicePlan
 
 
 class RayService(pulumi.ComponentResource):
-    """One RayService, and a child ``<name>.ready`` whose hook, during ``up`` only, waits until all its applications serve.
+    """One RayService, and a child ``<name>.ready`` whose hook, during ``up`` only,
+    waits until all its applications serve.
 
-    Every change is an update: KubeRay hands a new Serve config to the running cluster, and for a new cluster spec brings up a second
-    cluster and switches over to it. The old cluster goes a minute later; ``up`` does not wait for that.
+    Every change is an update: KubeRay hands a new Serve config to the running cluster,
+    and for a new cluster spec brings up a second cluster and switches over to it. The
+    old cluster goes a minute later; ``up`` does not wait for that.
     """
 
     summary: pulumi.Output[dict[str, Any]]
@@ -50,12 +52,16 @@ class RayService(pulumi.ComponentResource):
                 "name": plan.name,
                 "namespace": namespace.name,
                 **({"labels": conceal_texts(plan.labels, "services")} if plan.labels else {}),
-                "annotations": {**conceal_texts(plan.annotations, "services"), "pulumi.com/patchForce": "true"},
+                "annotations": {
+                    **conceal_texts(plan.annotations, "services"),
+                    "pulumi.com/patchForce": "true",
+                },
             },
             spec=secret_where_encrypted(plan.spec, "services"),
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # Of the resource itself: `destroy` has to delete the service before the operator.
+                # Of the resource itself: `destroy` has to delete the service before the
+                # operator.
                 depends_on=[operator, *secrets],
                 # Only a living operator takes its finalizer off.
                 custom_timeouts=pulumi.CustomTimeouts(delete=f"{plan.delete_timeout}s"),
@@ -83,18 +89,36 @@ class RayService(pulumi.ComponentResource):
             plan = self._plan
             annotations = plan.settings.serve_service.annotations if plan.settings.serve_service else None
             connection = await known(self._connection)
-            await bring_serve_service(connection, plan.serve_service, plan.namespace, plan.serve_service_type, annotations)
+            await bring_serve_service(
+                connection, plan.serve_service, plan.namespace, plan.serve_service_type, annotations
+            )
 
         looks = {"service": self._plan.summary, "spec": self._plan.fingerprint}
-        return WaitFor(f"{self.pulumi_resource_name}.ready", looks, until_serving, self.resource, self, mark=bring_the_service)
+        return WaitFor(
+            f"{self.pulumi_resource_name}.ready",
+            looks,
+            until_serving,
+            self.resource,
+            self,
+            mark=bring_the_service,
+        )
 
     def _warn_of_old_pods(self, connection: Connection, cluster: str) -> None:
-        """KubeRay leaves a running cluster as it is with upgradeStrategy None; whoever changed `rayCluster` is told."""
+        """KubeRay leaves a running cluster as it is with upgradeStrategy None; whoever
+        changed `rayCluster` is told.
+        """
         from kuberay.live.waiting.pods import old_pods
 
-        wanted = {HEAD_GROUP if group.is_head else group.name: group.fingerprint for group in self._plan.cluster.groups}
+        wanted = {
+            HEAD_GROUP if group.is_head else group.name: group.fingerprint
+            for group in self._plan.cluster.groups
+        }
         if old_pods(connection, self._plan.namespace, cluster, wanted):
-            pulumi.log.warn(f"{self._plan.name}: its cluster {cluster} keeps running the old spec (upgradeStrategy: None)", resource=self)
+            pulumi.log.warn(
+                f"{self._plan.name}: its cluster {cluster} keeps running the old spec (upgradeStrategy:"
+                " None)",
+                resource=self,
+            )
 
 
 def summary(plan: ServicePlan) -> dict[str, Any]:
@@ -102,17 +126,27 @@ def summary(plan: ServicePlan) -> dict[str, Any]:
     ports = f"{plan.port}:{plan.port}"
     reached = {
         "serveAddress": f"http://{plan.serve_service}.{plan.namespace}.svc:{plan.port}",
-        "portForward": f"kubectl port-forward --namespace {plan.namespace} service/{plan.serve_service} {ports}",
+        "portForward": (
+            f"kubectl port-forward --namespace {plan.namespace} service/{plan.serve_service} {ports}"
+        ),
     }
     if plan.gateway:
         # Where it can be reached is for its GatewayClass to say.
         address = "--output jsonpath='{.status.addresses[0].value}'"
-        reached = {"getServeAddress": f"kubectl get gateway {plan.gateway} --namespace {plan.namespace} {address}"}
+        reached = {
+            "getServeAddress": f"kubectl get gateway {plan.gateway} --namespace {plan.namespace} {address}"
+        }
     return {
         "name": plan.name,
         "namespace": plan.namespace,
         **reached,
-        "dashboardAddress": f"http://{plan.head_service}.{plan.namespace}.svc:{plan.cluster.ports['dashboard']}",
-        **({"getToken": token_command(plan.cluster.token_secret, plan.namespace)} if plan.cluster.token_secret else {}),
+        "dashboardAddress": (
+            f"http://{plan.head_service}.{plan.namespace}.svc:{plan.cluster.ports['dashboard']}"
+        ),
+        **(
+            {"getToken": token_command(plan.cluster.token_secret, plan.namespace)}
+            if plan.cluster.token_secret
+            else {}
+        ),
         **addresses(plan.routes),
     }

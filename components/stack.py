@@ -1,4 +1,6 @@
-"""The stack that Pulumi is running: its settings and plans, its cluster, its secrets."""
+"""The stack that Pulumi is running: its settings and plans, its cluster,
+its secrets.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,39 +28,55 @@ PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 
 
 def is_encrypted(key: str) -> bool:
-    """Whether something below this key of the stack's config is encrypted. Pulumi tells that of top-level keys only."""
+    """Whether something below this key of the stack's config is encrypted. Pulumi tells
+    that of top-level keys only.
+    """
     return f"{PROJECT}:{key}" in get_config_secret_keys_env()
 
 
 def secret_outputs(key: str) -> list[str] | None:
-    """For `additional_secret_outputs` of a patch: the state keeps all of a patched object, its annotations and pods' environment too."""
+    """For `additional_secret_outputs` of a patch: the state keeps all of a patched
+    object, its annotations and pods' environment too.
+    """
     return ["metadata", "spec"] if is_encrypted(key) else None
 
 
 def secret_where_encrypted(value: T, key: str) -> T | pulumi.Output[T]:
-    """A value that comes from below this key of the config, kept as a secret where something there is encrypted."""
+    """A value that comes from below this key of the config, kept as a secret where
+    something there is encrypted.
+    """
     return pulumi.Output.secret(value) if is_encrypted(key) else value
 
 
 def conceal_texts(texts: Mapping[str, str], key: str) -> dict[str, pulumi.Input[str]]:
-    """The texts of a map, kept as secrets where something below this key of the config is encrypted."""
+    """The texts of a map, kept as secrets where something below this key of the config
+    is encrypted.
+    """
     return {name: secret_where_encrypted(text, key) for name, text in texts.items()}
 
 
 def stack_connection() -> Connection:
-    """The cluster of the stack's default Kubernetes provider, for whatever has to be asked beside Pulumi."""
+    """The cluster of the stack's default Kubernetes provider, for whatever has to be
+    asked beside Pulumi.
+    """
     config = pulumi.Config("kubernetes")
-    return Connection(config.get("kubeconfig") or None, config.get("context") or None, config.get("cluster") or None)
+    return Connection(
+        config.get("kubeconfig") or None, config.get("context") or None, config.get("cluster") or None
+    )
 
 
 def stack_plan() -> StackPlan:
-    """The stack's settings and plans; anything wrong with them ends the program before it registers a resource, one line a problem.
+    """The stack's settings and plans; anything wrong with them ends the program before
+    it registers a resource, one line a problem.
 
-    What they leave open is said, one line each, and warned of versions of Ray with known vulnerabilities, of weak secrets, of sizes with
-    which Ray fails and of claims that not all pods can have.
+    What they leave open is said, one line each, and warned of versions of Ray with
+    known vulnerabilities, of weak secrets, of sizes with which Ray fails and of claims
+    that not all pods can have.
     """
     try:
-        plan = load_plan(get_config_env(), secret_keys=get_config_secret_keys_env(), project_folder=PROJECT_FOLDER)
+        plan = load_plan(
+            get_config_env(), secret_keys=get_config_secret_keys_env(), project_folder=PROJECT_FOLDER
+        )
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
     if is_later(plan.settings.kuberay_version):
@@ -66,7 +84,13 @@ def stack_plan() -> StackPlan:
     for line in exposures(plan):
         pulumi.log.info(log_line(f"open: {line}"))
     weak = weak_secrets(plan, repository_is_encrypted=is_encrypted("chartRepository"))
-    for line in (*advised_against(plan), *weak, *unreachable_workloads(plan), *memory_advice(plan.placed), *claim_advice(plan)):
+    for line in (
+        *advised_against(plan),
+        *weak,
+        *unreachable_workloads(plan),
+        *memory_advice(plan.placed),
+        *claim_advice(plan),
+    ):
         pulumi.log.warn(log_line(line))
     return plan
 

@@ -10,15 +10,23 @@ from kuberay.plan.storage import ClaimPlan
 
 
 class Storage(pulumi.ComponentResource):
-    """PersistentVolumeClaims. One that is to be kept leaves the state alone, and the next `up` that wants it takes it over by its mark.
+    """PersistentVolumeClaims. One that is to be kept leaves the state alone, and the
+    next `up` that wants it takes it over by its mark.
 
-    Nobody waits for their volumes here: many classes make one with the first pod only, and a pod without its volume says why it waits.
+    Nobody waits for their volumes here: many classes make one with the first pod only,
+    and a pod without its volume says why it waits.
     """
 
-    def __init__(self, claims: Sequence[ClaimPlan], namespace: Namespace, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, claims: Sequence[ClaimPlan], namespace: Namespace, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("kuberay:components:Storage", "storage", None, opts)
         for claim in claims:
-            metadata = {"name": claim.name, "namespace": namespace.name, "annotations": {"pulumi.com/skipAwait": "true"}}
+            metadata = {
+                "name": claim.name,
+                "namespace": namespace.name,
+                "annotations": {"pulumi.com/skipAwait": "true"},
+            }
             KubernetesObject(
                 f"{claim.name}.storage",
                 {**claim.manifest, "metadata": metadata},

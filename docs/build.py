@@ -1,6 +1,8 @@
-"""Makes what is read about the settings from the settings: `python -m docs.build` (or `make docs`).
+"""Makes what is read about the settings from the settings: `python -m docs.build` (or
+`make docs`).
 
-Writes docs/settings.md, docs/stack.schema.json and Pulumi.yaml; with `--check` it says which of them are out of date.
+Writes docs/settings.md, docs/stack.schema.json and Pulumi.yaml; with `--check` it says
+which of them are out of date.
 """
 
 import ast
@@ -41,7 +43,13 @@ from kuberay.settings.metrics import GrafanaSettings, MetricsSettings, Prometheu
 from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import ChartOverrides, QueueSettings, ResourceOverrides
 from kuberay.settings.prices import HourPrices, NodePrices, PriceSettings
-from kuberay.settings.protection import ContainerLimits, LimitRangeSettings, NetworkPolicySettings, ProtectionSettings, QuotaSettings
+from kuberay.settings.protection import (
+    ContainerLimits,
+    LimitRangeSettings,
+    NetworkPolicySettings,
+    ProtectionSettings,
+    QuotaSettings,
+)
 from kuberay.settings.stack import PROJECT, StackSettings
 from kuberay.settings.storage import ClaimSettings
 from kuberay.settings.workloads import (
@@ -55,7 +63,8 @@ from kuberay.settings.workloads import (
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: In the order in which a reader meets them; what a section shares with its parent class is documented there once.
+#: In the order in which a reader meets them; what a section shares with its parent
+#: class is documented there once.
 SECTIONS: list[tuple[str, type[Settings]]] = [
     ("Stack", StackSettings),
     ("`operator`", OperatorSettings),
@@ -97,9 +106,11 @@ SECTIONS: list[tuple[str, type[Settings]]] = [
 
 
 def describe(model: type[BaseModel]) -> None:
-    """Gives the fields of a model, and of those below it, their docstrings as descriptions.
+    """Gives the fields of a model, and of those below it, their docstrings as
+    descriptions.
 
-    pydantic does that by itself with `use_attribute_docstrings`, each time the settings are imported: 30 ms of every preview.
+    pydantic does that by itself with `use_attribute_docstrings`, each time the settings
+    are imported: 30 ms of every preview.
     """
     docstrings: dict[str, str] = {}
     for owner in reversed(model.__mro__):
@@ -142,11 +153,20 @@ def settings_reference() -> str:
         "",
         "Made from `kuberay/settings/` by `make docs`; edit it there.",
         "",
-        f"Every key stands in `Pulumi.<stack>.yaml` below `config:` as `{PROJECT}:<key>`. Unknown and misspelt keys are refused, with the",
-        "nearest right name. Editors complete them through `docs/stack.schema.json` (see the first line of `Pulumi.dev.yaml`).",
+        f"Every key stands in `Pulumi.<stack>.yaml` below `config:` as `{PROJECT}:<key>`.",
+        "Unknown and misspelt keys are refused, with the nearest right name. Editors complete",
+        "them through `docs/stack.schema.json` (see the first line of `Pulumi.dev.yaml`).",
     ]
     for title, model in SECTIONS:
-        lines += ["", f"## {title}", "", _doc(model), "", "| key | type | default | what it is |", "| --- | --- | --- | --- |"]
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            textwrap.fill(_doc(model), 88, break_long_words=False, break_on_hyphens=False),
+            "",
+            "| key | type | default | what it is |",
+            "| --- | --- | --- | --- |",
+        ]
         lines += [
             f"| `{field.alias or name}` | {_type(field)} | {_default(field)} | {_description(field)} |"
             for name, field in _own_fields(model)
@@ -166,12 +186,23 @@ def stack_schema() -> str:
         "properties": {
             "config": {
                 "type": "object",
-                "properties": properties
-                | {
-                    "kubernetes:context": {"type": "string", "description": "Context of the kubeconfig that this stack deploys to."},
-                    "kubernetes:cluster": {"type": "string", "description": "Cluster of the kubeconfig, where it is not the context's."},
-                    "kubernetes:kubeconfig": {"type": "string", "description": "Path or content of the kubeconfig."},
-                },
+                "properties": (
+                    properties
+                    | {
+                        "kubernetes:context": {
+                            "type": "string",
+                            "description": "Context of the kubeconfig that this stack deploys to.",
+                        },
+                        "kubernetes:cluster": {
+                            "type": "string",
+                            "description": "Cluster of the kubeconfig, where it is not the context's.",
+                        },
+                        "kubernetes:kubeconfig": {
+                            "type": "string",
+                            "description": "Path or content of the kubeconfig.",
+                        },
+                    }
+                ),
                 # Keys of other projects (kubernetes:…, pulumi:…) are theirs to check.
                 "patternProperties": {rf"^(?!{PROJECT}:)": {}},
                 "additionalProperties": False,
@@ -182,6 +213,7 @@ def stack_schema() -> str:
         },
         "$defs": definitions,
     }
+    _unwrap_descriptions(schema)
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -193,10 +225,12 @@ def project_file() -> str:
         entry: dict[str, Any] = {"type": kind, "description": " ".join((field.description or "").split())}
         if kind == "array":
             entry["items"] = {"type": "string"}
-        # The CLI demands a value for each key without a default; an empty text is how it says "not set" (kuberay/checks/loading.py).
+        # The CLI demands a value for each key without a default; an empty text is how
+        # it says "not set" (kuberay/checks/loading.py).
         entry["default"] = "" if field.default is None else _plain(field.default)
         config[field.alias or name] = entry
-    # What a killed run has made is taken over, and not refused because it is there; components/resources/recovery.py looks whose it is.
+    # What a killed run has made is taken over, and not refused because it is there;
+    # components/resources/recovery.py looks whose it is.
     config["kubernetes:upsertExistingObjects"] = {"value": "true"}
     project = {
         "name": PROJECT,
@@ -206,15 +240,30 @@ def project_file() -> str:
         "runtime": {"name": "python", "options": {"toolchain": "pip", "virtualenv": ".venv"}},
         "config": config,
     }
-    text = yaml.safe_dump(project, sort_keys=False, width=140, allow_unicode=True)
+    text = yaml.safe_dump(project, sort_keys=False, width=110, allow_unicode=True)
     return "# Made from kuberay/settings/ by `make docs`; edit the settings there.\n" + text
 
 
-FILES = {"docs/settings.md": settings_reference, "docs/stack.schema.json": stack_schema, "Pulumi.yaml": project_file}
+FILES = {
+    "docs/settings.md": settings_reference,
+    "docs/stack.schema.json": stack_schema,
+    "Pulumi.yaml": project_file,
+}
+
+
+def _unwrap_descriptions(schema: Any) -> None:
+    """An editor breaks a description's lines itself."""
+    for key, value in schema.items() if isinstance(schema, dict) else enumerate(schema):
+        if key == "description" and isinstance(value, str):
+            schema[key] = " ".join(value.split())
+        elif isinstance(value, dict | list):
+            _unwrap_descriptions(value)
 
 
 def _own_fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-    inherited = {name for parent in model.__bases__ if issubclass(parent, BaseModel) for name in parent.model_fields}
+    inherited = {
+        name for parent in model.__bases__ if issubclass(parent, BaseModel) for name in parent.model_fields
+    }
     return iter([(name, field) for name, field in model.model_fields.items() if name not in inherited])
 
 
@@ -280,7 +329,8 @@ def _pulumi_type(annotation: Any) -> str:
     if origin is typing.Annotated or origin in (typing.Union, types.UnionType):
         return _pulumi_type(arguments[0])
     return {bool: "boolean", int: "integer", list: "array", dict: "object"}.get(
-        origin or annotation, "object" if isinstance(annotation, type) and issubclass(annotation, BaseModel) else "string"
+        origin or annotation,
+        "object" if isinstance(annotation, type) and issubclass(annotation, BaseModel) else "string",
     )
 
 

@@ -1,6 +1,8 @@
-"""A Ray job to try a cluster with: one task on each node, which says where it runs and what the container may take.
+"""A Ray job to try a cluster with: one task on each node, which says where it runs and
+what the container may take.
 
-Run it by `make job`, or by `ray job submit --address http://localhost:8265 --working-dir examples -- python each_node.py`.
+Run it by `make job`, or by `ray job submit --address http://localhost:8265
+--working-dir examples -- python each_node.py`.
 """
 
 import json
@@ -16,12 +18,20 @@ LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_by
 def look_around() -> dict[str, object]:
     """What a task sees of its node."""
     limit = next(path.read_text().strip() for path in map(Path, LIMITS) if path.exists())
-    return {"address": ray.util.get_node_ip_address(), "memoryLimit": int(limit) if limit.isdigit() else limit}
+    return {
+        "address": ray.util.get_node_ip_address(),
+        "memoryLimit": int(limit) if limit.isdigit() else limit,
+    }
 
 
 ray.init()
 nodes = [node for node in ray.nodes() if node["Alive"]]
-tasks = [look_around.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote() for node in nodes]
+tasks = [
+    look_around.options(
+        scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+    ).remote()
+    for node in nodes
+]
 for node, seen in zip(nodes, ray.get(tasks), strict=True):
     kind = "head" if "node:__internal_head__" in node["Resources"] else "worker"
     print(json.dumps({"node": kind, **seen, "cpus": node["Resources"].get("CPU", 0)}))

@@ -1,4 +1,6 @@
-"""Ray on Kubernetes on this machine: `python -m local up`, and `down` leaves nothing behind."""
+"""Ray on Kubernetes on this machine: `python -m local up`, and `down` leaves nothing
+behind.
+"""
 
 import argparse
 import os
@@ -30,9 +32,17 @@ ENVIRONMENT = """environment:
 def main() -> None:
     """Runs one command; what goes wrong is said in a line."""
     parser = argparse.ArgumentParser(
-        prog="python -m local", description=__doc__, epilog=ENVIRONMENT, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m local",
+        description=__doc__,
+        epilog=ENVIRONMENT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--home", type=Path, default=default_home(PROGRAM), help="folder of the cluster (default: %(default)s)")
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=default_home(PROGRAM),
+        help="folder of the cluster (default: %(default)s)",
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("up", help="start a cluster and bring the stack up on it")
     command.add_argument("--stack", default="dev", help="which Pulumi.<stack>.yaml (default: %(default)s)")
@@ -43,16 +53,24 @@ def main() -> None:
         help="auto, the default: real where this machine can, else simulated",
     )
     commands.add_parser("status", help="show the Ray clusters and their pods")
-    command = commands.add_parser("job", help="run a Ray job on the stack that is up, and show its log; the exit code follows the job")
+    command = commands.add_parser(
+        "job", help="run a Ray job on the stack that is up, and show its log; the exit code follows the job"
+    )
     command.add_argument("--stack", default="dev", help="which stack (default: %(default)s)")
     command.add_argument("--cluster", help="which of its clusters, if it has several")
     command.add_argument(
-        "entrypoint", nargs="*", help="what to run, after -- : python -c '…' (default: a task on each node, examples/each_node.py)"
+        "entrypoint",
+        nargs="*",
+        help="what to run, after -- : python -c '…' (default: a task on each node, examples/each_node.py)",
     )
-    command = commands.add_parser("within", help="run a command on stacks: of the local cluster where they are up on it, else of yours")
+    command = commands.add_parser(
+        "within", help="run a command on stacks: of the local cluster where they are up on it, else of yours"
+    )
     command.add_argument("--stacks", required=True, help="their names, with spaces between")
     command.add_argument("command_line", nargs="+", metavar="command", help="what to run, after --")
-    commands.add_parser("env", help="print what makes `pulumi`, `kubectl` and `helm` in your shell those of the local cluster")
+    commands.add_parser(
+        "env", help="print what makes `pulumi`, `kubectl` and `helm` in your shell those of the local cluster"
+    )
     commands.add_parser("down", help="destroy the stack, stop every process, remove the files")
     commands.add_parser("tools", help="find or build every tool, and say where each is")
     commands.add_parser("doctor", help="say what this machine has and lacks")
@@ -97,7 +115,9 @@ def up(home: Path, stack: str, nodes: str) -> None:
     try:
         LocalStack(cluster, PROGRAM, stack).up()
     except LocalError as error:
-        raise LocalError(f"{error}; `python -m local up` goes on from here, after `python -m local down` it starts afresh") from None
+        raise LocalError(
+            f"{error}; `python -m local up` goes on from here, after `python -m local down` it starts afresh"
+        ) from None
     print()
     status(home)
     print(f"Ready after {elapsed(time.monotonic() - started)}. Next:\n")
@@ -109,9 +129,13 @@ def next_steps(stack: str) -> list[tuple[str, str]]:
     """Commands to type after `up`, and what each does."""
     chosen = "" if stack == "dev" else f" STACK={stack}"
     # The last line of Pulumi.dev.yaml is the workers' memory.
-    change = "sed -i '$ s/2G/3G/' Pulumi.dev.yaml && make preview" if stack == "dev" else f"make preview{chosen}"
+    change = (
+        "sed -i '$ s/2G/3G/' Pulumi.dev.yaml && make preview" if stack == "dev" else f"make preview{chosen}"
+    )
     effect = (
-        "more memory for the worker: what would restart" if stack == "dev" else f"after a change of Pulumi.{stack}.yaml: what would restart"
+        "more memory for the worker: what would restart"
+        if stack == "dev"
+        else f"after a change of Pulumi.{stack}.yaml: what would restart"
     )
     return [
         (change, effect),
@@ -130,12 +154,15 @@ def within(home: Path, stacks: list[str], command: list[str]) -> None:
         names = ", ".join(stack.name for stack in here)
         if len(here) < len(stacks):
             others = ", ".join(name for name in stacks if name not in known)
-            raise LocalError(f"{names}: on this machine's cluster, and {others} not; name them one by one, or add LOCAL=no")
-        if not cluster.running:
-            # A stack of the same name elsewhere is not what was meant: `destroy` would take it away.
             raise LocalError(
-                f"{names}: on this machine's cluster, which does not answer; `make up` starts it, `make down` removes it, "
-                "LOCAL=no means a stack of your own"
+                f"{names}: on this machine's cluster, and {others} not; name them one by one, or add LOCAL=no"
+            )
+        if not cluster.running:
+            # A stack of the same name elsewhere is not what was meant: `destroy` would
+            # take it away.
+            raise LocalError(
+                f"{names}: on this machine's cluster, which does not answer; `make up` starts it, `make down`"
+                " removes it, LOCAL=no means a stack of your own"
             )
         bring_up_to_date(cluster, here)
         print(f"{names}: on this machine's cluster (LOCAL=no: on your own)", file=sys.stderr, flush=True)
@@ -154,7 +181,10 @@ def print_environment(home: Path) -> None:
         if name != "TMPDIR":
             print(f"export {name}={shlex.quote(value)}")
     print(f"export KUBERAY_WORKSPACE={shlex.quote(str(cluster.home.workspace))}")
-    print(f"echo 'In {cluster.home.workspace}: pulumi preview, pulumi up, pulumi stack; anywhere: kubectl, helm'")
+    print(
+        f"echo 'In {cluster.home.workspace}: pulumi preview, pulumi up, pulumi stack; anywhere: kubectl,"
+        " helm'"
+    )
 
 
 def bring_up_to_date(cluster: LocalCluster, stacks: list[LocalStack]) -> None:
@@ -167,7 +197,9 @@ def bring_up_to_date(cluster: LocalCluster, stacks: list[LocalStack]) -> None:
 
 
 def choose(nodes: str) -> type[LocalCluster]:
-    """The kind of nodes that is asked for, or the one that comes nearest to a cluster of one's own; says which, and why."""
+    """The kind of nodes that is asked for, or the one that comes nearest to a cluster
+    of one's own; says which, and why.
+    """
     if nodes != "auto":
         print(f"nodes: {nodes}", flush=True)
         return KINDS[nodes]
@@ -199,7 +231,10 @@ def job(home: Path, stack: str, cluster: str | None, entrypoint: list[str]) -> N
     if not local.running:
         raise LocalError("no local cluster runs; `python -m local up` starts one")
     if local.nodes == "simulated":
-        raise LocalError("the nodes of this cluster are simulated: no Ray runs in its pods; `make down`, then `make up NODES=real`")
+        raise LocalError(
+            "the nodes of this cluster are simulated: no Ray runs in its pods; `make down`, then `make up"
+            " NODES=real`"
+        )
     known = {found.name: found for found in stacks_of(local)}
     if stack not in known:
         raise LocalError(f"stack {stack} is not up here; these are: {', '.join(known)}")
@@ -231,7 +266,10 @@ def cluster_in(home: Path) -> LocalCluster:
 
 def stacks_of(cluster: LocalCluster) -> list[LocalStack]:
     """The stacks that were brought up on this cluster."""
-    return [LocalStack(cluster, PROGRAM, file.name.split(".")[1]) for file in sorted(cluster.home.workspace.glob("Pulumi.*.yaml"))]
+    return [
+        LocalStack(cluster, PROGRAM, file.name.split(".")[1])
+        for file in sorted(cluster.home.workspace.glob("Pulumi.*.yaml"))
+    ]
 
 
 def show_tools() -> None:
@@ -246,12 +284,32 @@ def doctor() -> None:
     """One line for each thing that `up` needs or would use."""
     needed = {"git": "apt install git", "make": "apt install make"}
     lines = [(name, shutil.which(name) or f"missing: {how}") for name, how in needed.items()]
-    lines.append(("python", sys.version.split()[0] if sys.version_info >= (3, 11) else f"{sys.version.split()[0]} is too old: 3.11"))
+    lines.append(
+        (
+            "python",
+            (
+                sys.version.split()[0]
+                if sys.version_info >= (3, 11)
+                else f"{sys.version.split()[0]} is too old: 3.11"
+            ),
+        )
+    )
     go = shutil.which("go")
     minimum = ".".join(map(str, tools.GO_MINIMUM))
     usable = go and tools.go_version(go) >= tools.GO_MINIMUM
-    lines.append(("go", go if go and usable else f"missing, or older than {minimum}: one is put into the cache"))
-    lines.append(("nodes", f"simulated: for real ones, {reason}" if (reason := machine.why_not()) else "real ones can run here"))
+    lines.append(
+        ("go", go if go and usable else f"missing, or older than {minimum}: one is put into the cache")
+    )
+    lines.append(
+        (
+            "nodes",
+            (
+                f"simulated: for real ones, {reason}"
+                if (reason := machine.why_not())
+                else "real ones can run here"
+            ),
+        )
+    )
     free = shutil.disk_usage(Path.home()).free // 2**30
     lines.append(("disk", f"{free} GiB free" + ("" if free >= 8 else ": building the tools takes 8")))
     lines.append(("tools", str(tools.cache_folder())))

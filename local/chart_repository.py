@@ -1,7 +1,9 @@
-"""The Helm repository that a local cluster serves: KubeRay's charts in the versions that are run.
+"""The Helm repository that a local cluster serves: KubeRay's charts in the versions
+that are run.
 
-Each version's charts come from the official repository, from KubeRay's Go module where the proxy has it, or, 1.3.0's alone, from a double
-in `local/charts`, which tests/conformance holds against the official ones.
+Each version's charts come from the official repository, from KubeRay's Go module where
+the proxy has it, or, 1.3.0's alone, from a double in `local/charts`, which
+tests/conformance holds against the official ones.
 """
 
 import hashlib
@@ -42,9 +44,11 @@ class ChartSource:
 
 
 def repository(versions: Sequence[str], helm: Path) -> tuple[str | Path, list[ChartSource]]:
-    """A repository's address, or a folder to serve, with both charts of each version; and where they come from.
+    """A repository's address, or a folder to serve, with both charts of each version;
+    and where they come from.
 
-    `CHARTS` in the environment goes before all: the address of a repository, a folder that is one, or a folder of charts.
+    `CHARTS` in the environment goes before all: the address of a repository, a folder
+    that is one, or a folder of charts.
     """
     if chosen := os.environ.get("CHARTS"):
         said = [ChartSource(version, "real", f"CHARTS={chosen}") for version in versions]
@@ -59,13 +63,21 @@ def repository(versions: Sequence[str], helm: Path) -> tuple[str | Path, list[Ch
 
 
 def chart_folders(folder: Path) -> list[Path]:
-    """KubeRay's charts in a folder that has them side by side, or as KubeRay's source does, below `v<version>/helm-chart`."""
-    found = [file.parent for pattern in ("*", "v*/helm-chart/*") for file in sorted(folder.glob(f"{pattern}/Chart.yaml"))]
+    """KubeRay's charts in a folder that has them side by side, or as KubeRay's source
+    does, below `v<version>/helm-chart`.
+    """
+    found = [
+        file.parent
+        for pattern in ("*", "v*/helm-chart/*")
+        for file in sorted(folder.glob(f"{pattern}/Chart.yaml"))
+    ]
     return [chart for chart in found if chart.name in CHARTS]
 
 
 def official_charts(version: str) -> Path | None:
-    """The folder of the official charts in KubeRay's Go module; None for versions that this project does not pin it in."""
+    """The folder of the official charts in KubeRay's Go module; None for versions that
+    this project does not pin it in.
+    """
     module = tools.LOCAL / f"tools/charts-{version}"
     if not module.is_dir():
         return None
@@ -73,7 +85,9 @@ def official_charts(version: str) -> Path | None:
 
 
 def package_double(target: Path, helm: Path) -> None:
-    """Packages the doubles of 1.3.0's charts, with what the official chart takes over from the operator's source unchanged."""
+    """Packages the doubles of 1.3.0's charts, with what the official chart takes over
+    from the operator's source unchanged.
+    """
     source = tools.module_folder(tools.operator(DOUBLED), tools.find_go()) / "config"
     with TemporaryDirectory() as staging:
         for chart in CHARTS:
@@ -86,7 +100,9 @@ def package_double(target: Path, helm: Path) -> None:
 
 
 def _charts_of(version: str, helm: Path) -> tuple[Path, ChartSource]:
-    """The folder in the cache with the packaged charts of a version, and where they come from."""
+    """The folder in the cache with the packaged charts of a version, and where they
+    come from.
+    """
     official = _cached(f"official-{version}")
     if not official.is_dir():
         remembered(f"{OFFICIAL_REPOSITORY} {version}", lambda: _download(version, official, helm))
@@ -96,7 +112,8 @@ def _charts_of(version: str, helm: Path) -> tuple[Path, ChartSource]:
         return _packaged(folder, helm), ChartSource(version, "real", f"the Go module {MODULE}")
     if version != DOUBLED:
         raise LocalError(
-            f"KubeRay's charts {version} are out of reach, {OFFICIAL_REPOSITORY} does not answer; CHARTS=<folder> takes others"
+            f"KubeRay's charts {version} are out of reach, {OFFICIAL_REPOSITORY} does not answer;"
+            " CHARTS=<folder> takes others"
         )
     target = _cached(f"double-{_digest(tools.LOCAL / 'charts')}")
     with _made(target) as unfinished:
@@ -106,12 +123,23 @@ def _charts_of(version: str, helm: Path) -> tuple[Path, ChartSource]:
 
 
 def _download(version: str, target: Path, helm: Path) -> bool:
-    """Whether both charts came from the official repository, whole and in time: one that is out of reach may also say nothing."""
+    """Whether both charts came from the official repository, whole and in time: one
+    that is out of reach may also say nothing.
+    """
     ends = time.monotonic() + DOWNLOAD_SECONDS
     try:
         with step(f"charts {version} from {OFFICIAL_REPOSITORY}"), _made(target) as unfinished:
             for chart in CHARTS:
-                pull = ("pull", chart, "--repo", OFFICIAL_REPOSITORY, "--version", version, "--destination", str(unfinished))
+                pull = (
+                    "pull",
+                    chart,
+                    "--repo",
+                    OFFICIAL_REPOSITORY,
+                    "--version",
+                    version,
+                    "--destination",
+                    str(unfinished),
+                )
                 _run(helm, *pull, seconds=ends - time.monotonic())
                 _run(helm, "show", "chart", f"{unfinished}/{chart}-{version}.tgz")
     except (LocalError, subprocess.TimeoutExpired):
@@ -134,7 +162,9 @@ def _packaged(folder: Path, helm: Path) -> Path:
 
 
 def _require(versions: Sequence[str], repository: Path, chosen: str) -> None:
-    """Refuses a folder that lacks what will be run: Helm would say so only when the cluster is up."""
+    """Refuses a folder that lacks what will be run: Helm would say so only when the
+    cluster is up.
+    """
     entries = yaml.safe_load((repository / "index.yaml").read_text())["entries"]
     held = {chart: {entry["version"] for entry in entries.get(chart, [])} for chart in CHARTS}
     for version, chart in itertools.product(versions, CHARTS):
@@ -162,7 +192,9 @@ def _cached(name: str) -> Path:
 
 @contextmanager
 def _made(target: Path) -> Generator[Path | None]:
-    """A folder to fill, which then takes its place in one piece; None where that is there already."""
+    """A folder to fill, which then takes its place in one piece; None where that is
+    there already.
+    """
     if target.is_dir():
         yield None
         return
@@ -186,14 +218,20 @@ def _digest(*folders: Path) -> str:
 
 
 def _copy(files: Sequence[Path], folder: Path) -> None:
-    # Contents alone: files of a Go module are read-only, and a temporary folder has to be removable.
+    # Contents alone: files of a Go module are read-only, and a temporary folder has to
+    # be removable.
     folder.mkdir(exist_ok=True)
     for file in files:
         shutil.copyfile(file, folder / file.name)
 
 
 def _run(helm: Path, *arguments: str | Path, seconds: float | None = None) -> None:
-    own = {f"HELM_{kind}_HOME": str(tools.cache_folder() / "helm" / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
-    done = subprocess.run([helm, *arguments], env=os.environ | own, capture_output=True, text=True, timeout=seconds, check=False)
+    own = {
+        f"HELM_{kind}_HOME": str(tools.cache_folder() / "helm" / kind.lower())
+        for kind in ("CACHE", "CONFIG", "DATA")
+    }
+    done = subprocess.run(
+        [helm, *arguments], env=os.environ | own, capture_output=True, text=True, timeout=seconds, check=False
+    )
     if done.returncode:
         raise LocalError(f"helm {arguments[0]} failed: {done.stderr.strip()}")

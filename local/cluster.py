@@ -64,12 +64,16 @@ class LocalCluster:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     @cached_property
     def sources(self) -> sources.Sources:
-        """The tools, the provider and the charts; found or built when first asked for."""
+        """The tools, the provider and the charts; found or built when first
+        asked for.
+        """
         return sources.prepare(self.kuberay_versions, kubernetes=self.kubernetes)
 
     @property
@@ -89,7 +93,9 @@ class LocalCluster:
 
     @property
     def known_versions(self) -> list[str]:
-        """Versions of KubeRay that have been asked for in this cluster: a stack may be on its way from one to another."""
+        """Versions of KubeRay that have been asked for in this cluster: a stack may be
+        on its way from one to another.
+        """
         return list(json.loads(self.home.operators.read_text())) if self.home.operators.exists() else []
 
     @property
@@ -102,7 +108,9 @@ class LocalCluster:
         return Client(KubeConfig.from_file(self.kubeconfig), trust_env=False)
 
     def start(self) -> None:
-        """Starts what is not running, and returns once pods can be made. A cluster that was kept comes back as it was."""
+        """Starts what is not running, and returns once pods can be made. A cluster that
+        was kept comes back as it was.
+        """
         self._supervise()
         self._wait("the API server", self._api_is_ready)
         client = self.client()
@@ -115,10 +123,19 @@ class LocalCluster:
         for architecture in ARCHITECTURES:
             node = control_plane.node(architecture, self.node_room)
             for kind in (Node, NodeStatus):
-                client.patch(kind, node["metadata"]["name"], node, patch_type=PatchType.APPLY, field_manager="local", force=True)
+                client.patch(
+                    kind,
+                    node["metadata"]["name"],
+                    node,
+                    patch_type=PatchType.APPLY,
+                    field_manager="local",
+                    force=True,
+                )
 
     def stop(self, keep: bool = False) -> None:
-        """Ends every process of this cluster, also those of a start that was killed, and removes its files unless they are kept."""
+        """Ends every process of this cluster, also those of a start that was killed,
+        and removes its files unless they are kept.
+        """
         self._kill()
         if not keep and self.home.operators.exists():
             shutil.rmtree(self.home.folder, ignore_errors=True)
@@ -129,7 +146,9 @@ class LocalCluster:
         return [process for process in mine if _home_of(process) == str(self.home.folder)]
 
     def pulumi_env(self) -> dict[str, str]:
-        """The environment in which `pulumi` works against this cluster, on state kept in its folder, untouched by the user's set-up."""
+        """The environment in which `pulumi` works against this cluster, on state kept
+        in its folder, untouched by the user's set-up.
+        """
         return _plain_environment() | self.pulumi_settings() | {HOME_MARK: str(self.home.folder)}
 
     def pulumi_settings(self) -> dict[str, str]:
@@ -137,12 +156,15 @@ class LocalCluster:
         home = self.home.folder
         programs = home / "bin"
         return {
-            "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            "PATH": os.pathsep.join(
+                [str(programs), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+            ),
             "KUBECONFIG": str(self.kubeconfig),
             "TMPDIR": str(self.home.scratch),
             "KUBECACHEDIR": str(self.home.scratch / "kube"),
             "PULUMI_HOME": str(home / "pulumi"),
-            # Without the file of metadata beside the state, which a killed run can leave empty: Pulumi reads the stack no more then.
+            # Without the file of metadata beside the state, which a killed run can
+            # leave empty: Pulumi reads the stack no more then.
             "PULUMI_BACKEND_URL": f"file://{home / 'state'}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": os.environ.get("PULUMI_CONFIG_PASSPHRASE", "local"),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -154,18 +176,25 @@ class LocalCluster:
         }
 
     def run_pulumi(self, arguments: list[str], folder: Path, *, quiet: bool = False) -> str:
-        """Runs `pulumi` in a folder. `quiet`: its output is returned, and shown only when it fails; else it goes to the terminal."""
+        """Runs `pulumi` in a folder. `quiet`: its output is returned, and shown only
+        when it fails; else it goes to the terminal.
+        """
         command = [str(self.home.folder / "bin/pulumi"), *arguments, "--non-interactive"]
         pipe = subprocess.PIPE if quiet else None
-        with subprocess.Popen(command, cwd=folder, env=self.pulumi_env(), stdout=pipe, stderr=pipe, text=True) as pulumi:
+        with subprocess.Popen(
+            command, cwd=folder, env=self.pulumi_env(), stdout=pipe, stderr=pipe, text=True
+        ) as pulumi:
             try:
                 output, errors = pulumi.communicate()
             except KeyboardInterrupt:
-                # The terminal has told Pulumi as well: it ends its step and frees the stack, given the time.
+                # The terminal has told Pulumi as well: it ends its step and frees the
+                # stack, given the time.
                 pulumi.wait()
                 raise
         if pulumi.returncode:
-            raise LocalError(f"pulumi {' '.join(arguments[:1])} failed" + (f":\n{output}{errors}" if quiet else ""))
+            raise LocalError(
+                f"pulumi {' '.join(arguments[:1])} failed" + (f":\n{output}{errors}" if quiet else "")
+            )
         return output if quiet else ""
 
     def kubectl(self, *arguments: str) -> str:
@@ -188,11 +217,16 @@ class LocalCluster:
             return
         self._kill()
         self._write_files()
-        self._launch([sys.executable, "-m", "supervisor.supervisord", "--configuration", str(self.home.supervisor)])
-        until(self._supervised, START_SECONDS)  # it goes to the background before it writes down which process it is
+        self._launch(
+            [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(self.home.supervisor)]
+        )
+        # it goes to the background before it writes down which process it is
+        until(self._supervised, START_SECONDS)
 
     def _launch(self, supervisor: list[str]) -> None:
-        started = subprocess.run(supervisor, env=self._marked_environment(), capture_output=True, text=True, check=False)
+        started = subprocess.run(
+            supervisor, env=self._marked_environment(), capture_output=True, text=True, check=False
+        )
         if started.returncode:
             raise LocalError(f"the supervisor does not start: {(started.stderr or started.stdout).strip()}")
 
@@ -213,7 +247,9 @@ class LocalCluster:
         return self.kubeconfig
 
     def _programs(self, ports: Ports) -> list[Program]:
-        served = [control_plane.chart_server(self.home, ports)] if isinstance(self.sources.charts, Path) else []
+        served = (
+            [control_plane.chart_server(self.home, ports)] if isinstance(self.sources.charts, Path) else []
+        )
         return [*control_plane.programs(self.home, ports, self.sources.tools), *served]
 
     def _write_versions(self) -> None:
@@ -222,7 +258,9 @@ class LocalCluster:
         home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not home.operators.exists() and any(home.folder.iterdir()):
             # `stop` removes the whole folder: it had better be one of our own.
-            raise LocalError(f"{home.folder} holds other files already; choose an empty folder for the cluster")
+            raise LocalError(
+                f"{home.folder} holds other files already; choose an empty folder for the cluster"
+            )
         known: dict[str, str] = json.loads(home.operators.read_text()) if home.operators.exists() else {}
         known |= {version: str(path) for version, path in made.tools.operators.items()}
         unfinished = home.operators.with_suffix(".unfinished")
@@ -233,7 +271,14 @@ class LocalCluster:
 
     def _write_files(self) -> None:
         home, made = self.home, self.sources
-        for folder in (home.folder, home.logs, home.etcd, home.scratch, home.folder / "state", home.folder / "bin"):
+        for folder in (
+            home.folder,
+            home.logs,
+            home.etcd,
+            home.scratch,
+            home.folder / "state",
+            home.folder / "bin",
+        ):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         ports = self._choose_ports()
         home.ports.write_text(json.dumps(vars(ports)))
@@ -241,7 +286,11 @@ class LocalCluster:
         home.scheduler.write_text(control_plane.scheduler_configuration(self._kubeconfig_inside))
         shutil.copy(tools.LOCAL / "stages.yaml", home.stages)
         host = made.tools["pulumi-language-python"]
-        programs = [*(made.tools[name] for name in ("pulumi", "kubectl", "helm")), host, host.with_name(f"{host.name}-exec")]
+        programs = [
+            *(made.tools[name] for name in ("pulumi", "kubectl", "helm")),
+            host,
+            host.with_name(f"{host.name}-exec"),
+        ]
         for program in programs:
             _hard_link(home.folder / "bin" / program.name, program)
         plugin = home.folder / f"pulumi/plugins/resource-kubernetes-v{tools.provider_version()}"
@@ -253,10 +302,14 @@ class LocalCluster:
         home = self.home
         if not (home.certificates / "service-accounts.key").exists():
             certificates.write(home.certificates, self._addresses)
-        read = {name: (home.certificates / name).read_bytes() for name in ("ca.crt", "admin.crt", "admin.key")}
+        read = {
+            name: (home.certificates / name).read_bytes() for name in ("ca.crt", "admin.crt", "admin.key")
+        }
         home.kubeconfig.touch(mode=0o600)
         home.kubeconfig.write_text(
-            control_plane.kubeconfig(f"https://127.0.0.1:{ports.api}", read["ca.crt"], read["admin.crt"], read["admin.key"])
+            control_plane.kubeconfig(
+                f"https://127.0.0.1:{ports.api}", read["ca.crt"], read["admin.crt"], read["admin.key"]
+            )
         )
 
     def _ports(self) -> Ports:
@@ -266,11 +319,15 @@ class LocalCluster:
             raise LocalError(f"no cluster has been started in {self.home.folder}") from None
 
     def _choose_ports(self) -> Ports:
-        """The ports of the last start, so that what refers to them stays right; others where one has been taken since."""
+        """The ports of the last start, so that what refers to them stays right; others
+        where one has been taken since.
+        """
         known: dict[str, int] = json.loads(self.home.ports.read_text()) if self.home.ports.exists() else {}
         free = free_ports()
         names = Ports.__dataclass_fields__
-        return Ports(**{name: known[name] if name in known and is_free(known[name]) else next(free) for name in names})
+        return Ports(
+            **{name: known[name] if name in known and is_free(known[name]) else next(free) for name in names}
+        )
 
     def _supervised(self) -> bool:
         try:
@@ -281,13 +338,20 @@ class LocalCluster:
         return _home_of(process) == str(self.home.folder)
 
     def _supervisor(self) -> Any:
-        return ServerProxy("http://127.0.0.1", transport=SupervisorTransport(serverurl=f"unix://{self.home.supervisor_socket}"))
+        return ServerProxy(
+            "http://127.0.0.1",
+            transport=SupervisorTransport(serverurl=f"unix://{self.home.supervisor_socket}"),
+        )
 
     def _kill(self) -> None:
-        """Nothing here needs a farewell: the data is thrown away, or lies in etcd's files, which outlive a kill."""
+        """Nothing here needs a farewell: the data is thrown away, or lies in etcd's
+        files, which outlive a kill.
+        """
 
         def killed() -> bool:
-            left = self.processes()  # asked again each time: the supervisor may have replaced one while it was alive itself
+            # asked again each time: the supervisor may have replaced one while it was
+            # alive itself
+            left = self.processes()
             for process in left:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
@@ -295,13 +359,23 @@ class LocalCluster:
             return not left
 
         if not until(killed, STOP_SECONDS):
-            raise LocalError(f"these processes cannot be ended: {', '.join(str(process.pid) for process in self.processes())}")
-        for name in (self.home.supervisor_socket, self.home.supervisor_pid, self.home.etcd_socket, self.home.folder / "etcd-peer:1"):
+            raise LocalError(
+                "these processes cannot be ended:"
+                f" {', '.join(str(process.pid) for process in self.processes())}"
+            )
+        for name in (
+            self.home.supervisor_socket,
+            self.home.supervisor_pid,
+            self.home.etcd_socket,
+            self.home.folder / "etcd-peer:1",
+        ):
             name.unlink(missing_ok=True)
 
     def _api_is_ready(self) -> bool:
         context = ssl.create_default_context(cafile=str(self.home.certificates / "ca.crt"))
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
         try:
             with opener.open(f"https://127.0.0.1:{self._ports().api}/readyz", timeout=2) as answer:
                 return answer.status == 200
@@ -315,26 +389,44 @@ class LocalCluster:
             return condition()
 
         if not until(happened, START_SECONDS):
-            raise LocalError(f"{what} did not get ready in {START_SECONDS} s{self._complaints()}\nAll logs: {self.home.logs}")
+            raise LocalError(
+                f"{what} did not get ready in {START_SECONDS} s{self._complaints()}\nAll logs:"
+                f" {self.home.logs}"
+            )
 
     def _complaints(self) -> str:
         """The last line of each program that does not stay up."""
         states: list[dict[str, Any]] = self._supervisor().supervisor.getAllProcessInfo()
-        down = [state["name"] for state in states if state["statename"] != "RUNNING" or state["now"] - state["start"] < 15]
-        ends = {name: (self.home.logs / f"{name}.log").read_text(errors="replace").splitlines()[-1:] for name in down}
+        down = [
+            state["name"]
+            for state in states
+            if state["statename"] != "RUNNING" or state["now"] - state["start"] < 15
+        ]
+        ends = {
+            name: (self.home.logs / f"{name}.log").read_text(errors="replace").splitlines()[-1:]
+            for name in down
+        }
         return "".join(f"\n  {name}: {line[0][:300]}" for name, line in ends.items() if line)
 
 
 def default_home(program: Path) -> Path:
-    """Where `make up` keeps its cluster: `KUBERAY_HOME`, or one folder for each clone in the cache."""
+    """Where `make up` keeps its cluster: `KUBERAY_HOME`, or one folder for each clone
+    in the cache.
+    """
     if chosen := os.environ.get("KUBERAY_HOME"):
         return Path(chosen).expanduser()
     return tools.cache_folder() / "clusters" / hashlib.sha256(str(program.resolve()).encode()).hexdigest()[:8]
 
 
 def _plain_environment() -> dict[str, str]:
-    """The environment of this process without what would point Pulumi or Kubernetes clients anywhere else."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "HELM_")) and key != "KUBECONFIG"}
+    """The environment of this process without what would point Pulumi or Kubernetes
+    clients anywhere else.
+    """
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("PULUMI_", "HELM_")) and key != "KUBECONFIG"
+    }
 
 
 def link(name: Path, target: Path) -> None:
@@ -344,7 +436,9 @@ def link(name: Path, target: Path) -> None:
 
 
 def _hard_link(link: Path, target: Path) -> None:
-    """The CLI looks for its language host beside the file that it really is: a symbolic link would lead it elsewhere."""
+    """The CLI looks for its language host beside the file that it really is: a symbolic
+    link would lead it elsewhere.
+    """
     link.unlink(missing_ok=True)
     try:
         os.link(target.resolve(), link)
@@ -360,10 +454,14 @@ def _home_of(process: psutil.Process) -> str | None:
 
 
 def _is_ready(node: Node) -> bool:
-    """Whether pods can go there: the taint of a new node outlasts its becoming ready."""
+    """Whether pods can go there: the taint of a new node outlasts its
+    becoming ready.
+    """
     conditions = (node.status.conditions if node.status else None) or []
     tainted = bool(node.spec and node.spec.taints)
-    return not tainted and any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
+    return not tainted and any(
+        condition.type == "Ready" and condition.status == "True" for condition in conditions
+    )
 
 
 def _exists(client: Client, kind: type[ServiceAccount], name: str, namespace: str) -> bool:

@@ -1,4 +1,6 @@
-"""The processes that make up a local cluster, and the files they read. Pure: nothing is started or written here."""
+"""The processes that make up a local cluster, and the files they read. Pure: nothing is
+started or written here.
+"""
 
 import base64
 import shlex
@@ -14,7 +16,9 @@ from local.errors import LocalError
 from local.tools import Toolbox
 
 HOME_MARK = "KUBERAY_LOCAL_HOME"
-"""Environment variable that every process of a cluster carries: how leftovers of a killed run are told from anybody else's processes."""
+"""Environment variable that every process of a cluster carries: how leftovers of a
+killed run are told from anybody else's processes.
+"""
 
 ARCHITECTURES = ("amd64", "arm64")
 SERVICE_RANGE = "10.96.0.0/16"
@@ -41,7 +45,10 @@ class Home:
 
     def __post_init__(self) -> None:
         if len(str(self.etcd_socket)) > SOCKET_LIMIT:
-            raise LocalError(f"the path is too long for the Unix sockets in it, choose a shorter one with KUBERAY_HOME: {self.folder}")
+            raise LocalError(
+                "the path is too long for the Unix sockets in it, choose a shorter one with KUBERAY_HOME:"
+                f" {self.folder}"
+            )
 
     @property
     def kubeconfig(self) -> Path:
@@ -89,7 +96,9 @@ class Home:
 
     @property
     def operators(self) -> Path:
-        """Which operator program plays which version; written anew by each start, also while the cluster runs."""
+        """Which operator program plays which version; written anew by each start, also
+        while the cluster runs.
+        """
         return self.folder / "operators.json"
 
     @property
@@ -99,7 +108,9 @@ class Home:
 
     @property
     def scratch(self) -> Path:
-        """Temporary files: the Kubernetes plugin leaves a kubeconfig there in each run."""
+        """Temporary files: the Kubernetes plugin leaves a kubeconfig there
+        in each run.
+        """
         return self.folder / "tmp"
 
     @property
@@ -117,8 +128,10 @@ class Program:
 
 
 _NO_NETWORK = {
-    # Simulated pods have addresses that belong to nobody. The API server and the operator would call them: a dead loopback proxy
-    # keeps those calls on this machine, but for those that the double of Ray answers. Go never uses a proxy for loopback itself.
+    # Simulated pods have addresses that belong to nobody. The API server and the
+    # operator would call them: a dead loopback proxy keeps those calls on this machine,
+    # but for those that the double of Ray answers. Go never uses a proxy for loopback
+    # itself.
     "HTTP_PROXY": "http://127.0.0.1:9",
     "HTTPS_PROXY": "http://127.0.0.1:9",
     "NO_PROXY": "127.0.0.1,localhost",
@@ -128,9 +141,11 @@ _NO_NETWORK = {
 def control_plane(
     home: Home, tools: Toolbox, *, address: str, port: int, kubeconfig: Path, environment: Mapping[str, str]
 ) -> list[Program]:
-    """The processes of the control plane. Each names the home folder on its command line: `ps` tells which cluster it belongs to.
+    """The processes of the control plane. Each names the home folder on its command
+    line: `ps` tells which cluster it belongs to.
 
-    `address` and `port` are the API server's, `environment` is its as well; `kubeconfig` is the controllers'.
+    `address` and `port` are the API server's, `environment` is its as well;
+    `kubeconfig` is the controllers'.
     """
     certificates = home.certificates
     return [
@@ -139,7 +154,8 @@ def control_plane(
             [
                 str(tools["etcd"]),
                 f"--data-dir={home.etcd}",
-                # Unix sockets in the working directory, so that nobody else on this machine can reach the data. The form is etcd's own.
+                # Unix sockets in the working directory, so that nobody else on this
+                # machine can reach the data. The form is etcd's own.
                 f"--listen-client-urls=unix://{home.etcd_socket.name}",
                 f"--advertise-client-urls=unix://{home.etcd_socket.name}",
                 "--listen-peer-urls=unix://etcd-peer:1",
@@ -184,7 +200,8 @@ def control_plane(
             [
                 str(tools["kube-controller-manager"]),
                 f"--kubeconfig={kubeconfig}",
-                # Nothing here has volumes, and pod addresses come from kwok or from the node's own network plugin.
+                # Nothing here has volumes, and pod addresses come from kwok or from the
+                # node's own network plugin.
                 "--controllers=*,-persistentvolume-attach-detach-controller,-persistentvolume-expander-controller,-node-ipam-controller",
                 f"--root-ca-file={certificates / 'ca.crt'}",
                 f"--service-account-private-key-file={certificates / 'service-accounts.key'}",
@@ -194,7 +211,9 @@ def control_plane(
                 "--kube-api-burst=2000",
             ],
         ),
-        Program("kube-scheduler", [str(tools["kube-scheduler"]), f"--config={home.scheduler}", "--secure-port=0"]),
+        Program(
+            "kube-scheduler", [str(tools["kube-scheduler"]), f"--config={home.scheduler}", "--secure-port=0"]
+        ),
     ]
 
 
@@ -202,7 +221,14 @@ def programs(home: Home, ports: Ports, tools: Toolbox) -> list[Program]:
     """The processes of a cluster of simulated nodes."""
     certificates = home.certificates
     return [
-        *control_plane(home, tools, address="127.0.0.1", port=ports.api, kubeconfig=home.kubeconfig, environment=_NO_NETWORK),
+        *control_plane(
+            home,
+            tools,
+            address="127.0.0.1",
+            port=ports.api,
+            kubeconfig=home.kubeconfig,
+            environment=_NO_NETWORK,
+        ),
         Program(
             "kwok",
             [
@@ -230,11 +256,21 @@ def programs(home: Home, ports: Ports, tools: Toolbox) -> list[Program]:
                 f"--operators={home.operators}",
             ],
             # The operator gets these from the kubelet.
-            {**_NO_NETWORK, "HTTP_PROXY": f"http://127.0.0.1:{ports.ray}", "PYTHONPATH": str(Path(__file__).parent.parent)},
+            {
+                **_NO_NETWORK,
+                "HTTP_PROXY": f"http://127.0.0.1:{ports.ray}",
+                "PYTHONPATH": str(Path(__file__).parent.parent),
+            },
         ),
         Program(
             "ray-rest",
-            [sys.executable, "-m", "local.ray_rest", f"--kubeconfig={home.kubeconfig}", f"--port={ports.ray}"],
+            [
+                sys.executable,
+                "-m",
+                "local.ray_rest",
+                f"--kubeconfig={home.kubeconfig}",
+                f"--port={ports.ray}",
+            ],
             {"PYTHONPATH": str(Path(__file__).parent.parent)},
         ),
     ]
@@ -242,12 +278,21 @@ def programs(home: Home, ports: Ports, tools: Toolbox) -> list[Program]:
 
 def chart_server(home: Home, ports: Ports) -> Program:
     """Serves a folder of charts."""
-    command = [sys.executable, "-m", "http.server", str(ports.charts), "--bind=127.0.0.1", f"--directory={home.charts}"]
+    command = [
+        sys.executable,
+        "-m",
+        "http.server",
+        str(ports.charts),
+        "--bind=127.0.0.1",
+        f"--directory={home.charts}",
+    ]
     return Program("charts", command)
 
 
 def supervisor_configuration(home: Home, started: list[Program], pid_file: Path | None = None) -> str:
-    """What supervisord reads. Values are quoted for its own parser, in which `%` starts a substitution."""
+    """What supervisord reads. Values are quoted for its own parser, in which `%` starts
+    a substitution.
+    """
 
     def escaped(text: object) -> str:
         return str(text).replace("%", "%%")
@@ -266,7 +311,10 @@ def supervisor_configuration(home: Home, started: list[Program], pid_file: Path 
                 "environment": f'{HOME_MARK}="{escaped(home.folder)}"',
             },
         ),
-        section("rpcinterface:supervisor", {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"}),
+        section(
+            "rpcinterface:supervisor",
+            {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
+        ),
     ]
     for program in started:
         environment = ",".join(f'{key}="{escaped(value)}"' for key, value in program.environment.items())
@@ -293,7 +341,9 @@ def supervisor_configuration(home: Home, started: list[Program], pid_file: Path 
 
 
 def kubeconfig(server: str, authority: bytes, certificate: bytes, key: bytes) -> str:
-    """Access for the cluster's administrator, with nothing in it that lies in another file."""
+    """Access for the cluster's administrator, with nothing in it that lies in another
+    file.
+    """
 
     def encoded(data: bytes) -> str:
         return base64.b64encode(data).decode()
@@ -304,8 +354,21 @@ def kubeconfig(server: str, authority: bytes, certificate: bytes, key: bytes) ->
             "kind": "Config",
             "current-context": "local",
             "contexts": [{"name": "local", "context": {"cluster": "local", "user": "admin"}}],
-            "clusters": [{"name": "local", "cluster": {"server": server, "certificate-authority-data": encoded(authority)}}],
-            "users": [{"name": "admin", "user": {"client-certificate-data": encoded(certificate), "client-key-data": encoded(key)}}],
+            "clusters": [
+                {
+                    "name": "local",
+                    "cluster": {"server": server, "certificate-authority-data": encoded(authority)},
+                }
+            ],
+            "users": [
+                {
+                    "name": "admin",
+                    "user": {
+                        "client-certificate-data": encoded(certificate),
+                        "client-key-data": encoded(key),
+                    },
+                }
+            ],
         },
         sort_keys=False,
     )
@@ -333,7 +396,11 @@ def node(architecture: str, room: Mapping[str, str]) -> dict[str, Any]:
         "kind": "Node",
         "metadata": {
             "name": name,
-            "labels": {"kubernetes.io/arch": architecture, "kubernetes.io/os": "linux", "kubernetes.io/hostname": name},
+            "labels": {
+                "kubernetes.io/arch": architecture,
+                "kubernetes.io/os": "linux",
+                "kubernetes.io/hostname": name,
+            },
         },
         "status": {
             "capacity": capacity,
@@ -341,8 +408,12 @@ def node(architecture: str, room: Mapping[str, str]) -> dict[str, Any]:
             "nodeInfo": {
                 "architecture": architecture,
                 "operatingSystem": "linux",
-                **dict.fromkeys(("bootID", "machineID", "systemUUID", "kernelVersion", "osImage"), "simulated"),
-                **dict.fromkeys(("containerRuntimeVersion", "kubeletVersion", "kubeProxyVersion"), "simulated"),
+                **dict.fromkeys(
+                    ("bootID", "machineID", "systemUUID", "kernelVersion", "osImage"), "simulated"
+                ),
+                **dict.fromkeys(
+                    ("containerRuntimeVersion", "kubeletVersion", "kubeProxyVersion"), "simulated"
+                ),
             },
         },
     }

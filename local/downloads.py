@@ -1,6 +1,8 @@
-"""Pulumi's CLI and its Kubernetes plugin as they are released, where their host answers and is quicker than a build.
+"""Pulumi's CLI and its Kubernetes plugin as they are released, where their host answers
+and is quicker than a build.
 
-What fails is not asked for again on the same day (surroundings.py); what arrives is tried before it takes its place.
+What fails is not asked for again on the same day (surroundings.py); what arrives is
+tried before it takes its place.
 """
 
 import os
@@ -36,12 +38,18 @@ PulumiCommand.install(sys.argv[1], VersionInfo.parse(sys.argv[2]))
 
 
 def pulumi_cli() -> dict[str, Path]:
-    """The CLI of the tested version and its Python language host, by the SDK's own installer; empty where it cannot be had."""
+    """The CLI of the tested version and its Python language host, by the SDK's own
+    installer; empty where it cannot be had.
+    """
     version = tools.PULUMI.version
     target = tools.cache_folder() / "downloads" / f"pulumi-{version}"
 
     def install(unfinished: Path, seconds: float) -> bool:
-        done = _run([sys.executable, "-c", _INSTALL, str(unfinished), version], {"PULUMI_HOME": str(unfinished / "home")}, seconds)
+        done = _run(
+            [sys.executable, "-c", _INSTALL, str(unfinished), version],
+            {"PULUMI_HOME": str(unfinished / "home")},
+            seconds,
+        )
         return done and tools.version_of([unfinished / "bin/pulumi", "version"]) == tools.numbers(version)
 
     archive = f"releases/sdk/pulumi-v{version}-{_system()}-{'arm64' if _is_arm() else 'x64'}.tar.gz"
@@ -51,7 +59,8 @@ def pulumi_cli() -> dict[str, Path]:
 
 
 def kubernetes_plugin(pulumi: Callable[[], Path]) -> Path | None:
-    """The plugin that the Python SDK asks for: one that the user has installed, or one that the CLI installs; None where it cannot be had.
+    """The plugin that the Python SDK asks for: one that the user has installed, or one
+    that the CLI installs; None where it cannot be had.
 
     `pulumi`: gives the CLI, when it comes to that.
     """
@@ -64,7 +73,16 @@ def kubernetes_plugin(pulumi: Callable[[], Path]) -> Path | None:
     target = tools.cache_folder() / "downloads" / f"kubernetes-{version}"
 
     def install(unfinished: Path, seconds: float) -> bool:
-        command = [str(pulumi()), "plugin", "install", "resource", "kubernetes", f"v{version}", "--server", f"{HOST}/releases/plugins"]
+        command = [
+            str(pulumi()),
+            "plugin",
+            "install",
+            "resource",
+            "kubernetes",
+            f"v{version}",
+            "--server",
+            f"{HOST}/releases/plugins",
+        ]
         own = {"PULUMI_HOME": str(unfinished), "PULUMI_SKIP_UPDATE_CHECK": "true"}
         # Without the address of an engine it only says that it needs one.
         return _run(command, own, seconds) and _starts(unfinished / inside)
@@ -98,7 +116,9 @@ def _bring(what: str, archive: str, target: Path, install: Callable[[Path, float
 
 
 def download_seconds(address: str) -> float | None:
-    """How long all of it would take, by its first bytes; None where these do not come, or do not come in time."""
+    """How long all of it would take, by its first bytes; None where these do not come,
+    or do not come in time.
+    """
     request = urllib.request.Request(address, headers={"Range": f"bytes=0-{_SAMPLE - 1}"})  # noqa: S310
     started = time.monotonic()
     try:
@@ -121,7 +141,9 @@ def download_seconds(address: str) -> float | None:
 def _run(command: Sequence[str], own: Mapping[str, str], seconds: float) -> bool:
     """Whether a command ends well in time; what it has started ends with it."""
     quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, env=os.environ | own, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True) as process:
+    with subprocess.Popen(
+        command, env=os.environ | own, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
+    ) as process:
         try:
             return process.wait(seconds) == 0
         except subprocess.TimeoutExpired:
@@ -133,7 +155,9 @@ def _run(command: Sequence[str], own: Mapping[str, str], seconds: float) -> bool
 
 def _starts(program: Path) -> bool:
     try:
-        subprocess.run([program], stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS, check=False)
+        subprocess.run(
+            [program], stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS, check=False
+        )
     except OSError:
         return False
     except subprocess.TimeoutExpired:

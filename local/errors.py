@@ -2,4 +2,6 @@
 
 
 class LocalError(Exception):
-    """A failure that its one-line message explains; the command line shows it without a traceback."""
+    """A failure that its one-line message explains; the command line shows it without a
+    traceback.
+    """

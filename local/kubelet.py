@@ -1,4 +1,5 @@
-"""The part of a kubelet that kwok leaves out: operator pods run for real, and every pod has a log.
+"""The part of a kubelet that kwok leaves out: operator pods run for real, and every pod
+has a log.
 
 Run under supervision: python -m local.kubelet --help
 """
@@ -28,7 +29,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True, help="loopback port on which logs are served")
     parser.add_argument("--certificates", type=Path, required=True)
     parser.add_argument("--folder", type=Path, required=True, help="where operators keep what they need")
-    parser.add_argument("--operators", type=Path, required=True, help="JSON file: the operator program for each version")
+    parser.add_argument(
+        "--operators", type=Path, required=True, help="JSON file: the operator program for each version"
+    )
     given = parser.parse_args()
 
     client = Client(KubeConfig.from_file(given.kubeconfig), trust_env=False)
@@ -61,7 +64,9 @@ def main() -> None:
 
 
 def told(action: Callable[[], None]) -> None:
-    """Does it, and says what kept it from being done: an API server that is starting, or was ended before this process."""
+    """Does it, and says what kept it from being done: an API server that is starting,
+    or was ended before this process.
+    """
     try:
         action()
     except (ApiError, OSError, HTTPError) as error:

@@ -1,7 +1,8 @@
 """Runs the real KubeRay operator for the simulated pod of its Deployment.
 
-The operator's version is the pod's image tag, its arguments and environment are the pod's own, and it works as the pod's service
-account, so that the chart's roles are put to the test. The pod turns ready when the process answers its probe.
+The operator's version is the pod's image tag, its arguments and environment are the
+pod's own, and it works as the pod's service account, so that the chart's roles are put
+to the test. The pod turns ready when the process answers its probe.
 """
 
 import json
@@ -58,7 +59,9 @@ class OperatorPod:
         return self.folder / "log"
 
     def is_ready(self) -> bool:
-        """Whether it answers its probe: asked again and again until it does, then now and then."""
+        """Whether it answers its probe: asked again and again until it does, then now
+        and then.
+        """
         if not self.ready or time.monotonic() >= self.probe_after:
             self.ready = answers(self.probe)
             self.probe_after = time.monotonic() + PROBE_SECONDS
@@ -77,7 +80,9 @@ class OperatorPod:
 
 
 class OperatorRunner:
-    """Keeps one operator process for each operator pod, and tells the API server how it is."""
+    """Keeps one operator process for each operator pod, and tells the API server how it
+    is.
+    """
 
     def __init__(self, client: Client, programs: Path, folder: Path) -> None:
         self.client = client
@@ -94,23 +99,31 @@ class OperatorRunner:
         return {version: Path(path) for version, path in json.loads(self._programs.read_text()).items()}
 
     def forget_predecessors(self) -> None:
-        """Ends operators that an earlier runner of this cluster left behind when it was killed."""
+        """Ends operators that an earlier runner of this cluster left behind when it was
+        killed.
+        """
         programs = {str(path.resolve()) for path in self.programs.values()}
         for process in psutil.process_iter():
             try:
-                if process.exe() in programs and process.environ().get(HOME_MARK) == os.environ.get(HOME_MARK):
+                if process.exe() in programs and process.environ().get(HOME_MARK) == os.environ.get(
+                    HOME_MARK
+                ):
                     process.kill()
             except (psutil.AccessDenied, psutil.NoSuchProcess):
                 continue
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def follow(self) -> None:
-        """Keeps an eye on the operator pods until the API server ends the watch; for a thread of its own."""
+        """Keeps an eye on the operator pods until the API server ends the watch; for a
+        thread of its own.
+        """
         labels: dict[str, Any] = dict([OPERATOR_LABEL])
         listing = self.client.list(Pod, namespace="*", labels=labels)
         self._present = {pod["metadata"]["uid"]: pod for pod in (found.to_dict() for found in listing)}
         self.changed.set()
-        for event, found in self.client.watch(Pod, namespace="*", labels=labels, resource_version=listing.resourceVersion):
+        for event, found in self.client.watch(
+            Pod, namespace="*", labels=labels, resource_version=listing.resourceVersion
+        ):
             pod = found.to_dict()
             others = {uid: other for uid, other in self._present.items() if uid != pod["metadata"]["uid"]}
             # Anew, as `step` may be going through the one before.
@@ -125,7 +138,8 @@ class OperatorRunner:
         for uid, pod in present.items():
             if "deletionTimestamp" in pod["metadata"]:
                 self._finish(uid, pod)
-            # The simulated node gives the address once the scheduler has placed the pod.
+            # The simulated node gives the address once the scheduler has placed the
+            # pod.
             elif pod.get("status", {}).get("podIP"):
                 self._keep_running(uid, pod)
 
@@ -133,20 +147,26 @@ class OperatorRunner:
         if uid in self.pods:
             self.pods.pop(uid).stop()
         try:
-            self.client.delete(Pod, pod["metadata"]["name"], namespace=pod["metadata"]["namespace"], grace_period=0)
+            self.client.delete(
+                Pod, pod["metadata"]["name"], namespace=pod["metadata"]["namespace"], grace_period=0
+            )
         except ApiError as error:
             if error.status.code != 404:
                 raise
 
     def _keep_running(self, uid: str, pod: Manifest) -> None:
         if uid not in self.pods:
-            self.pods[uid] = OperatorPod(pod, self.folder / pod["metadata"]["namespace"] / pod["metadata"]["name"])
+            self.pods[uid] = OperatorPod(
+                pod, self.folder / pod["metadata"]["namespace"] / pod["metadata"]["name"]
+            )
         mine = self.pods[uid]
         container = pod["spec"]["containers"][0]
         version = image_version(container["image"])
         programs = self.programs
         if version not in programs:
-            message = f"no operator {version} was made ready for this cluster, only {', '.join(sorted(programs))}"
+            message = (
+                f"no operator {version} was made ready for this cluster, only {', '.join(sorted(programs))}"
+            )
             self._report(mine, pod, {"waiting": {"reason": "ErrImagePull", "message": message}}, ready=False)
             return
         if mine.process and (code := mine.process.poll()) is not None:
@@ -170,14 +190,21 @@ class OperatorRunner:
             str(program),
             f"--kubeconfig={mine.folder / 'kubeconfig'}",
             *(within(mine.folder, container, argument) for argument in container.get("args") or []),
-            # Outside a pod there is no file to read the namespace from; the addresses would be taken on a shared machine.
+            # Outside a pod there is no file to read the namespace from; the addresses
+            # would be taken on a shared machine.
             f"--leader-election-namespace={mine.namespace}",
             f"--metrics-addr=127.0.0.1:{metrics}",
             f"--health-probe-bind-address=127.0.0.1:{health}",
         ]
-        kept = {key: value for key, value in os.environ.items() if key in (HOME_MARK, "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")}
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if key in (HOME_MARK, "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+        }
         with mine.log.open("ab") as log:
-            mine.process = subprocess.Popen(command, env=kept | environment(pod), cwd=mine.folder, stdout=log, stderr=log)
+            mine.process = subprocess.Popen(
+                command, env=kept | environment(pod), cwd=mine.folder, stdout=log, stderr=log
+            )
         mine.started = now()
 
     def _crashed(self, mine: OperatorPod, pod: Manifest, code: int) -> None:
@@ -185,8 +212,16 @@ class OperatorRunner:
         mine.restarts += 1
         back_off = min(2.0 ** (mine.restarts - 1), LONGEST_BACK_OFF)
         mine.start_after = time.monotonic() + back_off
-        ended = {"exitCode": code if code >= 0 else 128 - code, "reason": "Error", "startedAt": mine.started, "finishedAt": now()}
-        waiting = {"reason": "CrashLoopBackOff", "message": f"back-off {back_off:.0f}s restarting failed container"}
+        ended = {
+            "exitCode": code if code >= 0 else 128 - code,
+            "reason": "Error",
+            "startedAt": mine.started,
+            "finishedAt": now(),
+        }
+        waiting = {
+            "reason": "CrashLoopBackOff",
+            "message": f"back-off {back_off:.0f}s restarting failed container",
+        }
         self._report(mine, pod, {"waiting": waiting}, ready=False, last={"terminated": ended})
 
     def _write_token(self, mine: OperatorPod, pod: Manifest) -> None:
@@ -208,18 +243,28 @@ class OperatorRunner:
                 "apiVersion": "v1",
                 "kind": "Config",
                 "current-context": "pod",
-                "contexts": [{"name": "pod", "context": {"cluster": "local", "user": "pod", "namespace": mine.namespace}}],
+                "contexts": [
+                    {
+                        "name": "pod",
+                        "context": {"cluster": "local", "user": "pod", "namespace": mine.namespace},
+                    }
+                ],
                 "clusters": [
                     {
                         "name": "local",
-                        "cluster": {"server": cluster.server, "certificate-authority-data": cluster.certificate_auth_data},
+                        "cluster": {
+                            "server": cluster.server,
+                            "certificate-authority-data": cluster.certificate_auth_data,
+                        },
                     }
                 ],
                 "users": [{"name": "pod", "user": {"tokenFile": str(mine.folder / "token")}}],
             }
         )
 
-    def _report(self, mine: OperatorPod, pod: Manifest, state: Manifest, *, ready: bool, last: Manifest | None = None) -> None:
+    def _report(
+        self, mine: OperatorPod, pod: Manifest, state: Manifest, *, ready: bool, last: Manifest | None = None
+    ) -> None:
         container = pod["spec"]["containers"][0]
         status: Manifest = {
             "phase": "Running" if mine.process or mine.restarts else "Pending",
@@ -239,11 +284,23 @@ class OperatorRunner:
         if status == mine.reported:
             return
         mine.reported = status
-        conditions = {"Initialized": True, "PodReadyToStartContainers": True, "ContainersReady": ready, "Ready": ready}
+        conditions = {
+            "Initialized": True,
+            "PodReadyToStartContainers": True,
+            "ContainersReady": ready,
+            "Ready": ready,
+        }
         reported = status | {
             "conditions": [
                 {"type": kind, "status": str(value), "lastTransitionTime": now()}
-                | ({} if value else {"reason": "ContainersNotReady", "message": f"container {container['name']} is not ready"})
+                | (
+                    {}
+                    if value
+                    else {
+                        "reason": "ContainersNotReady",
+                        "message": f"container {container['name']} is not ready",
+                    }
+                )
                 for kind, value in conditions.items()
             ]
         }
@@ -266,7 +323,9 @@ def environment(pod: Manifest) -> dict[str, str]:
 
 
 def within(folder: Path, container: Manifest, argument: str) -> str:
-    """The argument with a path in one of the container's volumes moved into `folder`: nothing may be written elsewhere."""
+    """The argument with a path in one of the container's volumes moved into `folder`:
+    nothing may be written elsewhere.
+    """
     for mount in container.get("volumeMounts") or []:
         path = mount["mountPath"].rstrip("/")
         name, equals, value = argument.rpartition("=")

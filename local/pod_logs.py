@@ -1,4 +1,6 @@
-"""Serves `kubectl logs` for simulated pods, over the part of the kubelet's API that the API server calls for it."""
+"""Serves `kubectl logs` for simulated pods, over the part of the kubelet's API that the
+API server calls for it.
+"""
 
 import re
 import ssl
@@ -12,19 +14,24 @@ from local import ray_rest
 
 FAIL = "kwok.kuberay/fail"
 
-# What a failed container prints in reality; local/stages.yaml makes the same containers fail.
+# What a failed container prints in reality; local/stages.yaml makes the same containers
+# fail.
 PRINTED = {
     "exec-format": "exec /usr/bin/bash: exec format error\n",
     "oom": "",
-    "crash": """Traceback (most recent call last):
+    "crash": (
+        """Traceback (most recent call last):
   File "/home/ray/anaconda3/bin/ray", line 8, in <module>
     sys.exit(main())
   File "/home/ray/anaconda3/lib/python3.10/site-packages/ray/scripts/scripts.py", line 2684, in main
     return cli()
-  File "/home/ray/anaconda3/lib/python3.10/site-packages/ray/_private/services.py", line 1987, in determine_plasma_store_config
+  File "/home/ray/anaconda3/lib/python3.10/site-packages/ray/_private/services.py", line 1987, in \
+determine_plasma_store_config
     raise ValueError(
-ValueError: Attempting to cap object store memory usage at 53687091 bytes, but the minimum allowed is 78643200 bytes.
-""",
+ValueError: Attempting to cap object store memory usage at 53687091 bytes, but the \
+minimum allowed is 78643200 bytes.
+"""
+    ),
 }
 NOTHING_RUNS = "(this pod is simulated: no container runs, so nothing is printed)\n"
 
@@ -42,14 +49,27 @@ def printed(pod: dict[str, Any], container: str) -> str:
 
 
 def _submitter_log(container: dict[str, Any]) -> str:
-    """The end of what `ray job submit` prints, as KubeRay runs it: `… --submission-id <job> … -- <entrypoint> ; fi …`."""
+    """The end of what `ray job submit` prints, as KubeRay runs it: `… --submission-id
+    <job> … -- <entrypoint> ; fi …`.
+    """
     given = re.search(r" -- (?P<entrypoint>.*) ; fi", " ".join(container.get("args") or []), re.DOTALL)
-    job = next((variable.get("value", "") for variable in container.get("env") or [] if variable["name"] == "RAY_JOB_SUBMISSION_ID"), "")
+    job = next(
+        (
+            variable.get("value", "")
+            for variable in container.get("env") or []
+            if variable["name"] == "RAY_JOB_SUBMISSION_ID"
+        ),
+        "",
+    )
     return ray_rest.log_of(job, given["entrypoint"]) if given else NOTHING_RUNS
 
 
-def server(address: tuple[str, int], certificates: Path, text_of: Callable[[str, str, str], str]) -> ThreadingHTTPServer:
-    """An HTTPS server that only the API server may ask. `text_of`: (namespace, pod, container) -> its log; KeyError: there is none."""
+def server(
+    address: tuple[str, int], certificates: Path, text_of: Callable[[str, str, str], str]
+) -> ThreadingHTTPServer:
+    """An HTTPS server that only the API server may ask. `text_of`: (namespace, pod,
+    container) -> its log; KeyError: there is none.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

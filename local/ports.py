@@ -4,7 +4,8 @@ import random
 import socket
 from collections.abc import Iterator
 
-# Below the range from which Linux takes the ports of outgoing connections: one of those could be given away between choosing and use.
+# Below the range from which Linux takes the ports of outgoing connections: one of those
+# could be given away between choosing and use.
 PORT_RANGE = range(16000, 30000)
 
 

@@ -1,4 +1,6 @@
-"""Says what is being done and for how long, so that a long step never looks like a hang."""
+"""Says what is being done and for how long, so that a long step never looks like a
+hang.
+"""
 
 import sys
 import threading
@@ -18,14 +20,18 @@ def elapsed(seconds: float) -> str:
 
 @contextmanager
 def step(label: str) -> Generator[None]:
-    """Shows `label … elapsed` while the body runs: one line rewritten on a terminal, a line now and then in a log."""
+    """Shows `label … elapsed` while the body runs: one line rewritten on a terminal, a
+    line now and then in a log.
+    """
     terminal = sys.stderr.isatty()
     started = time.monotonic()
     finished = threading.Event()
 
     def show(ending: str) -> None:
         start = "\r\033[K" if terminal else ""
-        print(f"{start}{label} … {elapsed(time.monotonic() - started)}", end=ending, file=sys.stderr, flush=True)
+        print(
+            f"{start}{label} … {elapsed(time.monotonic() - started)}", end=ending, file=sys.stderr, flush=True
+        )
 
     def keep_showing() -> None:
         while not finished.wait(TERMINAL_SECONDS if terminal else LOG_SECONDS):

@@ -1,12 +1,17 @@
-"""A double of the REST endpoints that KubeRay's operator calls in a running Ray: jobs, Serve applications, the health of Serve's proxy.
+"""A double of the REST endpoints that KubeRay's operator calls in a running Ray: jobs,
+Serve applications, the health of Serve's proxy.
 
-Simulated pods run no Ray, and their addresses belong to nobody. So this server is the operator's HTTP proxy: whichever head Service or pod
-the operator calls, it is answered here, with what Ray would say in the end, and no request leaves the machine.
+Simulated pods run no Ray, and their addresses belong to nobody. So this server is the
+operator's HTTP proxy: whichever head Service or pod the operator calls, it is answered
+here, with what Ray would say in the end, and no request leaves the machine.
 
-- A job succeeds after a moment. One whose entrypoint holds `fail` or `exit 1` fails, with a message as Ray's.
-- A Serve application runs after a moment. One whose `import_path` holds `broken` is DEPLOY_FAILED, with a message as Ray's.
+- A job succeeds after a moment. One whose entrypoint holds `fail` or `exit 1` fails,
+  with a message as Ray's.
+- A Serve application runs after a moment. One whose `import_path` holds `broken` is
+  DEPLOY_FAILED, with a message as Ray's.
 
-On real nodes (kind, or a cluster of your own) nothing of this is used: there Ray itself answers, at its dashboard.
+On real nodes (kind, or a cluster of your own) nothing of this is used: there Ray itself
+answers, at its dashboard.
 
 Run under supervision: python -m local.ray_rest --help
 """
@@ -36,17 +41,22 @@ Answer = tuple[int, Any]
 
 
 def fails(entrypoint: str) -> bool:
-    """Whether a job with this entrypoint is to fail; local/stages.yaml asks the same of its submitter's pod."""
+    """Whether a job with this entrypoint is to fail; local/stages.yaml asks the same of
+    its submitter's pod.
+    """
     return re.search(r"fail|exit 1", entrypoint) is not None
 
 
 def log_of(job: str, entrypoint: str) -> str:
     """What the job's submitter prints."""
     if not fails(entrypoint):
-        return f"Running entrypoint for job {job}: {entrypoint}\n{'-' * 35}\nJob '{job}' succeeded\n{'-' * 35}\n"
+        return (
+            f"Running entrypoint for job {job}: {entrypoint}\n{'-' * 35}\nJob '{job}' succeeded\n{'-' * 35}\n"
+        )
     return (
         f"Running entrypoint for job {job}: {entrypoint}\nTraceback (most recent call last):\n"
-        f'  File "main.py", line 1, in <module>\nRuntimeError: the simulated job fails because its entrypoint says so\n'
+        f'  File "main.py", line 1, in <module>\nRuntimeError: the simulated job fails because its entrypoint'
+        f" says so\n"
         f"{'-' * 35}\nJob '{job}' failed\n{'-' * 35}\n"
     )
 
@@ -69,7 +79,10 @@ class Job:
             if fails(self.entrypoint):
                 log = log_of(name, self.entrypoint)
                 status = "FAILED"
-                message = f"Job entrypoint command failed with exit code 1, last available logs (truncated to 20,000 chars):\n{log}"
+                message = (
+                    "Job entrypoint command failed with exit code 1, last available logs (truncated to"
+                    f" 20,000 chars):\n{log}"
+                )
         return {
             "type": "SUBMISSION",
             "submission_id": name,
@@ -96,7 +109,10 @@ class Application:
             status, deployment = "RUNNING", "HEALTHY"
             if "broken" in path:
                 status, deployment = "DEPLOY_FAILED", "UNHEALTHY"
-                message = f"Deploying app '{name}' failed with exception:\nModuleNotFoundError: No module named '{path.partition(':')[0]}'"
+                message = (
+                    f"Deploying app '{name}' failed with exception:\nModuleNotFoundError: No module named"
+                    f" '{path.partition(':')[0]}'"
+                )
         return {
             "name": name,
             "route_prefix": self.config.get("route_prefix", "/"),
@@ -112,10 +128,14 @@ class RayRest:
     """What all simulated Ray clusters have been told, and what they answer."""
 
     entrypoint_of: Callable[[str], str | None]
-    """The entrypoint of the RayJob with this job id, when its submitter submits it: the submitter's pod runs no `ray job submit`."""
+    """The entrypoint of the RayJob with this job id, when its submitter submits it: the
+    submitter's pod runs no `ray job submit`.
+    """
     clock: Callable[[], float] = time.time
     _jobs: dict[str, Job] = field(default_factory=dict[str, Job])
-    _applications: dict[str, dict[str, Application]] = field(default_factory=dict[str, dict[str, Application]])
+    _applications: dict[str, dict[str, Application]] = field(
+        default_factory=dict[str, dict[str, Application]]
+    )
 
     def answer(self, method: str, host: str, path: str, body: Any) -> Answer:
         """One request to one Ray cluster, told by the host that is called."""
@@ -129,17 +149,28 @@ class RayRest:
                 return (200, job.info(name, self.clock())) if job else (404, f"Job {name} does not exist")
             case "GET", ["api", "jobs", name, "logs"]:
                 job = self._job(name)
-                return (200, {"logs": log_of(name, job.entrypoint)}) if job else (404, f"Job {name} does not exist")
+                return (
+                    (200, {"logs": log_of(name, job.entrypoint)})
+                    if job
+                    else (404, f"Job {name} does not exist")
+                )
             case "POST", ["api", "jobs"]:
                 self._jobs[body["submission_id"]] = Job(body["entrypoint"], self.clock())
                 return 200, {"job_id": body["submission_id"], "submission_id": body["submission_id"]}
             case "POST", ["api", "jobs", name, "stop"]:
                 return self._stop(name)
             case "DELETE", ["api", "jobs", name]:
-                return (200, {"deleted": True}) if self._jobs.pop(name, None) else (404, f"Job {name} does not exist")
+                return (
+                    (200, {"deleted": True})
+                    if self._jobs.pop(name, None)
+                    else (404, f"Job {name} does not exist")
+                )
             case "GET", ["api", "serve", "applications"]:
                 applications = self._applications.get(host, {})
-                found = {name: application.details(name, self.clock()) for name, application in applications.items()}
+                found = {
+                    name: application.details(name, self.clock())
+                    for name, application in applications.items()
+                }
                 return 200, {"deploy_mode": "MULTI_APP", "applications": found}
             case "PUT", ["api", "serve", "applications"]:
                 self._deploy(host, body["applications"])
@@ -161,7 +192,9 @@ class RayRest:
         return 200, {"stopped": running}
 
     def _deploy(self, host: str, configs: list[dict[str, Any]]) -> None:
-        """Applications that stay as they are go on running; those that are not named any more are gone."""
+        """Applications that stay as they are go on running; those that are not named
+        any more are gone.
+        """
         running = self._applications.get(host, {})
         made: dict[str, Application] = {}
         for config in configs:
@@ -184,7 +217,12 @@ def server(port: int, rest: RayRest) -> ThreadingHTTPServer:
             # A client that uses a proxy sends the whole address.
             url = urlsplit(self.path)
             with one_at_a_time:
-                status, answer = rest.answer(self.command, url.netloc or self.headers.get("Host", ""), url.path, json.loads(text or "null"))
+                status, answer = rest.answer(
+                    self.command,
+                    url.netloc or self.headers.get("Host", ""),
+                    url.path,
+                    json.loads(text or "null"),
+                )
             body = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -202,7 +240,9 @@ def server(port: int, rest: RayRest) -> ThreadingHTTPServer:
 
 def main() -> None:
     """Runs until it is ended."""
-    parser = argparse.ArgumentParser(prog="python -m local.ray_rest", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m local.ray_rest", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--kubeconfig", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True, help="loopback port of the proxy")
     given = parser.parse_args()

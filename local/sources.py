@@ -1,4 +1,6 @@
-"""Which parts of a local run are the real thing, and which are doubles because the real one is out of reach here."""
+"""Which parts of a local run are the real thing, and which are doubles because the real
+one is out of reach here.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +40,9 @@ class Sources:
         return "\n".join(f"  {part.name:<{width}}  {part.kind:<9}  {part.source}" for part in self.parts)
 
 
-def prepare(versions: Sequence[str], *, nodes: Nodes = "simulated", kubernetes: tools.Tool = tools.KUBERNETES) -> Sources:
+def prepare(
+    versions: Sequence[str], *, nodes: Nodes = "simulated", kubernetes: tools.Tool = tools.KUBERNETES
+) -> Sources:
     """Finds out what can be had, and builds what is missing.
 
     `versions`: those of KubeRay that will be run; `kubernetes`: its control plane.
@@ -57,11 +61,15 @@ def prepare(versions: Sequence[str], *, nodes: Nodes = "simulated", kubernetes: 
     toolbox = tools.Toolbox({**tools.ensure(wanted).programs, **pulumi})
     charts, origins = chart_repository.repository(versions, toolbox["helm"])
     ours = [Part("Pulumi", "real", pulumi_from), Part("Kubernetes plugin", "real", plugin_from)]
-    return Sources(toolbox, plugin, charts, [*_cluster_parts(nodes, versions, kubernetes), *ours, *_chart_parts(origins)])
+    return Sources(
+        toolbox, plugin, charts, [*_cluster_parts(nodes, versions, kubernetes), *ours, *_chart_parts(origins)]
+    )
 
 
 def _pulumi() -> tuple[dict[str, Path], str]:
-    """The CLI with its Python language host, and what it is: one on PATH, a released one, or one built here."""
+    """The CLI with its Python language host, and what it is: one on PATH, a released
+    one, or one built here.
+    """
     pinned = [tools.PULUMI, tools.PYTHON_HOST]
     if found := {name: path for tool in pinned for name, path in tools.on_path(tool).items()}:
         return found, f"CLI {'.'.join(map(str, tools.version_of([found['pulumi'], 'version'])))}, of PATH"
@@ -79,8 +87,9 @@ def _plugin(pulumi: Path) -> tuple[Path, str]:
         return released, f"{version}, as it is released"
     if version != tools.PROVIDER.version:
         raise LocalError(
-            f"the Kubernetes plugin {version}, which the installed pulumi-kubernetes asks for, cannot be downloaded; "
-            f"{tools.PROVIDER.version} can be built here: pip install pulumi-kubernetes=={tools.PROVIDER.version}"
+            f"the Kubernetes plugin {version}, which the installed pulumi-kubernetes asks for, cannot be"
+            f" downloaded; {tools.PROVIDER.version} can be built here: pip install"
+            f" pulumi-kubernetes=={tools.PROVIDER.version}"
         )
     return tools.ensure([tools.PROVIDER])[name], f"{version}, built from its Go module"
 
@@ -93,14 +102,19 @@ def _cluster_parts(nodes: Nodes, versions: Sequence[str], kubernetes: tools.Tool
             plane,
             Part("nodes and pods", "simulated", f"kwok {tools.KWOK.version}: no container runs"),
             Part("KubeRay operator", "real", f"{operators}, a process beside its simulated pod"),
-            Part("Ray's REST endpoints", "double", "from local/ray_rest.py: what simulated pods answer of jobs and Serve applications"),
+            Part(
+                "Ray's REST endpoints",
+                "double",
+                "from local/ray_rest.py: what simulated pods answer of jobs and Serve applications",
+            ),
         ],
         "real": [
             plane,
             Part(
                 "nodes and pods",
                 "real",
-                f"containerd of Debian, kubelet and kube-proxy {tools.KUBELET.version}, CoreDNS {tools.COREDNS.version}",
+                f"containerd of Debian, kubelet and kube-proxy {tools.KUBELET.version}, CoreDNS"
+                f" {tools.COREDNS.version}",
             ),
             Part("network policies", "real", f"kube-router {tools.KUBE_ROUTER.version}"),
             Part("KubeRay operator", "real", f"{operators}, in an image made here"),

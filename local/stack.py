@@ -1,4 +1,6 @@
-"""One Pulumi stack of this project on a local cluster. The committed stack files are read and never written."""
+"""One Pulumi stack of this project on a local cluster. The committed stack files are
+read and never written.
+"""
 
 import json
 import sys
@@ -12,10 +14,12 @@ from local.errors import LocalError
 
 
 class LocalStack:
-    """The stack `name` of the Pulumi program in `program`, with its state in the cluster's folder.
+    """The stack `name` of the Pulumi program in `program`, with its state in the
+    cluster's folder.
 
-    `pulumi` runs in the cluster's workspace, a project folder of its own: there each stack file is the committed one with what is
-    different on this machine, and the salt that `stack init` writes.
+    `pulumi` runs in the cluster's workspace, a project folder of its own: there each
+    stack file is the committed one with what is different on this machine, and the salt
+    that `stack init` writes.
     """
 
     def __init__(self, cluster: LocalCluster, program: Path, name: str) -> None:
@@ -92,12 +96,18 @@ class LocalStack:
 
 def kuberay_version(program: Path, stack: str) -> str:
     """The version that the stack's settings ask for, or the project's default."""
-    default = _load(program / "Pulumi.yaml").get("config", {}).get("kuberayVersion", {}).get("default", "1.3.0")
-    return (_load(program / f"Pulumi.{stack}.yaml").get("config") or {}).get("kuberay:kuberayVersion", default)
+    default = (
+        _load(program / "Pulumi.yaml").get("config", {}).get("kuberayVersion", {}).get("default", "1.3.0")
+    )
+    return (_load(program / f"Pulumi.{stack}.yaml").get("config") or {}).get(
+        "kuberay:kuberayVersion", default
+    )
 
 
 def local_config(committed: dict[str, Any], made: dict[str, str], salt: str | None) -> dict[str, Any]:
-    """The committed stack file with this machine's values over it, and the salt that secrets of this state were encrypted with."""
+    """The committed stack file with this machine's values over it, and the salt that
+    secrets of this state were encrypted with.
+    """
     content = committed | {"config": (committed.get("config") or {}) | made}
     return content | ({"encryptionsalt": salt} if salt and "encryptionsalt" not in committed else {})
 
@@ -108,4 +118,6 @@ def _load(file: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise LocalError(f"{file} is not readable YAML{where}: {getattr(error, 'problem', None) or 'see there'}") from None
+        raise LocalError(
+            f"{file} is not readable YAML{where}: {getattr(error, 'problem', None) or 'see there'}"
+        ) from None

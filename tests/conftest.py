@@ -13,7 +13,8 @@ take_interrupts()
 
 
 class ByCluster(LoadScopeScheduling):
-    """Tests that share a cluster go to one worker: those of a file with one operator, and all that have real pods.
+    """Tests that share a cluster go to one worker: those of a file with one operator,
+    and all that have real pods.
 
     The marks of `--dist loadgroup` do not reach pytest-xdist 3.8.0 from pytest 9.2.
     """

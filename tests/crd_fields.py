@@ -16,8 +16,11 @@ from tests.unit.settings import as_config
 VERSIONS = ("1.3.0", "1.6.2")
 #: By kind, where a stack has one. RayCronJobs came with 1.6.
 WHOSE = {"RayCluster": "clusters.x", "RayJob": "jobs.x", "RayCronJob": "jobs.x", "RayService": "services.x"}
-EACH = [(kind, version) for version in VERSIONS for kind in WHOSE if kind != "RayCronJob" or version != "1.3.0"]
-#: Templates of pods, which are Kubernetes' own: they are walked once, for the head of a RayCluster.
+EACH = [
+    (kind, version) for version in VERSIONS for kind in WHOSE if kind != "RayCronJob" or version != "1.3.0"
+]
+#: Templates of pods, which are Kubernetes' own: they are walked once, for the head of a
+#: RayCluster.
 _TEMPLATES = ("template", "submitterPodTemplate")
 
 Path = tuple[str | int, ...]
@@ -42,7 +45,8 @@ class Field:
 def schema_of(kind: str, version: str) -> Schema:
     """The schema of a kind's spec, as the operator's source has it."""
     folder = tools.module_folder(tools.operator(version), tools.find_go()) / "config/crd/bases"
-    crd = yaml.load((folder / f"ray.io_{kind.lower()}s.yaml").read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    crd = yaml.load((folder / f"ray.io_{kind.lower()}s.yaml").read_text(), loader)  # noqa: S506
     return storage_schema(crd)["properties"]["spec"]
 
 
@@ -75,9 +79,15 @@ def plan_with(kind: str, version: str, spec: Mapping[str, Any]) -> StackPlan:
         "RayCronJob": {"entrypoint": "x", "schedule": "0 2 * * *"},
         "RayService": {"serveConfig": {"applications": [{"import_path": "a:b"}]}},
     }
-    settings: dict[str, Any] = {"kuberayVersion": version, "clusters": {}, WHOSE[kind].partition(".")[0]: {"x": more[kind] | chosen}}
+    settings: dict[str, Any] = {
+        "kuberayVersion": version,
+        "clusters": {},
+        WHOSE[kind].partition(".")[0]: {"x": more[kind] | chosen},
+    }
     # Some of them are passwords.
-    return load_plan(as_config(settings), secret_keys=[f"kuberay:{key}" for key in ("clusters", "jobs", "services")])
+    return load_plan(
+        as_config(settings), secret_keys=[f"kuberay:{key}" for key in ("clusters", "jobs", "services")]
+    )
 
 
 def together(every: Iterable[Field]) -> dict[str, Any]:
@@ -118,7 +128,13 @@ def _value(schema: Schema) -> Any:
         return allowed[0]
     if schema.get("x-kubernetes-int-or-string"):
         return "1"
-    by_type: dict[str, Any] = {"integer": max(1, schema.get("minimum", 1)), "number": 1, "boolean": True, "object": {}, "array": []}
+    by_type: dict[str, Any] = {
+        "integer": max(1, schema.get("minimum", 1)),
+        "number": 1,
+        "boolean": True,
+        "object": {},
+        "array": [],
+    }
     return by_type.get(schema["type"], "2026-01-01T00:00:00Z" if schema.get("format") == "date-time" else "x")
 
 
@@ -138,9 +154,13 @@ def _least(schema: Schema) -> Any:
     if "properties" not in schema:
         return _value(schema)
     known = schema["properties"]
-    # No rule of the CRD: Kubernetes takes no template without containers, and none of these without an image.
+    # No rule of the CRD: Kubernetes takes no template without containers, and none of
+    # these without an image.
     is_template = "containers" in (known.get("spec", {}).get("properties") or {})
     # The settings have a head, with which the one of a spec is merged.
     names = [name for name in schema.get("required", []) if name != "headGroupSpec"]
     names += [*(["spec"] if is_template else []), *(["image"] if "imagePullPolicy" in known else [])]
-    return {name: [_least(known[name]["items"])] if "items" in known[name] else _least(known[name]) for name in names}
+    return {
+        name: [_least(known[name]["items"])] if "items" in known[name] else _least(known[name])
+        for name in names
+    }

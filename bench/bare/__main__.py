@@ -1,4 +1,6 @@
-"""What one would write without this project: a namespace and the two charts, which nothing waits for and nothing checks."""
+"""What one would write without this project: a namespace and the two charts, which
+nothing waits for and nothing checks.
+"""
 
 import pulumi
 import pulumi_kubernetes as kubernetes

@@ -1,1 +1,3 @@
-"""Brings Helm releases along that were made by hand: from what runs to the settings of a stack."""
+"""Brings Helm releases along that were made by hand: from what runs to the settings of
+a stack.
+"""

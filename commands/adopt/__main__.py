@@ -1,7 +1,10 @@
-"""Writes the stack file that brings Helm releases along which were made by hand: `python -m commands.adopt --stack dev`.
+"""Writes the stack file that brings Helm releases along which were made by hand:
+`python -m commands.adopt --stack dev`.
 
-It reads the releases of KubeRay's two charts in a namespace and their values, works out the settings that say the same, renders both and
-says where they differ. It changes nothing in the cluster. `pulumi up` then takes the releases over as they run: no pod restarts.
+It reads the releases of KubeRay's two charts in a namespace and their values, works out
+the settings that say the same, renders both and says where they differ. It changes
+nothing in the cluster. `pulumi up` then takes the releases over as they run: no pod
+restarts.
 """
 
 import argparse
@@ -37,21 +40,38 @@ _KEPT = ("chartRepository", "timeoutSeconds")
 def main() -> None:
     """Runs the command; what goes wrong is said in a line."""
     parser = argparse.ArgumentParser(
-        prog="python -m commands.adopt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m commands.adopt",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--stack", required=True, help="which stack; its file Pulumi.<stack>.yaml is written")
     parser.add_argument("--config-file", type=Path, help="its config, where that is not Pulumi.<stack>.yaml")
-    parser.add_argument("--namespace", help="where the releases are, if there are some in more than one namespace")
-    parser.add_argument("--release", action="append", default=[], help="a release to bring along; all of the namespace without it")
-    parser.add_argument("--kubeconfig", help="of the cluster; the stack file's without it, else that of kubectl")
-    parser.add_argument("--context", help="of the kubeconfig; the stack file's without it, else the current one")
+    parser.add_argument(
+        "--namespace", help="where the releases are, if there are some in more than one namespace"
+    )
+    parser.add_argument(
+        "--release",
+        action="append",
+        default=[],
+        help="a release to bring along; all of the namespace without it",
+    )
+    parser.add_argument(
+        "--kubeconfig", help="of the cluster; the stack file's without it, else that of kubectl"
+    )
+    parser.add_argument(
+        "--context", help="of the kubeconfig; the stack file's without it, else the current one"
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask before the file is written")
     given = parser.parse_args()
     take_interrupts()
     path = given.config_file or WORKSPACE / f"Pulumi.{given.stack}.yaml"
     try:
         file, config = _read(path)
-        chosen = {key: value for key, value in (("kubeconfig", given.kubeconfig), ("context", given.context)) if value}
+        chosen = {
+            key: value
+            for key, value in (("kubeconfig", given.kubeconfig), ("context", given.context))
+            if value
+        }
         config |= {f"kubernetes:{key}": value for key, value in chosen.items()}
         cluster = Cluster(_connection(config))
         found = _releases(cluster, given.namespace, given.release)
@@ -78,7 +98,12 @@ def main() -> None:
         sys.exit(log_line(f"error: {error_line(error)}"))
     except (KeyboardInterrupt, EOFError):
         sys.exit("\nstopped; nothing is written")
-    print(log_line(f"{path.name} is written. `make preview STACK={given.stack}` shows what `make deploy STACK={given.stack}` takes over."))
+    print(
+        log_line(
+            f"{path.name} is written. `make preview STACK={given.stack}` shows what `make deploy"
+            f" STACK={given.stack}` takes over."
+        )
+    )
 
 
 def _progress(text: str) -> None:
@@ -103,13 +128,19 @@ def _connection(config: dict[str, Any]) -> Connection:
 def _readable(config: dict[str, Any], key: str) -> Any:
     """A value that is not encrypted: this command has no keys."""
     if isinstance(config[key], dict):
-        named = "name the cluster with --kubeconfig and --context" if key in (KUBECONFIG, CONTEXT) else "write it as text for this command"
+        named = (
+            "name the cluster with --kubeconfig and --context"
+            if key in (KUBECONFIG, CONTEXT)
+            else "write it as text for this command"
+        )
         raise StackError(f"{key} is encrypted in the stack file; {named}")
     return config[key]
 
 
 def _releases(cluster: Cluster, namespace: str | None, names: Sequence[str]) -> list[Record]:
-    """The newest record of each release that is to be brought along, the operator's first."""
+    """The newest record of each release that is to be brought along, the operator's
+    first.
+    """
     newest: dict[tuple[str, str], Record] = {}
     for record in cluster.records(namespace):
         key = (record.namespace, record.release)
@@ -117,17 +148,32 @@ def _releases(cluster: Cluster, namespace: str | None, names: Sequence[str]) -> 
             newest[key] = record
     found = [one for one in newest.values() if one.status != "uninstalled"]
     if not found:
-        raise StackError(f"there is no Helm release of {' or '.join(CHARTS)}{f' in namespace {namespace}' if namespace else ''}")
+        raise StackError(
+            "there is no Helm release of"
+            f" {' or '.join(CHARTS)}{f' in namespace {namespace}' if namespace else ''}"
+        )
     if missing := [name for name in names if name not in {one.release for one in found}]:
-        raise StackError(f"there is no release {missing[0]}; there is {', '.join(sorted({one.release for one in found}))}")
+        raise StackError(
+            f"there is no release {missing[0]}; there is {', '.join(sorted({one.release for one in found}))}"
+        )
     if names:
         spaces = {one.namespace for one in found if one.release in names}
-        found = [one for one in found if one.namespace in spaces and (one.release in names or is_operator_release(one))]
-    spaces = sorted({one.namespace for one in found if one.chart == "ray-cluster"} or {one.namespace for one in found})
+        found = [
+            one
+            for one in found
+            if one.namespace in spaces and (one.release in names or is_operator_release(one))
+        ]
+    spaces = sorted(
+        {one.namespace for one in found if one.chart == "ray-cluster"} or {one.namespace for one in found}
+    )
     if len(spaces) > 1:
-        raise StackError(f"there are releases in the namespaces {', '.join(spaces)}; choose one with --namespace, for a stack has one")
+        raise StackError(
+            f"there are releases in the namespaces {', '.join(spaces)}; choose one with --namespace, for a"
+            " stack has one"
+        )
     chosen = [one for one in found if one.namespace == spaces[0]]
-    # An operator's release of another name is one that the stack uses and does not make.
+    # An operator's release of another name is one that the stack uses and does not
+    # make.
     chosen = [one for one in chosen if one.chart == "ray-cluster" or is_operator_release(one)]
     for record in chosen:
         _check(cluster, record)
@@ -140,7 +186,10 @@ def _check(cluster: Cluster, record: Record) -> None:
     if record.stack:
         raise StackError(f"{what} is of stack {record.stack} already")
     if record.status != "deployed":
-        raise StackError(f"{what} is {record.status}; `helm upgrade` or `helm rollback` has to bring it to `deployed` first")
+        raise StackError(
+            f"{what} is {record.status}; `helm upgrade` or `helm rollback` has to bring it to `deployed`"
+            " first"
+        )
     for obj in record.objects:
         if is_ray_object(obj) or obj["kind"] == "Deployment":
             there = {**obj, "metadata": {"namespace": record.namespace, **obj["metadata"]}}
@@ -149,22 +198,34 @@ def _check(cluster: Cluster, record: Record) -> None:
             if live is None:
                 raise StackError(f"{name} of {what} is gone; `helm upgrade` has to bring it back first")
             if tool := other_owner(live):
-                raise StackError(f"{name} of {what} is kept by {tool}, which would go on writing it; take it from there first")
+                raise StackError(
+                    f"{name} of {what} is kept by {tool}, which would go on writing it; take it from there"
+                    " first"
+                )
 
 
 def _compared(cluster: Cluster, releases: Sequence[Record]) -> list[str]:
-    """Refuses what is no longer as Helm has made it: what the stack would make of it is not what runs. Gives what could not be compared."""
+    """Refuses what is no longer as Helm has made it: what the stack would make of it is
+    not what runs. Gives what could not be compared.
+    """
     notes: list[str] = []
     for release in releases:
         try:
-            drifted = list(drift_of_releases(cluster, [{"name": release.release, "namespace": release.namespace}]))
+            drifted = list(
+                drift_of_releases(cluster, [{"name": release.release, "namespace": release.namespace}])
+            )
         except ClusterError as error:
-            notes.append(f"{release.release}: whether it is still as Helm has made it could not be asked: {error}")
+            notes.append(
+                f"{release.release}: whether it is still as Helm has made it could not be asked: {error}"
+            )
             continue
         for one in drifted:
             if one.kind in ("Deployment", "RayCluster"):
                 how = "`helm upgrade` with what it is to be, or back to what it was, comes first"
-                raise StackError(f"{one.kind} {one.name} is not as Helm has made it ({'; '.join(one.fields) or one.what}); {how}")
+                raise StackError(
+                    f"{one.kind} {one.name} is not as Helm has made it ({'; '.join(one.fields) or one.what});"
+                    f" {how}"
+                )
     return notes
 
 

@@ -53,7 +53,8 @@ class Adoption:
 
 
 def adopt(releases: Sequence[Record], helm: Helm, kept: Config, report: Callable[[str], None]) -> Adoption:
-    """Works out the settings for these releases of one namespace: those of Ray clusters, and of the operator if it is among them.
+    """Works out the settings for these releases of one namespace: those of Ray
+    clusters, and of the operator if it is among them.
 
     Args:
         releases: the newest record of each.
@@ -66,7 +67,10 @@ def adopt(releases: Sequence[Record], helm: Helm, kept: Config, report: Callable
         HelmError: a chart cannot be rendered.
     """
     if later := [f"{one.release} ({one.version})" for one in releases if is_later(one.version)]:
-        raise StackError(f"only versions of KubeRay up to {NEWEST_KNOWN} can be adopted, and later ones are: {first_few(later)}")
+        raise StackError(
+            f"only versions of KubeRay up to {NEWEST_KNOWN} can be adopted, and later ones are:"
+            f" {first_few(later)}"
+        )
     operator = next((one for one in releases if one.chart == _OPERATOR_CHART), None)
     clusters = {one.release: one for one in releases if one.chart == _RAY_CHART}
     newest = operator or next(iter(clusters.values()))
@@ -74,7 +78,10 @@ def adopt(releases: Sequence[Record], helm: Helm, kept: Config, report: Callable
     adoption = Adoption(config, notes)
     if operator is None:
         adoption.config["operator"] = {"install": False}
-        adoption.notes.append("there is no release kuberay-operator here: the stack uses the operator that runs, and leaves it as it is")
+        adoption.notes.append(
+            "there is no release kuberay-operator here: the stack uses the operator that runs, and leaves it"
+            " as it is"
+        )
     for release in releases:
         report(f"comparing {release.release} with what the stack would make of it")
         _add_release(adoption, release, helm)
@@ -82,14 +89,15 @@ def adopt(releases: Sequence[Record], helm: Helm, kept: Config, report: Callable
     others = sorted({one.version for one in clusters.values()} - {str(adoption.config["kuberayVersion"])})
     if adoption.differences and others:
         adoption.differences.append(
-            f"the stack has KubeRay {adoption.config['kuberayVersion']} for all, and there are charts of {', '.join(others)}: "
-            "`helm upgrade --version` brings them to one version first"
+            f"the stack has KubeRay {adoption.config['kuberayVersion']} for all, and there are charts of"
+            f" {', '.join(others)}: `helm upgrade --version` brings them to one version first"
         )
     _check(adoption.config)
     if found := hide_secrets(adoption.config)[1]:
         adoption.notes.append(
-            f"{', '.join(found)} may be a secret, and stands in this file as the release has it: move it into a Secret of its own, or "
-            "encrypt it with `pulumi config set --secret --path`, and change it, for whoever has read it"
+            f"{', '.join(found)} may be a secret, and stands in this file as the release has it: move it into"
+            " a Secret of its own, or encrypt it with `pulumi config set --secret --path`, and change it,"
+            " for whoever has read it"
         )
     return adoption
 
@@ -99,16 +107,31 @@ def as_stack_config(config: Config) -> dict[str, Any]:
     return {f"{PROJECT}:{key}": value for key, value in config.items()}
 
 
-# --- From a release to settings -----------------------------------------------------------------------------------------------
+# --- From a release to settings -------------------------------------------------------
 
 
 def _stack_config(newest: Record, kept: Config, first: Record | None) -> tuple[Config, list[str]]:
     """``first``: of the clusters; its image is the stack's."""
-    config: Config = {"namespace": newest.namespace, "createNamespace": False, "kuberayVersion": newest.version, **kept}
-    notes = ["the namespace stays as it was made: with createNamespace false the stack neither makes nor deletes it"]
+    config: Config = {
+        "namespace": newest.namespace,
+        "createNamespace": False,
+        "kuberayVersion": newest.version,
+        **kept,
+    }
+    notes = [
+        "the namespace stays as it was made: with createNamespace false the stack neither makes nor"
+        " deletes it"
+    ]
     # What the stack would add to what runs comes when its owner says so.
-    config["protection"] = {"networkPolicy": {"enabled": False}, "podSecurity": "none", "tokenAuthentication": "disabled"}
-    notes.append("protection is off, as it is now; once `up` has taken all over, each part of `protection` that is taken out turns one on")
+    config["protection"] = {
+        "networkPolicy": {"enabled": False},
+        "podSecurity": "none",
+        "tokenAuthentication": "disabled",
+    }
+    notes.append(
+        "protection is off, as it is now; once `up` has taken all over, each part of `protection` that is"
+        " taken out turns one on"
+    )
     if first is None:
         return config | {"clusters": {}}, notes
     values = effective(first.defaults, first.values)
@@ -116,27 +139,40 @@ def _stack_config(newest: Record, kept: Config, first: Record | None) -> tuple[C
     config |= {"architecture": image.architecture, **image.settings}
     policy = (values.get("image") or {}).get("pullPolicy") or "IfNotPresent"
     secrets = [str(one.get("name")) for one in values.get("imagePullSecrets") or []]
-    config |= ({} if policy == "IfNotPresent" else {"imagePullPolicy": policy}) | ({"imagePullSecrets": secrets} if secrets else {})
+    config |= ({} if policy == "IfNotPresent" else {"imagePullPolicy": policy}) | (
+        {"imagePullSecrets": secrets} if secrets else {}
+    )
     return config, notes
 
 
 def _add_release(adoption: Adoption, release: Record, helm: Helm) -> None:
-    """The settings of one release, as few raw values as it takes, and where the result is not the same."""
+    """The settings of one release, as few raw values as it takes, and where the result
+    is not the same.
+    """
     wanted = effective(release.defaults, release.values)
     if ((wanted.get("gcsFaultTolerance") or {}).get("redisPassword") or {}).get("value"):
         raise StackError(
-            f"{release.release}: the Redis password stands in the release as text, which no stack file may have; put it into a Secret, "
-            "name that in gcsFaultTolerance.redisPassword.valueFrom.secretKeyRef with `helm upgrade`, and adopt the release then"
+            f"{release.release}: the Redis password stands in the release as text, which no stack file may"
+            " have; put it into a Secret, name that in"
+            " gcsFaultTolerance.redisPassword.valueFrom.secretKeyRef with `helm upgrade`, and adopt the"
+            " release then"
         )
     is_operator = release.chart == _OPERATOR_CHART
     if is_operator:
         place: Config = adoption.config.setdefault("operator", operator_settings(wanted))
     else:
-        place = adoption.config.setdefault("clusters", {})[release.release] = _own_image(adoption.config, wanted) | cluster_settings(wanted)
+        place = adoption.config.setdefault("clusters", {})[release.release] = _own_image(
+            adoption.config, wanted
+        ) | cluster_settings(wanted)
     place["adopted"] = {"revision": release.revision, "fingerprint": ""}
     theirs = objects_of(release.manifest)
     version = str(adoption.config["kuberayVersion"])
-    source = chart_source(release.chart, version=version, repository=_settings(adoption.config).chart_repository, project_folder=PROGRAM)
+    source = chart_source(
+        release.chart,
+        version=version,
+        repository=_settings(adoption.config).chart_repository,
+        project_folder=PROGRAM,
+    )
     helm.fetch([source])
 
     def with_values(values: Values) -> Objects:
@@ -146,27 +182,40 @@ def _add_release(adoption: Adoption, release: Record, helm: Helm) -> None:
 
     found = raw_values(_values(_plan(adoption.config), release), wanted, release.defaults)
     fewest = thin_out(found, lambda values: frozenset(differences(theirs, with_values(values))))
-    adoption.differences += [f"{release.release}: {line}" for line in differences(theirs, with_values(fewest))]
+    adoption.differences += [
+        f"{release.release}: {line}" for line in differences(theirs, with_values(fewest))
+    ]
     plan = _plan(adoption.config)
-    place["adopted"]["fingerprint"] = (plan.operator if is_operator else plan.clusters[release.release]).fingerprint
+    place["adopted"]["fingerprint"] = (
+        plan.operator if is_operator else plan.clusters[release.release]
+    ).fingerprint
     if not is_operator:
-        place["adopted"] |= {"templates": {group.name: group.fingerprint for group in plan.clusters[release.release].groups}}
+        place["adopted"] |= {
+            "templates": {group.name: group.fingerprint for group in plan.clusters[release.release].groups}
+        }
     if fewest:
-        adoption.notes.append(f"{release.release}: told by raw values, as no setting says it: {', '.join(_leaves(fewest))}")
+        adoption.notes.append(
+            f"{release.release}: told by raw values, as no setting says it: {', '.join(_leaves(fewest))}"
+        )
 
 
 def _own_image(config: Config, wanted: Values) -> Config:
     """A cluster's image, where it is not the first one's."""
     image = image_settings(wanted)
     own = {key: value for key, value in image.settings.items() if config.get(key) != value}
-    return own | ({} if config["architecture"] == image.architecture else {"architecture": image.architecture})
+    return own | (
+        {} if config["architecture"] == image.architecture else {"architecture": image.architecture}
+    )
 
 
 def _notes_of(release: Record) -> Iterable[str]:
     if release.version in typing.get_args(KubeRayVersion):
         for problem in unknown_keys(release.values, release.chart, release.version):  # pyright: ignore[reportArgumentType]
             value = ".".join(problem.path)
-            yield f"{release.release}: value {value} is left out: the chart does not read it, so it does nothing now either"
+            yield (
+                f"{release.release}: value {value} is left out: the chart does not read it, so it does"
+                " nothing now either"
+            )
 
 
 def hide_secrets(tree: Any) -> tuple[Any, list[str]]:
@@ -177,10 +226,16 @@ def hide_secrets(tree: Any) -> tuple[Any, list[str]]:
         if isinstance(tree, Mapping):
             # Kubernetes has variables as {name: …, value: …}.
             own = str(tree.get("name", ""))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-            return {key: hidden(below, own if key == "value" and own else str(key)) for key, below in tree.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            return {
+                key: hidden(below, own if key == "value" and own else str(key)) for key, below in tree.items()
+            }  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         if isinstance(tree, list):
             return [hidden(below, name) for below in tree]  # pyright: ignore[reportUnknownVariableType]
-        if isinstance(tree, str) and tree and (_LOGIN.search(tree) or (name not in _NO_SECRETS and SECRET_WORD.search(name))):
+        if (
+            isinstance(tree, str)
+            and tree
+            and (_LOGIN.search(tree) or (name not in _NO_SECRETS and SECRET_WORD.search(name)))
+        ):
             found[name] = None
             return HIDDEN
         return tree
@@ -196,7 +251,7 @@ def _leaves(values: Values, path: str = "") -> Iterable[str]:
             yield f"{path}{key}"
 
 
-# --- From settings to manifests -----------------------------------------------------------------------------------------------
+# --- From settings to manifests -------------------------------------------------------
 
 
 def _settings(config: Config) -> StackSettings:
@@ -216,7 +271,9 @@ def _check(config: Config) -> None:
 
 
 def _plan(config: Config) -> StackPlan:
-    """Without the fingerprints that the program writes on pods: an adopted group has none."""
+    """Without the fingerprints that the program writes on pods: an adopted group has
+    none.
+    """
     plan = plan_stack(_settings(config))
     clusters: dict[str, Any] = {}
     for name, cluster in config.get("clusters", {}).items():
@@ -236,7 +293,10 @@ def _rendered(config: Config, release: Record, helm: Helm, source: ChartSource) 
 
 def _as_pulumi(config: Config) -> dict[str, str]:
     """As Pulumi hands a stack's config to the program."""
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in as_stack_config(config).items()}
+    return {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in as_stack_config(config).items()
+    }
 
 
 def is_operator_release(record: Record) -> bool:

@@ -9,7 +9,8 @@ from kuberay.facts.objects import Object
 from kuberay.facts.quantities import canonical_quantity
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-#: Helm's and the chart's label of which chart it was: it tells of the chart, and says nothing of what runs.
+#: Helm's and the chart's label of which chart it was: it tells of the chart, and says
+#: nothing of what runs.
 _CHART_LABEL = "helm.sh/chart"
 
 Objects = Mapping[str, Object]
@@ -23,7 +24,9 @@ def objects_of(text: str) -> Objects:
 
 
 def differences(theirs: Objects, ours: Objects) -> list[str]:
-    """Where two renderings are not the same: ``RayCluster ray: spec.headGroupSpec.serviceType: LoadBalancer, would be ClusterIP``."""
+    """Where two renderings are not the same: ``RayCluster ray:
+    spec.headGroupSpec.serviceType: LoadBalancer, would be ClusterIP``.
+    """
     found: list[str] = []
     for name in dict.fromkeys([*theirs, *ours]):
         if name not in ours:
@@ -44,17 +47,37 @@ def _differences(theirs: Any, ours: Any, where: str) -> Iterator[tuple[str, str]
             yield from _differences(one, other, f"{where}[{index}]")
     elif theirs != ours:
         # Values of environment variables may be secrets.
-        yield where, "is another" if theirs is not None and ours is not None else "would be new" if theirs is None else "would go"
+        yield (
+            where,
+            "is another"
+            if theirs is not None and ours is not None
+            else "would be new"
+            if theirs is None
+            else "would go",
+        )
 
 
 def _normal(tree: Any, key: str = "") -> Any:
     """Without what is nothing, and amounts as Kubernetes writes them."""
     if isinstance(tree, Mapping):
-        below = {name: _normal(value, key=str(name)) for name, value in tree.items() if value is not None and name != _CHART_LABEL}
+        below = {
+            name: _normal(value, key=str(name))
+            for name, value in tree.items()
+            if value is not None and name != _CHART_LABEL
+        }
         if key == "resources":
-            # What is not requested is requested as the limit has it (Kubernetes' defaulting of containers).
-            below |= {"requests": {**(below.get("limits") or {}), **(below.get("requests") or {})}} if below else {}
-        return {name: _amount(value) for name, value in below.items()} if key in ("limits", "requests") else below
+            # What is not requested is requested as the limit has it (Kubernetes'
+            # defaulting of containers).
+            below |= (
+                {"requests": {**(below.get("limits") or {}), **(below.get("requests") or {})}}
+                if below
+                else {}
+            )
+        return (
+            {name: _amount(value) for name, value in below.items()}
+            if key in ("limits", "requests")
+            else below
+        )
     return [_normal(value) for value in tree] if isinstance(tree, list) else tree
 
 

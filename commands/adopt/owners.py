@@ -26,7 +26,9 @@ _MANAGERS: Final[Mapping[str, str]] = {
 
 
 def other_owner(obj: Object) -> str | None:
-    """The tool that would write an object anew after a stack has changed it; None for Helm by hand."""
+    """The tool that would write an object anew after a stack has changed it; None for
+    Helm by hand.
+    """
     metadata = obj["metadata"]
     for key in (*(metadata.get("labels") or {}), *(metadata.get("annotations") or {})):
         if key in _TOOLS:

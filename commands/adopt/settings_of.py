@@ -1,7 +1,8 @@
 """From the values of a Helm release to the settings that say the same. Pure.
 
-A setting is taken where it says what the release says; whatever is left is told by raw values (kuberay/settings/overrides.py), which are
-merged last. What is said either way goes through the checks of the program, which refuse some of what Kubernetes takes.
+A setting is taken where it says what the release says; whatever is left is told by raw
+values (kuberay/settings/overrides.py), which are merged last. What is said either way
+goes through the checks of the program, which refuse some of what Kubernetes takes.
 """
 
 import functools
@@ -29,7 +30,9 @@ from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import merge, without_nulls
 
 #: What Ray's own images are called (kuberay/facts/images.py).
-_TAG = re.compile(r"(?P<ray>\d+\.\d+\.\d+)-py3(?P<minor>\d+)(-(?P<accelerator>gpu|cpu|cu\d{3}))?(?P<aarch64>-aarch64)?")
+_TAG = re.compile(
+    r"(?P<ray>\d+\.\d+\.\d+)-py3(?P<minor>\d+)(-(?P<accelerator>gpu|cpu|cu\d{3}))?(?P<aarch64>-aarch64)?"
+)
 #: The chart's volume for Ray's logs, which every group of this program has.
 _LOGS = "log-volume"
 
@@ -47,12 +50,16 @@ class RayImage:
 
 
 def effective(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> Values:
-    """The values that a chart renders: its own, with the given ones over them. A null takes one of the chart's away, as Helm has it."""
+    """The values that a chart renders: its own, with the given ones over them. A null
+    takes one of the chart's away, as Helm has it.
+    """
     return without_nulls(merge(dict(defaults), dict(given)))
 
 
 def image_settings(values: Values) -> RayImage:
-    """Of the head's image: Ray's own by version, Python and architecture, another one by its name."""
+    """Of the head's image: Ray's own by version, Python and architecture, another one
+    by its name.
+    """
     image = {**(values.get("image") or {}), **((values.get("head") or {}).get("image") or {})}
     repository, tag = str(image.get("repository", "")), str(image.get("tag", ""))
     known = _TAG.fullmatch(tag)
@@ -60,7 +67,9 @@ def image_settings(values: Values) -> RayImage:
     ray = str((values.get("head") or {}).get("rayVersion") or "")
     if known is None:
         version = ray or (found[0] if (found := re.match(r"\d+\.\d+\.\d+", tag)) else "")
-        return RayImage({"image": f"{repository}:{tag}"} | ({"rayVersion": version} if version else {}), architecture)
+        return RayImage(
+            {"image": f"{repository}:{tag}"} | ({"rayVersion": version} if version else {}), architecture
+        )
     settings: Config = {"rayVersion": known["ray"], "pythonVersion": f"3.{known['minor']}"}
     settings |= {"accelerator": known["accelerator"]} if known["accelerator"] else {}
     return RayImage(settings | ({} if repository == RAY_REPOSITORY else {"image": repository}), architecture)
@@ -91,11 +100,14 @@ def cluster_settings(values: Values) -> Config:
 
 def operator_settings(values: Values) -> Config:
     """The operator."""
-    return _valid(_sizes(values) | {"singleNamespaceInstall": values.get("singleNamespaceInstall")}, OperatorSettings)
+    return _valid(
+        _sizes(values) | {"singleNamespaceInstall": values.get("singleNamespaceInstall")}, OperatorSettings
+    )
 
 
 def raw_values(made: Mapping[str, Any], wanted: Mapping[str, Any], defaults: Mapping[str, Any]) -> Values:
-    """What has to be laid over the values that a plan makes so that the chart sees the wanted ones.
+    """What has to be laid over the values that a plan makes so that the chart sees the
+    wanted ones.
 
     Args:
         made: values of the plan.
@@ -108,7 +120,11 @@ def raw_values(made: Mapping[str, Any], wanted: Mapping[str, Any], defaults: Map
         if key not in wanted:
             if ours is not None:
                 left[key] = None
-        elif isinstance(theirs, Mapping) and isinstance(ours, Mapping | None) and isinstance(own, Mapping | None):
+        elif (
+            isinstance(theirs, Mapping)
+            and isinstance(ours, Mapping | None)
+            and isinstance(own, Mapping | None)
+        ):
             below = raw_values(ours or {}, theirs, own or {})
             if below or (key not in made and key not in defaults):
                 left[key] = below
@@ -120,7 +136,8 @@ def raw_values(made: Mapping[str, Any], wanted: Mapping[str, Any], defaults: Map
 def thin_out(values: Values, differences: Callable[[Values], frozenset[str]]) -> Values:
     """The values without those that make nothing more alike, tried one after the other.
 
-    Also without those that make it less so: a null takes away what a plan says, and so brings back what the chart says.
+    Also without those that make it less so: a null takes away what a plan says, and so
+    brings back what the chart says.
 
     Args:
         values: what is laid over the values of a plan.
@@ -156,7 +173,7 @@ def _without(path: Sequence[str], tree: Values) -> Values:
     return {**tree, key: below} if below else {name: value for name, value in tree.items() if name != key}
 
 
-# --- Parts of a cluster -------------------------------------------------------------------------------------------------------
+# --- Parts of a cluster ---------------------------------------------------------------
 
 
 def _group(group: Values, model: type[GroupSettings]) -> Config:
@@ -165,7 +182,9 @@ def _group(group: Values, model: type[GroupSettings]) -> Config:
     for key, name in (("cpu", "cpuRequest"), ("memory", "memoryRequest")):
         if key in requests and not same_amount(requests[key], limits.get(key)):
             found[name] = str(requests[key])
-    selector = {key: value for key, value in (group.get("nodeSelector") or {}).items() if key != ARCHITECTURE_LABEL}
+    selector = {
+        key: value for key, value in (group.get("nodeSelector") or {}).items() if key != ARCHITECTURE_LABEL
+    }
     gpus = {resource: count for resource, count in limits.items() if str(resource).endswith("/gpu")}
     if len(gpus) == 1 and all(str(count).isdecimal() for count in gpus.values()):
         (resource, count), *_ = gpus.items()
@@ -183,7 +202,10 @@ def _group(group: Values, model: type[GroupSettings]) -> Config:
         "rayStartParams": group.get("rayStartParams"),
     }
     if issubclass(model, WorkerGroupSettings):
-        found |= {key: group.get(key) for key in ("groupName", "replicas", "minReplicas", "maxReplicas", "numOfHosts")}
+        found |= {
+            key: group.get(key)
+            for key in ("groupName", "replicas", "minReplicas", "maxReplicas", "numOfHosts")
+        }
     return _valid(found, model)
 
 
@@ -195,7 +217,10 @@ def _sizes(container: Values) -> Config:
 
 def _environment(variables: list[Values]) -> Config:
     """By name; as raw values where a name is there twice."""
-    named = {one.get("name"): one.get("value") if "value" in one else {"valueFrom": one.get("valueFrom")} for one in variables}
+    named = {
+        one.get("name"): one.get("value") if "value" in one else {"valueFrom": one.get("valueFrom")}
+        for one in variables
+    }
     return {str(name): value for name, value in named.items()} if len(named) == len(variables) else {}
 
 
@@ -217,13 +242,19 @@ def _fault_tolerance(values: Values) -> Config:
     return _valid(found, GcsFaultToleranceSettings)
 
 
-# --- Values -------------------------------------------------------------------------------------------------------------------
+# --- Values ---------------------------------------------------------------------------
 
 
 def _valid(given: Config, model: type[BaseModel]) -> Config:
-    """What of this the settings take and do not have as a default; the rest is told by raw values."""
+    """What of this the settings take and do not have as a default; the rest is told by
+    raw values.
+    """
     defaults = {field.alias or name: field.get_default() for name, field in model.model_fields.items()}
-    found = {key: value for key, value in given.items() if value not in (None, "", [], {}) and key in defaults and value != defaults[key]}
+    found = {
+        key: value
+        for key, value in given.items()
+        if value not in (None, "", [], {}) and key in defaults and value != defaults[key]
+    }
     for _ in range(len(found) + 1):
         try:
             model.model_validate(found)

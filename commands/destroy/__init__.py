@@ -1,1 +1,3 @@
-"""Takes a stack away, whatever condition it is in: `pulumi destroy` and what that alone cannot do."""
+"""Takes a stack away, whatever condition it is in: `pulumi destroy` and what that alone
+cannot do.
+"""

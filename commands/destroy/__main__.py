@@ -1,11 +1,17 @@
-"""Destroys a stack, whatever condition it is in: `python -m commands.destroy --stack dev`.
+"""Destroys a stack, whatever condition it is in: `python -m commands.destroy --stack
+dev`.
 
 Beyond what `pulumi destroy` does, it
-  - goes on where a release or an object was deleted by hand, or a run was killed (it removes what that run was making);
-  - goes on where KubeRay's custom resource definitions are gone, which Helm alone does not;
-  - deletes Ray's resources without their clean-up where no operator runs that could do it, and says so;
-  - deletes the namespace too, or says what it holds that the stack has not made, and leaves it alone.
-KubeRay's custom resource definitions stay: deleting them would delete the Ray clusters of everyone else.
+  - goes on where a release or an object was deleted by hand, or a run was killed (it
+    removes what that run was making);
+  - goes on where KubeRay's custom resource definitions are gone, which Helm alone does
+    not;
+  - deletes Ray's resources without their clean-up where no operator runs that could do
+    it, and says so;
+  - deletes the namespace too, or says what it holds that the stack has not made, and
+    leaves it alone.
+KubeRay's custom resource definitions stay: deleting them would delete the Ray clusters
+of everyone else.
 """
 
 import argparse
@@ -33,7 +39,9 @@ _GONE_SECONDS = 300
 def main() -> None:
     """Runs the command; what goes wrong is said in a line."""
     parser = argparse.ArgumentParser(
-        prog="python -m commands.destroy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m commands.destroy",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--stack", required=True, help="which stack")
     parser.add_argument("--config-file", help="its config, where that is not Pulumi.<stack>.yaml")
@@ -64,7 +72,10 @@ class Destruction:
             if state.is_empty and not left:
                 say(f"stack {self._pulumi.stack} has nothing to destroy")
                 return
-            say(f"stack {self._pulumi.stack}: {state.size} resources, namespace {', '.join(sorted(state.namespaces.union(left))) or '–'}")
+            say(
+                f"stack {self._pulumi.stack}: {state.size} resources, namespace"
+                f" {', '.join(sorted(state.namespaces.union(left))) or '–'}"
+            )
             if ask and _ask() != self._pulumi.stack:
                 raise StackError("not destroyed")
             if not state.is_empty:
@@ -74,13 +85,19 @@ class Destruction:
         except ApiError as error:
             raise StackError(f"the Kubernetes API server refuses: {error.status.message}") from None
         except HTTPError as error:
-            raise StackError(f"the cluster stopped answering ({error_line(error)}); the same command goes on from here") from None
+            raise StackError(
+                f"the cluster stopped answering ({error_line(error)}); the same command goes on from here"
+            ) from None
         except ClusterSilentError as error:
             if state.is_empty:
-                say(f"stack {self._pulumi.stack} has nothing to destroy; whether its namespace is left is not known: {error}")
+                say(
+                    f"stack {self._pulumi.stack} has nothing to destroy; whether its namespace is left is not"
+                    f" known: {error}"
+                )
                 return
             raise StackError(
-                f"{error}; if it is gone for good: PULUMI_K8S_DELETE_UNREACHABLE=true pulumi destroy --refresh --stack {self._pulumi.stack}"
+                f"{error}; if it is gone for good: PULUMI_K8S_DELETE_UNREACHABLE=true pulumi destroy"
+                f" --refresh --stack {self._pulumi.stack}"
             ) from None
         say(f"stack {self._pulumi.stack} is destroyed")
 
@@ -90,8 +107,11 @@ class Destruction:
         for made in state.interrupted:
             self._remove(cluster, made)
         self._forget_releases_of_lost_kinds(state, cluster)
-        removed = [made for made in state.made if made.is_release and not cluster.records(made.namespace, made.name)]
-        # What was deleted by hand is noticed here, and the operations of killed runs are dropped.
+        removed = [
+            made for made in state.made if made.is_release and not cluster.records(made.namespace, made.name)
+        ]
+        # What was deleted by hand is noticed here, and the operations of killed runs
+        # are dropped.
         say("reading what is there (pulumi refresh)")
         self._pulumi.change("refresh", "--clear-pending-creates")
         say("deleting what it has made (pulumi destroy)")
@@ -101,7 +121,9 @@ class Destruction:
             self._remove_rendered(cluster, made, made.rendered)
 
     def _delete_without_operator(self, state: StackState, cluster: Cluster, namespace: str) -> None:
-        """Only a living operator takes the finalizers off RayJobs, RayServices and fault-tolerant RayClusters."""
+        """Only a living operator takes the finalizers off RayJobs, RayServices and
+        fault-tolerant RayClusters.
+        """
         ours = of_stack(cluster.ray_objects(namespace), self._pulumi.mark, state.releases)
         held = [obj for obj in ours if obj["metadata"].get("finalizers")]
         if not held:
@@ -109,7 +131,8 @@ class Destruction:
         installed = state.has_release(OPERATOR_RELEASE)
         if until(lambda: cluster.operator_runs(namespace, installed=installed), _OPERATOR_SECONDS):
             return
-        # A run that goes on, and has its operator yet to come, holds the lock: refreshing nothing is how Pulumi tells.
+        # A run that goes on, and has its operator yet to come, holds the lock:
+        # refreshing nothing is how Pulumi tells.
         self._pulumi.change("refresh", "--target", "**pulumi:pulumi:Stack::**")
         for obj in ours:
             finalizers = ", ".join(obj["metadata"].get("finalizers") or [])
@@ -118,18 +141,25 @@ class Destruction:
             cluster.delete(obj, finalizers=False)
 
     def _forget_releases_of_lost_kinds(self, state: StackState, cluster: Cluster) -> None:
-        """Helm uninstalls no release with an object of a kind that is gone: such a release is then one that was removed by hand."""
+        """Helm uninstalls no release with an object of a kind that is gone: such a
+        release is then one that was removed by hand.
+        """
         known = cluster.ray_kinds()
         for made in state.made:
             gone = {obj["kind"] for obj in made.rendered if is_ray_object(obj)} - known
             if made.is_release and gone:
                 kinds = ", ".join(sorted(gone))
-                say(f"Helm release {made.name} holds a {kinds}, a kind that was deleted by hand; deleting Helm's record of it")
+                say(
+                    f"Helm release {made.name} holds a {kinds}, a kind that was deleted by hand; deleting"
+                    " Helm's record of it"
+                )
                 for record in cluster.records(made.namespace, made.name):
                     cluster.delete_record(made.namespace, record)
 
     def _remove(self, cluster: Cluster, made: Made) -> None:
-        """Something that a killed run was making, and that Pulumi therefore does not know."""
+        """Something that a killed run was making, and that Pulumi therefore does not
+        know.
+        """
         if made.is_namespace or made.is_kept:
             return  # A namespace is looked at last.
         if not made.is_release:
@@ -138,7 +168,11 @@ class Destruction:
                 say(f"deleting {_name(found)}, which a killed run was making")
                 cluster.delete(found)
             return
-        records = [record for record in cluster.records(made.namespace, made.name) if record.stack == self._pulumi.mark]
+        records = [
+            record
+            for record in cluster.records(made.namespace, made.name)
+            if record.stack == self._pulumi.mark
+        ]
         for record in records:
             say(f"deleting Helm release {made.name}, which a killed run was installing")
             self._remove_rendered(cluster, made, record.objects)
@@ -157,20 +191,32 @@ class Destruction:
 
     def _delete_namespace(self, state: StackState, cluster: Cluster, name: str) -> None:
         """Goes too, unless it holds anything else."""
-        until(lambda: not of_stack(cluster.ray_objects(name), self._pulumi.mark, state.releases), _GONE_SECONDS)
+        until(
+            lambda: not of_stack(cluster.ray_objects(name), self._pulumi.mark, state.releases), _GONE_SECONDS
+        )
         if others := cluster.contents(name):
             shown = first_few([_name(obj) for obj in others], 10)
-            if all(obj["kind"] == "PersistentVolumeClaim" and stack_of(obj) == self._pulumi.mark for obj in others):
-                say(f"Namespace {name} stays, with {shown}: their data is kept; kubectl delete namespace {name} deletes it too")
+            if all(
+                obj["kind"] == "PersistentVolumeClaim" and stack_of(obj) == self._pulumi.mark
+                for obj in others
+            ):
+                say(
+                    f"Namespace {name} stays, with {shown}: their data is kept; kubectl delete namespace"
+                    f" {name} deletes it too"
+                )
                 return
-            say(f"Namespace {name} is left alone, for it holds {shown}; a later stack uses it with `createNamespace: false`")
+            say(
+                f"Namespace {name} is left alone, for it holds {shown}; a later stack uses it with"
+                " `createNamespace: false`"
+            )
             cluster.forget_mark(name)
             return
         say(f"deleting Namespace {name}")
         cluster.delete({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         if not until(lambda: not cluster.has_namespace(name), _GONE_SECONDS):
             raise StackError(
-                f"Namespace {name} is being deleted and does not go; `kubectl describe namespace {name}` says what it waits for"
+                f"Namespace {name} is being deleted and does not go; `kubectl describe namespace {name}` says"
+                " what it waits for"
             )
 
 
@@ -199,7 +245,9 @@ def _connect(config: StackConfig, namespaces: Iterable[str]) -> Cluster:
 
 
 def _namespaces_of(config: StackConfig) -> set[str]:
-    """The namespace that the settings let the stack make; `pulumi destroy` takes it out of the state and leaves it there."""
+    """The namespace that the settings let the stack make; `pulumi destroy` takes it out
+    of the state and leaves it there.
+    """
     try:
         settings = load_settings(config.values, secret_keys=config.secret_keys, project_folder=PROGRAM)
     except SettingsError:

@@ -1,1 +1,3 @@
-"""Looks at a stack and its cluster, and says what is wrong and what to do. Reads only."""
+"""Looks at a stack and its cluster, and says what is wrong and what to do.
+Reads only.
+"""

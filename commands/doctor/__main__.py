@@ -1,4 +1,5 @@
-"""Looks at a stack and its cluster, and says what is wrong and what to do: `python -m commands.doctor --stack dev`.
+"""Looks at a stack and its cluster, and says what is wrong and what to do: `python -m
+commands.doctor --stack dev`.
 
 Each line begins with a mark:
   ok       as it should be
@@ -22,7 +23,9 @@ from kuberay.facts.visible import log_line
 def main() -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(
-        prog="python -m commands.doctor", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m commands.doctor",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--stack", required=True, help="which stack")
     parser.add_argument("--config-file", help="its config, where that is not Pulumi.<stack>.yaml")

@@ -1,4 +1,6 @@
-"""Looks at one stack and its cluster, in the order in which its parts depend on each other."""
+"""Looks at one stack and its cluster, in the order in which its parts depend on each
+other.
+"""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
@@ -49,7 +51,12 @@ class Examination:
         try:
             deployment: dict[str, Any] = self._pulumi.ask("stack", "export")["deployment"]
         except StackError as error:
-            yield Finding("wrong", "stack", f"cannot be read: {one_line(error)}", "`pulumi stack ls` lists those that there are")
+            yield Finding(
+                "wrong",
+                "stack",
+                f"cannot be read: {one_line(error)}",
+                "`pulumi stack ls` lists those that there are",
+            )
             return
         self._state = read_state(deployment)
         #: Nothing has to be there yet.
@@ -79,18 +86,22 @@ class Examination:
             yield from (Finding("wrong", "settings", line) for line in error.problems)
             return
         if self._state.has_key and is_sealed(self._plan, config.secret_keys):
-            self._plan = seal_stack(self._plan, read_seal(self._pulumi.ask("stack", "export", "--show-secrets")["deployment"]))
+            self._plan = seal_stack(
+                self._plan, read_seal(self._pulumi.ask("stack", "export", "--show-secrets")["deployment"])
+            )
         yield Finding("ok", "settings", "are in order")
         if later := look_at_later_version(self._plan, PROGRAM):
             yield from (Finding("wrong", "version", line) for line in later.problems)
             if not later.problems:
                 yield Finding("warning", "version", later.remark)
         yield from (Finding("warning", "version", line) for line in advised_against(self._plan))
-        weak = weak_secrets(self._plan, repository_is_encrypted=f"{PROJECT}:chartRepository" in config.secret_keys)
+        weak = weak_secrets(
+            self._plan, repository_is_encrypted=f"{PROJECT}:chartRepository" in config.secret_keys
+        )
         yield from (Finding("warning", "secrets", line) for line in weak)
         yield from (Finding("warning", "memory", line) for line in memory_advice(self._plan.placed))
 
-    # --- The cluster ------------------------------------------------------------------------------------------------------
+    # --- The cluster ------------------------------------------------------------------
 
     async def _in_cluster(self, config: StackConfig) -> AsyncIterator[Finding]:
         try:
@@ -99,7 +110,10 @@ class Examination:
             self._cluster = Cluster(self._connection)
         except Exception as error:
             text = f"does not answer: {error_line(error)}"
-            advice = "check kubernetes:context and kubernetes:kubeconfig of the stack, and whether the cluster runs"
+            advice = (
+                "check kubernetes:context and kubernetes:kubeconfig of the stack, and whether the cluster"
+                " runs"
+            )
             yield Finding("wrong", "cluster", text, advice)
             yield Finding("unknown", "operator, releases, pods", "the cluster cannot be asked")
             return
@@ -115,27 +129,41 @@ class Examination:
             more_may_come = await diagnoser.nodes_may_come()
             gone = False
             for what, check in (
-                ("nodes", lambda: judge.nodes(self._cluster.list("v1", "Node"), self._settings, more_may_come=more_may_come)),
+                (
+                    "nodes",
+                    lambda: judge.nodes(
+                        self._cluster.list("v1", "Node"), self._settings, more_may_come=more_may_come
+                    ),
+                ),
                 ("CRDs", self._crds),
                 ("namespace", lambda: self._namespace(namespace)),
                 ("objects that are being deleted", lambda: self._held(namespace)),
                 ("Helm releases", lambda: self._releases(namespace)),
                 ("quota", lambda: judge.quotas(self._cluster.list("v1", "ResourceQuota", namespace))),
             ):
-                # Of a namespace that is gone, or goes, only what holds it is of interest.
+                # Of a namespace that is gone, or goes, only what holds it is of
+                # interest.
                 if gone and what != "objects that are being deleted":
                     return
                 for found in _as_far_as_known(what, check):
                     yield found
                     gone = gone or (what == "namespace" and found.mark == "wrong")
             if self._settings is None:
-                yield Finding("unknown", "operator, pods", "what they should be cannot be told before the settings are repaired")
+                yield Finding(
+                    "unknown",
+                    "operator, pods",
+                    "what they should be cannot be told before the settings are repaired",
+                )
                 return
             if self._fresh or not self._has_crds():
                 return
             view = namespace_view(self._connection, namespace)
             await view.until_listed(_PATIENCE)
-            for part in (self._operator(client, diagnoser), self._pods(view, diagnoser), self._workloads(view, diagnoser)):
+            for part in (
+                self._operator(client, diagnoser),
+                self._pods(view, diagnoser),
+                self._workloads(view, diagnoser),
+            ):
                 async for found in part:
                     yield found
         except (ApiError, HTTPError, NotUpError) as error:
@@ -146,10 +174,18 @@ class Examination:
     def _namespace(self, name: str) -> Iterator[Finding]:
         found = self._cluster.get({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         if found or not self._fresh:
-            yield judge.namespace(name, found, in_state=any(made.name == name for made in self._state.namespace_objects))
+            yield judge.namespace(
+                name, found, in_state=any(made.name == name for made in self._state.namespace_objects)
+            )
 
     def _crd(self, name: str) -> Object | None:
-        return self._cluster.get({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": name}})
+        return self._cluster.get(
+            {
+                "apiVersion": "apiextensions.k8s.io/v1",
+                "kind": "CustomResourceDefinition",
+                "metadata": {"name": name},
+            }
+        )
 
     def _has_crds(self) -> bool:
         try:
@@ -161,11 +197,19 @@ class Examination:
         settings = self._settings
         if settings and settings.metrics.enabled and self._crd("podmonitors.monitoring.coreos.com") is None:
             yield Finding("warning", "metrics", unknown_kind("PodMonitor"))
-        if settings and settings.metrics.alerts and self._crd("prometheusrules.monitoring.coreos.com") is None:
+        if (
+            settings
+            and settings.metrics.alerts
+            and self._crd("prometheusrules.monitoring.coreos.com") is None
+        ):
             yield Finding("warning", "metrics", unknown_kind("PrometheusRule"))
         if settings is None or not settings.operator.install:
             return
-        installed = [str(made.inputs.get("version")) for made in self._state.made if made.is_release and made.name == OPERATOR_RELEASE]
+        installed = [
+            str(made.inputs.get("version"))
+            for made in self._state.made
+            if made.is_release and made.name == OPERATOR_RELEASE
+        ]
         there = {name: found for name in NAMES if (found := self._crd(name))}
         missing = [name for name in OF_EACH_VERSION if name not in there]
         if missing and installed:
@@ -173,27 +217,41 @@ class Examination:
             yield Finding("wrong", f"CRD {', '.join(missing)}", lost, "`make destroy`, then `pulumi up`")
             return
         if installed:
-            versions = {name: (found["metadata"].get("annotations") or {}).get(VERSION_ANNOTATION) for name, found in there.items()}
+            versions = {
+                name: (found["metadata"].get("annotations") or {}).get(VERSION_ANNOTATION)
+                for name, found in there.items()
+            }
             yield judge.crds(versions, settings.kuberay_version, installed[0])
 
     def _releases(self, namespace: str) -> Iterator[Finding]:
         made = {made.name for made in self._state.made if made.is_release and made.namespace == namespace}
         wanted = (
-            made if self._settings is None else {*self._settings.clusters, *([OPERATOR_RELEASE] if self._settings.operator.install else [])}
+            made
+            if self._settings is None
+            else {*self._settings.clusters, *([OPERATOR_RELEASE] if self._settings.operator.install else [])}
         )
         for name in sorted(made | wanted, key=lambda name: (name != OPERATOR_RELEASE, name)):
             records = self._cluster.records(namespace, name)
             if records or not self._fresh:
                 adopted = self._plan.adopted.get(name) if self._plan else None
-                yield judge.helm_release(name, records, self._pulumi.mark, in_state=name in made, wanted=name in wanted, adopted=adopted)
+                yield judge.helm_release(
+                    name,
+                    records,
+                    self._pulumi.mark,
+                    in_state=name in made,
+                    wanted=name in wanted,
+                    adopted=adopted,
+                )
 
     def _held(self, namespace: str) -> Iterator[Finding]:
         ours = of_stack(self._cluster.ray_objects(namespace), self._pulumi.mark, self._state.releases)
         installed = self._state.has_release(OPERATOR_RELEASE)
         if any(obj["metadata"].get("deletionTimestamp") for obj in ours):
-            yield from judge.held_objects(ours, operator_runs=self._cluster.operator_runs(namespace, installed=installed))
+            yield from judge.held_objects(
+                ours, operator_runs=self._cluster.operator_runs(namespace, installed=installed)
+            )
 
-    # --- What `up` waits for, looked at once ------------------------------------------------------------------------------
+    # --- What `up` waits for, looked at once ------------------------------------------
 
     async def _operator(self, client: AsyncClient, diagnoser: Diagnoser) -> AsyncIterator[Finding]:
         settings = self._of_settings
@@ -215,11 +273,17 @@ class Examination:
         tag, wanted = next(iter(state.images), "").rpartition(":")[2], str(plan.values["image"]["tag"])
         if state.wanted == 0:
             start = f"`kubectl scale deployment {name} --namespace {settings.namespace} --replicas=1`"
-            yield Finding("wrong", "operator", "is scaled to zero: nobody makes pods, or takes finalizers off", start)
+            yield Finding(
+                "wrong", "operator", "is scaled to zero: nobody makes pods, or takes finalizers off", start
+            )
         elif not state.up:
-            yield Finding("wrong", "operator", state.cause, judge.remedy(state.trouble.text) if state.trouble else "")
+            yield Finding(
+                "wrong", "operator", state.cause, judge.remedy(state.trouble.text) if state.trouble else ""
+            )
         elif tag != wanted:
-            yield Finding("wrong", "operator", f"{tag} runs, and not {wanted}", "`pulumi up` brings it to that version")
+            yield Finding(
+                "wrong", "operator", f"{tag} runs, and not {wanted}", "`pulumi up` brings it to that version"
+            )
         else:
             yield Finding("ok", "operator", f"runs, {tag}")
 
@@ -227,7 +291,12 @@ class Examination:
         if self._cluster.operator_runs(self._of_settings.namespace, installed=False):
             yield Finding("ok", "operator", "one runs that this stack has not installed")
         else:
-            yield Finding("wrong", "operator", "none runs that watches this namespace", "install one, or set `operator.install: true`")
+            yield Finding(
+                "wrong",
+                "operator",
+                "none runs that watches this namespace",
+                "install one, or set `operator.install: true`",
+            )
 
     async def _pods(self, view: NamespaceView, diagnoser: Diagnoser) -> AsyncIterator[Finding]:
         settings = self._of_settings
@@ -236,12 +305,16 @@ class Examination:
             found = view.ray_cluster(plan.name)
             if found is None:
                 if self._state.has_release(release):
-                    yield Finding("wrong", f"RayCluster {plan.name}", no_ray_cluster(group_target(plan, plan.head)))
+                    yield Finding(
+                        "wrong", f"RayCluster {plan.name}", no_ray_cluster(group_target(plan, plan.head))
+                    )
                 continue
             async for line in self._groups(view, diagnoser, plan, found):
                 yield line
 
-    async def _groups(self, view: NamespaceView, diagnoser: Diagnoser, plan: ClusterPlan, found: Object) -> AsyncIterator[Finding]:
+    async def _groups(
+        self, view: NamespaceView, diagnoser: Diagnoser, plan: ClusterPlan, found: Object
+    ) -> AsyncIterator[Finding]:
         memory = cluster_memory(plan)
         for group in plan.groups:
             what = f"{plan.name}, {group.name}"
@@ -262,11 +335,17 @@ class Examination:
     async def _workloads(self, view: NamespaceView, diagnoser: Diagnoser) -> AsyncIterator[Finding]:
         settings = self._of_settings
         for name, job in settings.jobs.items():
-            looked = self._schedule(view, diagnoser, name) if job.schedule else self._workload(view, diagnoser, name, RayJob, job_verdict)
+            looked = (
+                self._schedule(view, diagnoser, name)
+                if job.schedule
+                else self._workload(view, diagnoser, name, RayJob, job_verdict)
+            )
             yield await looked
         for name in settings.services:
             applications = self._of_plan.services[name].applications
-            yield await self._workload(view, diagnoser, name, RayService, lambda found, a=applications: service_verdict(found, a))
+            yield await self._workload(
+                view, diagnoser, name, RayService, lambda found, a=applications: service_verdict(found, a)
+            )
 
     async def _schedule(self, view: NamespaceView, diagnoser: Diagnoser, name: str) -> Finding:
         what = f"RayCronJob {name}"
@@ -278,10 +357,19 @@ class Examination:
             return Finding("wrong", what, trouble.line, judge.remedy(trouble.text))
         text = schedule_text(schedule, run)
         failed = run is not None and job_verdict(run).failed
-        return Finding("warning", what, text, "repair it before its next run") if failed else Finding("ok", what, text)
+        return (
+            Finding("warning", what, text, "repair it before its next run")
+            if failed
+            else Finding("ok", what, text)
+        )
 
     async def _workload(
-        self, view: NamespaceView, diagnoser: Diagnoser, name: str, kind: type[Any], judged: Callable[[Object], Verdict]
+        self,
+        view: NamespaceView,
+        diagnoser: Diagnoser,
+        name: str,
+        kind: type[Any],
+        judged: Callable[[Object], Verdict],
     ) -> Finding:
         what = f"{kind.__name__} {name}"
         wait = WorkloadTarget(self._of_settings.namespace, name, _PATIENCE)
@@ -291,7 +379,11 @@ class Examination:
         if verdict.good:
             return Finding("ok", what, verdict.text)
         if verdict.failed:
-            again = f"repair it; `pulumi up --replace '**RayJob::{name}'` runs it again" if kind is RayJob else "then `pulumi up`"
+            again = (
+                f"repair it; `pulumi up --replace '**RayJob::{name}'` runs it again"
+                if kind is RayJob
+                else "then `pulumi up`"
+            )
             return Finding("wrong", what, await why_it_failed(view.client, kind, wait, verdict), again)
         if trouble is not None:
             return Finding("wrong", what, f"{verdict.text}: {trouble.line}", judge.remedy(trouble.text))
@@ -322,7 +414,9 @@ def _answers(cluster: Cluster) -> None:
 
 
 def _as_far_as_known(what: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """A check's findings, or why they cannot be known: not every account may read everything."""
+    """A check's findings, or why they cannot be known: not every account may read
+    everything.
+    """
     try:
         yield from check()
     except ApiError as error:

@@ -1,6 +1,8 @@
-"""What is wrong, from what there is. Pure: the state and Kubernetes objects in (as plain dicts), findings out.
+"""What is wrong, from what there is. Pure: the state and Kubernetes objects in (as
+plain dicts), findings out.
 
-What pods, jobs and services tell is read where `up` reads it (kuberay/live/diagnosis/); here is the rest.
+What pods, jobs and services tell is read where `up` reads it (kuberay/live/diagnosis/);
+here is the rest.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,14 +26,17 @@ from kuberay.settings.stack import StackSettings
 _GO_ON = "if it was killed, `pulumi cancel`, then `pulumi up` goes on from there"
 _DESTROY_GOES_ON = "if it was killed, `pulumi cancel`, then `make destroy` goes on from there"
 
-#: What to do about a pod's trouble, by how its line begins (kuberay/live/diagnosis/pods.py).
+#: What to do about a pod's trouble, by how its line begins
+#: (kuberay/live/diagnosis/pods.py).
 _REMEDIES = {
     "unschedulable": "ask for less or add nodes, then `pulumi up`",
     "image": "name an image that the registry has, or give access with imagePullSecrets, then `pulumi up`",
     "exec format error": "then `pulumi up`",
     "OOMKilled": "then `pulumi up`",
     "refused by the API server": "make room or change the settings, then `pulumi up`",
-    "FailedMount": "make the Secret, ConfigMap or claim that it names, or leave out the volume, then `pulumi up`",
+    "FailedMount": (
+        "make the Secret, ConfigMap or claim that it names, or leave out the volume, then `pulumi up`"
+    ),
     "Unhealthy": "wait while it starts; else its log says more: `kubectl logs` of the pod",
     "waits for the head": "see to the head first",
     "container": "repair what its message names, then `pulumi up`",
@@ -44,7 +49,9 @@ def remedy(trouble: str) -> str:
 
 
 def pending_operations(deployment: Mapping[str, Any]) -> Iterator[Finding]:
-    """What killed runs left in the state (below `deployment` of `pulumi stack export`)."""
+    """What killed runs left in the state (below `deployment` of `pulumi
+    stack export`).
+    """
     there = {resource["urn"] for resource in deployment.get("resources") or []}
     good: list[str] = []
     for operation in deployment.get("pending_operations") or []:
@@ -62,11 +69,22 @@ def pending_operations(deployment: Mapping[str, Any]) -> Iterator[Finding]:
             )
     if good:
         text = f"a killed run was creating {', '.join(good)}, which a later one has made"
-        yield Finding("warning", "pending operation", text, "`pulumi refresh --clear-pending-creates` makes Pulumi forget it")
+        yield Finding(
+            "warning",
+            "pending operation",
+            text,
+            "`pulumi refresh --clear-pending-creates` makes Pulumi forget it",
+        )
 
 
 def helm_release(
-    name: str, records: Sequence[Record], stack: str, *, in_state: bool, wanted: bool, adopted: Adopted | None = None
+    name: str,
+    records: Sequence[Record],
+    stack: str,
+    *,
+    in_state: bool,
+    wanted: bool,
+    adopted: Adopted | None = None,
 ) -> Finding:
     """How a Helm release is.
 
@@ -82,7 +100,12 @@ def helm_release(
     newest = max(records, key=lambda record: record.revision, default=None)
     told = f"{newest.status}, revision {newest.revision}" if newest else ""
     if in_state and newest and newest.status == "uninstalling":
-        return Finding("wrong", what, f"{told}: a run goes on, or was killed", f"{_DESTROY_GOES_ON}, or {how_to_make_anew(name)}")
+        return Finding(
+            "wrong",
+            what,
+            f"{told}: a run goes on, or was killed",
+            f"{_DESTROY_GOES_ON}, or {how_to_make_anew(name)}",
+        )
     try:
         if in_state:
             before_upgrade(name, records)
@@ -91,15 +114,27 @@ def helm_release(
         else:
             before_install(name, records, stack, newest.values, adopted=adopted)
             if newest.stack is None:
-                return Finding("warning", what, f"{told}: it was made by hand, and the stack has yet to take it over", "`pulumi up`")
-            return Finding("wrong", what, "a killed run left it, and the stack does not know it", "`pulumi up` takes it over")
+                return Finding(
+                    "warning",
+                    what,
+                    f"{told}: it was made by hand, and the stack has yet to take it over",
+                    "`pulumi up`",
+                )
+            return Finding(
+                "wrong",
+                what,
+                "a killed run left it, and the stack does not know it",
+                "`pulumi up` takes it over",
+            )
     except RecoveryError as error:
         text = str(error).removeprefix(f"{what} ")
         return Finding("wrong", what, text)
     assert newest is not None
     if newest.stack != stack:
         owner = f"stack {newest.stack}" if newest.stack else "no stack"
-        return Finding("wrong", what, f"was replaced by one of {owner}", "choose another name for one of them")
+        return Finding(
+            "wrong", what, f"was replaced by one of {owner}", "choose another name for one of them"
+        )
     if newest.status.startswith("pending-"):
         return Finding("wrong", what, f"{told}: a run goes on, or was killed", _GO_ON)
     if newest.status != "deployed":
@@ -122,26 +157,50 @@ def crds(versions: Mapping[str, str | None], version: str, was: str) -> Finding:
         return Finding("ok", "CRDs", f"of KubeRay {version}")
     remedy = "`pulumi up` brings them to it"
     if was == version:
-        # Someone took them back. `up` looks at them only before the operator's release changes (components/operator.py).
+        # Someone took them back. `up` looks at them only before the operator's release
+        # changes (components/operator.py).
         remedy = f"{remedy} when the operator changes: set another `operator.memory` first"
     return Finding("wrong", "CRDs", f"{', '.join(stale)} are not of KubeRay {version}", remedy)
 
 
 def namespace(name: str, found: Object | None, *, in_state: bool) -> Finding:
-    """How the stack's namespace is; ``found`` is None where there is none of the name."""
+    """How the stack's namespace is; ``found`` is None where there is none
+    of the name.
+    """
     what = f"namespace {name}"
     if found is None:
         if in_state:
-            return Finding("wrong", what, "was deleted by hand, with all that was in it", "`pulumi up --refresh` makes it again")
-        return Finding("wrong", what, "is not there yet", "`pulumi up` makes it; with `createNamespace: false`, you have to")
+            return Finding(
+                "wrong",
+                what,
+                "was deleted by hand, with all that was in it",
+                "`pulumi up --refresh` makes it again",
+            )
+        return Finding(
+            "wrong",
+            what,
+            "is not there yet",
+            "`pulumi up` makes it; with `createNamespace: false`, you have to",
+        )
     if is_going(found):
-        waits = [one_line(c.get("message")) for c in _conditions(found) if c.get("status") == "True" and "Remaining" in str(c.get("type"))]
+        waits = [
+            one_line(c.get("message"))
+            for c in _conditions(found)
+            if c.get("status") == "True" and "Remaining" in str(c.get("type"))
+        ]
         text = "is being deleted" + (f": {'; '.join(waits)}" if waits else "")
-        return Finding("wrong", what, text, "wait until it is gone, then `pulumi up --refresh`; finalizers of Ray's wait for an operator")
+        return Finding(
+            "wrong",
+            what,
+            text,
+            "wait until it is gone, then `pulumi up --refresh`; finalizers of Ray's wait for an operator",
+        )
     return Finding("ok", what, "is there")
 
 
-def nodes(found: Sequence[Object], settings: StackSettings | None, *, more_may_come: bool) -> Iterator[Finding]:
+def nodes(
+    found: Sequence[Object], settings: StackSettings | None, *, more_may_come: bool
+) -> Iterator[Finding]:
     """Whether there are nodes for the stack's pods."""
     troubled = {node["metadata"]["name"]: why for node in found if (why := _not_ready(node))}
     for name, why in list(troubled.items())[:5]:
@@ -152,16 +211,23 @@ def nodes(found: Sequence[Object], settings: StackSettings | None, *, more_may_c
     there = {(node["metadata"].get("labels") or {}).get(ARCHITECTURE_LABEL) for node in found}
     for architecture, group in _architectures(settings).items() if settings else ():
         if architecture not in there:
-            text = f"none is {architecture} ({ARCHITECTURE_LABEL}), which {group} asks for; there are: {', '.join(sorted(map(str, there)))}"
+            text = (
+                f"none is {architecture} ({ARCHITECTURE_LABEL}), which {group} asks for; there are:"
+                f" {', '.join(sorted(map(str, there)))}"
+            )
             yield Finding(mark, "nodes", text, "set `architecture` to that of the nodes, or add such nodes")
     if not troubled and found:
         yield Finding("ok", "nodes", f"{len(found)} ready")
 
 
 def _architectures(settings: StackSettings) -> dict[str, str]:
-    """Node architectures that the stack needs, and the first group of pods that needs each."""
+    """Node architectures that the stack needs, and the first group of pods that needs
+    each.
+    """
     wanted: dict[str, str] = {}
-    clusters = {f"clusters.{name}": cluster for name, cluster in settings.clusters.items()} | workload_cluster_settings(settings)
+    clusters = {
+        f"clusters.{name}": cluster for name, cluster in settings.clusters.items()
+    } | workload_cluster_settings(settings)
     for what, cluster in clusters.items():
         groups = {
             "head": cluster.head,
@@ -169,14 +235,17 @@ def _architectures(settings: StackSettings) -> dict[str, str]:
             **cluster.additional_worker_groups,
         }
         for name, group in groups.items():
-            wanted.setdefault(NODE_ARCHITECTURE[group_architecture(settings, cluster, group)], f"{what}.{name}")
+            wanted.setdefault(
+                NODE_ARCHITECTURE[group_architecture(settings, cluster, group)], f"{what}.{name}"
+            )
     return wanted
 
 
 def _not_ready(node: Object) -> str | None:
     ready = next((c for c in _conditions(node) if c.get("type") == "Ready"), None)
     if ready is None or ready.get("status") != "True":
-        return f"is not ready: {one_line(ready.get('message') or ready.get('reason')) if ready else 'it has not reported yet'}"
+        why = one_line(ready.get("message") or ready.get("reason")) if ready else "it has not reported yet"
+        return f"is not ready: {why}"
     return None
 
 
@@ -186,11 +255,22 @@ def held_objects(objects: Iterable[Object], *, operator_runs: bool) -> Iterator[
         finalizers = obj["metadata"].get("finalizers") or []
         if is_going(obj) and finalizers:
             if operator_runs:
-                needs = "the operator is at it; its log says what keeps it: `kubectl logs deployment/kuberay-operator`"
+                needs = (
+                    "the operator is at it; its log says what keeps it: `kubectl logs"
+                    " deployment/kuberay-operator`"
+                )
             else:
                 needs = "start the operator, or take the stack away with `make destroy`"
-            text = f"is being deleted since {obj['metadata']['deletionTimestamp']}, held by {', '.join(finalizers)}"
-            yield Finding("warning" if operator_runs else "wrong", f"{obj['kind']} {obj['metadata']['name']}", text, needs)
+            text = (
+                f"is being deleted since {obj['metadata']['deletionTimestamp']}, held by"
+                f" {', '.join(finalizers)}"
+            )
+            yield Finding(
+                "warning" if operator_runs else "wrong",
+                f"{obj['kind']} {obj['metadata']['name']}",
+                text,
+                needs,
+            )
 
 
 def quotas(found: Iterable[Object]) -> Iterator[Finding]:
@@ -200,11 +280,18 @@ def quotas(found: Iterable[Object]) -> Iterator[Finding]:
         used: Mapping[str, Any] = status.get("used") or {}
         hard: Mapping[str, Any] = status.get("hard") or {}
         full = [
-            f"{key} {used[key]} of {hard[key]}" for key in hard if key in used and parse_quantity(used[key]) >= parse_quantity(hard[key])
+            f"{key} {used[key]} of {hard[key]}"
+            for key in hard
+            if key in used and parse_quantity(used[key]) >= parse_quantity(hard[key])
         ]
         if full:
             name = quota["metadata"]["name"]
-            yield Finding("warning", f"quota {name}", f"is used up: {', '.join(full)}", "more pods are refused until it is raised")
+            yield Finding(
+                "warning",
+                f"quota {name}",
+                f"is used up: {', '.join(full)}",
+                "more pods are refused until it is raised",
+            )
 
 
 def _conditions(obj: Object) -> Sequence[Object]:

@@ -1,11 +1,13 @@
 """What `pulumi up` would do, for a reviewer: `python -m commands.preview dev prod`.
 
-Says for each stack which Ray pods restart and why, what CPU, memory and GPUs come to, what a month costs by the settings' prices, whether
-the nodes have room, what changes version or loses protection, and shows the difference of the Helm values and of what Helm renders of
-them. Changes nothing. Secrets are never shown.
+Says for each stack which Ray pods restart and why, what CPU, memory and GPUs come to,
+what a month costs by the settings' prices, whether the nodes have room, what changes
+version or loses protection, and shows the difference of the Helm values and of what
+Helm renders of them. Changes nothing. Secrets are never shown.
 
-It needs no access to the target cluster: it works from the stack's state, and says what it could not know then. A stack that does not
-exist yet is previewed as new, in an empty backend of its own.
+It needs no access to the target cluster: it works from the stack's state, and says what
+it could not know then. A stack that does not exist yet is previewed as new, in an empty
+backend of its own.
 """
 
 import argparse
@@ -52,24 +54,49 @@ The worst of all stacks counts, and a failed preview most.
 def main() -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(
-        prog="python -m commands.preview", description=__doc__, epilog=_EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m commands.preview",
+        description=__doc__,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("stacks", nargs="+", metavar="stack", help="which stacks")
     parser.add_argument(
-        "--output", type=Path, help="folder for report.md, comment.md (at most 64,000 characters), report.json and report.txt"
+        "--output",
+        type=Path,
+        help="folder for report.md, comment.md (at most 64,000 characters), report.json and report.txt",
     )
-    parser.add_argument("--refresh", action="store_true", help="compare with what is in the cluster, not with the state alone")
-    parser.add_argument("--drift", action="store_true", help="--refresh, and look for what was edited or deleted inside Helm releases")
     parser.add_argument(
-        "--as-in", type=Path, metavar="REPORT", help="end with 1 where this report.json, which was approved, says another thing"
+        "--refresh", action="store_true", help="compare with what is in the cluster, not with the state alone"
     )
-    parser.add_argument("--exit-codes", action="store_true", help="end with a code that says what would happen")
-    parser.add_argument("--config-folder", type=Path, default=WORKSPACE, help="where Pulumi.<stack>.yaml are (default: beside the program)")
+    parser.add_argument(
+        "--drift",
+        action="store_true",
+        help="--refresh, and look for what was edited or deleted inside Helm releases",
+    )
+    parser.add_argument(
+        "--as-in",
+        type=Path,
+        metavar="REPORT",
+        help="end with 1 where this report.json, which was approved, says another thing",
+    )
+    parser.add_argument(
+        "--exit-codes", action="store_true", help="end with a code that says what would happen"
+    )
+    parser.add_argument(
+        "--config-folder",
+        type=Path,
+        default=WORKSPACE,
+        help="where Pulumi.<stack>.yaml are (default: beside the program)",
+    )
     given = parser.parse_args()
     take_interrupts()
     engine = Engine(given.config_folder.resolve(), given.refresh or given.drift)
     with Helm() as helm, ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-        stacks = list(threads.map(lambda stack: preview(stack, engine, helm, drift=given.drift), dict.fromkeys(given.stacks)))
+        stacks = list(
+            threads.map(
+                lambda stack: preview(stack, engine, helm, drift=given.drift), dict.fromkeys(given.stacks)
+            )
+        )
     report = Report(level=worst(stack.level for stack in stacks), stacks=stacks)
     if given.output:
         write(report, given.output, "Drift" if given.drift else TITLE)
@@ -81,7 +108,9 @@ def main() -> None:
 
 
 def preview(stack: str, engine: Engine, helm: Helm, *, drift: bool = False) -> StackReport:
-    """One stack's report, whatever goes wrong on the way: the others have theirs all the same."""
+    """One stack's report, whatever goes wrong on the way: the others have theirs all
+    the same.
+    """
     say(f"{stack}: pulumi preview …")
     try:
         return _preview(stack, engine, helm, drift=drift)
@@ -102,19 +131,24 @@ def _preview(stack: str, engine: Engine, helm: Helm, *, drift: bool) -> StackRep
     add_manifests(report, previewed.preview.steps, helm, lambda: engine.secret(stack, CHART_REPOSITORY))
     ask_the_cluster(report, previewed.preview, engine, drift=drift)
     report.preview_seconds, report.report_seconds = previewed.seconds, time.monotonic() - started
-    say(f"{stack}: {what_happens(report)[0]} (preview {previewed.seconds:.1f} s, report {report.report_seconds:.1f} s)")
+    say(
+        f"{stack}: {what_happens(report)[0]} (preview {previewed.seconds:.1f} s, report"
+        f" {report.report_seconds:.1f} s)"
+    )
     return report
 
 
 def _mistake(error: Exception) -> str:
-    """Where this program has failed, and at what. What the error says may quote anything of the stack, and is left out."""
+    """Where this program has failed, and at what. What the error says may quote
+    anything of the stack, and is left out.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     files = [(Path(frame.filename), frame.lineno) for frame in frames]
     # Not in a library: what it was given there says more.
     file, line = [one for one in files if one[0].is_relative_to(PROGRAM) and ".venv" not in one[0].parts][-1]
     return (
-        f"no report, for a mistake in this program: {type(error).__name__} at {file.relative_to(PROGRAM)}, line {line}; "
-        "what it says is left out, as it may quote a secret"
+        f"no report, for a mistake in this program: {type(error).__name__} at {file.relative_to(PROGRAM)},"
+        f" line {line}; what it says is left out, as it may quote a secret"
     )
 
 
@@ -142,7 +176,10 @@ def ask_the_cluster(report: StackReport, preview: Preview, engine: Engine, *, dr
             # A check that could not look had better not pass.
             report.level, report.errors = "failed", [f"the cluster could not be asked: {error}"]
         elif not report.is_new:
-            report.unknown.append(f"what is in the cluster, which could not be asked ({error}): pods that still run an old spec, and drift")
+            report.unknown.append(
+                f"what is in the cluster, which could not be asked ({error}): pods that still run an old"
+                " spec, and drift"
+            )
 
 
 def _room_or_why_not(cluster: Cluster) -> Room | str:
@@ -166,8 +203,8 @@ def differences(report: Report, file: Path) -> Iterator[str]:
         elif not same_change(before, stack):
             then, now = what_happens(before)[0], what_happens(stack)[0]
             yield (
-                f"{stack.stack} is no longer as it was previewed (then: {then}; now: {now}): something has changed it since, "
-                "so nothing is done; start the pipeline anew and approve what it shows"
+                f"{stack.stack} is no longer as it was previewed (then: {then}; now: {now}): something has"
+                " changed it since, so nothing is done; start the pipeline anew and approve what it shows"
             )
 
 

@@ -1,10 +1,15 @@
-"""Puts a report on a pull request: `python -m commands.preview.comment report/comment.md --repository me/kuberay --pull-request 12`.
+"""Puts a report on a pull request: `python -m commands.preview.comment
+report/comment.md --repository me/kuberay --pull-request 12`.
 
-It is found again by a mark that nobody sees, and edited in place where the same account has written it; `--about` keeps several apart. It
-names the commit and the run, as far as the pipeline's environment does. Where the file is not there, it says that the preview has failed.
+It is found again by a mark that nobody sees, and edited in place where the same account
+has written it; `--about` keeps several apart. It names the commit and the run, as far
+as the pipeline's environment does. Where the file is not there, it says that the
+preview has failed.
 
-On GitHub the token (`GITHUB_TOKEN`) needs `pull-requests: write`; on GitLab (`--gitlab`, where the repository may be given by its number)
-`COMMENT_TOKEN` needs the scope `api`. `GITHUB_API_URL` and `CI_API_V4_URL` name the API where it is not the public one.
+On GitHub the token (`GITHUB_TOKEN`) needs `pull-requests: write`; on GitLab
+(`--gitlab`, where the repository may be given by its number) `COMMENT_TOKEN` needs the
+scope `api`. `GITHUB_API_URL` and `CI_API_V4_URL` name the API where it is not the
+public one.
 """
 
 import argparse
@@ -36,7 +41,9 @@ class CommentError(Exception):
 
 @dataclass(frozen=True)
 class PullRequest:
-    """Where comments of a pull request, or of a merge request, are read, made and edited."""
+    """Where comments of a pull request, or of a merge request, are read, made and
+    edited.
+    """
 
     all: str
     """Path of the list, and of what makes one."""
@@ -65,15 +72,21 @@ def on_gitlab(project: str, number: int) -> PullRequest:
 def main() -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(
-        prog="python -m commands.preview.comment", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m commands.preview.comment",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=Path, help="the comment, in Markdown")
     parser.add_argument("--repository", required=True, help="owner/name")
-    parser.add_argument("--pull-request", required=True, type=int, metavar="NUMBER", help="which pull request")
+    parser.add_argument(
+        "--pull-request", required=True, type=int, metavar="NUMBER", help="which pull request"
+    )
     parser.add_argument("--about", default="preview", help="what the comment is about (default: %(default)s)")
     parser.add_argument("--gitlab", action="store_true", help="a merge request of GitLab")
     parser.add_argument(
-        "--author", default=ACTIONS, help="whose comments are edited where the token may not ask whose it is (default: %(default)s)"
+        "--author",
+        default=ACTIONS,
+        help="whose comments are edited where the token may not ask whose it is (default: %(default)s)",
     )
     given = parser.parse_args()
     try:
@@ -94,15 +107,23 @@ def main() -> None:
 
 
 def whence(environment: Mapping[str, str]) -> str:
-    """Of which commit the report is, and of which run, in a line of Markdown; nothing where the environment does not say."""
+    """Of which commit the report is, and of which run, in a line of Markdown; nothing
+    where the environment does not say.
+    """
     commit, run = _commit(environment), _run(environment)
     of, by = f" of commit {commit}" if commit else "", f" by [this run]({run})" if run else ""
     return f"Preview{of}{by}.\n\n" if of or by else ""
 
 
 def _commit(environment: Mapping[str, str]) -> str | None:
-    """The one that is previewed: on GitHub as the event has it, on GitLab as the request's pipeline hands it on (`COMMIT`)."""
-    found = environment.get("COMMIT") or _commit_of_event(environment.get("GITHUB_EVENT_PATH")) or environment.get("CI_COMMIT_SHA")
+    """The one that is previewed: on GitHub as the event has it, on GitLab as the
+    request's pipeline hands it on (`COMMIT`).
+    """
+    found = (
+        environment.get("COMMIT")
+        or _commit_of_event(environment.get("GITHUB_EVENT_PATH"))
+        or environment.get("CI_COMMIT_SHA")
+    )
     return found if found and _COMMIT.fullmatch(found) else None
 
 
@@ -110,7 +131,9 @@ def _commit_of_event(file: str | None) -> str | None:
     """The head of a pull request, or the input of a run that somebody has started."""
     try:
         event = json.loads(Path(file).read_text()) if file else {}
-        return str(event["pull_request"]["head"]["sha"] if "pull_request" in event else event["inputs"]["commit"])
+        return str(
+            event["pull_request"]["head"]["sha"] if "pull_request" in event else event["inputs"]["commit"]
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -118,11 +141,16 @@ def _commit_of_event(file: str | None) -> str | None:
 def _run(environment: Mapping[str, str]) -> str | None:
     names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
     server, repository, run = (environment.get(name) for name in names)
-    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else environment.get("CI_JOB_URL")
+    return (
+        f"{server}/{repository}/actions/runs/{run}"
+        if server and repository and run
+        else environment.get("CI_JOB_URL")
+    )
 
 
 def comment(http: httpx2.Client, place: PullRequest, about: str, text: str, author: str = ACTIONS) -> str:
-    """Writes the comment, or edits the one of the same account; returns whether it is ``made`` or ``edited``.
+    """Writes the comment, or edits the one of the same account; returns whether it is
+    ``made`` or ``edited``.
 
     Raises:
         CommentError: it is refused.
@@ -159,7 +187,9 @@ def _find(http: httpx2.Client, place: PullRequest, mark: str, author: str) -> in
 
 def _github() -> httpx2.Client:
     headers = {"Authorization": f"Bearer {_token('GITHUB_TOKEN')}", "Accept": "application/vnd.github+json"}
-    return httpx2.Client(base_url=os.environ.get("GITHUB_API_URL") or "https://api.github.com", headers=headers, timeout=30)
+    return httpx2.Client(
+        base_url=os.environ.get("GITHUB_API_URL") or "https://api.github.com", headers=headers, timeout=30
+    )
 
 
 def _gitlab() -> httpx2.Client:
@@ -180,7 +210,10 @@ def _read(answer: httpx2.Response) -> Any:
             reason = answer.json()["message"]
         except (ValueError, KeyError, TypeError):
             reason = answer.reason_phrase
-        raise CommentError(f"{answer.request.method} {answer.request.url.path} is answered with {answer.status_code}: {reason}")
+        raise CommentError(
+            f"{answer.request.method} {answer.request.url.path} is answered with {answer.status_code}:"
+            f" {reason}"
+        )
     return answer.json()
 
 

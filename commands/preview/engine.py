@@ -1,4 +1,6 @@
-"""Runs `pulumi preview --json`, for a stack that is there and for one that is not yet."""
+"""Runs `pulumi preview --json`, for a stack that is there and for one that
+is not yet.
+"""
 
 import os
 import shutil
@@ -55,7 +57,8 @@ class Engine:
         return Previewed(preview, time.monotonic() - started, is_new)
 
     def secret(self, stack: str, key: str) -> str:
-        """What a key of the stack's config holds that is encrypted: its kubeconfig, to ask the cluster with.
+        """What a key of the stack's config holds that is encrypted: its kubeconfig, to
+        ask the cluster with.
 
         Raises:
             StackError: it cannot be decrypted.
@@ -73,13 +76,19 @@ class Engine:
         known = sorted(file.name.split(".")[1] for file in self.config_folder.glob("Pulumi.*.yaml"))
         return f"; there is: {', '.join(known)}" if known else ""
 
-    def _preview(self, stack: str, file: Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def _preview(
+        self, stack: str, file: Path, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         options = [*(["--refresh"] if self.refresh else []), *(["--show-sames"] if _has_prices(file) else [])]
-        return run_pulumi(["preview", "--json", "--stack", stack, *options, *_config(file)], environment=environment)
+        return run_pulumi(
+            ["preview", "--json", "--stack", stack, *options, *_config(file)], environment=environment
+        )
 
 
 def _has_prices(file: Path) -> bool:
-    """Whether a stack is to be told what it costs: then the CLI lists what stays too, which takes its time with many clusters."""
+    """Whether a stack is to be told what it costs: then the CLI lists what stays too,
+    which takes its time with many clusters.
+    """
     try:
         return PRICES in file.read_text()
     except (OSError, UnicodeDecodeError):
@@ -93,7 +102,9 @@ def _config(file: Path) -> list[str]:
 
 @contextmanager
 def _empty_backend(stack: str, file: Path) -> Generator[tuple[Path, dict[str, str]]]:
-    """A backend of its own with an empty stack of this name: the user's is not given a stack that may never come."""
+    """A backend of its own with an empty stack of this name: the user's is not given a
+    stack that may never come.
+    """
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, file.name)
         shutil.copy(PROGRAM / "Pulumi.yaml", folder)
@@ -101,17 +112,24 @@ def _empty_backend(stack: str, file: Path) -> Generator[tuple[Path, dict[str, st
         state = Path(folder, "state")
         state.mkdir()
         environment = {**os.environ, "PULUMI_BACKEND_URL": state.as_uri()}
-        # Without a passphrase of the user's: nothing is encrypted with this one that outlives the folder.
+        # Without a passphrase of the user's: nothing is encrypted with this one that
+        # outlives the folder.
         if not any(name.startswith("PULUMI_CONFIG_PASSPHRASE") for name in environment):
             environment["PULUMI_CONFIG_PASSPHRASE"] = ""
-        made = run_pulumi(["stack", "init", _short(stack), "--secrets-provider", "passphrase"], Path(folder), environment)
+        made = run_pulumi(
+            ["stack", "init", _short(stack), "--secrets-provider", "passphrase"], Path(folder), environment
+        )
         if made.returncode:
             raise StackError(_cause(made))
         yield copy, environment
 
 
 def _cause(done: subprocess.CompletedProcess[str]) -> str:
-    lines = [line.strip() for line in without_kubeconfig(f"{done.stderr}\n{done.stdout}").splitlines() if line.strip()]
+    lines = [
+        line.strip()
+        for line in without_kubeconfig(f"{done.stderr}\n{done.stdout}").splitlines()
+        if line.strip()
+    ]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return "\n".join(errors or lines[-3:]) or f"pulumi ended with exit code {done.returncode}"
 

@@ -1,7 +1,9 @@
-"""One report of several: `python -m commands.preview.join dev prod --reports reports --output report`.
+"""One report of several: `python -m commands.preview.join dev prod --reports reports
+--output report`.
 
-A pipeline previews each stack by itself, with that stack's keys alone. Here their reports are read again,
-from `reports/preview-<stack>/report.json`, and written as one. What cannot be read is a preview that failed.
+A pipeline previews each stack by itself, with that stack's keys alone. Here their
+reports are read again, from `reports/preview-<stack>/report.json`, and written as one.
+What cannot be read is a preview that failed.
 """
 
 import argparse
@@ -23,7 +25,9 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("stacks", nargs="+", metavar="stack", help="which stacks")
-    parser.add_argument("--reports", type=Path, default=Path("reports"), help="their folder (default: %(default)s)")
+    parser.add_argument(
+        "--reports", type=Path, default=Path("reports"), help="their folder (default: %(default)s)"
+    )
     parser.add_argument(
         "--output",
         type=Path,

@@ -1,4 +1,6 @@
-"""The cluster that a stack lies in, where it can be reached: whether it answers, and what Helm's releases have become. Changes nothing."""
+"""The cluster that a stack lies in, where it can be reached: whether it answers, and
+what Helm's releases have become. Changes nothing.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -57,7 +59,9 @@ def drift_of_releases(cluster: Cluster, releases: Iterable[Mapping[str, Any]]) -
 
 
 def _installed(cluster: Cluster, namespace: str, release: str) -> Iterator[Object]:
-    """What the newest revision that is deployed consists of. Charts leave it to Helm to say in which namespace."""
+    """What the newest revision that is deployed consists of. Charts leave it to Helm to
+    say in which namespace.
+    """
     records = [record for record in cluster.records(namespace, release) if record.status == "deployed"]
     for obj in max(records, key=lambda record: record.revision).objects if records else []:
         place = {"namespace": namespace} if is_namespaced(obj) else {}
@@ -65,7 +69,9 @@ def _installed(cluster: Cluster, namespace: str, release: str) -> Iterator[Objec
 
 
 def refusal(error: ApiError) -> str:
-    """Why the API server refuses, without what it quotes of an object that it calls invalid: that is decrypted here."""
+    """Why the API server refuses, without what it quotes of an object that it calls
+    invalid: that is decrypted here.
+    """
     status = error.status
     if status.code in (401, 403, 404, 429) and status.message:
         return status.message

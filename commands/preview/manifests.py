@@ -1,4 +1,5 @@
-"""What Helm renders of the old and of the new values of a release, and what is different. Secrets are placeholders in both.
+"""What Helm renders of the old and of the new values of a release, and what is
+different. Secrets are placeholders in both.
 
 Pulumi's own preview shows values alone, which do not tell what a chart makes of them.
 """
@@ -36,21 +37,32 @@ _LISTS = ("containerEnv", "env")
 Objects = dict[str, str]
 """YAML by kind and name."""
 Logins = Mapping[str, Login]
-"""By the address that each is for: the release of before may have another one, which must not get it."""
+"""By the address that each is for: the release of before may have another one, which
+must not get it.
+"""
 
 
-def add_manifests(report: StackReport, steps: Iterable[Step], helm: Helm, repository: Callable[[], str]) -> None:
-    """Fills in the difference of each release that changes. Releases with the same change, but for their names, are rendered once.
+def add_manifests(
+    report: StackReport, steps: Iterable[Step], helm: Helm, repository: Callable[[], str]
+) -> None:
+    """Fills in the difference of each release that changes. Releases with the same
+    change, but for their names, are rendered once.
 
     ``repository``: the setting `chartRepository`, whose login no preview shows.
     """
-    releases = {step.name: step for step in steps if step.type == RELEASE and step.operation not in ("adopt", "delete")}
+    releases = {
+        step.name: step
+        for step in steps
+        if step.type == RELEASE and step.operation not in ("adopt", "delete")
+    }
     distinct: dict[str, list[Step]] = {}
     for step in releases.values():
         if _is_readable(step):
             distinct.setdefault(_what_changes(step), []).append(step)
         else:
-            report.unknown.append(f"the rendered manifests of {step.name}: all of its Helm values are encrypted")
+            report.unknown.append(
+                f"the rendered manifests of {step.name}: all of its Helm values are encrypted"
+            )
     try:
         sides = [side for steps in distinct.values() for side in (steps[0].old, steps[0].new) if side]
         logins = _logins(repository()) if any(map(_asks_for_login, sides)) else {}
@@ -83,7 +95,11 @@ def diff(old: Objects, new: Objects) -> list[str]:
 
 
 def _diff(step: Step, helm: Helm, logins: Logins) -> list[str]:
-    old = {**step.old, "values": hidden_alike(step.old.get("values"), step.new.get("values"))} if step.old else step.old
+    old = (
+        {**step.old, "values": hidden_alike(step.old.get("values"), step.new.get("values"))}
+        if step.old
+        else step.old
+    )
     return diff(*(_render(side, helm, logins) if side else {} for side in (old, step.new)))
 
 
@@ -116,9 +132,15 @@ def _is_readable(step: Step) -> bool:
 
 
 def _what_changes(step: Step) -> str:
-    """The same text for two releases that change alike and differ in their names only."""
+    """The same text for two releases that change alike and differ in their
+    names only.
+    """
     sides = [
-        [{"chart": vars(_chart(side, {})), "values": _nameless(_renderable(side.get("values")), step.name)} if side else None]
+        [
+            {"chart": vars(_chart(side, {})), "values": _nameless(_renderable(side.get("values")), step.name)}
+            if side
+            else None
+        ]
         for side in (step.old, step.new)
     ]
     return json.dumps(sides, sort_keys=True)
@@ -138,12 +160,16 @@ def _nameless(values: Any, release: str) -> Any:
 
 
 def _renderable(values: Any) -> dict[str, Any]:
-    """Without the program's own marks, which change with everything. A secret list is one that a template can range over."""
+    """Without the program's own marks, which change with everything. A secret list is
+    one that a template can range over.
+    """
 
     def cleaned(tree: Any) -> Any:
         if isinstance(tree, Mapping):
             return {
-                key: [{"name": SECRET, "value": SECRET}] if value == SECRET and key in _LISTS else cleaned(value)
+                key: [{"name": SECRET, "value": SECRET}]
+                if value == SECRET and key in _LISTS
+                else cleaned(value)
                 for key, value in tree.items()
                 if key not in (TEMPLATE_ANNOTATION, "global")
             }
@@ -155,7 +181,10 @@ def _renderable(values: Any) -> dict[str, Any]:
 def _objects(text: str) -> Iterator[tuple[str, str]]:
     for found in yaml.load_all(text, _Loader):
         if isinstance(found, dict):
-            yield f"{found['kind']} {found['metadata']['name']}", yaml.dump(_hide_data(found), Dumper=_Dumper, width=1000)
+            yield (
+                f"{found['kind']} {found['metadata']['name']}",
+                yaml.dump(_hide_data(found), Dumper=_Dumper, width=1000),
+            )
 
 
 def _hide_data(found: dict[str, Any]) -> dict[str, Any]:

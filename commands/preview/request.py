@@ -1,12 +1,15 @@
-"""Lays a request's settings over this clone, as data: `python -m commands.preview.request --commit 0123…`.
+"""Lays a request's settings over this clone, as data: `python -m
+commands.preview.request --commit 0123…`.
 
-What a merge of the commit into what is checked out here would change is told apart. Settings of stacks, and
-the values files that they name, are written into the work tree, where a preview reads them. The rest waits
-for an approval and is named: the request's own code, settings that choose what a run executes, whom it asks
-or how it decrypts, and encrypted values that main does not have at the same place. Nothing of the request is run.
+What a merge of the commit into what is checked out here would change is told apart.
+Settings of stacks, and the values files that they name, are written into the work tree,
+where a preview reads them. The rest waits for an approval and is named: the request's
+own code, settings that choose what a run executes, whom it asks or how it decrypts, and
+encrypted values that main does not have at the same place. Nothing of the request is
+run.
 
-`--with-code` lays all of it over the clone, for a run that someone has approved. On GitHub a private
-repository's commit is fetched with the token in `GITHUB_TOKEN`.
+`--with-code` lays all of it over the clone, for a run that someone has approved. On
+GitHub a private repository's commit is fetched with the token in `GITHUB_TOKEN`.
 """
 
 import argparse
@@ -59,7 +62,9 @@ class Tree:
     """The content of an object."""
 
     def text(self, path: str) -> str | None:
-        """What a regular file holds; None for anything else, a symbolic link above all."""
+        """What a regular file holds; None for anything else, a symbolic
+        link above all.
+        """
         mode, blob = self.objects.get(path, ("", ""))
         try:
             return self.read(blob).decode() if mode in ("100644", "100755") else None
@@ -74,7 +79,8 @@ class Taken:
     files: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
     """By path: what to write, or None for a stack file that the request deletes."""
     waiting: list[str] = field(default_factory=list[str])
-    """What is left out until someone approves it: files, and settings of stack files."""
+    """What is left out until someone approves it: files, and settings of stack files.
+    """
 
 
 def main() -> None:
@@ -86,7 +92,9 @@ def main() -> None:
     )
     parser.add_argument("--commit", required=True, help="the request's newest commit, in full")
     parser.add_argument("--with-code", action="store_true", help="lay all of it over the clone, its code too")
-    parser.add_argument("--note", type=Path, help="where to say what waits, if anything does, for `make join`")
+    parser.add_argument(
+        "--note", type=Path, help="where to say what waits, if anything does, for `make join`"
+    )
     given = parser.parse_args()
     try:
         clone = Clone(PROGRAM)
@@ -106,7 +114,9 @@ def main() -> None:
     if given.note and taken.waiting:
         given.note.parent.mkdir(parents=True, exist_ok=True)
         # Git has names that are no text, and JSON has not.
-        given.note.write_text(LeftOut(commit=given.commit, waiting=[*map(visible, taken.waiting)]).model_dump_json())
+        given.note.write_text(
+            LeftOut(commit=given.commit, waiting=[*map(visible, taken.waiting)]).model_dump_json()
+        )
 
 
 def take(main: Tree, merged: Tree) -> Taken:
@@ -140,9 +150,11 @@ def take(main: Tree, merged: Tree) -> Taken:
 
 
 def data_alone(text: str | None, mains: str | None) -> tuple[str, list[str]]:
-    """A stack file with nothing but data of the request's, and the keys for which main's entries stand in.
+    """A stack file with nothing but data of the request's, and the keys for which
+    main's entries stand in.
 
-    It is written anew from what is read here: no other YAML reader finds in it what this one has not seen.
+    It is written anew from what is read here: no other YAML reader finds in it what
+    this one has not seen.
 
     Raises:
         _NotDataError: it cannot be read.
@@ -160,13 +172,16 @@ def data_alone(text: str | None, mains: str | None) -> tuple[str, list[str]]:
 
 
 def _is_data(setting: str) -> bool:
-    # Providers' settings can run programs: a kubeconfig names one that fetches a token. Charts are programs
-    # of Helm's. Pulumi reads `kuberay:config:chartRepository` as `kuberay:chartRepository`.
+    # Providers' settings can run programs: a kubeconfig names one that fetches a token.
+    # Charts are programs of Helm's. Pulumi reads `kuberay:config:chartRepository` as
+    # `kuberay:chartRepository`.
     return re.fullmatch(rf"{PROJECT}:\w+", setting) is not None and setting != f"{PROJECT}:chartRepository"
 
 
 def _merge(asked: Entries, known: Entries, is_data: Callable[[str], bool]) -> tuple[Entries, list[str]]:
-    """The request's data with main's entries of all other keys, and those of these keys that differ."""
+    """The request's data with main's entries of all other keys, and those of these keys
+    that differ.
+    """
     merged: Entries = {}
     held: list[str] = []
     for key in dict.fromkeys([*asked, *known]):
@@ -178,7 +193,9 @@ def _merge(asked: Entries, known: Entries, is_data: Callable[[str], bool]) -> tu
 
 
 class _SecretsOfMain:
-    """Takes encrypted values where main has the same at the same place: moved to another, one shows in a name or an error."""
+    """Takes encrypted values where main has the same at the same place: moved to
+    another, one shows in a name or an error.
+    """
 
     def __init__(self) -> None:
         self.held: list[str] = []
@@ -209,7 +226,8 @@ class _SecretsOfMain:
         items: list[yaml.Node] = asked.value
         there: list[yaml.Node] = known.value if isinstance(known, yaml.SequenceNode) else []
         kept = [
-            self._value(item, there[number] if number < len(there) else None, f"{place}[{number}]") for number, item in enumerate(items)
+            self._value(item, there[number] if number < len(there) else None, f"{place}[{number}]")
+            for number, item in enumerate(items)
         ]
         return yaml.SequenceNode("tag:yaml.org,2002:seq", [item for item in kept if item is not None])
 
@@ -219,7 +237,9 @@ def _scalars(entries: Entries) -> dict[str, Any]:
 
 
 def _holds_secret(node: yaml.Node) -> bool:
-    """Whether Pulumi may find something to decrypt in it: a map with the key `secure`."""
+    """Whether Pulumi may find something to decrypt in it: a map with the
+    key `secure`.
+    """
     left, seen = [node], set[int]()
     while left:
         if id(one := left.pop()) in seen:
@@ -360,7 +380,9 @@ class Clone:
             raise RequestError(f"git {arguments[0]} failed: {_last_line(done.stderr)}")
         return done.stdout
 
-    def _git(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+    def _git(
+        self, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             ["git", *arguments],
             cwd=self._folder,

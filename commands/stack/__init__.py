@@ -1,1 +1,3 @@
-"""A stack as the commands around it meet it: the Pulumi CLI, the stack's state, its cluster."""
+"""A stack as the commands around it meet it: the Pulumi CLI, the stack's state, its
+cluster.
+"""

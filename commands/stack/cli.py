@@ -13,7 +13,8 @@ from kuberay.live.api.connection import Connection
 from kuberay.settings.stack import PROJECT
 
 PROGRAM = Path(__file__).resolve().parent.parent.parent
-#: Where Pulumi.yaml and the stack files are and `pulumi` runs: the clone, or what `KUBERAY_WORKSPACE` names (`make env`).
+#: Where Pulumi.yaml and the stack files are and `pulumi` runs: the clone, or what
+#: `KUBERAY_WORKSPACE` names (`make env`).
 WORKSPACE = Path(os.environ.get("KUBERAY_WORKSPACE") or PROGRAM).resolve()
 
 
@@ -37,16 +38,27 @@ class StackConfig:
 def run_pulumi(
     arguments: Sequence[str], folder: Path = WORKSPACE, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """What a command printed, and its exit code; without an environment in this process's own.
+    """What a command printed, and its exit code; without an environment in this
+    process's own.
 
     Raises:
         StackError: there is no CLI.
     """
     command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
     try:
-        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, errors="backslashreplace", check=False)
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="backslashreplace",
+            check=False,
+        )
     except FileNotFoundError:
-        raise StackError("there is no `pulumi` on the PATH; https://www.pulumi.com/docs/install/ says how to install it") from None
+        raise StackError(
+            "there is no `pulumi` on the PATH; https://www.pulumi.com/docs/install/ says how to install it"
+        ) from None
 
 
 class Pulumi:
@@ -58,8 +70,11 @@ class Pulumi:
 
     @property
     def mark(self) -> str:
-        """What everything carries that the stack has made (components/resources/recovery.py)."""
-        # The program knows its stack without the organization that it may be given with here.
+        """What everything carries that the stack has made
+        (components/resources/recovery.py).
+        """
+        # The program knows its stack without the organization that it may be given with
+        # here.
         return f"{PROJECT}/{self.stack.rpartition('/')[2]}"
 
     def ask(self, *arguments: str) -> Any:
@@ -80,6 +95,8 @@ class Pulumi:
             return done.stdout
         if "currently locked" in done.stderr + done.stdout:
             frees = f"`pulumi cancel --stack {self.stack}` frees it"
-            raise StackError(f"stack {self.stack} is locked by a run that goes on, or that was killed: then {frees}")
+            raise StackError(
+                f"stack {self.stack} is locked by a run that goes on, or that was killed: then {frees}"
+            )
         printed = without_kubeconfig(f"{done.stdout}{done.stderr}")
         raise StackError(f"pulumi {' '.join(arguments[:2])} failed:\n{printed}".rstrip())

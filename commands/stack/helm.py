@@ -20,7 +20,9 @@ class HelmError(Exception):
 
 
 class Helm:
-    """`helm template`, with each chart fetched once. Use as a context: the charts are in a folder of its own."""
+    """`helm template`, with each chart fetched once. Use as a context: the charts are
+    in a folder of its own.
+    """
 
     def __init__(self, program: str | None = None) -> None:
         """``program``: which Helm, where it is not the one on the PATH."""
@@ -31,7 +33,9 @@ class Helm:
         self._folder = tempfile.TemporaryDirectory()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._folder.cleanup()
 
     def fetch(self, charts: Iterable[ChartSource]) -> None:
@@ -46,7 +50,16 @@ class Helm:
 
     def render(self, name: str, namespace: str, chart: ChartSource, values: Mapping[str, Any]) -> str:
         """The manifests of a release, of a chart that is here."""
-        return self._helm("template", name, self._charts[chart], "--namespace", namespace, "--values", "-", given=json.dumps(values))
+        return self._helm(
+            "template",
+            name,
+            self._charts[chart],
+            "--namespace",
+            namespace,
+            "--values",
+            "-",
+            given=json.dumps(values),
+        )
 
     def _pull(self, chart: ChartSource) -> str:
         if chart.repository is None and not chart.chart.startswith("oci://"):
@@ -54,7 +67,8 @@ class Helm:
             return str(PROGRAM / chart.chart)
         folder = Path(self._folder.name, str(len(self._charts)))
         if chart.login:
-            # Helm takes a login as an argument, which every process of the machine can read.
+            # Helm takes a login as an argument, which every process of the machine can
+            # read.
             folder.mkdir()
             packed = folder / "chart.tgz"
             packed.write_bytes(chart_archive(chart))

@@ -2,7 +2,8 @@
 
 import re
 
-#: The Kubernetes plugin, of a kubeconfig that it cannot read: the parser's message after it quotes the text.
+#: The Kubernetes plugin, of a kubeconfig that it cannot read: the parser's message
+#: after it quotes the text.
 _UNREADABLE = re.compile(r"(failed to parse kubeconfig(?: data in `[^`]*`)?)\s*[-:;].*", re.DOTALL)
 
 

@@ -12,7 +12,9 @@ RELEASE = "kubernetes:helm.sh/v3:Release"
 
 @dataclass(frozen=True)
 class Made:
-    """An object or a release that the stack has made, or was making when it was killed."""
+    """An object or a release that the stack has made, or was making when it
+    was killed.
+    """
 
     urn: str
     inputs: Mapping[str, Any]
@@ -80,20 +82,28 @@ def read_state(deployment: Mapping[str, Any]) -> StackState:
     pending: list[dict[str, Any]] = deployment.get("pending_operations") or []
     made = {resource["urn"]: _read_made(resource) for resource in resources if _makes(resource)}
     creating = [operation["resource"] for operation in pending if operation["type"] == "creating"]
-    # Pulumi keeps such an operation until someone clears it, also when a later run has made it.
-    interrupted = {resource["urn"]: _read_made(resource) for resource in creating if _makes(resource) and resource["urn"] not in made}
+    # Pulumi keeps such an operation until someone clears it, also when a later run has
+    # made it.
+    interrupted = {
+        resource["urn"]: _read_made(resource)
+        for resource in creating
+        if _makes(resource) and resource["urn"] not in made
+    }
     everything = (*made.values(), *interrupted.values())
     return StackState(
         size=len(resources),
         made=tuple(made.values()),
         interrupted=tuple(interrupted.values()),
-        namespaces=frozenset(each.name if each.is_namespace else each.namespace for each in everything) - {""},
+        namespaces=frozenset(each.name if each.is_namespace else each.namespace for each in everything)
+        - {""},
         has_key=any(_name(resource["urn"]) == KEY_STASH for resource in resources),
     )
 
 
 def read_seal(deployment: Mapping[str, Any]) -> Seal:
-    """What seals the fingerprints of a stack that has a key, from what `pulumi stack export --show-secrets` has below `deployment`."""
+    """What seals the fingerprints of a stack that has a key, from what `pulumi stack
+    export --show-secrets` has below `deployment`.
+    """
     stash = next(resource for resource in deployment["resources"] if _name(resource["urn"]) == KEY_STASH)
     found = json.loads(stash["outputs"]["output"]["plaintext"])
     return Seal(found["key"], frozenset(found["kept"]))
@@ -102,9 +112,14 @@ def read_seal(deployment: Mapping[str, Any]) -> Seal:
 def _read_made(resource: Mapping[str, Any]) -> Made:
     inputs: dict[str, Any] = resource.get("inputs") or {}
     names: dict[str, list[str]] = (resource.get("outputs") or {}).get("resourceNames") or {}
-    # `ClusterRole.rbac.authorization.k8s.io/rbac.authorization.k8s.io/v1`, and of the core group `Service/v1`.
+    # `ClusterRole.rbac.authorization.k8s.io/rbac.authorization.k8s.io/v1`, and of the
+    # core group `Service/v1`.
     rendered = tuple(
-        {"apiVersion": key.partition("/")[2], "kind": key.partition("/")[0].split(".")[0], "metadata": {"name": name.rpartition("/")[2]}}
+        {
+            "apiVersion": key.partition("/")[2],
+            "kind": key.partition("/")[0].split(".")[0],
+            "metadata": {"name": name.rpartition("/")[2]},
+        }
         for key, found in names.items()
         for name in found
     )

@@ -1,4 +1,6 @@
-"""Before anything of the stack changes, the API server is asked whether it would take what comes."""
+"""Before anything of the stack changes, the API server is asked whether it would take
+what comes.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,14 +18,23 @@ from kuberay.plan.stack import StackPlan
 
 
 class DryRun(pulumi.Stash):
-    """Made, and updated, when the API server would take every Ray cluster, job and service whose settings have changed.
+    """Made, and updated, when the API server would take every Ray cluster, job and
+    service whose settings have changed.
 
-    All that could be lost depends on it: where one object would be refused, none is touched. It asks in a hook, so where nothing has
-    changed it asks nothing; a preview that reaches the cluster asks too.
+    All that could be lost depends on it: where one object would be refused, none is
+    touched. It asks in a hook, so where nothing has changed it asks nothing; a preview
+    that reaches the cluster asks too.
     """
 
-    def __init__(self, stack: StackPlan, depends_on: Sequence[pulumi.Resource], opts: pulumi.ResourceOptions | None = None) -> None:
-        """``depends_on``: the namespace and the operator with its CRDs, which have a say in the answers."""
+    def __init__(
+        self,
+        stack: StackPlan,
+        depends_on: Sequence[pulumi.Resource],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """``depends_on``: the namespace and the operator with its CRDs, which have a
+        say in the answers.
+        """
         connection = stack_connection()
         version = stack.settings.kuberay_version
 
@@ -32,13 +43,19 @@ class DryRun(pulumi.Stash):
 
             before, in_preview = _asked_before(args.old_inputs), pulumi.runtime.is_dry_run()
             upgraded = before.get("kuberayVersion") != version
-            changed = [whose for whose, digest in what_changes(stack).items() if upgraded or before.get(whose) != digest]
+            changed = [
+                whose
+                for whose, digest in what_changes(stack).items()
+                if upgraded or before.get(whose) != digest
+            ]
             asked = [
                 replace(question, hides_values=is_encrypted(whose.partition(".")[0]))
                 for whose in changed
                 for question in questions(stack, whose)
             ]
-            await _refuse_unknown_fields(stack, changed, None if in_preview and upgraded else connection, self)
+            await _refuse_unknown_fields(
+                stack, changed, None if in_preview and upgraded else connection, self
+            )
             if in_preview and upgraded:
                 # The CRDs that are to judge them come with the operator's new version.
                 asked = [question for question in asked if not question.is_custom]
@@ -47,27 +64,40 @@ class DryRun(pulumi.Stash):
             except RefusedError:
                 raise
             except Exception as error:
-                # A preview has to work without access to the cluster, whatever keeps it from there.
+                # A preview has to work without access to the cluster, whatever keeps it
+                # from there.
                 lasts = isinstance(error, NotAskedError) and not error.for_now
                 if not in_preview and not lasts:
                     raise
-                pulumi.log.warn(f"not known whether Kubernetes would take what changes: {error_text(error)}", resource=self)
+                pulumi.log.warn(
+                    f"not known whether Kubernetes would take what changes: {error_text(error)}",
+                    resource=self,
+                )
 
         hook = resource_hook("dry-run", ask_about_changes, pulumi.ResourceHookOptions(on_dry_run=True))
-        own = pulumi.ResourceOptions(depends_on=depends_on, hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]))
+        own = pulumi.ResourceOptions(
+            depends_on=depends_on,
+            hooks=pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook]),
+        )
         asked = {"kuberayVersion": version, **what_changes(stack)}
         super().__init__("dry-run", input=asked, opts=pulumi.ResourceOptions.merge(own, opts))
 
 
 def _kind(stack: StackPlan, whose: str) -> str:
     kind, _, name = whose.partition(".")
-    return stack.jobs[name].kind if kind == "jobs" else {"clusters": "RayCluster", "services": "RayService"}[kind]
+    return (
+        stack.jobs[name].kind
+        if kind == "jobs"
+        else {"clusters": "RayCluster", "services": "RayService"}[kind]
+    )
 
 
 async def _refuse_unknown_fields(
     stack: StackPlan, changed: Sequence[str], connection: Connection | None, resource: pulumi.Resource
 ) -> None:
-    """Fails where the owner gives a spec what the CRD does not take. ``connection``: None where the CRDs are of another version yet."""
+    """Fails where the owner gives a spec what the CRD does not take. ``connection``:
+    None where the CRDs are of another version yet.
+    """
     given = {whose: over for whose in changed if (over := spec_given(stack, whose))}
     if not given:
         return
@@ -77,10 +107,14 @@ async def _refuse_unknown_fields(
 
     kinds = {whose: _kind(stack, whose) for whose in given}
     try:
-        schemas = await spec_schemas(connection, set(kinds.values()), source_of("kuberay-operator", stack.settings.charts))
+        schemas = await spec_schemas(
+            connection, set(kinds.values()), source_of("kuberay-operator", stack.settings.charts)
+        )
     except ChartError as error:
         # The API server says so too, if without what was meant.
-        pulumi.log.warn(f"not known whether KubeRay has the fields of each spec: {error_text(error)}", resource=resource)
+        pulumi.log.warn(
+            f"not known whether KubeRay has the fields of each spec: {error_text(error)}", resource=resource
+        )
         return
     version = stack.settings.kuberay_version
     problems = [

@@ -1,4 +1,6 @@
-"""The key of a stack that holds secrets: without it nobody can try guesses at them by the fingerprints that the stack shows."""
+"""The key of a stack that holds secrets: without it nobody can try guesses at them by
+the fingerprints that the stack shows.
+"""
 
 import re
 import secrets
@@ -19,14 +21,23 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 
 
 async def seal_fingerprints(plan: StackPlan) -> StackPlan:
-    """The plan with fingerprints that may be seen. A stack without encrypted settings has nothing to hide, and gets no key unasked."""
-    return seal_stack(plan, await _stack_seal(plan)) if is_sealed(plan, get_config_secret_keys_env()) else plan
+    """The plan with fingerprints that may be seen. A stack without encrypted settings
+    has nothing to hide, and gets no key unasked.
+    """
+    return (
+        seal_stack(plan, await _stack_seal(plan)) if is_sealed(plan, get_config_secret_keys_env()) else plan
+    )
 
 
 async def _stack_seal(plan: StackPlan) -> Seal:
     state = await _read_state()
-    # The key and what it leaves alone are one resource: a run that ends between two would lose either.
-    kept = [] if any(urn.endswith(f"::{KEY_STASH}") for urn in state) else sorted(fingerprints_in_use(state, plan))
+    # The key and what it leaves alone are one resource: a run that ends between two
+    # would lose either.
+    kept = (
+        []
+        if any(urn.endswith(f"::{KEY_STASH}") for urn in state)
+        else sorted(fingerprints_in_use(state, plan))
+    )
     fresh = pulumi.Output.secret({"key": secrets.token_hex(32), "kept": kept})
     # Its output stays what it was first.
     stash = pulumi.Stash(KEY_STASH, input=fresh, opts=pulumi.ResourceOptions(ignore_changes=["input"]))
@@ -38,26 +49,38 @@ async def _stack_seal(plan: StackPlan) -> Seal:
 
 
 async def _read_state() -> Mapping[str, Any]:
-    """The type and outputs of every resource of the stack, as the last run left them."""
+    """The type and outputs of every resource of the stack, as the last run
+    left them.
+    """
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     answer = await pulumi.runtime.invoke_async("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack})
     return answer["outputs"]
 
 
 def fingerprints_in_use(state: Mapping[str, Any], plan: StackPlan) -> set[str]:
-    """Those from before there was a key. Pods carry them, and everything that they are on would restart, or be made anew, over others.
+    """Those from before there was a key. Pods carry them, and everything that they are
+    on would restart, or be made anew, over others.
 
     ``plan``: not sealed.
     """
     found = set(_fingerprints(state))
-    # What replaces a release or a job is in no output. It is as it was where all of the release or the job is, and else in its values.
+    # What replaces a release or a job is in no output. It is as it was where all of the
+    # release or the job is, and else in its values.
     unchanged = {whose for whose, digest in what_changes(plan).items() if digest in found}
     found |= {job.fingerprint for name, job in plan.jobs.items() if f"jobs.{name}" in unchanged}
-    found |= {cluster.service_fingerprint for name, cluster in plan.clusters.items() if f"clusters.{name}" in unchanged}
+    found |= {
+        cluster.service_fingerprint
+        for name, cluster in plan.clusters.items()
+        if f"clusters.{name}" in unchanged
+    }
     values = (resource["outputs"].get("values") for resource in state.values())
     of_clusters = [each for each in values if isinstance(each, Mapping) and "head" in each]
     # Whether their owner has named moved ports, or the plan has, they do not say.
-    return found | {fingerprint_of_service(each, moved) for each in of_clusters for moved in ({}, moved_ports(each["head"]))}
+    return found | {
+        fingerprint_of_service(each, moved)
+        for each in of_clusters
+        for moved in ({}, moved_ports(each["head"]))
+    }
 
 
 def _fingerprints(tree: Any) -> Iterator[str]:

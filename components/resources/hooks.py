@@ -10,14 +10,17 @@ from kuberay.facts.visible import log_lines
 Run = Callable[[pulumi.ResourceHookArgs], Awaitable[None]]
 
 
-def resource_hook(name: str, run: Run, options: pulumi.ResourceHookOptions | None = None) -> pulumi.ResourceHook:
+def resource_hook(
+    name: str, run: Run, options: pulumi.ResourceHookOptions | None = None
+) -> pulumi.ResourceHook:
     """A hook that never fails without a word."""
     return pulumi.ResourceHook(name, with_error_text(run), options)
 
 
 def with_error_text(run: Run) -> Run:
-    """Pulumi's Python SDK passes the text of an error on, and the engine takes an empty one, which a request's timeout has, for success
-    (pulumi 3.259.0: `_callbacks.py`, `wrapResourceHookCallback`).
+    """Pulumi's Python SDK passes the text of an error on, and the engine takes an empty
+    one, which a request's timeout has, for success (pulumi 3.259.0: `_callbacks.py`,
+    `wrapResourceHookCallback`).
     """
 
     async def run_with_error_text(args: pulumi.ResourceHookArgs) -> None:

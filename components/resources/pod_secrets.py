@@ -16,21 +16,34 @@ def pod_secrets(
     namespace: pulumi.Input[str],
     parent: pulumi.Resource,
 ) -> list[pulumi.Resource]:
-    """The token that a cluster asks for, and the password of its Redis where the stack's config holds it."""
+    """The token that a cluster asks for, and the password of its Redis where the
+    stack's config holds it.
+    """
     made: list[pulumi.Resource] = []
     if plan.token_secret:
         token = plan.auth_token.get_secret_value() if plan.auth_token else secrets.token_urlsafe(32)
-        # A random token is made once: each later run brings another one, which is ignored.
+        # A random token is made once: each later run brings another one, which is
+        # ignored.
         opts = pulumi.ResourceOptions(parent=parent, ignore_changes=[] if plan.auth_token else ["data"])
         made.append(_secret(plan.token_secret, TOKEN_KEY, token, namespace, opts))
     redis = plan.settings.gcs_fault_tolerance
     if redis and redis.redis_password and redis.redis_password.value:
         password = redis.redis_password.value.get_secret_value()
-        made.append(_secret(password_secret(plan.name), PASSWORD_KEY, password, namespace, pulumi.ResourceOptions(parent=parent)))
+        made.append(
+            _secret(
+                password_secret(plan.name),
+                PASSWORD_KEY,
+                password,
+                namespace,
+                pulumi.ResourceOptions(parent=parent),
+            )
+        )
     return made
 
 
-def _secret(name: str, key: str, text: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> pulumi.Resource:
+def _secret(
+    name: str, key: str, text: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
+) -> pulumi.Resource:
     manifest = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -38,4 +51,8 @@ def _secret(name: str, key: str, text: str, namespace: pulumi.Input[str], opts: 
         "type": "Opaque",
         "data": {key: pulumi.Output.secret(base64.b64encode(text.encode()).decode())},
     }
-    return KubernetesObject(name, manifest, pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["data"])))
+    return KubernetesObject(
+        name,
+        manifest,
+        pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["data"])),
+    )

@@ -1,4 +1,6 @@
-"""Which cluster a resource lies in, by its Kubernetes provider: for whatever has to be asked beside Pulumi."""
+"""Which cluster a resource lies in, by its Kubernetes provider: for whatever has to be
+asked beside Pulumi.
+"""
 
 from collections.abc import Mapping
 
@@ -8,19 +10,24 @@ from pulumi_kubernetes import Provider
 from components.stack import stack_connection
 from kuberay.live.api.connection import Connection
 
-#: A token of the provider's package: by the package of one the SDK finds a resource's provider.
+#: A token of the provider's package: by the package of one the SDK finds a resource's
+#: provider.
 _KUBERNETES = "kubernetes:core/v1:Namespace"
 
 
 def provider_of_component(component: pulumi.ComponentResource) -> pulumi.ProviderResource | None:
-    """The Kubernetes provider of a component's children; None where that is the stack's default one."""
+    """The Kubernetes provider of a component's children; None where that is the stack's
+    default one.
+    """
     return component.get_provider(_KUBERNETES)
 
 
 def provider_of_options(opts: pulumi.ResourceOptions) -> pulumi.ProviderResource | None:
-    """The Kubernetes provider of a resource that is about to be made with these options.
+    """The Kubernetes provider of a resource that is about to be made with these
+    options.
 
-    The SDK finds it in the same order (`Resource._get_providers`), but only after transformations.
+    The SDK finds it in the same order (`Resource._get_providers`), but only after
+    transformations.
     """
     several = opts.providers.values() if isinstance(opts.providers, Mapping) else opts.providers or ()
     for provider in (opts.provider, *several):
@@ -32,9 +39,11 @@ def provider_of_options(opts: pulumi.ResourceOptions) -> pulumi.ProviderResource
 def connection_of(provider: pulumi.ProviderResource | None) -> pulumi.Output[Connection]:
     """The cluster of a provider, or of the stack's default one.
 
-    An explicit provider is read once it is made: its kubeconfig, context and cluster. In a preview they are unknown,
-    so that nothing is asked then. A provider to which this program has a reference only, as a component has that is
-    used from another language, never says them; it is refused, lest the default provider's cluster be asked instead.
+    An explicit provider is read once it is made: its kubeconfig, context and cluster.
+    In a preview they are unknown, so that nothing is asked then. A provider to which
+    this program has a reference only, as a component has that is used from another
+    language, never says them; it is refused, lest the default provider's cluster be
+    asked instead.
     """
     if provider is None:
         return pulumi.Output.from_input(stack_connection())

@@ -1,6 +1,8 @@
-"""Lets a run go on after one that was killed: whatever that one was making is taken over, and what is someone else's is left alone.
+"""Lets a run go on after one that was killed: whatever that one was making is taken
+over, and what is someone else's is left alone.
 
-The looks at the cluster are in hooks, so only `up` takes them, and only of what it is about to make or change.
+The looks at the cluster are in hooks, so only `up` takes them, and only of what it is
+about to make or change.
 """
 
 from collections.abc import Mapping
@@ -26,7 +28,8 @@ _RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
 def recover_from_killed_runs(timeout: float, adopted: Mapping[str, Adopted] = MappingProxyType({})) -> None:
-    """From here on everything that the stack makes carries its mark and is looked at before it is made.
+    """From here on everything that the stack makes carries its mark and is looked at
+    before it is made.
 
     Args:
         timeout: how long what is still being deleted is waited for, in seconds.
@@ -40,9 +43,14 @@ def recover_from_killed_runs(timeout: float, adopted: Mapping[str, Adopted] = Ma
         is_release = args.type_ == _RELEASE
         if is_release:
             values: Any = args.props.get("values")
-            # Values that hold something encrypted are a secret as a whole (components/cluster.py).
+            # Values that hold something encrypted are a secret as a whole
+            # (components/cluster.py).
             is_secret = isinstance(values, pulumi.Output)
-            marked = values.apply(lambda found: marked_values(found, stack)) if is_secret else marked_values(values or {}, stack)
+            marked = (
+                values.apply(lambda found: marked_values(found, stack))
+                if is_secret
+                else marked_values(values or {}, stack)
+            )
             props = {**args.props, "values": marked}
         elif args.type_.startswith("kubernetes:") and not args.type_.endswith("Patch"):
             metadata: Any = args.props["metadata"]
@@ -71,7 +79,9 @@ class _Looks:
     """At a release that was made by hand."""
 
 
-def _looks(stack: str, timeout: float, adopted: Mapping[str, Adopted], provider: pulumi.ProviderResource | None) -> _Looks:
+def _looks(
+    stack: str, timeout: float, adopted: Mapping[str, Adopted], provider: pulumi.ProviderResource | None
+) -> _Looks:
     connection = connection_of(provider)
 
     async def this_run() -> "Run":
@@ -105,7 +115,9 @@ def _looks(stack: str, timeout: float, adopted: Mapping[str, Adopted], provider:
             if not is_preview:
                 raise
             # A preview has to work without access to the cluster.
-            pulumi.log.warn(f"whether Helm release {args.name} can be taken over could not be asked: {error_text(error)}")
+            pulumi.log.warn(
+                f"whether Helm release {args.name} can be taken over could not be asked: {error_text(error)}"
+            )
             return
         if revision is not None:
             pulumi.log.info(f"{TAKES_OVER}{args.name}, revision {revision}, as it runs: no pod restarts")
@@ -120,22 +132,29 @@ def _looks(stack: str, timeout: float, adopted: Mapping[str, Adopted], provider:
     before_install = resource_hook(f"recovery.before-install{of}", install)
     before_upgrade = resource_hook(f"recovery.before-upgrade{of}", upgrade)
     in_previews_too = pulumi.ResourceHookOptions(on_dry_run=True)
-    before_adoption = [resource_hook(f"recovery.before-adoption{of}", adopt, in_previews_too)] if adopted else []
+    before_adoption = (
+        [resource_hook(f"recovery.before-adoption{of}", adopt, in_previews_too)] if adopted else []
+    )
     return _Looks(
         pulumi.ResourceHookBinding(before_create=[resource_hook(f"recovery.before-object{of}", make_object)]),
         pulumi.ResourceHookBinding(before_create=[before_install], before_update=[before_upgrade]),
-        pulumi.ResourceHookBinding(before_create=[*before_adoption, before_install], before_update=[before_upgrade]),
+        pulumi.ResourceHookBinding(
+            before_create=[*before_adoption, before_install], before_update=[before_upgrade]
+        ),
     )
 
 
 def _marked(metadata: Mapping[str, Any], stack: str) -> dict[str, Any]:
-    # The provider applies each run's objects under a name of that run's own: the fields of a killed one have to be taken over by force.
+    # The provider applies each run's objects under a name of that run's own: the fields
+    # of a killed one have to be taken over by force.
     ours = {STACK_MARK: stack, "pulumi.com/patchForce": "true"}
     return {**metadata, "annotations": {**(metadata.get("annotations") or {}), **ours}}
 
 
 async def resolve_outputs(inputs: Any) -> Any:
-    """Inputs as they are: the SDK hands a hook an Output of whatever has a secret anywhere below it."""
+    """Inputs as they are: the SDK hands a hook an Output of whatever has a secret
+    anywhere below it.
+    """
     if isinstance(inputs, pulumi.Output):
         return await resolve_outputs(await inputs.future())
     if isinstance(inputs, Mapping):

@@ -14,22 +14,29 @@ from kuberay.settings.overrides import empties_a_list, without_nulls
 class Release(pulumi.CustomResource):
     """A Helm release by the plugin's own names for its inputs.
 
-    The SDK's class lies in ``pulumi_kubernetes.helm.v3``, which imports an HTTP client for another class: an eighth of all that a preview
-    imports.
+    The SDK's class lies in ``pulumi_kubernetes.helm.v3``, which imports an HTTP client
+    for another class: an eighth of all that a preview imports.
     """
 
-    def __init__(self, name: str, inputs: Mapping[str, pulumi.Input[Any]], opts: pulumi.ResourceOptions) -> None:
+    def __init__(
+        self, name: str, inputs: Mapping[str, pulumi.Input[Any]], opts: pulumi.ResourceOptions
+    ) -> None:
         # As the SDK's class says it.
-        super().__init__("kubernetes:helm.sh/v3:Release", name, {**inputs, "compat": "true"}, of_the_pinned_plugin(opts))
+        super().__init__(
+            "kubernetes:helm.sh/v3:Release", name, {**inputs, "compat": "true"}, of_the_pinned_plugin(opts)
+        )
 
 
-#: That of the program's own chart; a path of this machine would be in the state, and a difference on any other.
+#: That of the program's own chart; a path of this machine would be in the state, and a
+#: difference on any other.
 RESOURCE_SOURCE = ChartSource(RESOURCE_CHART, None, None)
 
 
 def source_of(chart: Chart, charts: Charts) -> ChartSource:
     """Where a chart comes from."""
-    return chart_source(chart, version=charts.version, repository=charts.repository, project_folder=PROJECT_FOLDER)
+    return chart_source(
+        chart, version=charts.version, repository=charts.repository, project_folder=PROJECT_FOLDER
+    )
 
 
 def chart_release(
@@ -46,8 +53,8 @@ def chart_release(
 ) -> Release:
     """The release, pinned to the version of its chart.
 
-    ``name`` is its name in Pulumi, ``release`` the one in Helm; without that, Helm's would get a random suffix. ``raw`` are the owner's
-    own among the values.
+    ``name`` is its name in Pulumi, ``release`` the one in Helm; without that, Helm's
+    would get a random suffix. ``raw`` are the owner's own among the values.
     """
     inputs: dict[str, pulumi.Input[Any]] = {
         "name": release,
@@ -59,10 +66,14 @@ def chart_release(
         "skipAwait": skip_await,
     }
     if empties_a_list(raw):
-        # Otherwise the plugin leaves empty lists out as it does nulls, and the chart's default list would stand in their place.
+        # Otherwise the plugin leaves empty lists out as it does nulls, and the chart's
+        # default list would stand in their place.
         inputs["allowNullValues"] = True
     if source.repository:
         login = source.login._asdict() if source.login else {}
         # Whether the stack file has it encrypted or not.
-        inputs["repositoryOpts"] = {"repo": source.repository, **{key: pulumi.Output.secret(text) for key, text in login.items()}}
+        inputs["repositoryOpts"] = {
+            "repo": source.repository,
+            **{key: pulumi.Output.secret(text) for key, text in login.items()},
+        }
     return Release(name, inputs, opts)

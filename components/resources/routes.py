@@ -9,16 +9,21 @@ from components.stack import conceal_texts
 from kuberay.plan.expose import Route
 
 
-def make_routes(routes: Iterable[Route], namespace: pulumi.Input[str], target: pulumi.Resource, parent: pulumi.Resource) -> None:
+def make_routes(
+    routes: Iterable[Route], namespace: pulumi.Input[str], target: pulumi.Resource, parent: pulumi.Resource
+) -> None:
     """Makes them after what they lead to, and deletes them before it.
 
-    Nobody waits for an address here: not every controller writes one, and Ray is up without it.
+    Nobody waits for an address here: not every controller writes one, and Ray is up
+    without it.
     """
     for route in routes:
         opts = pulumi.ResourceOptions(parent=parent, depends_on=[target])
         name = f"{parent.pulumi_resource_name}.{route.target}"
         if route.policy:
-            KubernetesObject(name, {**route.policy, "metadata": {**route.policy["metadata"], "namespace": namespace}}, opts)
+            KubernetesObject(
+                name, {**route.policy, "metadata": {**route.policy["metadata"], "namespace": namespace}}, opts
+            )
         given = conceal_texts(route.settings.annotations, route.whose.partition(".")[0])
         metadata = {
             "name": route.manifest["metadata"]["name"],
@@ -29,5 +34,7 @@ def make_routes(routes: Iterable[Route], namespace: pulumi.Input[str], target: p
 
 
 def addresses(routes: Iterable[Route]) -> dict[str, str]:
-    """Where they begin, for the outputs: ``{"dashboardUrl": "https://ray.example.com"}``."""
+    """Where they begin, for the outputs: ``{"dashboardUrl":
+    "https://ray.example.com"}``.
+    """
     return {f"{route.target}Url": route.address for route in routes}

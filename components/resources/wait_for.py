@@ -1,4 +1,6 @@
-"""A resource that stands for "it is up": of the operator, a group of pods, a job, a service."""
+"""A resource that stands for "it is up": of the operator, a group of pods, a job, a
+service.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +20,9 @@ _hooks: WeakKeyDictionary[asyncio.AbstractEventLoop, pulumi.ResourceHook] = Weak
 
 
 def _hook_of_this_run() -> pulumi.ResourceHook:
-    """One for all waits: to register a hook is a request to the engine, and a preview runs none of them."""
+    """One for all waits: to register a hook is a request to the engine, and a preview
+    runs none of them.
+    """
 
     async def wait(args: pulumi.ResourceHookArgs) -> None:
         await _waits[args.name](args)
@@ -30,14 +34,17 @@ def _hook_of_this_run() -> pulumi.ResourceHook:
 
 
 class WaitFor(pulumi.Stash):
-    """Made when a wait has ended well, anew when what it waits for is replaced or its own trigger changes, else updated.
+    """Made when a wait has ended well, anew when what it waits for is replaced or its
+    own trigger changes, else updated.
 
-    The wait runs in a hook, so in `up` only and not in a preview. If it fails, so does this resource and not the target: the next `up`
-    comes here again. Where nothing has changed, `up` looks all the same whether the target is still up.
+    The wait runs in a hook, so in `up` only and not in a preview. If it fails, so does
+    this resource and not the target: the next `up` comes here again. Where nothing has
+    changed, `up` looks all the same whether the target is still up.
 
-    It is kept by Pulumi alone and is nothing in the cluster. A patch of the RayCluster would do as well, but the state holds all of a
-    patched object, and on a file or object store Pulumi writes all of the state twice a step: the last of a hundred clusters took ten times
-    as long as the first.
+    It is kept by Pulumi alone and is nothing in the cluster. A patch of the RayCluster
+    would do as well, but the state holds all of a patched object, and on a file or
+    object store Pulumi writes all of the state twice a step: the last of a hundred
+    clusters took ten times as long as the first.
     """
 
     up: pulumi.Output[None]
@@ -59,11 +66,14 @@ class WaitFor(pulumi.Stash):
 
         Args:
             name: of this resource, unique in the stack.
-            looks: what there is to see of the target in a preview: size, image, fingerprint. A change of it waits again.
-            wait: ends when the target is up, or raises with the cause. Its argument takes progress.
+            looks: what there is to see of the target in a preview: size, image,
+                fingerprint. A change of it waits again.
+            wait: ends when the target is up, or raises with the cause. Its argument
+                takes progress.
             target: what brings up what is waited for.
             parent: the component that both are part of.
-            mark: what to write before the wait, where this resource is made or changes: on the target, that it is in the state.
+            mark: what to write before the wait, where this resource is made or changes:
+                on the target, that it is in the state.
             replacement_trigger: replaces this resource when it changes.
             look_again: whether to wait too where nothing has changed.
         """
@@ -82,8 +92,12 @@ class WaitFor(pulumi.Stash):
             if not look_again or self._waited:
                 return
             if kept[0] != kept[1]:
-                # What there is cannot be what the settings ask for, and to bring it there is not what this run is for.
-                pulumi.log.warn(f"{name}: not looked at, as this run leaves it as it was (--target or --exclude)", resource=parent)
+                # What there is cannot be what the settings ask for, and to bring it
+                # there is not what this run is for.
+                pulumi.log.warn(
+                    f"{name}: not looked at, as this run leaves it as it was (--target or --exclude)",
+                    resource=parent,
+                )
                 return
             try:
                 await until_up()

@@ -1,4 +1,6 @@
-"""Ways in from outside the Kubernetes cluster: who may come in by them, and whether they lead anywhere. Pure."""
+"""Ways in from outside the Kubernetes cluster: who may come in by them, and whether
+they lead anywhere. Pure.
+"""
 
 from collections.abc import Iterator
 
@@ -17,28 +19,52 @@ def route_problems(plan: StackPlan) -> Iterator[Problem]:
     for route in plan.routes:
         here, host = tuple(route.key.split(".")), route.settings.host
         if host in hosts:
-            yield Problem((*here, "host"), host, f"is the host of {hosts[host]} too: requests could go to either; choose another")
+            yield Problem(
+                (*here, "host"),
+                host,
+                f"is the host of {hosts[host]} too: requests could go to either; choose another",
+            )
         hosts.setdefault(host, route.key)
         if route.settings.gateway:
-            for key, value in (("ingressClass", route.settings.ingress_class), ("tlsSecret", route.settings.tls_secret)):
+            for key, value in (
+                ("ingressClass", route.settings.ingress_class),
+                ("tlsSecret", route.settings.tls_secret),
+            ):
                 if value:
-                    yield Problem((*here, key), value, "is for an Ingress, and gateway makes an HTTPRoute; leave it out")
+                    yield Problem(
+                        (*here, key), value, "is for an Ingress, and gateway makes an HTTPRoute; leave it out"
+                    )
         kind, _, name = route.whose.partition(".")
-        if route.target == "serve" and kind == "services" and plan.settings.services[name].cluster_upgrade_options:
+        if (
+            route.target == "serve"
+            and kind == "services"
+            and plan.settings.services[name].cluster_upgrade_options
+        ):
             yield Problem(
-                here, host, "leads to no Service: with incremental upgrades requests go to the Gateway that KubeRay makes; leave it out"
+                here,
+                host,
+                "leads to no Service: with incremental upgrades requests go to the Gateway that KubeRay"
+                " makes; leave it out",
             )
         if route.whose in without_dashboard:
-            yield Problem(here, host, "leads to no dashboard: rayStartParams or ports of the head leave it out")
+            yield Problem(
+                here, host, "leads to no dashboard: rayStartParams or ports of the head leave it out"
+            )
         elif not (asks_for_token(plan, route) or route.may_be_open):
-            yield Problem(here, host, f"would let everyone who knows the address run code: {_why_open(plan, route)}; {_REMEDY}")
+            yield Problem(
+                here,
+                host,
+                f"would let everyone who knows the address run code: {_why_open(plan, route)}; {_REMEDY}",
+            )
 
 
 _REMEDY = "withoutToken: true, if something else says who gets in"
 
 
 def asks_for_token(plan: StackPlan, route: Route) -> bool:
-    """Whether Ray asks those for a token who come in by this way; of Serve's applications it never does."""
+    """Whether Ray asks those for a token who come in by this way; of Serve's
+    applications it never does.
+    """
     kind, _, name = route.whose.partition(".")
     if route.target == "serve":
         return False
@@ -53,7 +79,9 @@ def _why_open(plan: StackPlan, route: Route) -> str:
     if protection.token_authentication == "disabled":
         return "protection.tokenAuthentication is disabled"
     if not uses_token(protection, ray):
-        return f"Ray asks for a token from rayVersion {NEEDS['token authentication'].ray} on, and this is {ray}"
+        return (
+            f"Ray asks for a token from rayVersion {NEEDS['token authentication'].ray} on, and this is {ray}"
+        )
     return f"a token {lacking('token authentication', kuberay=plan.settings.kuberay_version)}"
 
 

@@ -1,4 +1,6 @@
-"""What the settings of a Ray cluster and of its groups must agree on with one another. Pure."""
+"""What the settings of a Ray cluster and of its groups must agree on with one another.
+Pure.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -27,7 +29,8 @@ from kuberay.settings.stack import StackSettings
 #: Names that no worker group may have: the plan's and KubeRay's of the head's pods.
 _KEPT_NAMES = {"head", HEAD_GROUP}
 
-#: Every chart writes `maxReplicas | default 2147483647`, and to a template 0 is nothing.
+#: Every chart writes `maxReplicas | default 2147483647`, and to a template 0 is
+#: nothing.
 _NO_MAXIMUM = "is no maximum for an autoscaler: the chart makes 2147483647 of it; leave the group out instead"
 
 #: No machine has less, so that who writes 500 cores and 2G of memory means 500m.
@@ -46,8 +49,12 @@ _SET_BY_SETTINGS = {
 }
 
 
-def cluster_problems(settings: StackSettings, here: Place, cluster: RayClusterSettings, *, chart_version: str) -> Iterator[Problem]:
-    """What is wrong with a cluster whose settings are at ``here``, and whose raw values are for this version of the chart."""
+def cluster_problems(
+    settings: StackSettings, here: Place, cluster: RayClusterSettings, *, chart_version: str
+) -> Iterator[Problem]:
+    """What is wrong with a cluster whose settings are at ``here``, and whose raw values
+    are for this version of the chart.
+    """
     problems = list(unknown_keys(cluster.values, "ray-cluster", chart_version))
     problems = problems or list(raw_cluster_problems(cluster.values, cluster.additional_worker_groups))
     yield from (problem.below(*here, "values") for problem in problems)
@@ -57,7 +64,13 @@ def cluster_problems(settings: StackSettings, here: Place, cluster: RayClusterSe
     if (
         redis
         and redis.redis_username
-        and (lack := lacking("Redis user", kuberay=settings.kuberay_version, ray=cluster.ray_version or settings.ray_version))
+        and (
+            lack := lacking(
+                "Redis user",
+                kuberay=settings.kuberay_version,
+                ray=cluster.ray_version or settings.ray_version,
+            )
+        )
     ):
         yield Problem((*here, "gcsFaultTolerance", "redisUsername"), redis.redis_username, lack)
 
@@ -65,7 +78,9 @@ def cluster_problems(settings: StackSettings, here: Place, cluster: RayClusterSe
         yield from core_problems((*here, "autoscaling"), cluster.autoscaling)
     scales = bool((raw.get("head") or {}).get("enableInTreeAutoscaling", cluster.autoscaling is not None))
     groups: dict[Place, GroupSettings] = {("head",): cluster.head, ("worker",): cluster.worker}
-    groups |= {("additionalWorkerGroups", name): group for name, group in cluster.additional_worker_groups.items()}
+    groups |= {
+        ("additionalWorkerGroups", name): group for name, group in cluster.additional_worker_groups.items()
+    }
     for path, group in groups.items():
         yield from _group_checks(settings, cluster, (*here, *path), group, scales=scales)
         yield from _volume_checks(settings, here, path, group)
@@ -79,22 +94,39 @@ def cluster_problems(settings: StackSettings, here: Place, cluster: RayClusterSe
 
 
 def idle_autoscalers(plans: Iterable[PlacedPlan]) -> Iterator[Problem]:
-    """Autoscalers of clusters that have no worker group, whichever way each was left out."""
+    """Autoscalers of clusters that have no worker group, whichever way each was left
+    out.
+    """
     for placed in plans:
         if placed.plan.values["head"].get("enableInTreeAutoscaling") and len(placed.plan.groups) == 1:
             at, value = placed.place("head", "enableInTreeAutoscaling"), True
             if placed.plan.settings.autoscaling is not None:
-                at, value = (*placed.here, "autoscaling"), placed.plan.settings.autoscaling.model_dump(by_alias=True, exclude_unset=True)
-            yield Problem(at, value, "has no effect: the cluster has no worker group to scale; give it one, or leave this out")
+                at, value = (
+                    (*placed.here, "autoscaling"),
+                    placed.plan.settings.autoscaling.model_dump(by_alias=True, exclude_unset=True),
+                )
+            yield Problem(
+                at,
+                value,
+                "has no effect: the cluster has no worker group to scale; give it one, or leave this out",
+            )
 
 
 def _group_name_checks(here: Place, cluster: RayClusterSettings, raw: dict[str, Any]) -> Iterator[Problem]:
-    """Whether every group that is rendered has a name of its own, whichever way it came in."""
+    """Whether every group that is rendered has a name of its own, whichever way it came
+    in.
+    """
     groups = raw_groups(raw)
-    worker = {"groupName": cluster.worker.group_name, "disabled": not cluster.worker.enabled} | dict(groups.get(("worker",), {}))
+    worker = {"groupName": cluster.worker.group_name, "disabled": not cluster.worker.enabled} | dict(
+        groups.get(("worker",), {})
+    )
     additional = {name: ("additionalWorkerGroups", name) for name in cluster.additional_worker_groups}
     additional = {path[-1]: ("values", *path) for path in groups if len(path) > 1} | additional
-    additional = {name: path for name, path in additional.items() if groups.get(path[-2:], {}).get("disabled") is not True}
+    additional = {
+        name: path
+        for name, path in additional.items()
+        if groups.get(path[-2:], {}).get("disabled") is not True
+    }
     if worker["disabled"] is not True:
         default, path = worker["groupName"], ("worker", "groupName")
         if default in additional:
@@ -121,7 +153,11 @@ def _group_checks(
 
 def _shape_checks(here: Place, group: GroupSettings) -> Iterator[Problem]:
     """Lists and containers, which are Kubernetes' own."""
-    given = {"envFrom": group.env_from, "initContainers": group.init_containers, "sidecarContainers": group.sidecars}
+    given = {
+        "envFrom": group.env_from,
+        "initContainers": group.init_containers,
+        "sidecarContainers": group.sidecars,
+    }
     for problem in group_value_problems((), {key: items for key, items in given.items() if items}):
         key, *rest = problem.path
         yield replace(problem, path=(*here, "sidecars" if key == "sidecarContainers" else key, *rest))
@@ -133,16 +169,23 @@ def _request_checks(here: Place, group: GroupSettings) -> Iterator[Problem]:
         ("memoryRequest", group.memory_request, group.memory),
     ):
         if request is not None and parse_quantity(request) > parse_quantity(limit):
-            yield Problem((*here, key), request, f"is more than the limit {limit}: Kubernetes refuses such a pod")
+            yield Problem(
+                (*here, key), request, f"is more than the limit {limit}: Kubernetes refuses such a pod"
+            )
     yield from core_problems(here, group)
 
 
-def core_problems(here: Place, sizes: GroupSettings | AutoscalingSettings | OperatorSettings) -> Iterator[Problem]:
+def core_problems(
+    here: Place, sizes: GroupSettings | AutoscalingSettings | OperatorSettings
+) -> Iterator[Problem]:
     """Hundreds of cores with the memory of a few."""
     cores = parse_quantity(sizes.cpu)
     is_plain = sizes.cpu.replace(".", "").isdecimal()
     if is_plain and cores >= 100 and parse_quantity(sizes.memory) < cores * _LEAST_MEMORY_OF_A_CORE:
-        why = f"is {cores.normalize():f} cores, far too many for {sizes.memory} of memory; did you mean '{int(cores)}m'?"
+        why = (
+            f"is {cores.normalize():f} cores, far too many for {sizes.memory} of memory; did you mean"
+            f" '{int(cores)}m'?"
+        )
         yield Problem((*here, "cpu"), sizes.cpu, why)
 
 
@@ -160,17 +203,23 @@ def _environment_checks(here: Place, group: GroupSettings) -> Iterator[Problem]:
         yield Problem((*here, "env", variable), "…", f"is set by {_SET_BY_SETTINGS[variable]}; leave it out")
 
 
-def _volume_checks(settings: StackSettings, cluster: Place, path: Place, group: GroupSettings) -> Iterator[Problem]:
+def _volume_checks(
+    settings: StackSettings, cluster: Place, path: Place, group: GroupSettings
+) -> Iterator[Problem]:
     here = (*cluster, *path)
     names = [volume.name for volume in group.volumes] + ["log-volume"]
     mounted = {_LOGS: "log-volume"}
     for claim, folder in group.storage.items():
         at = (*here, "storage", claim)
         if claim not in settings.storage:
-            known = f"{did_you_mean(claim, settings.storage)}; it has: {', '.join(settings.storage) or 'none'}"
+            known = (
+                f"{did_you_mean(claim, settings.storage)}; it has: {', '.join(settings.storage) or 'none'}"
+            )
             yield Problem(at, folder, f"is for a claim that the stack's storage has not{known}")
         if claim in names:
-            yield Problem(at, folder, "is for a claim with the name of a volume of this group; rename one of them")
+            yield Problem(
+                at, folder, "is for a claim with the name of a volume of this group; rename one of them"
+            )
         if other := mounted.get(_plain(folder)):
             yield Problem(at, folder, f"is where {other} is mounted already; choose another folder")
         mounted.setdefault(_plain(folder), claim)
@@ -181,11 +230,21 @@ def _volume_checks(settings: StackSettings, cluster: Place, path: Place, group: 
             yield Problem((*at, "name"), mount.name, f"is no volume of this group{known}")
         folder = _plain(mount.mount_path)
         if (other := mounted.get(folder)) == "log-volume" and mount.name in names[:-1]:
-            instead = f"{'.'.join((*cluster, 'values', *path))}.volumes: [{{name: log-volume, …}}] with the source of {mount.name}"
-            why = f"is where log-volume is, for Ray's logs; mount {mount.name} elsewhere, or put it in that one's place: {instead}"
+            instead = (
+                f"{'.'.join((*cluster, 'values', *path))}.volumes: [{{name: log-volume, …}}] with the source"
+                f" of {mount.name}"
+            )
+            why = (
+                f"is where log-volume is, for Ray's logs; mount {mount.name} elsewhere, or put it in that"
+                f" one's place: {instead}"
+            )
             yield Problem((*at, "mountPath"), mount.mount_path, why)
         elif other is not None:
-            yield Problem((*at, "mountPath"), mount.mount_path, f"is where {other} is mounted already; choose another folder")
+            yield Problem(
+                (*at, "mountPath"),
+                mount.mount_path,
+                f"is where {other} is mounted already; choose another folder",
+            )
         mounted.setdefault(folder, mount.name)
     seen: set[str] = {"log-volume"}
     for index, volume in enumerate(group.volumes):
@@ -200,7 +259,9 @@ def _plain(folder: str) -> str:
     return normpath(f"/{folder.lstrip('/')}")
 
 
-def _replica_checks(here: Place, group: WorkerGroupSettings, *, scales: bool, autoscaling: bool) -> Iterator[Problem]:
+def _replica_checks(
+    here: Place, group: WorkerGroupSettings, *, scales: bool, autoscaling: bool
+) -> Iterator[Problem]:
     default = isinstance(group, DefaultWorkerGroupSettings)
     enabled = not default or group.enabled
     if scales and enabled and group.max_replicas == 0:
@@ -216,7 +277,9 @@ def _replica_checks(here: Place, group: WorkerGroupSettings, *, scales: bool, au
         yield Problem((*here, "maxReplicas"), None, needed)
     if default and not enabled and (unused := group.model_fields_set - {"enabled"}):
         names = ", ".join(sorted(type(group).model_fields[name].alias or name for name in unused))
-        yield Problem((*here, "enabled"), False, f"leaves the group out, so that these have no effect: {names}")
+        yield Problem(
+            (*here, "enabled"), False, f"leaves the group out, so that these have no effect: {names}"
+        )
 
 
 def _image_checks(
@@ -226,10 +289,15 @@ def _image_checks(
     groups: dict[Place, GroupSettings],
     raw_values: Mapping[Place, Mapping[str, Any]],
 ) -> Iterator[Problem]:
-    """An own image whose tag says aarch64 cannot start on x86 nodes; each such setting is named once, with the first group it fails."""
+    """An own image whose tag says aarch64 cannot start on x86 nodes; each such setting
+    is named once, with the first group it fails.
+    """
     named: set[Place] = set()
     for path, group in groups.items():
-        raw = isinstance(cluster.values.get("image"), dict) and {"repository", "tag"} & cluster.values["image"].keys()
+        raw = (
+            isinstance(cluster.values.get("image"), dict)
+            and {"repository", "tag"} & cluster.values["image"].keys()
+        )
         levels: tuple[tuple[Place, str | None], ...] = (
             ((*here, "values", *path), _own_raw_image(settings, cluster, group, raw_values.get(path, {}))),
             ((*here, *path), group.image),
@@ -242,10 +310,16 @@ def _image_checks(
             continue
         if (split_reference(image)[1] or "").endswith("-aarch64"):
             named.add(at)
-            yield Problem((*at, "image"), image, f"is an aarch64 image, but {'.'.join((*here, *path))} runs on x86 nodes")
+            yield Problem(
+                (*at, "image"),
+                image,
+                f"is an aarch64 image, but {'.'.join((*here, *path))} runs on x86 nodes",
+            )
 
 
-def _own_raw_image(settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings, raw_values: Mapping[str, Any]) -> str | None:
+def _own_raw_image(
+    settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings, raw_values: Mapping[str, Any]
+) -> str | None:
     """The image that the raw values of a group name, in whole or in part."""
     raw: Mapping[str, Any] = raw_values.get("image") or {}
     if not {"repository", "tag"} & raw.keys():

@@ -1,4 +1,6 @@
-"""Sizes with which Ray does not start, or is of little use. Pure: plans in, problems and advice out."""
+"""Sizes with which Ray does not start, or is of little use. Pure: plans in, problems
+and advice out.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -11,11 +13,14 @@ from kuberay.plan.pods import limits_of, rendered_groups
 from kuberay.plan.ray_cluster_spec import ray_start_params
 from kuberay.plan.workloads import PlacedPlan
 
-#: Ray ends with exit code 1 where its object store would be smaller (`OBJECT_STORE_MINIMUM_MEMORY_BYTES`).
+#: Ray ends with exit code 1 where its object store would be smaller
+#: (`OBJECT_STORE_MINIMUM_MEMORY_BYTES`).
 SMALLEST_OBJECT_STORE = 78_643_200
-#: A head that is smaller has little left beside Ray's own processes: KubeRay's samples and charts start at this size.
+#: A head that is smaller has little left beside Ray's own processes: KubeRay's samples
+#: and charts start at this size.
 _SMALLEST_HEAD = 2_000_000_000
-#: A worker process that does nothing: Ray starts as many of them as the pod has CPUs (`num_prestart_python_workers`).
+#: A worker process that does nothing: Ray starts as many of them as the pod has CPUs
+#: (`num_prestart_python_workers`).
 _IDLE_WORKER = 50_000_000
 
 
@@ -33,7 +38,9 @@ def memory_advice(plans: Iterable[PlacedPlan]) -> Iterator[str]:
         groups = rendered_groups(placed.plan.values)
         for name, memory in cluster_memory(placed.plan).items():
             params, limit = ray_start_params(groups[name]), limits_of(groups[name])["memory"]
-            line = _advice(memory, limit, params, is_head=name == "head", is_shared=placed.here[0] == "clusters")
+            line = _advice(
+                memory, limit, params, is_head=name == "head", is_shared=placed.here[0] == "clusters"
+            )
             if line:
                 yield f"{'.'.join((*placed.here, *placed.path(name)))}: {line}"
 
@@ -54,23 +61,30 @@ def _problems(here: Place, limit: Any, params: Mapping[str, str]) -> Iterator[Pr
         yield Problem(at, store, f"is more than the pod's memory ({limit}): Ray refuses to start")
 
 
-def _advice(memory: PodMemory, limit: str, params: Mapping[str, str], *, is_head: bool, is_shared: bool) -> str | None:
+def _advice(
+    memory: PodMemory, limit: str, params: Mapping[str, str], *, is_head: bool, is_shared: bool
+) -> str | None:
     own = own_processes_of(params, is_head=is_head)
     if memory.object_store < SMALLEST_OBJECT_STORE:
         enough = own.before_the_store + SMALLEST_OBJECT_STORE / Decimal("0.3")
         return (
-            f"memory {limit} is too little: Ray would take {in_mb(memory.object_store)} for its object store "
-            f"(30 % of what is free when it starts) and ends with exit code 1 below {SMALLEST_OBJECT_STORE} bytes; "
-            f"it starts from about {in_mb(int(enough))}" + (", and a head is of use from 2G" if own is HEAD else "")
+            f"memory {limit} is too little: Ray would take {in_mb(memory.object_store)} for its object store"
+            f" (30 % of what is free when it starts) and ends with exit code 1 below {SMALLEST_OBJECT_STORE}"
+            f" bytes; it starts from about {in_mb(int(enough))}"
+            + (", and a head is of use from 2G" if own is HEAD else "")
         )
     shared = memory.shared_memory
     if "plasma-directory" not in params and shared is not None and memory.object_store > shared:
-        beyond = "refuses to start" if memory.object_store > LARGEST_ON_DISK else "puts it on disk, which is slow"
+        beyond = (
+            "refuses to start" if memory.object_store > LARGEST_ON_DISK else "puts it on disk, which is slow"
+        )
         store = in_gb(memory.object_store)
         return f"the object store of {store} is larger than /dev/shm ({in_gb(shared)}): Ray {beyond}"
     if own is HEAD and memory.limit < _SMALLEST_HEAD:
         # KubeRay needs it for every job and service.
-        without = ", or, where no job runs on it, leave the dashboard out (rayStartParams.include-dashboard: false)"
+        without = (
+            ", or, where no job runs on it, leave the dashboard out (rayStartParams.include-dashboard: false)"
+        )
         return (
             f"memory {limit} is little for a head: Ray's own processes take about {in_gb(own.in_all)} of it, "
             f"the object store {in_gb(memory.object_store)}; give it 2G" + (without if is_shared else "")

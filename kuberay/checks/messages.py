@@ -1,4 +1,6 @@
-"""What is wrong with the settings, as every check tells it: one line that names the key, the value and what is allowed. Pure."""
+"""What is wrong with the settings, as every check tells it: one line that names the
+key, the value and what is allowed. Pure.
+"""
 
 import json
 import re
@@ -22,11 +24,19 @@ from kuberay.settings.stack import PROJECT, StackSettings
 HIDDEN: Final = "[secret]"
 
 #: What keys are called that hold secrets elsewhere than in this program's settings.
-SECRET_WORD = re.compile(r"pass?(wor[dt]|wd|phrase)|token|secret|credential|(api|access|private).?key", re.IGNORECASE)
+SECRET_WORD = re.compile(
+    r"pass?(wor[dt]|wd|phrase)|token|secret|credential|(api|access|private).?key", re.IGNORECASE
+)
 _KEY_IN_TEXT = re.compile(r"(?<![\w-])[\w-]+(?=[\"']?\s*[:=])")
 
-#: How messages begin whose hints are made from a key, which everyone can read, and hints that are made from nothing.
-_ABOUT_KEYS = ("is not a setting", "is no setting", "is not a value that the chart knows", "must not be readable")
+#: How messages begin whose hints are made from a key, which everyone can read, and
+#: hints that are made from nothing.
+_ABOUT_KEYS = (
+    "is not a setting",
+    "is no setting",
+    "is not a value that the chart knows",
+    "must not be readable",
+)
 _PLAIN_HINTS = ("quote it", "leave it out", "set its ")
 
 #: Where something stands in the settings: its keys, from the top.
@@ -43,7 +53,9 @@ class Problem:
     message: str
     """Goes after the value: ``is too long …``."""
     concealed: str | None = None
-    """The message without anything of the value, where that must not be shown; None where the message has nothing of it."""
+    """The message without anything of the value, where that must not be shown; None
+    where the message has nothing of it.
+    """
 
     def below(self, *here: str) -> Self:
         """The problem as it is told where the part lies below ``here``."""
@@ -51,10 +63,15 @@ class Problem:
 
 
 def problem_line(problem: Problem, hidden: set[str]) -> str:
-    """A problem in one line. ``hidden``: top-level keys whose values must not be printed."""
+    """A problem in one line. ``hidden``: top-level keys whose values must not be
+    printed.
+    """
     value, message = _show(problem.value), problem.message
     if _is_secret(problem.path, hidden):
-        value, message = HIDDEN, _without_hints(message if problem.concealed is None else problem.concealed, problem.value)
+        value, message = (
+            HIDDEN,
+            _without_hints(message if problem.concealed is None else problem.concealed, problem.value),
+        )
     return log_line(f"{PROJECT}:{'.'.join(problem.path)}: {value} {message}")
 
 
@@ -115,28 +132,47 @@ _WRITTEN_BY: Final = {
 
 
 def _place_in_chart(path: Place) -> str:
-    """Where a value of a chart belongs that is written as a setting, or nothing where no chart knows it."""
+    """Where a value of a chart belongs that is written as a setting, or nothing where
+    no chart knows it.
+    """
     above = [model_at(StackSettings, path[:end]) for end in range(len(path))]
-    found = next(((end, model) for end, model in enumerate(above) if model and issubclass(model, ChartOverrides)), None)
+    found = next(
+        ((end, model) for end, model in enumerate(above) if model and issubclass(model, ChartOverrides)), None
+    )
     if found is None:
         return ""
     end, model = found
     place = path[end:]
     if not versions_that_know(model.chart, place):
         # What KubeRay calls serviceType is service.type to its chart.
-        alike = (each for each in chart_key_paths(model.chart) if len(each) > 1 and "".join(each).lower() == path[-1].lower())
+        alike = (
+            each
+            for each in chart_key_paths(model.chart)
+            if len(each) > 1 and "".join(each).lower() == path[-1].lower()
+        )
         place = next(alike, ())
     if not place:
         return ""
     instead = f"; here it is written by {_WRITTEN_BY[path[-1]]}" if path[-1] in _WRITTEN_BY else ""
-    return f"is no setting but a value of the {model.chart} chart: {'.'.join((*path[:end], 'values', *place))}{instead}"
+    return (
+        f"is no setting but a value of the {model.chart} chart:"
+        f" {'.'.join((*path[:end], 'values', *place))}{instead}"
+    )
 
 
 def _place_above(path: Place) -> str:
     """Where a key is a setting, further up."""
     *here, key = path
-    places = [(*here[:end], key) for end in reversed(range(len(here))) if key in keys_at(StackSettings, tuple(here[:end]))]
-    return f" here; it is one at {'.'.join(places[0]) if len(places[0]) > 1 else f'{PROJECT}:{key}'}" if places else ""
+    places = [
+        (*here[:end], key)
+        for end in reversed(range(len(here)))
+        if key in keys_at(StackSettings, tuple(here[:end]))
+    ]
+    return (
+        f" here; it is one at {'.'.join(places[0]) if len(places[0]) > 1 else f'{PROJECT}:{key}'}"
+        if places
+        else ""
+    )
 
 
 def _places_below(path: Place) -> str:
@@ -159,7 +195,9 @@ def _instead(value: Any, wanted: str, path: Place) -> str:
     if wanted != "text":
         return ""
     if isinstance(value, Mapping | list):
-        return "; write it as one, such as registry.example/team/ray:2.46.0-py310" if path[-1] == "image" else ""
+        return (
+            "; write it as one, such as registry.example/team/ray:2.46.0-py310" if path[-1] == "image" else ""
+        )
     return "; quote it"
 
 
@@ -172,7 +210,9 @@ def _instead_of_nothing(wanted: str, path: Place) -> str:
     if field.is_required():
         return ""
     default = str(field.default).lower() if isinstance(field.default, bool) else field.default
-    return "; leave it out for its default" + (f", {default}" if isinstance(default, str | int) and default != "" else "")
+    return "; leave it out for its default" + (
+        f", {default}" if isinstance(default, str | int) and default != "" else ""
+    )
 
 
 def _as_a_map(value: Any, path: Place) -> str:
@@ -188,16 +228,24 @@ def _as_a_map(value: Any, path: Place) -> str:
 
 
 def _names_as_a_map(value: Any, path: Place) -> str:
-    """The map that was meant by a list of names, as other tools have them; the names are part of the value."""
+    """The map that was meant by a list of names, as other tools have them; the names
+    are part of the value.
+    """
     if model_at(StackSettings, path) is not None or not isinstance(value, list):
         return ""
     names = [_name_in_list(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
     more = ", …" if len(names) > 3 else ""
-    return f"; did you mean {{{', '.join(f'{name}: …' for name in names[:3])}{more}}}?" if names and all(names) else ""
+    return (
+        f"; did you mean {{{', '.join(f'{name}: …' for name in names[:3])}{more}}}?"
+        if names and all(names)
+        else ""
+    )
 
 
 def _name_in_list(item: Any) -> str | None:
-    """The name in ``{name: A, value: b}``, ``{A: b}`` or ``A=b``; what is like no name may be a value."""
+    """The name in ``{name: A, value: b}``, ``{A: b}`` or ``A=b``; what is like no name
+    may be a value.
+    """
     if isinstance(item, Mapping):
         name = str(item.get("name") or next(iter(item)) if len(item) == 1 or "name" in item else "")
     else:
@@ -212,11 +260,15 @@ def _is_secret(path: Place, hidden: set[str]) -> bool:
     if path[:1] and path[0] in hidden:
         return True
     # Further up are names that people give to clusters and jobs.
-    return "secretKeyRef" not in path and (not set(path).isdisjoint(SECRET_KEYS) or any(map(_names_a_secret, path[-2:])))
+    return "secretKeyRef" not in path and (
+        not set(path).isdisjoint(SECRET_KEYS) or any(map(_names_a_secret, path[-2:]))
+    )
 
 
 def _without_hints(message: str, value: Any) -> str:
-    """A message without what may be made from a value: hints, what stands in quotes, and the value itself."""
+    """A message without what may be made from a value: hints, what stands in quotes,
+    and the value itself.
+    """
     if not message.startswith(_ABOUT_KEYS):
         said, *hints = message.split("; ")
         said = re.sub(r"""(?<!\w)['"](?!-').*['"](?!\w)""", HIDDEN, said)
@@ -227,10 +279,14 @@ def _without_hints(message: str, value: Any) -> str:
 
 @cache
 def _names_a_secret(key: str) -> bool:
-    """Whether a key is one of those that hold secrets, or was meant to be one: people misspell them, and write others beside them."""
+    """Whether a key is one of those that hold secrets, or was meant to be one: people
+    misspell them, and write others beside them.
+    """
     if key in SECRET_KEYS:
         return True
-    return key not in _all_keys() and bool(SECRET_WORD.search(key) or (len(key) < 50 and nearest(key, SECRET_KEYS, likeness=0.75)))
+    return key not in _all_keys() and bool(
+        SECRET_WORD.search(key) or (len(key) < 50 and nearest(key, SECRET_KEYS, likeness=0.75))
+    )
 
 
 @cache

@@ -1,4 +1,6 @@
-"""Ports on which Ray could not listen, or by which KubeRay would make no Service. Pure: a plan in, problems out."""
+"""Ports on which Ray could not listen, or by which KubeRay would make no Service. Pure:
+a plan in, problems out.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -32,13 +34,18 @@ def port_problems(plan: StackPlan) -> Iterator[Problem]:
 
 
 def _shared_ports(placed: PlacedPlan) -> Iterator[Problem]:
-    """KubeRay makes the head's Service of its ports, and Kubernetes takes none that has one twice."""
+    """KubeRay makes the head's Service of its ports, and Kubernetes takes none that has
+    one twice.
+    """
     seen: dict[int, str] = {}
     for index, port in enumerate(placed.plan.values["head"].get("ports") or []):
         number, name = port["containerPort"], str(port.get("name") or index)
         if number in seen:
             at = _place(placed, name, index) or _place(placed, seen[number], index)
-            why = f"is the port of both {seen[number]} and {name}, of which Kubernetes makes no Service; choose another for one of them"
+            why = (
+                f"is the port of both {seen[number]} and {name}, of which Kubernetes makes no Service; choose"
+                " another for one of them"
+            )
             yield Problem(at or placed.place("head", "ports"), number, why)
         seen.setdefault(number, name)
 
@@ -50,4 +57,8 @@ def _place(placed: PlacedPlan, name: str, index: int) -> Place | None:
         return (*placed.here, "values", "head", "ports", str(index), "containerPort")
     if FLAGS.get(name) in ray_start_params(placed.plan.values["head"]):
         return (*placed.place("head", "rayStartParams"), FLAGS[name])
-    return ("services", placed.here[1], *_SERVE_PORT) if name == "serve" and placed.here[0] == "services" else None
+    return (
+        ("services", placed.here[1], *_SERVE_PORT)
+        if name == "serve" and placed.here[0] == "services"
+        else None
+    )

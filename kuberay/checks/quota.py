@@ -24,7 +24,8 @@ class Demand:
     """Pods of one shape that the stack wants to run."""
 
     what: str
-    """Who wants them: `operator`, `clusters.<name>, <group>`, `jobs.<name>, submitter`."""
+    """Who wants them: `operator`, `clusters.<name>, <group>`, `jobs.<name>, submitter`.
+    """
     pods: int
     containers: tuple[Resources, ...]
     """Limits of each container."""
@@ -33,7 +34,9 @@ class Demand:
     def of(self, resource: str) -> Decimal:
         """What all of them count for in a quota."""
         running = sum((container.get(resource, Decimal(0)) for container in self.containers), Decimal(0))
-        return self.pods * max(running, *(container.get(resource, Decimal(0)) for container in self.init_containers), Decimal(0))
+        return self.pods * max(
+            running, *(container.get(resource, Decimal(0)) for container in self.init_containers), Decimal(0)
+        )
 
 
 def demands(plan: StackPlan) -> Iterator[Demand]:
@@ -43,10 +46,15 @@ def demands(plan: StackPlan) -> Iterator[Demand]:
         yield Demand("operator", 1, (_limits(plan.operator.values),))
     for name, cluster in plan.clusters.items():
         yield from _cluster_demands(f"clusters.{name}", cluster)
-    # All at once; an upgrade of a service takes as much once more, for as long as it lasts.
+    # All at once; an upgrade of a service takes as much once more, for as long as it
+    # lasts.
     for made in plan.workload_clusters.values():
         kind, _, name = made.what.partition(".")
-        submitter = [_submitter(settings.jobs[name])] if kind == "jobs" and settings.jobs[name].submission_mode == "SidecarMode" else []
+        submitter = (
+            [_submitter(settings.jobs[name])]
+            if kind == "jobs" and settings.jobs[name].submission_mode == "SidecarMode"
+            else []
+        )
         yield from _cluster_demands(made.what, made.plan, beside_the_head=submitter)
     for name, job in settings.jobs.items():
         if job.submission_mode == "K8sJobMode":
@@ -54,24 +62,43 @@ def demands(plan: StackPlan) -> Iterator[Demand]:
 
 
 def quota_problems(plan: StackPlan) -> Iterator[Problem]:
-    """Where the stack does not fit into its own quota and limits: the setting, its value, and by how much."""
+    """Where the stack does not fit into its own quota and limits: the setting, its
+    value, and by how much.
+    """
     settings = plan.settings
     if settings.quota == type(settings.quota)() and settings.limit_range == type(settings.limit_range)():
         return
     wanted = list(demands(plan))
     quota = settings.quota
-    for key, resource, limit in (("cpu", "cpu", quota.cpu), ("memory", "memory", quota.memory), ("gpus", GPU, quota.gpus)):
+    for key, resource, limit in (
+        ("cpu", "cpu", quota.cpu),
+        ("memory", "memory", quota.memory),
+        ("gpus", GPU, quota.gpus),
+    ):
         if limit is not None:
             amounts = {demand.what: demand.of(resource) for demand in wanted}
-            yield from _over("quota", key, limit, {what: amount for what, amount in amounts.items() if amount})
+            yield from _over(
+                "quota", key, limit, {what: amount for what, amount in amounts.items() if amount}
+            )
     if quota.pods is not None:
-        yield from _over("quota", "pods", quota.pods, {demand.what: Decimal(demand.pods) for demand in wanted if demand.pods})
+        yield from _over(
+            "quota",
+            "pods",
+            quota.pods,
+            {demand.what: Decimal(demand.pods) for demand in wanted if demand.pods},
+        )
     for key, most in named_limits(settings.limit_range.max).items():
         default = named_limits(settings.limit_range.default).get(key)
         if default and parse_quantity(default) > parse_quantity(most):
-            yield Problem(("limitRange", "default", key), default, f"is more than limitRange.max.{key} ({most}): Kubernetes refuses that")
+            yield Problem(
+                ("limitRange", "default", key),
+                default,
+                f"is more than limitRange.max.{key} ({most}): Kubernetes refuses that",
+            )
         for demand in wanted:
-            largest = max(container.get(key, Decimal(0)) for container in (*demand.containers, *demand.init_containers))
+            largest = max(
+                container.get(key, Decimal(0)) for container in (*demand.containers, *demand.init_containers)
+            )
             if largest > parse_quantity(most):
                 over = f"is less than the {_readable(largest)} of a container of {demand.what}"
                 yield Problem(("limitRange", "max", key), most, over)
@@ -83,16 +110,26 @@ def _over(setting: str, key: str, limit: str | int, amounts: dict[str, Decimal])
     if total > parse_quantity(limit):
         parts = ", ".join(f"{what} {_readable(amount)}" for what, amount in amounts.items())
         short = _readable(total - parse_quantity(limit))
-        yield Problem((setting, key), limit, f"is {short} less than the {_readable(total)} that the stack's own pods need ({parts})")
+        yield Problem(
+            (setting, key),
+            limit,
+            f"is {short} less than the {_readable(total)} that the stack's own pods need ({parts})",
+        )
 
 
 def _submitter(job: JobSettings) -> Values:
     return {"resources": submitter_resources(job.submitter)}
 
 
-def _cluster_demands(what: str, plan: ClusterPlan, *, beside_the_head: Sequence[Values] = ()) -> Iterator[Demand]:
+def _cluster_demands(
+    what: str, plan: ClusterPlan, *, beside_the_head: Sequence[Values] = ()
+) -> Iterator[Demand]:
     for group, values in zip(plan.groups, rendered_groups(plan.values).values(), strict=True):
-        containers = [values, *(values.get("sidecarContainers") or []), *(beside_the_head if group.is_head else ())]
+        containers = [
+            values,
+            *(values.get("sidecarContainers") or []),
+            *(beside_the_head if group.is_head else ()),
+        ]
         if group.is_head and values.get("enableInTreeAutoscaling"):
             options = values.get("autoscalerOptions") or {}
             containers.append({"resources": options.get("resources") or {"limits": AUTOSCALER}})
@@ -101,7 +138,9 @@ def _cluster_demands(what: str, plan: ClusterPlan, *, beside_the_head: Sequence[
             what=f"{what}, {group.name}",
             pods=group.pods,
             containers=tuple(_limits(container) for container in containers),
-            init_containers=tuple(init if group.is_head else [*init, _limits({"resources": {"limits": WAIT_GCS_READY}})]),
+            init_containers=tuple(
+                init if group.is_head else [*init, _limits({"resources": {"limits": WAIT_GCS_READY}})]
+            ),
         )
 
 
@@ -110,7 +149,9 @@ def _limits(container: dict[str, Any]) -> Resources:
 
 
 def _readable(amount: Decimal) -> str:
-    """In the unit that reads best: `4.5G`, `512Mi`, `500m`; a mixture of units in megabytes, rounded up."""
+    """In the unit that reads best: `4.5G`, `512Mi`, `500m`; a mixture of units in
+    megabytes, rounded up.
+    """
     if amount < 1:
         return f"{amount * 1000:f}".rstrip("0").rstrip(".") + "m"
     exact = add_quantities([f"{amount:f}"])

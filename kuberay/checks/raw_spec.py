@@ -1,6 +1,8 @@
-"""The fields that an owner merges over the spec of a resource, as far as a plan reads them. Pure.
+"""The fields that an owner merges over the spec of a resource, as far as a plan reads
+them. Pure.
 
-Whatever else may be wrong with them, the CRD of that version says (kuberay/live/crds/spec_check.py), and the API server.
+Whatever else may be wrong with them, the CRD of that version says
+(kuberay/live/crds/spec_check.py), and the API server.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,10 +15,17 @@ from kuberay.plan.workloads import CLUSTER_FIELD
 from kuberay.settings.stack import StackSettings
 from kuberay.settings.workloads import JobSettings
 
-_MAPS = "autoscalerOptions authOptions gcsFaultToleranceOptions headGroupSpec headServiceAnnotations upgradeStrategy".split()
+_MAPS = (
+    "autoscalerOptions authOptions gcsFaultToleranceOptions headGroupSpec headServiceAnnotations"
+    " upgradeStrategy".split()
+)
 _SWITCHES = "enableInTreeAutoscaling suspend".split()
 #: What values call otherwise.
-_IN_SPECS = {"containerEnv": "env", "podSecurityContext": "securityContext", "sidecarContainers": "containers"}
+_IN_SPECS = {
+    "containerEnv": "env",
+    "podSecurityContext": "securityContext",
+    "sidecarContainers": "containers",
+}
 
 
 def spec_problems(settings: StackSettings) -> Iterator[Problem]:
@@ -60,10 +69,18 @@ def _cluster_problems(here: Place, over: Mapping[str, Any]) -> Iterator[Problem]
         at = (*here, "workerGroupSpecs", str(index))
         name: Any = group.get("groupName")
         if not (isinstance(name, str) and name) or name in names or name == "head":
-            yield Problem((*at, "groupName"), name, "must be text, and no other group's name; head is kept for the head pod")
+            yield Problem(
+                (*at, "groupName"),
+                name,
+                "must be text, and no other group's name; head is kept for the head pod",
+            )
         names.add(str(name))
         if "template" not in group:
-            yield Problem((*at, "template"), None, "is required: a group of this list stands in place of the settings' groups")
+            yield Problem(
+                (*at, "template"),
+                None,
+                "is required: a group of this list stands in place of the settings' groups",
+            )
         else:
             yield from _group_problems(at, group)  # pyright: ignore[reportUnknownArgumentType]
 
@@ -75,19 +92,28 @@ def _group_problems(here: Place, group: Mapping[str, Any]) -> Iterator[Problem]:
         parts += [((*here, "template", key), template.get(key, {})) for key in ("metadata", "spec")]  # pyright: ignore[reportUnknownMemberType]
     wrong = [Problem(at, part, "must be a map") for at, part in parts if not isinstance(part, Mapping)]
     pod: Any = parts[-1][1]
-    # What is merged over the head's template keeps its containers; a worker group stands in place of the settings' own.
+    # What is merged over the head's template keeps its containers; a worker group
+    # stands in place of the settings' own.
     if not wrong and ("containers" in pod or here[-2] == "workerGroupSpecs"):
         wrong += _container_problems((*here, "template", "spec", "containers"), pod.get("containers"))
     yield from wrong
     if not wrong:
         for problem in group_value_problems((), values_of_group(group)):
             key, *rest = problem.path
-            yield Problem((*here, _IN_SPECS.get(key, key), *rest), problem.value, problem.message, problem.concealed)
+            yield Problem(
+                (*here, _IN_SPECS.get(key, key), *rest), problem.value, problem.message, problem.concealed
+            )
 
 
 def _container_problems(here: Place, containers: Any) -> Iterator[Problem]:
-    named = isinstance(containers, list) and containers and all(isinstance(one, Mapping) and one.get("name") for one in containers)  # pyright: ignore[reportUnknownVariableType]
+    named = (
+        isinstance(containers, list)
+        and containers
+        and all(isinstance(one, Mapping) and one.get("name") for one in containers)
+    )  # pyright: ignore[reportUnknownVariableType]
     if not named:
         yield Problem(here, containers, "must be a list of maps with a name each, Ray's container first")
     elif not isinstance(containers[0].get("image"), str):
-        yield Problem((*here, "0", "image"), containers[0].get("image"), "must be text: the image of Ray's container")
+        yield Problem(
+            (*here, "0", "image"), containers[0].get("image"), "must be text: the image of Ray's container"
+        )

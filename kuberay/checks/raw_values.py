@@ -1,6 +1,8 @@
-"""Raw Helm values that a chart takes, and Kubernetes, KubeRay or this program would not. Pure.
+"""Raw Helm values that a chart takes, and Kubernetes, KubeRay or this program would
+not. Pure.
 
-A chart copies most of what it is given: what is wrong with it would be said by the API server in the middle of `up`, if at all.
+A chart copies most of what it is given: what is wrong with it would be said by the API
+server in the middle of `up`, if at all.
 """
 
 import typing
@@ -23,13 +25,18 @@ from kuberay.settings.base import check_label
 from kuberay.settings.cluster import JSON_PARAMS, RayClusterSettings
 from kuberay.settings.stack import StackSettings
 
-_MAPS = "affinity autoscalerOptions dnsConfig headService lifecycle podSecurityContext securityContext".split()
+_MAPS = (
+    "affinity autoscalerOptions dnsConfig headService lifecycle podSecurityContext securityContext".split()
+)
 #: Maps of text, as Kubernetes has them: a number or a switch in one is refused.
 _TEXT_MAPS = "annotations labels nodeSelector".split()
 _LISTS = "envFrom imagePullSecrets ports tolerations topologySpreadConstraints".split()
 _NAMED_LISTS = "containerEnv env initContainers resourceClaims sidecarContainers volumeMounts volumes".split()
 _TEXT_LISTS = "args command".split()
-_TEXTS = "fullnameOverride nameOverride priorityClassName rayVersion restartPolicy runtimeClassName serviceAccountName".split()
+_TEXTS = (
+    "fullnameOverride nameOverride priorityClassName rayVersion restartPolicy runtimeClassName"
+    " serviceAccountName".split()
+)
 _SWITCH = "must be true or false, without quotes"
 #: Top-level keys that hold groups.
 _GROUPS = "head worker additionalWorkerGroups".split()
@@ -40,11 +47,15 @@ _CONTAINERS = "initContainers sidecarContainers".split()
 
 
 def unknown_keys(values: Mapping[str, Any], chart: Chart, version: str) -> Iterator[Problem]:
-    """Every key in ``values`` that this version of the chart does not read, with the key as the value."""
+    """Every key in ``values`` that this version of the chart does not read, with the
+    key as the value.
+    """
     return _unknown_keys(values, chart, version, chart_keys(chart, version), ())
 
 
-def _unknown_keys(values: Mapping[str, Any], chart: Chart, version: str, known: Keys, path: Place) -> Iterator[Problem]:
+def _unknown_keys(
+    values: Mapping[str, Any], chart: Chart, version: str, known: Keys, path: Place
+) -> Iterator[Problem]:
     for key, value in values.items():
         here = (*path, str(key))
         if EACH in known:
@@ -52,13 +63,22 @@ def _unknown_keys(values: Mapping[str, Any], chart: Chart, version: str, known: 
         elif key in known:
             below = known[key]
         elif others := versions_that_know(chart, here):
-            # A chart's own values.yaml may have a key already that its templates do not read, with nothing in it.
+            # A chart's own values.yaml may have a key already that its templates do not
+            # read, with nothing in it.
             if value not in (None, {}, []) or at_least(version, others[0]):
-                yield Problem(here, key, f"is not a value that the chart knows at {version}; KubeRay {_span(others)} does")
+                yield Problem(
+                    here,
+                    key,
+                    f"is not a value that the chart knows at {version}; KubeRay {_span(others)} does",
+                )
             continue
         else:
             allowed = ", ".join(sorted(known))
-            yield Problem(here, key, f"is not a value that the chart knows{did_you_mean(str(key), known)}; it knows: {allowed}")
+            yield Problem(
+                here,
+                key,
+                f"is not a value that the chart knows{did_you_mean(str(key), known)}; it knows: {allowed}",
+            )
             continue
         if below is None:  # ANY
             continue
@@ -70,11 +90,17 @@ def _unknown_keys(values: Mapping[str, Any], chart: Chart, version: str, known: 
 
 def _span(versions: Sequence[str]) -> str:
     """``"1.5.0 or later"``, ``"1.4.0 to 1.6.2"``."""
-    return f"{versions[0]} or later" if versions[-1] == typing.get_args(KubeRayVersion)[-1] else f"{versions[0]} to {versions[-1]}"
+    return (
+        f"{versions[0]} or later"
+        if versions[-1] == typing.get_args(KubeRayVersion)[-1]
+        else f"{versions[0]} to {versions[-1]}"
+    )
 
 
 def raw_cluster_problems(values: Mapping[str, Any], groups: Collection[str]) -> Iterator[Problem]:
-    """Of values of the ``ray-cluster`` chart, whose keys are known ones, laid over settings with these additional groups."""
+    """Of values of the ``ray-cluster`` chart, whose keys are known ones, laid over
+    settings with these additional groups.
+    """
     yield from _switch_problems((), values, _written_for_a_cluster())
     yield from _image_problems((), values)
     yield from _shape_problems(("common",), values.get("common") or {})
@@ -100,15 +126,22 @@ def raw_operator_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def raw_groups(values: Mapping[str, Any]) -> dict[Place, Mapping[str, Any]]:
-    """The raw values of each group by where they are, those of groups that are left out included."""
+    """The raw values of each group by where they are, those of groups that are left out
+    included.
+    """
     groups = {("head",): values.get("head"), ("worker",): values.get("worker")}
-    groups |= {("additionalWorkerGroups", name): group for name, group in (values.get("additionalWorkerGroups") or {}).items()}
+    groups |= {
+        ("additionalWorkerGroups", name): group
+        for name, group in (values.get("additionalWorkerGroups") or {}).items()
+    }
     return {path: group for path, group in groups.items() if group is not None}
 
 
 @cache
 def _written_for_a_cluster() -> Values:
-    """What plans write of a cluster, every group of a name of one's own as the default one."""
+    """What plans write of a cluster, every group of a name of one's own as the default
+    one.
+    """
     values = plan_ray_cluster(StackSettings(), "any", RayClusterSettings()).values
     return {**values, "additionalWorkerGroups": defaultdict(lambda: values["worker"])}
 
@@ -117,13 +150,17 @@ def _written_for_a_cluster() -> Values:
 def _written_for_the_operator() -> Values:
     # Plans leave this one to the chart.
     return {
-        **operator_values(StackSettings.model_validate({"kuberayVersion": typing.get_args(KubeRayVersion)[-1]})),
+        **operator_values(
+            StackSettings.model_validate({"kuberayVersion": typing.get_args(KubeRayVersion)[-1]})
+        ),
         "useKubernetesProxy": False,
     }
 
 
 def _switch_problems(here: Place, values: Mapping[str, Any], written: Mapping[str, Any]) -> Iterator[Problem]:
-    """Of values that are true or false where plans write them: to a template any text is true, "false" too."""
+    """Of values that are true or false where plans write them: to a template any text
+    is true, "false" too.
+    """
     for key, value in values.items():
         default = written[key] if isinstance(written, defaultdict) else written.get(key)
         if isinstance(default, bool) and not isinstance(value, bool | None):
@@ -135,7 +172,9 @@ def _switch_problems(here: Place, values: Mapping[str, Any], written: Mapping[st
 def _gate_problems(gates: Any) -> Iterator[Problem]:
     here = ("featureGates",)
     if gates and not _is_list_of_maps(gates):
-        yield Problem(here, gates, "must be a list of maps, such as {name: RayJobDeletionPolicy, enabled: true}")
+        yield Problem(
+            here, gates, "must be a list of maps, such as {name: RayJobDeletionPolicy, enabled: true}"
+        )
         return
     for index, gate in enumerate(gates or []):
         if not isinstance(gate.get("name"), str):
@@ -151,7 +190,11 @@ def group_value_problems(here: Place, group: Mapping[str, Any]) -> Iterator[Prob
         if key in group and (type(number) is not int or number < 0):
             yield Problem((*here, key), number, "must be a whole number, 0 or more")
     if type(group.get("priority") or 0) is not int:
-        yield Problem((*here, "priority"), group["priority"], "must be a whole number; priorityClassName takes the name of a class")
+        yield Problem(
+            (*here, "priority"),
+            group["priority"],
+            "must be a whole number; priorityClassName takes the name of a class",
+        )
     if "groupName" in group and not (isinstance(group["groupName"], str) and group["groupName"]):
         yield Problem((*here, "groupName"), group["groupName"], "must be text; quote it")
     yield from _resource_problems((*here, "resources"), group.get("resources"))
@@ -162,7 +205,9 @@ def group_value_problems(here: Place, group: Mapping[str, Any]) -> Iterator[Prob
         return
     options: Mapping[str, Any] = group.get("autoscalerOptions") or {}
     yield from _resource_problems((*here, "autoscalerOptions", "resources"), options.get("resources"))
-    yield from _shape_problems((*here, "autoscalerOptions"), {key: options.get(key) for key in ("env", "envFrom", "volumeMounts")})
+    yield from _shape_problems(
+        (*here, "autoscalerOptions"), {key: options.get(key) for key in ("env", "envFrom", "volumeMounts")}
+    )
     service: Mapping[str, Any] = group.get("headService") or {}
     for key in ("metadata", "spec"):
         if not isinstance(service.get(key) or {}, Mapping):
@@ -172,7 +217,11 @@ def group_value_problems(here: Place, group: Mapping[str, Any]) -> Iterator[Prob
     for index, port in enumerate(group.get("ports") or []):
         number = port.get("containerPort")
         if type(number) is not int or not as_port(number):
-            yield Problem((*here, "ports", str(index), "containerPort"), number, "is no port: a whole number, 1 to 65535")
+            yield Problem(
+                (*here, "ports", str(index), "containerPort"),
+                number,
+                "is no port: a whole number, 1 to 65535",
+            )
         yield from _text_problems((*here, "ports", str(index), "name"), port.get("name"))
     for key in ("initContainers", "sidecarContainers"):
         for index, container in enumerate(group.get(key) or []):
@@ -180,10 +229,13 @@ def group_value_problems(here: Place, group: Mapping[str, Any]) -> Iterator[Prob
 
 
 def _shape_problems(here: Place, values: Mapping[str, Any]) -> Iterator[Problem]:
-    """Values of a wrong type, known by their keys; nothing at all is how Helm takes a value of the chart's away."""
+    """Values of a wrong type, known by their keys; nothing at all is how Helm takes a
+    value of the chart's away.
+    """
     for key, value in values.items():
         at = (*here, str(key))
-        # The charts' own way to write an empty list is a map, too, but for what they hand to `concat`.
+        # The charts' own way to write an empty list is a map, too, but for what they
+        # hand to `concat`.
         joined = key == "containerEnv" and here[:1] != ("additionalWorkerGroups",)
         if value is None or (value == {} and not joined):
             continue
@@ -191,27 +243,41 @@ def _shape_problems(here: Place, values: Mapping[str, Any]) -> Iterator[Problem]
             if not isinstance(value, Mapping):
                 yield Problem(at, value, "must be a map")
             elif key in _TEXT_MAPS:
-                yield from (wrong for name, text in value.items() for wrong in _text_problems((*at, str(name)), text))
+                yield from (
+                    wrong for name, text in value.items() for wrong in _text_problems((*at, str(name)), text)
+                )
             elif key in FLAGS:
-                yield from (wrong for flag, given in value.items() for wrong in _flag_problems(at, str(flag), given))
+                yield from (
+                    wrong for flag, given in value.items() for wrong in _flag_problems(at, str(flag), given)
+                )
         elif key in _TEXTS:
             yield from _text_problems(at, value)
         elif key in _TEXT_LISTS:
             if not isinstance(value, list):
                 yield Problem(at, value, "must be a list of texts")
             else:
-                yield from (wrong for index, text in enumerate(value) for wrong in _text_problems((*at, str(index)), text))
+                yield from (
+                    wrong
+                    for index, text in enumerate(value)
+                    for wrong in _text_problems((*at, str(index)), text)
+                )
         elif key in (*_LISTS, *_NAMED_LISTS):
             if not _is_list_of_maps(value):
                 yield Problem(at, value, "must be a list of maps")
             elif key in _NAMED_LISTS and not all(item.get("name") for item in value):
                 yield Problem(at, value, "must be a list of maps with a name each")
             elif key in _NAMED_LISTS:
-                yield from (wrong for index, item in enumerate(value) for wrong in _item_problems((*at, str(index)), key, item))
+                yield from (
+                    wrong
+                    for index, item in enumerate(value)
+                    for wrong in _item_problems((*at, str(index)), key, item)
+                )
 
 
 def _item_problems(here: Place, key: str, item: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with one of a list: its name, the value of a variable, what is in a container."""
+    """What is wrong with one of a list: its name, the value of a variable, what is in a
+    container.
+    """
     if key in _NAMES:
         yield from _name_problems((*here, "name"), item["name"])
     if key in ("containerEnv", "env"):
@@ -231,12 +297,18 @@ def _name_problems(here: Place, name: Any) -> Iterator[Problem]:
 
 def _text_problems(here: Place, value: Any) -> Iterator[Problem]:
     if not isinstance(value, str | None):
-        yield Problem(here, value, "must be text; quote it" if isinstance(value, bool | int | float) else "must be text")
+        yield Problem(
+            here, value, "must be text; quote it" if isinstance(value, bool | int | float) else "must be text"
+        )
 
 
 def _flag_problems(here: Place, flag: str, value: Any) -> Iterator[Problem]:
     if isinstance(value, Mapping) and flag not in JSON_PARAMS:
-        yield Problem((*here, flag), value, f"must be text; `ray start` takes a map for {' and '.join(JSON_PARAMS)} alone")
+        yield Problem(
+            (*here, flag),
+            value,
+            f"must be text; `ray start` takes a map for {' and '.join(JSON_PARAMS)} alone",
+        )
     elif isinstance(value, list):
         yield Problem((*here, flag), value, "must be text or a number")
 
@@ -263,7 +335,12 @@ def _resource_problems(here: Place, resources: Any) -> Iterator[Problem]:
             at = (*here, kind, str(resource))
             if amount is None:
                 if here in (("head", "resources"), ("worker", "resources")):
-                    yield Problem(at, None, "must be an amount: in place of what the settings write, that of the chart itself would count")
+                    yield Problem(
+                        at,
+                        None,
+                        "must be an amount: in place of what the settings write, that of the chart itself"
+                        " would count",
+                    )
                 continue
             if "/" in str(resource) or is_gpu(str(resource)):
                 if not str(amount).isdecimal():
@@ -280,7 +357,9 @@ def _image_problems(here: Place, values: Mapping[str, Any], *, whole: bool = Fal
     image: Mapping[str, Any] = values.get("image") or {}
     yield from _part_problems((*here, "image"), image)
     if not all(image.values()) or (whole and image and len(image) < 3):
-        yield Problem((*here, "image"), values["image"], "lacks a part: the chart needs repository, tag and pullPolicy")
+        yield Problem(
+            (*here, "image"), values["image"], "lacks a part: the chart needs repository, tag and pullPolicy"
+        )
 
 
 def _part_problems(here: Place, image: Mapping[str, Any]) -> Iterator[Problem]:

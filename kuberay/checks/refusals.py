@@ -1,8 +1,10 @@
 """What the operator refuses of a RayCluster, told before it does. Pure.
 
-It says so in an event, and from then on does nothing for the cluster: `up` would replace running pods, and wait for new ones until its
-time is over. The rules are those of `ValidateRayClusterSpec` (KubeRay 1.3.0 to 1.7.0, `controllers/ray/utils/validation.go`), as far as
-settings or raw values can break them; a rule without a version is in all of them.
+It says so in an event, and from then on does nothing for the cluster: `up` would
+replace running pods, and wait for new ones until its time is over. The rules are those
+of `ValidateRayClusterSpec` (KubeRay 1.3.0 to 1.7.0,
+`controllers/ray/utils/validation.go`), as far as settings or raw values can break them;
+a rule without a version is in all of them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -46,7 +48,9 @@ def _group_refusals(placed: PlacedPlan, version: str) -> Iterator[Problem]:
 def _scales_by_v2(values: Values) -> bool:
     """As KubeRay finds out (`IsAutoscalingV2Enabled`)."""
     head = values["head"]
-    chosen = (head.get("autoscalerOptions") or {}).get("version") == "v2" or head_environment(values).get(AUTOSCALER_V2) in ("1", "true")
+    chosen = (head.get("autoscalerOptions") or {}).get("version") == "v2" or head_environment(values).get(
+        AUTOSCALER_V2
+    ) in ("1", "true")
     return bool(head.get("enableInTreeAutoscaling")) and chosen
 
 
@@ -55,7 +59,9 @@ def _redis_refusals(placed: PlacedPlan) -> Iterator[Problem]:
     environment = head_environment(values)
     why = "is refused by KubeRay; it takes a user from gcsFaultTolerance.redisUsername alone"
     if params.get("redis-username"):
-        yield Problem((*placed.place("head", "rayStartParams"), "redis-username"), params["redis-username"], why)
+        yield Problem(
+            (*placed.place("head", "rayStartParams"), "redis-username"), params["redis-username"], why
+        )
     if "REDIS_USERNAME" in environment:
         yield Problem(_place_of(placed, "REDIS_USERNAME"), "…", why)
 
@@ -66,13 +72,23 @@ def _redis_refusals(placed: PlacedPlan) -> Iterator[Problem]:
             yield Problem((*placed.place("head", "rayStartParams"), "redis-password"), "…", why)
         for variable, setting in _BY_OPTIONS.items():
             if variable in environment:
-                yield Problem(_place_of(placed, variable), "…", f"is refused by KubeRay together with gcsFaultTolerance; set its {setting}")
+                yield Problem(
+                    _place_of(placed, variable),
+                    "…",
+                    f"is refused by KubeRay together with gcsFaultTolerance; set its {setting}",
+                )
         for annotation in (FAULT_TOLERANT, STORAGE_NAMESPACE):
             if annotations.get(annotation):
                 why = "is refused by KubeRay together with gcsFaultTolerance; leave it out"
-                yield Problem((*placed.here, "values", "annotations", annotation), annotations[annotation], why)
+                yield Problem(
+                    (*placed.here, "values", "annotations", annotation), annotations[annotation], why
+                )
     elif str(annotations.get(FAULT_TOLERANT)).lower() != "true" and "RAY_REDIS_ADDRESS" in environment:
-        yield Problem(_place_of(placed, "RAY_REDIS_ADDRESS"), "…", "is refused by KubeRay without gcsFaultTolerance; set its redisAddress")
+        yield Problem(
+            _place_of(placed, "RAY_REDIS_ADDRESS"),
+            "…",
+            "is refused by KubeRay without gcsFaultTolerance; set its redisAddress",
+        )
 
 
 def _autoscaler_refusals(placed: PlacedPlan, version: str) -> Iterator[Problem]:
@@ -82,10 +98,16 @@ def _autoscaler_refusals(placed: PlacedPlan, version: str) -> Iterator[Problem]:
         return
     if not head.get("enableInTreeAutoscaling"):
         if environment[AUTOSCALER_V2] in ("1", "true") and at_least(version, "1.5.0"):
-            why = "is refused by KubeRay from 1.5.0 on without an autoscaler; set autoscaling.version: v2 instead"
+            why = (
+                "is refused by KubeRay from 1.5.0 on without an autoscaler; set autoscaling.version: v2"
+                " instead"
+            )
             yield Problem(_place_of(placed, AUTOSCALER_V2), environment[AUTOSCALER_V2], why)
     elif (chosen := (head.get("autoscalerOptions") or {}).get("version")) and at_least(version, "1.4.0"):
-        why = f"is refused by KubeRay from 1.4.0 on beside {AUTOSCALER_V2}, which autoscaling.version: v2 sets; leave it out"
+        why = (
+            f"is refused by KubeRay from 1.4.0 on beside {AUTOSCALER_V2}, which autoscaling.version: v2 sets;"
+            " leave it out"
+        )
         yield Problem((*placed.place("head", "autoscalerOptions"), "version"), chosen, why)
 
 

@@ -1,7 +1,7 @@
 """What keeps secrets and charts less safe than it could. Pure.
 
-These are warnings and no errors: a stack that runs with a short password must not be kept from every other change until its Redis has
-another one.
+These are warnings and no errors: a stack that runs with a short password must not be
+kept from every other change until its Redis has another one.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,8 @@ from kuberay.facts.phrases import first_few
 from kuberay.plan.ray_cluster_spec import ray_start_params
 from kuberay.plan.stack import StackPlan
 
-#: Redis answers a million guesses a second (its own documentation of AUTH). Twelve letters and digits last longer than anyone tries.
+#: Redis answers a million guesses a second (its own documentation of AUTH). Twelve
+#: letters and digits last longer than anyone tries.
 SHORTEST_PASSWORD: Final = 12
 
 
@@ -28,17 +29,31 @@ def weak_secrets(plan: StackPlan, *, repository_is_encrypted: bool) -> Iterator[
         flag = ray_start_params(values["head"]).get(PASSWORD_FLAG)
         given: dict[Place, Any] = {
             (*placed.here, "gcsFaultTolerance", "redisPassword"): password and password.get_secret_value(),
-            (*placed.here, "values", "gcsFaultTolerance", "redisPassword"): raw.get("value") if isinstance(raw, dict) else raw,
-            (*placed.place("head", "rayStartParams"), PASSWORD_FLAG): flag if is_plain_password(flag) else None,
+            (*placed.here, "values", "gcsFaultTolerance", "redisPassword"): (
+                raw.get("value") if isinstance(raw, dict) else raw
+            ),
+            (*placed.place("head", "rayStartParams"), PASSWORD_FLAG): (
+                flag if is_plain_password(flag) else None
+            ),
         }
-        short += [".".join(place) for place, text in given.items() if text is not None and len(str(text)) < SHORTEST_PASSWORD]
+        short += [
+            ".".join(place)
+            for place, text in given.items()
+            if text is not None and len(str(text)) < SHORTEST_PASSWORD
+        ]
     if short:
         why = f"shorter than {SHORTEST_PASSWORD} characters, and Redis lets a million a second be tried"
         yield f"{first_few(short)}: {why}; set a longer one"
     repository = plan.settings.chart_repository
     if repository.startswith("http://") and not is_loopback(repository):
         address = split_login(repository)[0]
-        yield f"chartRepository: what {address} gives can be exchanged by anyone on the way, the operator among it; use https://"
+        yield (
+            f"chartRepository: what {address} gives can be exchanged by anyone on the way, the operator among"
+            " it; use https://"
+        )
     if "://" in repository and split_login(repository)[1] and not repository_is_encrypted:
         command = "`pulumi config set --secret kuberay:chartRepository`"
-        yield f"chartRepository: everyone can read the login that stands in the stack file; {command} encrypts it"
+        yield (
+            f"chartRepository: everyone can read the login that stands in the stack file; {command}"
+            " encrypts it"
+        )

@@ -1,4 +1,6 @@
-"""What settings must agree on with one another: limits, names and values that no single type can check."""
+"""What settings must agree on with one another: limits, names and values that no single
+type can check.
+"""
 
 import typing
 from collections.abc import Iterator
@@ -30,11 +32,13 @@ from kuberay.settings.metrics import MetricsSettings
 from kuberay.settings.stack import StackSettings
 from kuberay.settings.workloads import JobSettings
 
-#: KubeRay 1.3 calls a job's cluster `<name>-raycluster-<5 letters>`, which has to fit a label: 63 characters. From 1.4 on it takes 47.
+#: KubeRay 1.3 calls a job's cluster `<name>-raycluster-<5 letters>`, which has to fit a
+#: label: 63 characters. From 1.4 on it takes 47.
 LONGEST_JOB_NAME = 63 - len("-raycluster-") - 5
 #: `<name>-serve-svc` has to stay whole (`CheckName`, all versions).
 LONGEST_SERVICE_NAME = 50 - len("-serve-svc")
-#: A cluster of a job or a service is rendered by no chart (ray_cluster_spec.py): what any chart knows is rendered at every version.
+#: A cluster of a job or a service is rendered by no chart (ray_cluster_spec.py): what
+#: any chart knows is rendered at every version.
 _ANY_CHART: Final = typing.get_args(KubeRayVersion)[-1]
 
 
@@ -44,11 +48,16 @@ def settings_problems(settings: StackSettings) -> list[Problem]:
 
 
 def plan_problems(plan: StackPlan) -> list[Problem]:
-    """Every problem of what the settings come to: what an operator refuses, what jobs and services cannot do with, sizes that Ray refuses,
-    and the stack's own quota.
+    """Every problem of what the settings come to: what an operator refuses, what jobs
+    and services cannot do with, sizes that Ray refuses, and the stack's own quota.
     """
     refused = refusals(plan.placed, plan.settings.kuberay_version)
-    between = [*idle_autoscalers(plan.placed), *flag_problems(plan), *port_problems(plan), *workload_problems(plan)]
+    between = [
+        *idle_autoscalers(plan.placed),
+        *flag_problems(plan),
+        *port_problems(plan),
+        *workload_problems(plan),
+    ]
     between += [*route_problems(plan), *claim_problems(plan)]
     return [*refused, *between, *memory_problems(plan.placed), *quota_problems(plan)]
 
@@ -57,9 +66,13 @@ def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
     yield from _operator_value_checks(settings)
     yield from core_problems(("operator",), settings.operator)
     if not settings.operator.install and settings.operator.values:
-        yield Problem(("operator", "values"), settings.operator.values, "has no effect with operator.install: false")
+        yield Problem(
+            ("operator", "values"), settings.operator.values, "has no effect with operator.install: false"
+        )
     if not settings.operator.install and settings.operator.single_namespace_install:
-        yield Problem(("operator", "singleNamespaceInstall"), True, "has no effect with operator.install: false")
+        yield Problem(
+            ("operator", "singleNamespaceInstall"), True, "has no effect with operator.install: false"
+        )
     if not (settings.clusters or settings.jobs or settings.services or settings.operator.install):
         yield Problem(("clusters",), {}, "is empty and operator.install is false: nothing would be deployed")
 
@@ -70,10 +83,15 @@ def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
         if len(name) > longest_cluster_name(settings.kuberay_version):
             limit = longest_cluster_name(settings.kuberay_version) - (len(name) - len(release))
             yield Problem(
-                here, name, f"is too long a RayCluster name for KubeRay {settings.kuberay_version}: {limit} characters at most here"
+                here,
+                name,
+                f"is too long a RayCluster name for KubeRay {settings.kuberay_version}: {limit} characters at"
+                " most here",
             )
         if name in names:
-            yield Problem(here, name, f"is the RayCluster name of clusters.{names[name]} too; rename one of them")
+            yield Problem(
+                here, name, f"is the RayCluster name of clusters.{names[name]} too; rename one of them"
+            )
         names.setdefault(name, release)
         if release == "kuberay-operator" and settings.operator.install:
             yield Problem(here, release, "is the name of the operator's own Helm release")
@@ -83,9 +101,18 @@ def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
     for name, service in settings.services.items():
         here = ("services", name)
         if len(name) > LONGEST_SERVICE_NAME:
-            yield Problem(here, name, f"is too long a RayService name for KubeRay: {LONGEST_SERVICE_NAME} characters at most")
+            yield Problem(
+                here,
+                name,
+                f"is too long a RayService name for KubeRay: {LONGEST_SERVICE_NAME} characters at most",
+            )
         if name in names:
-            yield Problem(here, name, f"is the RayCluster name of clusters.{names[name]} too, whose head Service it would need; rename it")
+            yield Problem(
+                here,
+                name,
+                f"is the RayCluster name of clusters.{names[name]} too, whose head Service it would need;"
+                " rename it",
+            )
         yield from _workload_cluster_checks(settings, (*here, "rayCluster"), service.ray_cluster)
         yield from service_setting_problems(settings, name, service)
 
@@ -94,39 +121,68 @@ def _job_checks(settings: StackSettings, name: str, job: JobSettings) -> Iterato
     here = ("jobs", name)
     yield from job_setting_problems(settings, name, job)
     if len(name) > LONGEST_JOB_NAME and not job.schedule:
-        yield Problem(here, name, f"is too long a RayJob name for KubeRay: {LONGEST_JOB_NAME} characters at most")
+        yield Problem(
+            here, name, f"is too long a RayJob name for KubeRay: {LONGEST_JOB_NAME} characters at most"
+        )
     if job.ttl_seconds_after_finished and not job.shutdown_after_job_finishes:
         at = (*here, "ttlSecondsAfterFinished")
-        yield Problem(at, job.ttl_seconds_after_finished, "has no effect with shutdownAfterJobFinishes: false")
+        yield Problem(
+            at, job.ttl_seconds_after_finished, "has no effect with shutdownAfterJobFinishes: false"
+        )
     if job.cluster is None:
-        yield from _workload_cluster_checks(settings, (*here, "rayCluster"), job.ray_cluster or RayClusterSettings())
+        yield from _workload_cluster_checks(
+            settings, (*here, "rayCluster"), job.ray_cluster or RayClusterSettings()
+        )
         return
     if job.cluster in settings.clusters:
         ray_version = settings.clusters[job.cluster].ray_version or settings.ray_version
         if uses_token(settings.protection, ray_version) and not auth_options(settings.kuberay_version):
             needs = lacking("token authentication", kuberay=settings.kuberay_version)
             remedy = f"{needs}; or set protection.tokenAuthentication: disabled"
-            yield Problem((*here, "cluster"), job.cluster, f"asks for a token, and an operator that has it {remedy}")
+            yield Problem(
+                (*here, "cluster"), job.cluster, f"asks for a token, and an operator that has it {remedy}"
+            )
     else:
-        known = f"{did_you_mean(job.cluster, settings.clusters)}; it has: {', '.join(settings.clusters) or 'none'}"
+        known = (
+            f"{did_you_mean(job.cluster, settings.clusters)}; it has:"
+            f" {', '.join(settings.clusters) or 'none'}"
+        )
         yield Problem((*here, "cluster"), job.cluster, f"is no cluster of this stack{known}")
     for key, value in job.model_dump(by_alias=True, exclude_unset=True).items():
         if key in ("ownToken", "rayCluster", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished"):
             yield Problem((*here, key), value, "is for a cluster of the job's own; it has none with cluster")
     if job.backoff_limit:
-        # KubeRay 1.3 deletes the cluster that the job was given before it tries again; 1.4 and later refuse the job.
-        yield Problem((*here, "backoffLimit"), job.backoff_limit, "takes a new cluster for each try; it must be 0 with cluster")
+        # KubeRay 1.3 deletes the cluster that the job was given before it tries again;
+        # 1.4 and later refuse the job.
+        yield Problem(
+            (*here, "backoffLimit"),
+            job.backoff_limit,
+            "takes a new cluster for each try; it must be 0 with cluster",
+        )
     if job.metadata and job.submission_mode == "K8sJobMode":
-        # KubeRay up to 1.4 crashes on it, later ones drop it (GetK8sJobCommand, BuildJobSubmitCommand).
-        yield Problem((*here, "metadata"), job.metadata, "never gets to a job with cluster this way; set submissionMode: HTTPMode")
+        # KubeRay up to 1.4 crashes on it, later ones drop it (GetK8sJobCommand,
+        # BuildJobSubmitCommand).
+        yield Problem(
+            (*here, "metadata"),
+            job.metadata,
+            "never gets to a job with cluster this way; set submissionMode: HTTPMode",
+        )
 
 
-def _workload_cluster_checks(settings: StackSettings, here: Place, cluster: RayClusterSettings) -> Iterator[Problem]:
-    """A cluster that KubeRay makes for a job or a service: what holds for any, and no name, which is for KubeRay to choose."""
+def _workload_cluster_checks(
+    settings: StackSettings, here: Place, cluster: RayClusterSettings
+) -> Iterator[Problem]:
+    """A cluster that KubeRay makes for a job or a service: what holds for any, and no
+    name, which is for KubeRay to choose.
+    """
     yield from cluster_problems(settings, here, cluster, chart_version=_ANY_CHART)
     for key in ("fullnameOverride", "nameOverride"):
         if key in cluster.values:
-            yield Problem((*here, "values", key), cluster.values[key], "has no effect: KubeRay names this cluster itself")
+            yield Problem(
+                (*here, "values", key),
+                cluster.values[key],
+                "has no effect: KubeRay names this cluster itself",
+            )
     path = ("head", "headService", "metadata", "name")
     name: Any = cluster.values
     for key in path:
@@ -136,28 +192,42 @@ def _workload_cluster_checks(settings: StackSettings, here: Place, cluster: RayC
 
 
 def longest_cluster_name(kuberay_version: str) -> int:
-    """KubeRay 1.3 cuts names at 50 (`CheckName`), and `<name>-head-svc` is to stay whole; later ones refuse more than 53."""
+    """KubeRay 1.3 cuts names at 50 (`CheckName`), and `<name>-head-svc` is to stay
+    whole; later ones refuse more than 53.
+    """
     return 53 if at_least(kuberay_version, "1.4.0") else 50 - len("-head-svc")
 
 
 def _operator_value_checks(settings: StackSettings) -> Iterator[Problem]:
     here = ("operator", "values")
     values = in_this_version("kuberay-operator", settings.kuberay_version, settings.operator.values)
-    problems = list(unknown_keys(values, "kuberay-operator", settings.kuberay_version)) or list(raw_operator_problems(values))
+    problems = list(unknown_keys(values, "kuberay-operator", settings.kuberay_version)) or list(
+        raw_operator_problems(values)
+    )
     yield from (problem.below(*here) for problem in problems)
     if problems:
         return
     watched = values.get("watchNamespace") or []
     if watched and settings.namespace not in watched:
-        why = f"leaves out {settings.namespace}, the namespace of this stack: its operator would make no pods here; add it"
+        why = (
+            f"leaves out {settings.namespace}, the namespace of this stack: its operator would make no pods"
+            " here; add it"
+        )
         yield Problem((*here, "watchNamespace"), watched, why)
     known = feature_gates(settings.kuberay_version)
     for index, gate in enumerate(values.get("featureGates") or []):
         if (name := gate["name"]) not in known:
-            message = f"is not a feature gate that the operator knows at {settings.kuberay_version}{did_you_mean(name, known)}"
-            yield Problem((*here, "featureGates", str(index)), name, f"{message}; it knows: {', '.join(known)}")
+            message = (
+                "is not a feature gate that the operator knows at"
+                f" {settings.kuberay_version}{did_you_mean(name, known)}"
+            )
+            yield Problem(
+                (*here, "featureGates", str(index)), name, f"{message}; it knows: {', '.join(known)}"
+            )
     if settings.operator.install and "featureGates" in values:
-        yield from gate_problems(settings, {gate["name"]: bool(gate["enabled"]) for gate in values["featureGates"] or []})
+        yield from gate_problems(
+            settings, {gate["name"]: bool(gate["enabled"]) for gate in values["featureGates"] or []}
+        )
 
 
 def _own_tokens(settings: StackSettings) -> bool:
@@ -167,22 +237,40 @@ def _own_tokens(settings: StackSettings) -> bool:
 def _metrics_checks(metrics: MetricsSettings) -> Iterator[Problem]:
     # Those of Ray's own dashboard do without: others may scrape Ray.
     by_themselves = {"grafana", "prometheus"}
-    if not metrics.enabled and metrics.model_dump(exclude=by_themselves) != MetricsSettings().model_dump(exclude=by_themselves):
+    if not metrics.enabled and metrics.model_dump(exclude=by_themselves) != MetricsSettings().model_dump(
+        exclude=by_themselves
+    ):
         yield Problem(("metrics", "enabled"), False, "leaves the other settings of metrics without effect")
     elif not metrics.dashboards and "dashboard_labels" in metrics.model_fields_set:
-        yield Problem(("metrics", "dashboardLabels"), metrics.dashboard_labels, "has no effect with metrics.dashboards: false")
+        yield Problem(
+            ("metrics", "dashboardLabels"),
+            metrics.dashboard_labels,
+            "has no effect with metrics.dashboards: false",
+        )
 
 
 def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
     protection = settings.protection
     here = ("protection",)
     for_workloads = workload_cluster_settings(settings)
-    versions = {name: cluster.ray_version or settings.ray_version for name, cluster in settings.clusters.items()}
-    without = [f"clusters.{name} has {version}" for name, version in versions.items() if not uses_token(protection, version)]
+    versions = {
+        name: cluster.ray_version or settings.ray_version for name, cluster in settings.clusters.items()
+    }
+    without = [
+        f"clusters.{name} has {version}"
+        for name, version in versions.items()
+        if not uses_token(protection, version)
+    ]
     if protection.token_authentication == "token" and without:
-        yield Problem((*here, "tokenAuthentication"), "token", f"needs Ray {FIRST_RAY} or later; {', '.join(without)}")
+        yield Problem(
+            (*here, "tokenAuthentication"), "token", f"needs Ray {FIRST_RAY} or later; {', '.join(without)}"
+        )
     elif settings.auth_token and len(without) == len(versions) and not _own_tokens(settings):
-        why = f"Ray asks for one from {FIRST_RAY} on" if protection.token_authentication == "auto" else "tokenAuthentication is disabled"
+        why = (
+            f"Ray asks for one from {FIRST_RAY} on"
+            if protection.token_authentication == "auto"
+            else "tokenAuthentication is disabled"
+        )
         yield Problem(("authToken",), "[secret]", f"has no effect: no cluster asks for a token ({why})")
 
     for what, cluster in for_workloads.items() if protection.token_authentication == "token" else ():
@@ -193,18 +281,27 @@ def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
     if not protection.network_policy.enabled:
         for key, value in protection.network_policy.model_dump(by_alias=True, exclude_defaults=True).items():
             if key != "enabled":
-                yield Problem((*here, "networkPolicy", key), value, "has no effect with networkPolicy.enabled: false")
+                yield Problem(
+                    (*here, "networkPolicy", key), value, "has no effect with networkPolicy.enabled: false"
+                )
     yield from _metrics_checks(settings.metrics)
 
     enforced = protection.namespace_pod_security
     if enforced != "privileged" and not settings.create_namespace:
-        yield Problem((*here, "namespacePodSecurity"), enforced, "is for a namespace that this stack makes (createNamespace: true)")
+        yield Problem(
+            (*here, "namespacePodSecurity"),
+            enforced,
+            "is for a namespace that this stack makes (createNamespace: true)",
+        )
     if enforced == "restricted":
         every = {f"clusters.{name}": cluster for name, cluster in settings.clusters.items()} | for_workloads
         for what, cluster in every.items():
             for group in (cluster.head, cluster.worker, *cluster.additional_worker_groups.values()):
                 image = custom_image(settings, cluster, group)
                 if not is_restricted(protection, image):
-                    refused = f"would refuse pods of {what} (image {image}): set protection.podSecurity to restricted"
+                    refused = (
+                        f"would refuse pods of {what} (image {image}): set protection.podSecurity to"
+                        " restricted"
+                    )
                     yield Problem((*here, "namespacePodSecurity"), enforced, refused)
                     return

@@ -13,7 +13,9 @@ def claim_problems(plan: StackPlan) -> Iterator[Problem]:
     for name, pods in _users(plan).items():
         mode = plan.settings.storage[name].access_mode
         if mode == "ReadWriteOncePod" and sum(pods.values()) > 1:
-            yield Problem(("storage", name, "accessMode"), mode, f"is for one pod, and {_counted(pods)} would have it")
+            yield Problem(
+                ("storage", name, "accessMode"), mode, f"is for one pod, and {_counted(pods)} would have it"
+            )
 
 
 def claim_advice(plan: StackPlan) -> Iterator[str]:
@@ -21,8 +23,8 @@ def claim_advice(plan: StackPlan) -> Iterator[str]:
     for name, pods in _users(plan).items():
         if plan.settings.storage[name].access_mode == "ReadWriteOnce" and sum(pods.values()) > 1:
             yield (
-                f"storage.{name}: {_counted(pods)} have it, and with accessMode ReadWriteOnce only those of one node can start: "
-                "ReadWriteMany is for pods of all nodes"
+                f"storage.{name}: {_counted(pods)} have it, and with accessMode ReadWriteOnce only those of"
+                " one node can start: ReadWriteMany is for pods of all nodes"
             )
 
 
@@ -38,7 +40,11 @@ def _users(plan: StackPlan) -> dict[str, dict[str, int]]:
 
 
 def _claims_of(cluster: RayClusterSettings) -> dict[str, list[str]]:
-    groups = {"head": cluster.head, cluster.worker.group_name: cluster.worker, **cluster.additional_worker_groups}
+    groups = {
+        "head": cluster.head,
+        cluster.worker.group_name: cluster.worker,
+        **cluster.additional_worker_groups,
+    }
     return {name: list(group.storage) for name, group in groups.items()}
 
 

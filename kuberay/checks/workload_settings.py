@@ -1,7 +1,10 @@
-"""What the settings of jobs and services must agree on, and which version of KubeRay honours them.
+"""What the settings of jobs and services must agree on, and which version of KubeRay
+honours them.
 
-The rules are those of `ValidateRayJobSpec`, `ValidateRayCronJobSpec` and `ValidateRayServiceSpec` (KubeRay 1.3.0 to 1.7.0,
-`controllers/ray/utils/validation.go`): where they are broken, the operator does nothing for the job or service.
+The rules are those of `ValidateRayJobSpec`, `ValidateRayCronJobSpec` and
+`ValidateRayServiceSpec` (KubeRay 1.3.0 to 1.7.0,
+`controllers/ray/utils/validation.go`): where they are broken, the operator does nothing
+for the job or service.
 """
 
 from collections.abc import Iterator
@@ -16,7 +19,8 @@ from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.stack import StackSettings
 from kuberay.settings.workloads import INCREMENTAL, DeletionRuleSettings, JobSettings, ServiceSettings
 
-#: `<name>-<minute>` has to be the name of a RayJob (`MaxRayCronJobNameLength`, KubeRay 1.7); 1.6 would take a few letters more.
+#: `<name>-<minute>` has to be the name of a RayJob (`MaxRayCronJobNameLength`, KubeRay
+#: 1.7); 1.6 would take a few letters more.
 LONGEST_SCHEDULED_NAME = 36
 #: What goes has to go in this order (`validateTTLConsistency`).
 _ORDER = ("DeleteWorkers", "DeleteCluster", "DeleteSelf")
@@ -27,61 +31,111 @@ _FOR_ANOTHER_MODE = {
 
 
 def job_setting_problems(settings: StackSettings, name: str, job: JobSettings) -> Iterator[Problem]:
-    """Every problem that lies between the settings of one job, or between them and the version."""
+    """Every problem that lies between the settings of one job, or between them and the
+    version.
+    """
     here = ("jobs", name)
     yield from _schedule_problems(settings, here, name, job)
     yield from _suspend_problems(here, job)
     yield from _submitter_problems(settings, here, job)
     yield from _deletion_problems(settings, here, job)
     if job.pre_running_deadline_seconds is not None:
-        yield from _lacking(settings, (*here, "preRunningDeadlineSeconds"), job.pre_running_deadline_seconds, "deadline before it runs")
+        yield from _lacking(
+            settings,
+            (*here, "preRunningDeadlineSeconds"),
+            job.pre_running_deadline_seconds,
+            "deadline before it runs",
+        )
     if job.cluster is None:
         yield from _token_problems(settings, here, job.own_token, job.ray_cluster or RayClusterSettings())
 
 
-def service_setting_problems(settings: StackSettings, name: str, service: ServiceSettings) -> Iterator[Problem]:
-    """Every problem that lies between the settings of one service, or between them and the version."""
+def service_setting_problems(
+    settings: StackSettings, name: str, service: ServiceSettings
+) -> Iterator[Problem]:
+    """Every problem that lies between the settings of one service, or between them and
+    the version.
+    """
     here = ("services", name)
     strategy, options = service.upgrade_strategy, service.cluster_upgrade_options
     if strategy == INCREMENTAL:
         at = (*here, "upgradeStrategy")
         yield from _lacking(settings, at, strategy, "incremental upgrade")
         if options is None:
-            yield Problem((*here, "clusterUpgradeOptions"), None, "is required with upgradeStrategy: NewClusterWithIncrementalUpgrade")
+            yield Problem(
+                (*here, "clusterUpgradeOptions"),
+                None,
+                "is required with upgradeStrategy: NewClusterWithIncrementalUpgrade",
+            )
         if service.ray_cluster.autoscaling is None:
-            yield Problem(at, strategy, "needs an autoscaler, which makes room for the new cluster as it goes: set rayCluster.autoscaling")
+            yield Problem(
+                at,
+                strategy,
+                "needs an autoscaler, which makes room for the new cluster as it goes: set"
+                " rayCluster.autoscaling",
+            )
         if service.serve_service is not None:
-            why = "has no effect with upgradeStrategy: NewClusterWithIncrementalUpgrade: requests come by the Gateway; leave it out"
-            yield Problem((*here, "serveService"), service.serve_service.model_dump(by_alias=True, exclude_unset=True), why)
+            why = (
+                "has no effect with upgradeStrategy: NewClusterWithIncrementalUpgrade: requests come by the"
+                " Gateway; leave it out"
+            )
+            yield Problem(
+                (*here, "serveService"),
+                service.serve_service.model_dump(by_alias=True, exclude_unset=True),
+                why,
+            )
     elif options is not None:
         why = f"is for upgradeStrategy: {INCREMENTAL}; here it is {strategy}"
-        yield Problem((*here, "clusterUpgradeOptions"), options.model_dump(by_alias=True, exclude_unset=True), why)
+        yield Problem(
+            (*here, "clusterUpgradeOptions"), options.model_dump(by_alias=True, exclude_unset=True), why
+        )
     yield from _token_problems(settings, here, service.own_token, service.ray_cluster)
 
 
 def gate_problems(settings: StackSettings, given: dict[str, bool]) -> Iterator[Problem]:
-    """Settings whose gate the raw values of the operator leave off, which replace the whole list. ``given``: what those turn on and off."""
+    """Settings whose gate the raw values of the operator leave off, which replace the
+    whole list. ``given``: what those turn on and off.
+    """
     for gate, place in needed_gates(settings).items():
         if not given.get(gate):
             why = f"leaves {gate} off, which {'.'.join(place)} needs; add {{name: {gate}, enabled: true}}"
-            yield Problem(("operator", "values", "featureGates"), [name for name, enabled in given.items() if enabled], why)
+            yield Problem(
+                ("operator", "values", "featureGates"),
+                [name for name, enabled in given.items() if enabled],
+                why,
+            )
 
 
-def _schedule_problems(settings: StackSettings, here: Place, name: str, job: JobSettings) -> Iterator[Problem]:
+def _schedule_problems(
+    settings: StackSettings, here: Place, name: str, job: JobSettings
+) -> Iterator[Problem]:
     if not job.schedule:
         if job.time_zone:
             yield Problem((*here, "timeZone"), job.time_zone, "has no effect without schedule")
         return
     yield from _lacking(settings, (*here, "schedule"), job.schedule, "schedule")
     if len(name) > LONGEST_SCHEDULED_NAME:
-        yield Problem(here, name, f"is too long a RayCronJob name for KubeRay: {LONGEST_SCHEDULED_NAME} characters at most")
+        yield Problem(
+            here,
+            name,
+            f"is too long a RayCronJob name for KubeRay: {LONGEST_SCHEDULED_NAME} characters at most",
+        )
     if job.wait and "wait" in job.model_fields_set:
         yield Problem((*here, "wait"), True, "has no effect with schedule: `up` waits for no run")
     if job.timeout_seconds is not None:
-        yield Problem((*here, "timeoutSeconds"), job.timeout_seconds, "has no effect with schedule: `up` waits for no run")
+        yield Problem(
+            (*here, "timeoutSeconds"),
+            job.timeout_seconds,
+            "has no effect with schedule: `up` waits for no run",
+        )
     if job.ray_cluster and job.ray_cluster.values.get("annotations"):
-        why = "never gets to the clusters of a schedule: KubeRay gives its runs annotations of its own alone; leave it out"
-        yield Problem((*here, "rayCluster", "values", "annotations"), job.ray_cluster.values["annotations"], why)
+        why = (
+            "never gets to the clusters of a schedule: KubeRay gives its runs annotations of its own alone;"
+            " leave it out"
+        )
+        yield Problem(
+            (*here, "rayCluster", "values", "annotations"), job.ray_cluster.values["annotations"], why
+        )
 
 
 def _suspend_problems(here: Place, job: JobSettings) -> Iterator[Problem]:
@@ -89,7 +143,11 @@ def _suspend_problems(here: Place, job: JobSettings) -> Iterator[Problem]:
         return
     at = (*here, "suspend")
     if job.cluster:
-        yield Problem(at, True, "is for a cluster of the job's own, which KubeRay takes away meanwhile; it has none with cluster")
+        yield Problem(
+            at,
+            True,
+            "is for a cluster of the job's own, which KubeRay takes away meanwhile; it has none with cluster",
+        )
     elif not job.shutdown_after_job_finishes or job.deletion_rules:
         other = "deletionRules" if job.deletion_rules else "shutdownAfterJobFinishes: false"
         yield Problem(at, True, f"is refused by KubeRay together with {other}")
@@ -100,11 +158,16 @@ def _submitter_problems(settings: StackSettings, here: Place, job: JobSettings) 
     if mode == "SidecarMode":
         yield from _lacking(settings, at, mode, "SidecarMode")
         if job.cluster:
-            yield Problem(at, mode, "puts the submitter into the head of a cluster of the job's own; it has none with cluster")
+            yield Problem(
+                at,
+                mode,
+                "puts the submitter into the head of a cluster of the job's own; it has none with cluster",
+            )
         cluster = job.ray_cluster or RayClusterSettings()
         if no_token_environment(settings.protection, cluster.ray_version or settings.ray_version):
             why = (
-                "cannot be with this Ray and protection.tokenAuthentication: disabled: KubeRay tells its container of none; set K8sJobMode"
+                "cannot be with this Ray and protection.tokenAuthentication: disabled: KubeRay tells its"
+                " container of none; set K8sJobMode"
             )
             yield Problem(at, mode, why)
         policy = (cluster.values.get("head") or {}).get("restartPolicy")
@@ -120,7 +183,11 @@ def _submitter_problems(settings: StackSettings, here: Place, job: JobSettings) 
         ("memoryRequest", submitter.memory_request, submitter.memory),
     ):
         if request is not None and parse_quantity(request) > parse_quantity(limit):
-            yield Problem((*here, "submitter", key), request, f"is more than the limit {limit}: Kubernetes refuses such a pod")
+            yield Problem(
+                (*here, "submitter", key),
+                request,
+                f"is more than the limit {limit}: Kubernetes refuses such a pod",
+            )
 
 
 def _deletion_problems(settings: StackSettings, here: Place, job: JobSettings) -> Iterator[Problem]:
@@ -130,9 +197,15 @@ def _deletion_problems(settings: StackSettings, here: Place, job: JobSettings) -
     if problem := lacking("deletion rules", kuberay=settings.kuberay_version):
         plain = len(rules) == 1 and rules[0].job_status is None and not rules[0].ttl_seconds
         if not plain:
-            yield Problem(at, _shown(rules), f"of more than one rule, or with jobStatus or ttlSeconds, {problem}")
+            yield Problem(
+                at, _shown(rules), f"of more than one rule, or with jobStatus or ttlSeconds, {problem}"
+            )
     if job.shutdown_after_job_finishes and "shutdown_after_job_finishes" in job.model_fields_set:
-        yield Problem((*here, "shutdownAfterJobFinishes"), True, "is refused by KubeRay together with deletionRules; leave it out")
+        yield Problem(
+            (*here, "shutdownAfterJobFinishes"),
+            True,
+            "is refused by KubeRay together with deletionRules; leave it out",
+        )
     if job.ttl_seconds_after_finished:
         why = "has no effect with deletionRules, each of which has ttlSeconds"
         yield Problem((*here, "ttlSecondsAfterFinished"), job.ttl_seconds_after_finished, why)
@@ -143,26 +216,44 @@ def _deletion_problems(settings: StackSettings, here: Place, job: JobSettings) -
         if job.cluster and rule.policy in ("DeleteCluster", "DeleteWorkers"):
             yield Problem(on, rule.policy, "is for a cluster of the job's own; it has none with cluster")
         elif rule.policy == "DeleteWorkers" and cluster.autoscaling is not None:
-            yield Problem(on, rule.policy, "is refused by KubeRay with an autoscaler, which would make them anew")
+            yield Problem(
+                on, rule.policy, "is refused by KubeRay with an autoscaler, which would make them anew"
+            )
         elif rule.policy == "DeleteSelf" and not job.schedule:
-            why = "is for the runs of a schedule: `up --refresh` would make this job anew, and run it again; set DeleteCluster"
+            why = (
+                "is for the runs of a schedule: `up --refresh` would make this job anew, and run it again;"
+                " set DeleteCluster"
+            )
             yield Problem(on, rule.policy, why)
         ends = [rule.job_status] if rule.job_status else ["SUCCEEDED", "FAILED"]
         if twice := [end for end in ends if (end, rule.policy) in due]:
             yield Problem(on, rule.policy, f"is said twice of jobs that end as {' or '.join(twice)}")
         due |= {(end, rule.policy): rule.ttl_seconds for end in ends}
-    times = [[(due[end, policy], policy) for policy in _ORDER if (end, policy) in due] for end in ("SUCCEEDED", "FAILED")]
-    for (first, sooner), (then, later) in dict.fromkeys(pair for of_end in times for pair in pairwise(of_end)):
+    times = [
+        [(due[end, policy], policy) for policy in _ORDER if (end, policy) in due]
+        for end in ("SUCCEEDED", "FAILED")
+    ]
+    for (first, sooner), (then, later) in dict.fromkeys(
+        pair for of_end in times for pair in pairwise(of_end)
+    ):
         if then < first:
-            yield Problem(at, _shown(rules), f"let {later} come after {then} s, before {sooner} after {first} s: KubeRay refuses that")
+            yield Problem(
+                at,
+                _shown(rules),
+                f"let {later} come after {then} s, before {sooner} after {first} s: KubeRay refuses that",
+            )
 
 
-def _token_problems(settings: StackSettings, here: Place, own_token: bool, cluster: RayClusterSettings) -> Iterator[Problem]:
+def _token_problems(
+    settings: StackSettings, here: Place, own_token: bool, cluster: RayClusterSettings
+) -> Iterator[Problem]:
     if not own_token:
         return
     ray_version = cluster.ray_version or settings.ray_version
     if settings.protection.token_authentication == "disabled":
-        yield Problem((*here, "ownToken"), True, "has no effect with protection.tokenAuthentication: disabled")
+        yield Problem(
+            (*here, "ownToken"), True, "has no effect with protection.tokenAuthentication: disabled"
+        )
     elif problem := lacking("own token", kuberay=settings.kuberay_version, ray=ray_version):
         yield Problem((*here, "ownToken"), True, problem)
 

@@ -1,1 +1,3 @@
-"""What holds for every stack: versions, charts, images, quantities, the names written on objects."""
+"""What holds for every stack: versions, charts, images, quantities, the names written
+on objects.
+"""

@@ -1,4 +1,6 @@
-"""Versions of Ray and KubeRay that are known to be vulnerable or to go wrong, each with the version that does so no more."""
+"""Versions of Ray and KubeRay that are known to be vulnerable or to go wrong, each with
+the version that does so no more.
+"""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -21,7 +23,9 @@ class Advisory:
     fixed: str
     """The first version without it."""
     what: str
-    """What it does, or lets someone do, after the version; empty where the name has to do."""
+    """What it does, or lets someone do, after the version; empty where the name has to
+    do.
+    """
     since: str = "0"
     """The first version that has it."""
     concerns: Concern = "every cluster"
@@ -42,9 +46,15 @@ ADVISORIES: Final = (
         "Ray",
         "CVE-2025-62593",
         "2.52.0",
-        "lets a web page that a developer visits run code through a port-forward to the dashboard, which is exploited",
+        "lets a web page that a developer visits run code through a port-forward to the dashboard, which is"
+        " exploited",
     ),
-    Advisory("Ray", "CVE-2026-27482", "2.54.0", "lets a web page delete jobs and shut Serve down through a port-forward to the dashboard"),
+    Advisory(
+        "Ray",
+        "CVE-2026-27482",
+        "2.54.0",
+        "lets a web page delete jobs and shut Serve down through a port-forward to the dashboard",
+    ),
     Advisory("Ray", "CVE-2026-57516", "2.56.0", ""),
     Advisory(
         "KubeRay",

@@ -1,4 +1,6 @@
-"""Which values a chart reads, by its templates and its values.yaml. Pure: texts in, paths of keys out."""
+"""Which values a chart reads, by its templates and its values.yaml. Pure: texts in,
+paths of keys out.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,10 +8,12 @@ from typing import Any, Final
 
 from kuberay.facts.charts import ANY, EACH, Keys
 
-#: Where a value is, from the top of values.yaml; EACH stands for a name that the user chooses.
+#: Where a value is, from the top of values.yaml; EACH stands for a name that the user
+#: chooses.
 ValuePath = tuple[str, ...]
 
-#: Templates name a value `.Values.head.image`, or `$values.image` in the loop over additional worker groups.
+#: Templates name a value `.Values.head.image`, or `$values.image` in the loop over
+#: additional worker groups.
 _USE: Final = re.compile(r"(?:\$?\.Values|\$values)((?:\.[A-Za-z]\w*)+)")
 _PRESENCE: Final = re.compile(r"hasKey \.Values((?:\.[A-Za-z]\w*)*) \"(\w+)\"")
 
@@ -20,7 +24,8 @@ def read_values(templates: Iterable[str], defaults: Mapping[str, Any], known: Ke
     Args:
         templates: the texts of the chart's templates.
         defaults: what its values.yaml holds.
-        known: the keys of a version of the chart, which say how deep values.yaml is of interest.
+        known: the keys of a version of the chart, which say how deep values.yaml is of
+            interest.
     """
     return {*(path for text in templates for path in _named(text)), *value_paths(defaults, known)}
 
@@ -36,12 +41,16 @@ def value_paths(values: Mapping[str, Any], known: Keys, above: ValuePath = ()) -
 
 
 def is_read(path: ValuePath, read: Iterable[ValuePath]) -> bool:
-    """Whether a chart reads a value, or one below it: some maps it takes apart, others it copies whole."""
+    """Whether a chart reads a value, or one below it: some maps it takes apart, others
+    it copies whole.
+    """
     return any(path == each[: len(path)] for each in read)
 
 
 def is_listed(path: ValuePath, known: Keys) -> bool:
-    """Whether known keys have a path, or a map that is copied whole and lies above it."""
+    """Whether known keys have a path, or a map that is copied whole and
+    lies above it.
+    """
     level: Any = known
     for key in path:
         if level is ANY:

@@ -1,8 +1,9 @@
 """The two Helm charts: where they come from and which values they know.
 
-No chart of KubeRay up to 1.7.0 has a values schema, so Helm drops a misspelt key in silence. The tables here hold what the templates
-and values.yaml of each chart version read, as the first version and what later ones changed; tests/conformance checks them against the
-official charts.
+No chart of KubeRay up to 1.7.0 has a values schema, so Helm drops a misspelt key in
+silence. The tables here hold what the templates and values.yaml of each chart version
+read, as the first version and what later ones changed; tests/conformance checks them
+against the official charts.
 """
 
 import copy
@@ -24,10 +25,12 @@ OPERATOR_RELEASE: Final = "kuberay-operator"
 #: Helm values of a chart.
 Values = dict[str, Any]
 
-#: The chart of this program that writes a RayCluster as its values have it: from the program's folder, in which Pulumi and its plugins run.
+#: The chart of this program that writes a RayCluster as its values have it: from the
+#: program's folder, in which Pulumi and its plugins run.
 RESOURCE_CHART: Final = "./components/resources/raycluster"
 
-#: What a chart reads: a map of known keys, ANY for anything below, or {EACH: …} for a map whose keys the user chooses.
+#: What a chart reads: a map of known keys, ANY for anything below, or {EACH: …} for a
+#: map whose keys the user chooses.
 Keys = Mapping[str, Any]
 ANY: Final = None
 EACH: Final = "<name>"
@@ -37,12 +40,16 @@ GONE: Final = "gone"
 
 @dataclass(frozen=True)
 class Charts:
-    """Which of KubeRay's charts a stack takes: both are of one version and come from one place."""
+    """Which of KubeRay's charts a stack takes: both are of one version and come from
+    one place.
+    """
 
     version: str
     """KubeRay's version, of the operator and its CRDs too."""
     repository: str
-    """A Helm repository, an OCI registry or a local folder, which is relative to the project's."""
+    """A Helm repository, an OCI registry or a local folder, which is relative to the
+    project's.
+    """
 
 
 class Login(NamedTuple):
@@ -64,7 +71,9 @@ class ChartSource:
 
 
 def chart_source(chart: str, *, version: str, repository: str, project_folder: Path) -> ChartSource:
-    """The chart in a Helm repository, in an OCI registry, or in a local folder that holds ``<chart>/`` or ``<chart>-<version>.tgz``."""
+    """The chart in a Helm repository, in an OCI registry, or in a local folder that
+    holds ``<chart>/`` or ``<chart>-<version>.tgz``.
+    """
     if repository.startswith("oci://"):
         return ChartSource(f"{repository.rstrip('/')}/{chart}", version, None)
     if "://" in repository:
@@ -97,7 +106,9 @@ def without_logins(text: str) -> str:
 
 
 def without_queries(text: str) -> str:
-    """A text without the queries of its addresses, which hold a signature where an address is a key by itself."""
+    """A text without the queries of its addresses, which hold a signature where an
+    address is a key by itself.
+    """
     return re.sub(r"(\w://[^\s?]*)\?[^\s'\"]*", r"\1", text)
 
 
@@ -114,9 +125,9 @@ _IMAGE: Keys = _keys("repository tag pullPolicy")
 
 _POD: Keys = {
     **_keys(
-        """affinity annotations args command containerEnv dnsConfig envFrom initArgs initContainers labels lifecycle nodeSelector
-        podSecurityContext ports priority priorityClassName rayStartParams resources restartPolicy securityContext serviceAccountName
-        sidecarContainers tolerations volumeMounts volumes"""
+        """affinity annotations args command containerEnv dnsConfig envFrom initArgs initContainers labels
+        lifecycle nodeSelector podSecurityContext ports priority priorityClassName rayStartParams resources
+        restartPolicy securityContext serviceAccountName sidecarContainers tolerations volumeMounts volumes"""
     ),
     "image": _IMAGE,
 }
@@ -133,21 +144,27 @@ _HISTORY: Mapping[Chart, Mapping[str, Keys]] = {
             "common": _keys("containerEnv"),
             "head": {**_POD, **_keys("autoscalerOptions enableInTreeAutoscaling headService rayVersion")},
             "worker": {**_GROUP, **_keys("groupName")},
-            # Charts up to 1.3 leave the default group's constraints out, and write the head's as a map only, which Kubernetes refuses.
+            # Charts up to 1.3 leave the default group's constraints out, and write the
+            # head's as a map only, which Kubernetes refuses.
             "additionalWorkerGroups": {EACH: {**_GROUP, **_SPREAD}},
             "service": _keys("type"),
         },
         "1.4.0": {"head": _SPREAD, "worker": _SPREAD},
-        "1.5.0": {"gcsFaultTolerance": _keys("enabled externalStorageNamespace redisAddress redisPassword redisUsername")},
+        "1.5.0": {
+            "gcsFaultTolerance": _keys(
+                "enabled externalStorageNamespace redisAddress redisPassword redisUsername"
+            )
+        },
         "1.6.0": {"head": _POD_1_6, "worker": _POD_1_6, "additionalWorkerGroups": {EACH: _POD_1_6}},
     },
     "kuberay-operator": {
         "1.3.0": {
             # `operatorComand` is how this version of the chart spells it.
             **_keys(
-                """affinity annotations crNamespacedRbacEnable env featureGates fullnameOverride imagePullSecrets labels
-                leaderElectionEnabled nameOverride nodeSelector operatorComand podSecurityContext rbacEnable resources securityContext
-                singleNamespaceInstall tolerations useKubernetesProxy watchNamespace"""
+                """affinity annotations crNamespacedRbacEnable env featureGates fullnameOverride
+                imagePullSecrets labels leaderElectionEnabled nameOverride nodeSelector operatorComand
+                podSecurityContext rbacEnable resources securityContext singleNamespaceInstall tolerations
+                useKubernetesProxy watchNamespace"""
             ),
             "image": _IMAGE,
             "batchScheduler": _keys("enabled name"),
@@ -160,7 +177,10 @@ _HISTORY: Mapping[Chart, Mapping[str, Keys]] = {
         "1.4.0": {
             **_keys("componentOverride operatorCommand"),
             "operatorComand": GONE,
-            "metrics": {**_keys("enabled"), "serviceMonitor": _keys("enabled honorLabels interval namespace selector")},
+            "metrics": {
+                **_keys("enabled"),
+                "serviceMonitor": _keys("enabled honorLabels interval namespace selector"),
+            },
         },
         "1.5.0": {
             **_keys("priorityClassName reconcileConcurrency"),
@@ -176,7 +196,8 @@ _HISTORY: Mapping[Chart, Mapping[str, Keys]] = {
     },
 }
 
-#: Keys that a version of the chart gave another name: the version, where the key is, its name before and since.
+#: Keys that a version of the chart gave another name: the version, where the key is,
+#: its name before and since.
 _RENAMED: Mapping[Chart, tuple[tuple[str, tuple[str, ...], str, str], ...]] = {
     "ray-cluster": (),
     "kuberay-operator": (
@@ -185,7 +206,8 @@ _RENAMED: Mapping[Chart, tuple[tuple[str, tuple[str, ...], str, str], ...]] = {
     ),
 }
 
-#: The operator's feature gates: the version that brought each, and the one that took it away. The operator ends at once over any other.
+#: The operator's feature gates: the version that brought each, and the one that took it
+#: away. The operator ends at once over any other.
 _FEATURE_GATES: Mapping[str, tuple[str, str | None]] = {
     "RayClusterStatusConditions": ("1.3.0", None),
     "RayJobDeletionPolicy": ("1.3.0", None),
@@ -224,7 +246,9 @@ def _apply(known: Keys, changes: Keys) -> dict[str, Any]:
 
 def versions_that_know(chart: Chart, path: tuple[str, ...]) -> list[str]:
     """The versions of KubeRay whose chart reads this key."""
-    return [version for version in typing.get_args(KubeRayVersion) if _knows(chart_keys(chart, version), path)]
+    return [
+        version for version in typing.get_args(KubeRayVersion) if _knows(chart_keys(chart, version), path)
+    ]
 
 
 def _knows(known: Keys | None, path: tuple[str, ...]) -> bool:
@@ -258,12 +282,20 @@ def feature_gates(version: str) -> list[str]:
 
 
 def chart_labels(chart: Chart, version: str, release: str) -> dict[str, str]:
-    """The labels that a chart of KubeRay's writes on whatever it makes (`ray-cluster.labels`, 1.3.0 to 1.7.0)."""
-    return {"helm.sh/chart": f"{chart}-{version}", "app.kubernetes.io/instance": release, "app.kubernetes.io/managed-by": "Helm"}
+    """The labels that a chart of KubeRay's writes on whatever it makes
+    (`ray-cluster.labels`, 1.3.0 to 1.7.0).
+    """
+    return {
+        "helm.sh/chart": f"{chart}-{version}",
+        "app.kubernetes.io/instance": release,
+        "app.kubernetes.io/managed-by": "Helm",
+    }
 
 
 def knows_not(values: Mapping[str, Any], known: Keys) -> list[str]:
-    """The keys of values that the chart version does not read and that have something below them, as in ``head.rayLabels``."""
+    """The keys of values that the chart version does not read and that have something
+    below them, as in ``head.rayLabels``.
+    """
     unread: list[str] = []
     for key, value in values.items():
         if key not in known and EACH not in known:
@@ -274,16 +306,24 @@ def knows_not(values: Mapping[str, Any], known: Keys) -> list[str]:
 
 
 def only_known(values: Mapping[str, Any], known: Keys) -> dict[str, Any]:
-    """The values without those that the chart version does not read: one set of values serves every version."""
+    """The values without those that the chart version does not read: one set of values
+    serves every version.
+    """
     return {
-        key: only_known(value, known[key]) if isinstance(known[key], Mapping) and EACH not in known[key] else value
+        key: (
+            only_known(value, known[key])
+            if isinstance(known[key], Mapping) and EACH not in known[key]
+            else value
+        )
         for key, value in values.items()
         if key in known
     }
 
 
 def in_this_version(chart: Chart, version: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Raw values with each key that was ever renamed as this version of the chart calls it."""
+    """Raw values with each key that was ever renamed as this version of the chart calls
+    it.
+    """
     renamed = copy.deepcopy(dict(values))
     for since, path, before, after in _RENAMED[chart]:
         other, name = (before, after) if at_least(version, since) else (after, before)

@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any
 
 _LENGTH = 12
-#: What the state keeps of a stack that holds secrets, by the name of its Stash (components/resources/fingerprint_key.py).
+#: What the state keeps of a stack that holds secrets, by the name of its Stash
+#: (components/resources/fingerprint_key.py).
 KEY_STASH = "fingerprint-key"
 
 
@@ -19,11 +20,15 @@ def fingerprint(*parts: Any) -> str:
 
 @dataclass(frozen=True)
 class Seal:
-    """Makes of a fingerprint one that can be seen: whoever lacks the key cannot try what it is of, however short a secret in it is."""
+    """Makes of a fingerprint one that can be seen: whoever lacks the key cannot try
+    what it is of, however short a secret in it is.
+    """
 
     key: str
     kept: frozenset[str] = frozenset()
-    """Fingerprints that stay as they are: running pods carry them from before there was a key, and would restart over others."""
+    """Fingerprints that stay as they are: running pods carry them from before there was
+    a key, and would restart over others.
+    """
 
     def __call__(self, fingerprint: str) -> str:
         if fingerprint in self.kept:
@@ -35,6 +40,7 @@ class Seal:
 def secret_digest(secret: str, salt: str) -> str:
     """Says whether a secret has changed without giving it away.
 
-    Each guess at the secret costs as much as this call does: some 50 ms and 16 MB, by scrypt's own advice.
+    Each guess at the secret costs as much as this call does: some 50 ms and 16 MB, by
+    scrypt's own advice.
     """
     return hashlib.scrypt(secret.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=12).hex()

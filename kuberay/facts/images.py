@@ -1,7 +1,8 @@
 """Which Ray image a set of pods runs.
 
-Tags of ``rayproject/ray`` are ``{ray}[-py{XY}][-cpu|-gpu|-cu{NNN}][-aarch64]``; without a suffix the image is for x86,
-and no tag serves both architectures: the wrong one dies with ``exec format error``.
+Tags of ``rayproject/ray`` are ``{ray}[-py{XY}][-cpu|-gpu|-cu{NNN}][-aarch64]``; without
+a suffix the image is for x86, and no tag serves both architectures: the wrong one dies
+with ``exec format error``.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ ARCHITECTURE_ALIASES: dict[str, Architecture] = {"x86_64": "x86", "amd64": "x86"
 
 @dataclass(frozen=True)
 class Image:
-    """An image as the ``ray-cluster`` chart takes it: ``repository`` and ``tag``, joined by a colon in the pod."""
+    """An image as the ``ray-cluster`` chart takes it: ``repository`` and ``tag``,
+    joined by a colon in the pod.
+    """
 
     repository: str
     tag: str
@@ -37,9 +40,11 @@ def ray_image(
     architecture: Architecture,
     custom_image: str | None = None,
 ) -> Image:
-    """The image for these settings; a ``custom_image`` that names a tag or digest is taken as it is.
+    """The image for these settings; a ``custom_image`` that names a tag or digest is
+    taken as it is.
 
-    A ``custom_image`` without a tag (``registry.example/ray``) is a mirror of ``rayproject/ray``: the tag follows the settings.
+    A ``custom_image`` without a tag (``registry.example/ray``) is a mirror of
+    ``rayproject/ray``: the tag follows the settings.
     """
     if custom_image is not None:
         repository, tag = split_reference(custom_image)
@@ -47,14 +52,21 @@ def ray_image(
             return Image(repository, tag)
     else:
         repository = RAY_REPOSITORY
-    parts = [ray_version, "py" + python_version.replace(".", ""), accelerator, "aarch64" if architecture == "aarch64" else None]
+    parts = [
+        ray_version,
+        "py" + python_version.replace(".", ""),
+        accelerator,
+        "aarch64" if architecture == "aarch64" else None,
+    ]
     return Image(repository, "-".join(part for part in parts if part))
 
 
 def split_reference(reference: str) -> tuple[str, str | None]:
-    """``repository`` and ``tag`` of an image reference; the tag is None where the reference has none.
+    """``repository`` and ``tag`` of an image reference; the tag is None where the
+    reference has none.
 
-    A digest (``ray@sha256:ab…``) splits at its last colon too: the chart joins the two with a colon again.
+    A digest (``ray@sha256:ab…``) splits at its last colon too: the chart joins the two
+    with a colon again.
     """
     repository, colon, tag = reference.rpartition(":")
     # The colon of a registry's port (localhost:5000/ray) is followed by a path.
@@ -62,8 +74,14 @@ def split_reference(reference: str) -> tuple[str, str | None]:
 
 
 def is_ray_image(custom_image: str | None) -> bool:
-    """Whether an image is one of Ray's own, or of a mirror of them: what is known of those holds for it."""
+    """Whether an image is one of Ray's own, or of a mirror of them: what is known of
+    those holds for it.
+    """
     if custom_image is None:
         return True
     repository, tag = split_reference(custom_image)
-    return tag is None or "/".join(repository.split("/")[-2:]) in (RAY_REPOSITORY, f"{RAY_REPOSITORY}-ml", f"{RAY_REPOSITORY}-llm")
+    return tag is None or "/".join(repository.split("/")[-2:]) in (
+        RAY_REPOSITORY,
+        f"{RAY_REPOSITORY}-ml",
+        f"{RAY_REPOSITORY}-llm",
+    )

@@ -12,7 +12,9 @@ def is_ray_object(obj: Object) -> bool:
 
 
 def plural(kind: str) -> str:
-    """The kind as it stands in API paths, by the rule that Kubernetes itself guesses by (`UnsafeGuessKindToResource`)."""
+    """The kind as it stands in API paths, by the rule that Kubernetes itself guesses by
+    (`UnsafeGuessKindToResource`).
+    """
     word = kind.lower()
     if word.endswith("s"):
         return f"{word}es"
@@ -20,7 +22,13 @@ def plural(kind: str) -> str:
 
 
 def schedule_of(spec: Mapping[str, Any]) -> str:
-    """When a RayCronJob runs: ``0 2 * * * (Europe/Berlin)``. KubeRay 1.6 has the time zone in the schedule itself."""
+    """When a RayCronJob runs: ``0 2 * * * (Europe/Berlin)``. KubeRay 1.6 has the time
+    zone in the schedule itself.
+    """
     line = str(spec.get("schedule"))
-    zone, line = line.removeprefix("CRON_TZ=").split(" ", 1) if line.startswith("CRON_TZ=") else (spec.get("timeZone"), line)
+    zone, line = (
+        line.removeprefix("CRON_TZ=").split(" ", 1)
+        if line.startswith("CRON_TZ=")
+        else (spec.get("timeZone"), line)
+    )
     return f"{line} ({zone})" if zone else line

@@ -1,11 +1,14 @@
-"""Phrases that messages share: the nearest right spelling, one line of a text, the first few of many."""
+"""Phrases that messages share: the nearest right spelling, one line of a text, the
+first few of many.
+"""
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 
 from kuberay.facts.visible import visible
 
-#: How the program begins to say that it takes a release over that was made by hand; its name follows, and a comma.
+#: How the program begins to say that it takes a release over that was made by hand; its
+#: name follows, and a comma.
 TAKES_OVER = "takes over Helm release "
 #: Takes a line of progress.
 Report = Callable[[str], None]
@@ -35,7 +38,9 @@ def one_line(message: object) -> str:
 
 
 def error_line(error: Exception) -> str:
-    """What an error says, in one line, or at least what it is: a request's timeout says nothing."""
+    """What an error says, in one line, or at least what it is: a request's timeout says
+    nothing.
+    """
     return one_line(error) or type(error).__name__
 
 

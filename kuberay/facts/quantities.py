@@ -1,4 +1,6 @@
-"""Kubernetes resource quantities: exact arithmetic on strings such as ``500m``, ``2G`` and ``2Gi``."""
+"""Kubernetes resource quantities: exact arithmetic on strings such as ``500m``, ``2G``
+and ``2Gi``.
+"""
 
 import re
 from collections.abc import Iterable
@@ -6,10 +8,14 @@ from decimal import Decimal
 
 from kuberay.facts.phrases import nearest
 
-_DECIMAL = {"m": Decimal("0.001"), "": Decimal(1)} | {s: Decimal(1000) ** n for n, s in enumerate("kMGTPE", start=1)}
+_DECIMAL = {"m": Decimal("0.001"), "": Decimal(1)} | {
+    s: Decimal(1000) ** n for n, s in enumerate("kMGTPE", start=1)
+}
 _BINARY = {f"{s}i": Decimal(1024) ** n for n, s in enumerate("KMGTPE", start=1)}
 _SUFFIXES = _DECIMAL | _BINARY
-_QUANTITY = re.compile(r"(?P<number>\d+\.?\d*|\.\d+)(?:[eE](?P<exponent>[+-]?\d{1,2})|(?P<suffix>[A-Za-z]*))", re.ASCII)
+_QUANTITY = re.compile(
+    r"(?P<number>\d+\.?\d*|\.\d+)(?:[eE](?P<exponent>[+-]?\d{1,2})|(?P<suffix>[A-Za-z]*))", re.ASCII
+)
 #: What somebody may have meant as one.
 _LIKE_A_QUANTITY = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<word>[A-Za-z]*)\s*", re.ASCII)
 
@@ -24,7 +30,9 @@ def parse_quantity(quantity: str | int | float) -> Decimal:
     match = _QUANTITY.fullmatch(text)
     if match is None or (match["suffix"] or "") not in _SUFFIXES:
         known = ", ".join(suffix for suffix in _SUFFIXES if suffix)
-        raise ValueError(f"is not a Kubernetes quantity: a number, then one of {known}{_nearest_quantity(text)}")
+        raise ValueError(
+            f"is not a Kubernetes quantity: a number, then one of {known}{_nearest_quantity(text)}"
+        )
     factor = Decimal(10) ** int(match["exponent"]) if match["exponent"] else _SUFFIXES[match["suffix"]]
     return Decimal(match["number"]) * factor
 
@@ -36,7 +44,9 @@ def _nearest_quantity(text: str) -> str:
 
 
 def same_amount(one: object, other: object) -> bool:
-    """Whether two quantities are the same, however they are written; what is none is the same as its like alone."""
+    """Whether two quantities are the same, however they are written; what is none is
+    the same as its like alone.
+    """
     try:
         return parse_quantity(str(one)) == parse_quantity(str(other))
     except ValueError:
@@ -46,7 +56,8 @@ def same_amount(one: object, other: object) -> bool:
 def add_quantities(quantities: Iterable[str | int | float]) -> str:
     """The sum, written in the largest unit that keeps it exact.
 
-    ``2G`` + ``2G`` is ``4G`` and ``2Gi`` + ``2Gi`` is ``4Gi``; a mixture is written in decimal units, as ``2G`` is not ``2Gi``.
+    ``2G`` + ``2G`` is ``4G`` and ``2Gi`` + ``2Gi`` is ``4Gi``; a mixture is written in
+    decimal units, as ``2G`` is not ``2Gi``.
     """
     items = [str(quantity) for quantity in quantities]
     total = sum((parse_quantity(item) for item in items), Decimal(0))
@@ -61,7 +72,9 @@ def add_quantities(quantities: Iterable[str | int | float]) -> str:
 
 
 def canonical_quantity(quantity: str | int | float) -> str:
-    """The same amount as Kubernetes' own clients write it: ``500m`` for ``0.5``, ``1Gi`` for ``1024Mi``, ``2`` for ``2000m``."""
+    """The same amount as Kubernetes' own clients write it: ``500m`` for ``0.5``,
+    ``1Gi`` for ``1024Mi``, ``2`` for ``2000m``.
+    """
     text = str(quantity)
     value = parse_quantity(text)
     units = _BINARY if text.endswith("i") and value >= 1024 else _DECIMAL

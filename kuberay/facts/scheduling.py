@@ -1,4 +1,6 @@
-"""What Kubernetes' scheduler goes by, as far as a pod and a node alone tell it: requests, labels, affinity, taints. Pure."""
+"""What Kubernetes' scheduler goes by, as far as a pod and a node alone tell it:
+requests, labels, affinity, taints. Pure.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -19,11 +21,13 @@ def is_device(resource: str) -> bool:
     return resource not in _ORDINARY and not resource.startswith("hugepages-")
 
 
-# --- What a pod asks for -------------------------------------------------------------------------------------------------
+# --- What a pod asks for --------------------------------------------------------------
 
 
 def requests_of(pod: Object) -> Amounts:
-    """What a pod, by its spec, takes of a node: its containers together, or more where an init container asks for more; itself included."""
+    """What a pod, by its spec, takes of a node: its containers together, or more where
+    an init container asks for more; itself included.
+    """
     lasting = _sum(map(_requests, pod.get("containers") or []))
     before: Amounts = {}
     peak: Amounts = {}
@@ -34,10 +38,14 @@ def requests_of(pod: Object) -> Amounts:
             asked = before
         else:
             asked = _sum([before, asked])
-        peak = {name: max(peak.get(name, Decimal(0)), asked.get(name, Decimal(0))) for name in (*peak, *asked)}
+        peak = {
+            name: max(peak.get(name, Decimal(0)), asked.get(name, Decimal(0))) for name in (*peak, *asked)
+        }
     running = _sum([lasting, before])
     overhead = {name: parse_quantity(amount) for name, amount in (pod.get("overhead") or {}).items()}
-    most = {name: max(running.get(name, Decimal(0)), peak.get(name, Decimal(0))) for name in (*running, *peak)}
+    most = {
+        name: max(running.get(name, Decimal(0)), peak.get(name, Decimal(0))) for name in (*running, *peak)
+    }
     return _sum([most, overhead, {"pods": Decimal(1)}])
 
 
@@ -56,7 +64,7 @@ def _sum(each: Iterable[Amounts]) -> Amounts:
     return total
 
 
-# --- Which nodes take it -------------------------------------------------------------------------------------------------
+# --- Which nodes take it --------------------------------------------------------------
 
 
 def labels_of(node: Object) -> Mapping[str, str]:
@@ -65,11 +73,16 @@ def labels_of(node: Object) -> Mapping[str, str]:
 
 def allocatable(node: Object) -> Amounts:
     """What a node has for pods."""
-    return {str(name): parse_quantity(amount) for name, amount in ((node.get("status") or {}).get("allocatable") or {}).items()}
+    return {
+        str(name): parse_quantity(amount)
+        for name, amount in ((node.get("status") or {}).get("allocatable") or {}).items()
+    }
 
 
 def keeps_out(node: Object, pod: Object) -> str | None:
-    """What a node is that would not take a pod even with nothing on it: ``without pool=gpu``; None where it would."""
+    """What a node is that would not take a pod even with nothing on it: ``without
+    pool=gpu``; None where it would.
+    """
     selector: Mapping[str, str] = pod.get("nodeSelector") or {}
     missing = [f"{key}={value}" for key, value in selector.items() if labels_of(node).get(key) != value]
     if missing:
@@ -78,7 +91,11 @@ def keeps_out(node: Object, pod: Object) -> str | None:
     if terms and not any(_meets(node, term) for term in terms):
         return f"not what the affinity asks for: {' or '.join(map(_term_text, terms))}"
     spec: Object = node.get("spec") or {}
-    cordon = [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}] if spec.get("unschedulable") else []
+    cordon = (
+        [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]
+        if spec.get("unschedulable")
+        else []
+    )
     for taint in [*(spec.get("taints") or []), *cordon]:
         if taint["effect"] in _KEEPS_OUT and not tolerates(pod, taint):
             return f"tainted with {taint['key']}" + (f"={taint['value']}" if taint.get("value") else "")
@@ -101,11 +118,15 @@ def _is_for(toleration: Object, taint: Object) -> bool:
 
 
 def no_node_will_do(pod: Object, nodes: Iterable[Object]) -> str | None:
-    """Why no node of the cluster could ever take the pod, even an empty one; None where one could. Taints come and go: none counts."""
+    """Why no node of the cluster could ever take the pod, even an empty one; None where
+    one could. Taints come and go: none counts.
+    """
     spec = pod["spec"]
     selector: Mapping[str, str] = spec.get("nodeSelector") or {}
     nodes = list(nodes)
-    matching = [node for node in nodes if all(labels_of(node).get(key) == value for key, value in selector.items())]
+    matching = [
+        node for node in nodes if all(labels_of(node).get(key) == value for key, value in selector.items())
+    ]
     if not matching:
         wanted = ", ".join(f"{key}={value}" for key, value in selector.items())
         return f"none of {len(nodes)} nodes has {wanted}"
@@ -113,29 +134,44 @@ def no_node_will_do(pod: Object, nodes: Iterable[Object]) -> str | None:
     if terms:
         matching = [node for node in matching if any(_meets(node, term) for term in terms)]
         if not matching:
-            return f"none of {len(nodes)} nodes is what its affinity asks for: {' or '.join(map(_term_text, terms))}"
+            return (
+                f"none of {len(nodes)} nodes is what its affinity asks for:"
+                f" {' or '.join(map(_term_text, terms))}"
+            )
     requests = [(container.get("resources") or {}).get("requests") or {} for container in spec["containers"]]
     asked = {
-        name: sum((parse_quantity(request.get(name, "0")) for request in requests), Decimal(0)) for name in sorted({*chain(*requests)})
+        name: sum((parse_quantity(request.get(name, "0")) for request in requests), Decimal(0))
+        for name in sorted({*chain(*requests)})
     }
-    fits = [n for n in matching if all(allocatable(n).get(resource, Decimal(0)) >= amount for resource, amount in asked.items())]
+    fits = [
+        n
+        for n in matching
+        if all(allocatable(n).get(resource, Decimal(0)) >= amount for resource, amount in asked.items())
+    ]
     if fits:
         return None
     for resource, amount in asked.items():
         largest = max(matching, key=lambda node: allocatable(node).get(resource, Decimal(0)))
         if allocatable(largest).get(resource, Decimal(0)) < amount:
             parts = " + ".join(str(request[resource]) for request in requests if resource in request)
-            return f"asks for {parts} of {resource}, the largest such node has {largest['status']['allocatable'].get(resource, 0)}"
+            return (
+                f"asks for {parts} of {resource}, the largest such node has"
+                f" {largest['status']['allocatable'].get(resource, 0)}"
+            )
     return f"asks for more {', '.join(asked)} together than any such node has"
 
 
 def _required_terms(pod: Object) -> Sequence[Object]:
-    required = ((pod.get("affinity") or {}).get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    required = ((pod.get("affinity") or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ) or {}
     return required.get("nodeSelectorTerms") or []
 
 
 def _meets(node: Object, term: Object) -> bool:
-    """Whether a node meets a term of a node affinity, as the scheduler reads it (`NodeSelectorTerm`): an empty term is met by none."""
+    """Whether a node meets a term of a node affinity, as the scheduler reads it
+    (`NodeSelectorTerm`): an empty term is met by none.
+    """
     fields = {"metadata.name": str(node["metadata"].get("name"))}
     wanted = [(labels_of(node), each) for each in term.get("matchExpressions") or []]
     wanted += [(fields, each) for each in term.get("matchFields") or []]
@@ -168,5 +204,8 @@ def _is_whole(text: str) -> bool:
 def _term_text(term: Object) -> str:
     """``pool In (a, b) and gpu Exists``."""
     parts = [*(term.get("matchExpressions") or []), *(term.get("matchFields") or [])]
-    texts = [f"{part['key']} {part['operator']} ({', '.join(map(str, part.get('values') or []))})" for part in parts]
+    texts = [
+        f"{part['key']} {part['operator']} ({', '.join(map(str, part.get('values') or []))})"
+        for part in parts
+    ]
     return " and ".join(text.removesuffix(" ()") for text in texts) or "nothing"

@@ -1,6 +1,8 @@
-"""Asks the API server whether it would take objects, and lets it make none of them: a strict dry run of each.
+"""Asks the API server whether it would take objects, and lets it make none of them: a
+strict dry run of each.
 
-It knows every rule of every version and every policy of the cluster, admission webhooks included.
+It knows every rule of every version and every policy of the cluster, admission webhooks
+included.
 """
 
 import asyncio
@@ -21,7 +23,8 @@ from kuberay.plan.dry_run import Question
 
 _AT_ONCE = 8
 _PREVIEW_TIMEOUT = 3.0
-#: What holds an object back for now and says nothing of it: what runs may be all that stands in its way.
+#: What holds an object back for now and says nothing of it: what runs may be all that
+#: stands in its way.
 _FOR_NOW = re.compile(r"exceeded quota")
 #: Who may not make such an object is refused before anybody looks at it.
 _NOT_ALLOWED = re.compile(r"cannot create resource|cannot (?:create|patch|list|get) ")
@@ -31,7 +34,9 @@ _NO_DRY_RUN = re.compile(r"does not support dry run")
 
 
 class RefusedError(Exception):
-    """The API server would not take what a stack asks for; the message has its own reason, one line for each object."""
+    """The API server would not take what a stack asks for; the message has its own
+    reason, one line for each object.
+    """
 
 
 class NotAskedError(Exception):
@@ -53,13 +58,16 @@ async def ask(connection: Connection, asked: Iterable[Question], *, in_preview: 
 
     Raises:
         RefusedError: it would not take one of them.
-        NotAskedError: it does not answer, knows no dry run of them, or lets this account make no such objects.
+        NotAskedError: it does not answer, knows no dry run of them, or lets this
+            account make no such objects.
     """
     distinct = _together(asked)
     endpoint = find_endpoint(connection)
     transport = AsyncPatientTransport(endpoint, 0 if in_preview else PATIENCE)
     turns = asyncio.Semaphore(_AT_ONCE)
-    async with AsyncClient(base_url=endpoint.server, transport=transport, timeout=Timeout(_PREVIEW_TIMEOUT if in_preview else 30)) as http:
+    async with AsyncClient(
+        base_url=endpoint.server, transport=transport, timeout=Timeout(_PREVIEW_TIMEOUT if in_preview else 30)
+    ) as http:
 
         async def answer_to(question: Question) -> tuple[Question, Response | HTTPError]:
             async with turns:
@@ -72,7 +80,9 @@ async def ask(connection: Connection, asked: Iterable[Question], *, in_preview: 
     refused = [line for question, answer in answers if (line := _refusal(question, answer))]
     if refused:
         raise RefusedError("\n".join(refused))
-    unasked = [(line, _is_busy(answer)) for question, answer in answers if (line := _unasked(question, answer))]
+    unasked = [
+        (line, _is_busy(answer)) for question, answer in answers if (line := _unasked(question, answer))
+    ]
     if unasked:
         more = f" (and {len(unasked) - 1} more like it)" if len(unasked) > 1 else ""
         raise NotAskedError(unasked[0][0] + more, for_now=any(busy for _, busy in unasked))
@@ -83,7 +93,10 @@ def _together(asked: Iterable[Question]) -> list[Question]:
     alike: dict[str, list[Question]] = {}
     for question in asked:
         alike.setdefault(question.is_like(), []).append(question)
-    return [replace(first, what=first_few([each.what for each in (first, *others)])) for first, *others in alike.values()]
+    return [
+        replace(first, what=first_few([each.what for each in (first, *others)]))
+        for first, *others in alike.values()
+    ]
 
 
 async def _post(http: AsyncClient, question: Question) -> Response:
@@ -94,7 +107,9 @@ async def _post(http: AsyncClient, question: Question) -> Response:
     wanted = {"dryRun": "All", "fieldValidation": "Strict", "fieldManager": FIELD_MANAGER}
     if question.is_change:
         applied = {"Content-Type": "application/apply-patch+yaml"}
-        return await http.patch(f"{path}/{question.name}", params={**wanted, "force": "true"}, json=manifest, headers=applied)
+        return await http.patch(
+            f"{path}/{question.name}", params={**wanted, "force": "true"}, json=manifest, headers=applied
+        )
     return await http.post(path, params=wanted, json=manifest)
 
 
@@ -107,7 +122,10 @@ def _refusal(question: Question, answer: Response | HTTPError) -> str | None:
         if not (question.brought_by and _knows_no_such_kind(answer)):
             return None
         manifest = question.manifest
-        message += f": it knows no {manifest['kind']} of {manifest['apiVersion']}, which come with {question.brought_by}"
+        message += (
+            f": it knows no {manifest['kind']} of {manifest['apiVersion']}, which come with"
+            f" {question.brought_by}"
+        )
     if any(pattern.search(message) for pattern in (_FOR_NOW, _NOT_ALLOWED, _NO_DRY_RUN)):
         return None
     return f"kuberay:{question.what}: the Kubernetes API server would refuse it: {message}"
@@ -132,7 +150,9 @@ def _unasked(question: Question, answer: Response | HTTPError) -> str | None:
 
 
 def _message(question: Question, answer: Response) -> str:
-    """In one line, with the name that the object is to have in place of the one that was made up for it."""
+    """In one line, with the name that the object is to have in place of the one that
+    was made up for it.
+    """
     try:
         status: Any = answer.json()
     except ValueError:

@@ -1,4 +1,6 @@
-"""The cluster that a stack lies in: what is there, whose it is, and the few objects that have to be deleted here."""
+"""The cluster that a stack lies in: what is there, whose it is, and the few objects
+that have to be deleted here.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,12 +20,13 @@ from kuberay.live.api.kinds import kind_of, kind_of_object
 from kuberay.live.diagnosis.pods import is_going, is_ready
 from kuberay.live.takeover.marks import Record, read_record, stack_of
 
-#: Kinds of Kubernetes itself that can be in a namespace. Not those that it makes by itself: events, endpoints, leases.
-_KINDS = """v1 ConfigMap, v1 PersistentVolumeClaim, v1 Pod, v1 ReplicationController, v1 ResourceQuota, v1 LimitRange, v1 Secret,
-    v1 Service, v1 ServiceAccount, apps/v1 DaemonSet, apps/v1 Deployment, apps/v1 ReplicaSet, apps/v1 StatefulSet,
-    autoscaling/v2 HorizontalPodAutoscaler, batch/v1 CronJob, batch/v1 Job, networking.k8s.io/v1 Ingress,
-    networking.k8s.io/v1 NetworkPolicy, policy/v1 PodDisruptionBudget, rbac.authorization.k8s.io/v1 Role,
-    rbac.authorization.k8s.io/v1 RoleBinding"""
+#: Kinds of Kubernetes itself that can be in a namespace. Not those that it makes by
+#: itself: events, endpoints, leases.
+_KINDS = """v1 ConfigMap, v1 PersistentVolumeClaim, v1 Pod, v1 ReplicationController, v1 ResourceQuota, v1
+    LimitRange, v1 Secret, v1 Service, v1 ServiceAccount, apps/v1 DaemonSet, apps/v1 Deployment, apps/v1
+    ReplicaSet, apps/v1 StatefulSet, autoscaling/v2 HorizontalPodAutoscaler, batch/v1 CronJob, batch/v1 Job,
+    networking.k8s.io/v1 Ingress, networking.k8s.io/v1 NetworkPolicy, policy/v1 PodDisruptionBudget,
+    rbac.authorization.k8s.io/v1 Role, rbac.authorization.k8s.io/v1 RoleBinding"""
 #: What every namespace has.
 _OF_EVERY_NAMESPACE = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
 #: The first ones own the others.
@@ -34,7 +37,8 @@ class Cluster:
     """Asks and deletes as the stack's own provider would."""
 
     def __init__(self, connection: Connection, *, timeout: float = 20, patience: float = PATIENCE) -> None:
-        # Of each request, in seconds: a CRD is a megabyte, and an API server may take seconds for it.
+        # Of each request, in seconds: a CRD is a megabyte, and an API server may take
+        # seconds for it.
         self._client = connect_blocking(connection, timeout=timeout, patience=patience)
 
     def has_namespace(self, name: str) -> bool:
@@ -46,8 +50,15 @@ class Cluster:
         return found is not None and stack_of(found) == stack
 
     def forget_mark(self, namespace: str) -> None:
-        """The namespace is nobody's from here on: a later `up` does not take it for its own, and a later destroy does not delete it."""
-        self._client.patch(Namespace, namespace, {"metadata": {"annotations": {STACK_MARK: None}}}, patch_type=PatchType.MERGE)
+        """The namespace is nobody's from here on: a later `up` does not take it for its
+        own, and a later destroy does not delete it.
+        """
+        self._client.patch(
+            Namespace,
+            namespace,
+            {"metadata": {"annotations": {STACK_MARK: None}}},
+            patch_type=PatchType.MERGE,
+        )
 
     def records(self, namespace: str | None = None, release: str | None = None) -> list[Record]:
         """Helm's records, of each namespace and release where none is named."""
@@ -56,10 +67,15 @@ class Cluster:
         return [read_record(secret.to_dict()) for secret in secrets if secret.type == "helm.sh/release.v1"]
 
     def operator_runs(self, watched: str, *, installed: bool) -> bool:
-        """Whether an operator is ready that can take finalizers off in a namespace. ``installed``: by the stack, so in that namespace."""
+        """Whether an operator is ready that can take finalizers off in a namespace.
+        ``installed``: by the stack, so in that namespace.
+        """
         # Of pods that KubeRay's chart makes, and of those of its Kustomize base.
         labels: dict[str, Any] = {"app.kubernetes.io/component": "kuberay-operator"}
-        pods = [pod.to_dict() for pod in self._client.list(Pod, namespace=watched if installed else "*", labels=labels)]
+        pods = [
+            pod.to_dict()
+            for pod in self._client.list(Pod, namespace=watched if installed else "*", labels=labels)
+        ]
         return any(is_ready(pod) and not is_going(pod) and watches(pod, watched) for pod in pods)
 
     def ray_kinds(self) -> set[str]:
@@ -71,19 +87,29 @@ class Cluster:
         return [found for name in RAY_KINDS if name in kinds for found in self._list(kinds[name], namespace)]
 
     def contents(self, namespace: str) -> list[Object]:
-        """Everything in the namespace that someone has put there and that is not on its way out."""
+        """Everything in the namespace that someone has put there and that is not on its
+        way out.
+        """
         builtin = [kind_of(*line.split(), namespaced=True) for line in _KINDS.replace("\n", " ").split(",")]
-        everything = (found for kind in (*builtin, *self._custom_kinds) for found in self._list(kind, namespace))
+        everything = (
+            found for kind in (*builtin, *self._custom_kinds) for found in self._list(kind, namespace)
+        )
         return [found for found in everything if is_put_there(found)]
 
     def delete(self, obj: Object, *, finalizers: bool = True) -> None:
-        """Deletes an object; with `finalizers` false it does not wait for anyone's clean-up."""
+        """Deletes an object; with `finalizers` false it does not wait for anyone's
+        clean-up.
+        """
         namespace = obj["metadata"].get("namespace")
         kind, name = kind_of_object(obj), obj["metadata"]["name"]
         _unless_gone(lambda: self._client.delete(kind, name, namespace=namespace))
         if not finalizers:
             nothing = {"metadata": {"finalizers": None}}
-            _unless_gone(lambda: self._client.patch(kind, name, nothing, patch_type=PatchType.MERGE, namespace=namespace))
+            _unless_gone(
+                lambda: self._client.patch(
+                    kind, name, nothing, patch_type=PatchType.MERGE, namespace=namespace
+                )
+            )
 
     def delete_record(self, namespace: str, record: Record) -> None:
         _unless_gone(lambda: self._client.delete(Secret, record.secret, namespace=namespace))
@@ -94,7 +120,9 @@ class Cluster:
         return self._get(kind, obj["metadata"]["name"], namespace)
 
     def as_applied(self, obj: Object) -> Object:
-        """What an object would be if it were applied as it is given here; nothing is changed."""
+        """What an object would be if it were applied as it is given here; nothing is
+        changed.
+        """
         namespace = obj["metadata"].get("namespace")
         kind = kind_of_object(obj)
         found = self._client.patch(
@@ -109,24 +137,43 @@ class Cluster:
         )
         return found.to_dict()
 
-    def list(self, api_version: str, kind: str, namespace: str | None = None, *, fields: dict[str, Any] | None = None) -> list[Object]:
-        """Those of a namespace, or of the whole cluster; none where the cluster does not know the kind. ``fields``: what they hold."""
-        return list(self._list(kind_of(api_version, kind, namespaced=namespace is not None), namespace, fields))
+    def list(
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        fields: dict[str, Any] | None = None,
+    ) -> list[Object]:
+        """Those of a namespace, or of the whole cluster; none where the cluster does
+        not know the kind. ``fields``: what they hold.
+        """
+        return list(
+            self._list(kind_of(api_version, kind, namespaced=namespace is not None), namespace, fields)
+        )
 
     def _get(self, kind: Any, name: str, namespace: str | None = None) -> Object | None:
         found = _unless_gone(lambda: self._client.get(kind, name, namespace=namespace))
         return found.to_dict() if found else None
 
-    def _list(self, kind: Any, namespace: str | None, fields: dict[str, Any] | None = None) -> Iterator[Object]:
+    def _list(
+        self, kind: Any, namespace: str | None, fields: dict[str, Any] | None = None
+    ) -> Iterator[Object]:
         about = kind._api_info.resource
-        for found in _unless_gone(lambda: list(self._client.list(kind, namespace=namespace, fields=fields))) or []:
+        for found in (
+            _unless_gone(lambda: list(self._client.list(kind, namespace=namespace, fields=fields))) or []
+        ):
             # Items of a list do not say of which kind they are.
             yield {**found.to_dict(), "apiVersion": about.api_version, "kind": about.kind}
 
     @cached_property
     def _custom_kinds(self) -> Sequence[Any]:
-        """Asked for once: they are megabytes, and what is looked for again and again are their objects."""
-        specs: list[Object] = [found.to_dict()["spec"] for found in self._client.list(CustomResourceDefinition)]
+        """Asked for once: they are megabytes, and what is looked for again and again
+        are their objects.
+        """
+        specs: list[Object] = [
+            found.to_dict()["spec"] for found in self._client.list(CustomResourceDefinition)
+        ]
         return [_custom_kind(spec) for spec in specs if spec["scope"] == "Namespaced"]
 
     @property
@@ -135,7 +182,9 @@ class Cluster:
 
 
 def is_put_there(found: Object) -> bool:
-    """Whether someone has put an object into its namespace: nothing that goes, comes with each namespace, or hangs on another object."""
+    """Whether someone has put an object into its namespace: nothing that goes, comes
+    with each namespace, or hangs on another object.
+    """
     metadata: Object = found["metadata"]
     ends = metadata.get("deletionTimestamp") or metadata.get("ownerReferences")
     return not ends and (found["kind"], metadata["name"]) not in _OF_EVERY_NAMESPACE
@@ -143,7 +192,11 @@ def is_put_there(found: Object) -> bool:
 
 def watches(operator: Object, namespace: str) -> bool:
     """Whether an operator's pod is for a namespace: for each, unless told otherwise."""
-    words = [word for container in operator["spec"]["containers"] for word in (*container.get("command", ()), *container.get("args", ()))]
+    words = [
+        word
+        for container in operator["spec"]["containers"]
+        for word in (*container.get("command", ()), *container.get("args", ()))
+    ]
     for word, after in zip(words, [*words[1:], ""], strict=True):
         flag, given, value = word.partition("=")
         if flag.lstrip("-") == "watch-namespace":
@@ -152,7 +205,9 @@ def watches(operator: Object, namespace: str) -> bool:
 
 
 def of_stack(objects: Iterable[Object], stack: str, releases: set[tuple[str, str]]) -> list[Object]:
-    """Which objects a stack has made, by its mark, by their Helm release, or by what they hang on; owners come first."""
+    """Which objects a stack has made, by its mark, by their Helm release, or by what
+    they hang on; owners come first.
+    """
     ours: list[Object] = []
     uids: set[str] = set()
     for obj in objects:
@@ -178,11 +233,15 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
 def _custom_kind(spec: Object) -> Any:
     """The kind that a CRD defines, in the version that is stored."""
     version = next(version["name"] for version in spec["versions"] if version["storage"])
-    return kind_of(f"{spec['group']}/{version}", spec["names"]["kind"], namespaced=True, path=spec["names"]["plural"])
+    return kind_of(
+        f"{spec['group']}/{version}", spec["names"]["kind"], namespaced=True, path=spec["names"]["plural"]
+    )
 
 
 def _unless_gone(ask: Callable[[], Any]) -> Any:
-    """What the API server answers; None where there is no such object, or no such kind."""
+    """What the API server answers; None where there is no such object, or
+    no such kind.
+    """
     try:
         return ask()
     except HTTPStatusError as error:

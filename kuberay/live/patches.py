@@ -1,4 +1,6 @@
-"""The little that `up` itself changes on objects that a Helm release or KubeRay has made."""
+"""The little that `up` itself changes on objects that a Helm release or KubeRay has
+made.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -14,7 +16,9 @@ from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import RayCluster
 
 
-async def mark_complete(connection: Connection, kind: Literal["Deployment", "RayCluster"], name: str, namespace: str) -> None:
+async def mark_complete(
+    connection: Connection, kind: Literal["Deployment", "RayCluster"], name: str, namespace: str
+) -> None:
     """Says on the main object of a release that some state has that release."""
     resource = Deployment if kind == "Deployment" else RayCluster
     async with connect(connection, namespace) as client:
@@ -25,23 +29,26 @@ async def mark_complete(connection: Connection, kind: Literal["Deployment", "Ray
 async def ask_for_no_token(connection: Connection, cluster: str, namespace: str) -> None:
     """Takes `authOptions` off a RayCluster.
 
-    Pulumi takes away what a stack no longer has at the end of a run. While the spec still asks for a token, the operator makes no pods of a
-    Ray that knows none (KubeRay 1.5.1 to 1.6.2): the wait for them would never come to that end.
+    Pulumi takes away what a stack no longer has at the end of a run. While the spec
+    still asks for a token, the operator makes no pods of a Ray that knows none (KubeRay
+    1.5.1 to 1.6.2): the wait for them would never come to that end.
     """
     async with connect(connection, namespace) as client:
         await client.patch(RayCluster, cluster, {"spec": {"authOptions": None}}, patch_type=PatchType.MERGE)
 
 
-# --- The Service of a service's applications ----------------------------------------------------------------------------------
+# --- The Service of a service's applications ------------------------------------------
 
 
 async def bring_serve_service(
     connection: Connection, name: str, namespace: str, chosen_type: str, annotations: Mapping[str, str] | None
 ) -> None:
-    """Gives the Service of a RayService's applications the type and annotations of the settings, where there is one already.
+    """Gives the Service of a RayService's applications the type and annotations of the
+    settings, where there is one already.
 
-    KubeRay makes it of these, and brings changes of them to none that there is (`reconcileServices`, 1.3.0 to 1.7.0): of the type when it
-    leads the Service over to another cluster, of annotations never.
+    KubeRay makes it of these, and brings changes of them to none that there is
+    (`reconcileServices`, 1.3.0 to 1.7.0): of the type when it leads the Service over to
+    another cluster, of annotations never.
     """
     async with connect(connection, namespace) as client:
         found = await or_none(client.get(Service, name))
@@ -49,35 +56,45 @@ async def bring_serve_service(
             await client.patch(Service, name, patch, patch_type=PatchType.MERGE)
 
 
-def serve_service_patch(found: Object, chosen_type: str, annotations: Mapping[str, str] | None) -> dict[str, Any]:
+def serve_service_patch(
+    found: Object, chosen_type: str, annotations: Mapping[str, str] | None
+) -> dict[str, Any]:
     """What brings it there; annotations that others have written stay.
 
     Args:
         found: the Service.
         chosen_type: what it is to be.
-        annotations: what the settings ask for; None where they say nothing of this Service.
+        annotations: what the settings ask for; None where they say nothing of this
+            Service.
     """
     has: Mapping[str, str] = found["metadata"].get("annotations") or {}
     if annotations is None and SERVE_ANNOTATIONS not in has:
         return {}
     wanted: dict[str, str | None] = dict.fromkeys(filter(None, has.get(SERVE_ANNOTATIONS, "").split(",")))
-    wanted |= {**(annotations or {}), SERVE_ANNOTATIONS: None if annotations is None else ",".join(sorted(annotations))}
+    wanted |= {
+        **(annotations or {}),
+        SERVE_ANNOTATIONS: None if annotations is None else ",".join(sorted(annotations)),
+    }
     changed = {key: value for key, value in wanted.items() if has.get(key) != value}
     patch: dict[str, Any] = {"metadata": {"annotations": changed}} if changed else {}
     return patch | ({"spec": {"type": chosen_type}} if found["spec"].get("type") != chosen_type else {})
 
 
-# --- What Ray's autoscaler has set --------------------------------------------------------------------------------------------
+# --- What Ray's autoscaler has set ----------------------------------------------------
 
 
 async def read_replicas(connection: Connection, cluster: str, namespace: str) -> dict[str, int]:
-    """The replicas of each worker group of a RayCluster; none where there is no such RayCluster."""
+    """The replicas of each worker group of a RayCluster; none where there is no such
+    RayCluster.
+    """
     async with connect(connection, namespace) as client:
         found = await or_none(client.get(RayCluster, cluster))
     return {group["groupName"]: group.get("replicas") or 0 for group in _worker_groups(found)}
 
 
-async def restore_replicas(connection: Connection, cluster: str, namespace: str, before: dict[str, int]) -> None:
+async def restore_replicas(
+    connection: Connection, cluster: str, namespace: str, before: dict[str, int]
+) -> None:
     """Gives the worker groups of a RayCluster the replicas that they had."""
     async with connect(connection, namespace) as client:
         patch = replicas_to_restore(before, _worker_groups(await or_none(client.get(RayCluster, cluster))))
@@ -86,7 +103,8 @@ async def restore_replicas(connection: Connection, cluster: str, namespace: str,
 
 
 def replicas_to_restore(before: dict[str, int], groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The JSON patch that gives groups the replicas they had, within what is allowed now.
+    """The JSON patch that gives groups the replicas they had, within what is allowed
+    now.
 
     Args:
         before: replicas by group name, as they were.
@@ -100,8 +118,12 @@ def replicas_to_restore(before: dict[str, int], groups: list[dict[str, Any]]) ->
         kept = max(group.get("minReplicas") or 0, min(replicas, group.get("maxReplicas") or replicas))
         if kept != group.get("replicas"):
             at = f"/spec/workerGroupSpecs/{index}"
-            # Only if this is still the same group: another update may have come between.
-            patch += [{"op": "test", "path": f"{at}/groupName", "value": name}, {"op": "add", "path": f"{at}/replicas", "value": kept}]
+            # Only if this is still the same group: another update may have come
+            # between.
+            patch += [
+                {"op": "test", "path": f"{at}/groupName", "value": name},
+                {"op": "add", "path": f"{at}/replicas", "value": kept},
+            ]
     return patch
 
 

@@ -18,7 +18,9 @@ def unknown_kind(kind: MonitoringKind) -> str:
 
 
 def knows_kind(connection: Connection, namespace: str, kind: MonitoringKind) -> bool:
-    """Whether the cluster knows the kind; an account that may not list such objects may still make them."""
+    """Whether the cluster knows the kind; an account that may not list such objects may
+    still make them.
+    """
     try:
         for _ in connect_blocking(connection, namespace, timeout=3, patience=0).list(_KINDS[kind]):
             break

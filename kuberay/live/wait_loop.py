@@ -1,4 +1,6 @@
-"""The one loop of all waits: progress, requests without an answer, causes that are certain, and the end when the time is over."""
+"""The one loop of all waits: progress, requests without an answer, causes that are
+certain, and the end when the time is over.
+"""
 
 import asyncio
 import time
@@ -43,15 +45,18 @@ async def wait(
     """Looks again and again until a look says that something is up.
 
     Args:
-        look: asks the cluster. A request without an answer is progress; any other error ends the wait.
+        look: asks the cluster. A request without an answer is progress; any other error
+            ends the wait.
         what: the name of what is waited for.
         so_far: what it has come to where no look has told: ``not available``.
         timeout: in seconds.
         report: takes each new line of progress.
-        pause: waits until it is worth to look again, but no longer than so many seconds.
+        pause: waits until it is worth to look again, but no longer than so many
+            seconds.
 
     Raises:
-        NotUpError: with the cause, as early as it is certain and at the latest after the timeout.
+        NotUpError: with the cause, as early as it is certain and at the latest after
+            the timeout.
     """
     deadline = time.monotonic() + timeout
     said = ""
@@ -67,7 +72,9 @@ async def wait(
         left = deadline - time.monotonic()
         if left < 0:
             cause = seen.cause or seen.progress
-            raise NotUpError(f"{what}: {seen.so_far or so_far} after {timeout:.0f} s (timeoutSeconds): {cause}")
+            raise NotUpError(
+                f"{what}: {seen.so_far or so_far} after {timeout:.0f} s (timeoutSeconds): {cause}"
+            )
         if seen.progress != said:
             said = seen.progress
             report(said)
@@ -75,7 +82,9 @@ async def wait(
 
 
 def every(seconds: float, *, at_first: float | None = None) -> Callable[[float], Awaitable[None]]:
-    """A pause of so many seconds; a shorter one at first, and then ever longer ones up to it."""
+    """A pause of so many seconds; a shorter one at first, and then ever longer ones up
+    to it.
+    """
     upcoming = at_first or seconds
 
     async def pause(at_most: float) -> None:

@@ -1,4 +1,6 @@
-"""The Ray pods and RayClusters of a namespace as they are now, for all waits of a run."""
+"""The Ray pods and RayClusters of a namespace as they are now, for all
+waits of a run.
+"""
 
 import asyncio
 import json
@@ -28,15 +30,18 @@ _FOLLOWED: Final[dict[str, tuple[str, dict[str, str]]]] = {
     _PODS: ("/api/v1/namespaces/{namespace}/pods", {"labelSelector": CLUSTER_LABEL}),
     _RAY_CLUSTERS: ("/apis/ray.io/v1/namespaces/{namespace}/rayclusters", {}),
 }
-#: The API server ends a watch after so many seconds, and it is begun again where it was.
+#: The API server ends a watch after so many seconds, and it is begun again where it
+#: was.
 _WATCH_SECONDS = 60
 #: And no sooner than this after its begin, in seconds, whatever the server does.
 _PAUSE = 1.0
 #: The API server knows a new kind this much later, in seconds.
 _KIND_COMES = 10
-#: A watch that nobody has ended by then, in seconds, has lost its connection: a load balancer drops idle ones without a word.
+#: A watch that nobody has ended by then, in seconds, has lost its connection: a load
+#: balancer drops idle ones without a word.
 _LOST_SECONDS = 75
-#: The CRDs' deletion deletes all that they define. Destroying the stack frees it of Helm's record of these, with which Helm does nothing.
+#: The CRDs' deletion deletes all that they define. Destroying the stack frees it of
+#: Helm's record of these, with which Helm does nothing.
 _NO_KIND = (
     "the cluster knows no RayClusters: KubeRay's CRDs were deleted by hand, and with them every Ray object; "
     "`make destroy`, then `pulumi up`, brings them back"
@@ -44,18 +49,24 @@ _NO_KIND = (
 
 
 class NamespaceView:
-    """Kept up to date by one watch a kind, for as long as the program runs, however many clusters are waited for.
+    """Kept up to date by one watch a kind, for as long as the program runs, however
+    many clusters are waited for.
 
-    The watches are daemon threads: nothing has to end them when the program does, which Pulumi gives no occasion for, and a list anew for
-    each wait would cost a stack of a hundred clusters more than all the rest of its `up`.
+    The watches are daemon threads: nothing has to end them when the program does, which
+    Pulumi gives no occasion for, and a list anew for each wait would cost a stack of a
+    hundred clusters more than all the rest of its `up`.
     """
 
     def __init__(self, connection: Connection, namespace: str) -> None:
         self.client = connect(connection, namespace, patience=0)
-        """For whatever else a wait has to ask; the wait itself is patient, and says meanwhile what it waits for."""
+        """For whatever else a wait has to ask; the wait itself is patient, and says
+        meanwhile what it waits for.
+        """
         self.loop = asyncio.get_running_loop()
         self._connection, self._namespace = connection, namespace
-        self._objects: dict[str, dict[str, dict[str, Object]]] = {kind: defaultdict(dict) for kind in _FOLLOWED}
+        self._objects: dict[str, dict[str, dict[str, Object]]] = {
+            kind: defaultdict(dict) for kind in _FOLLOWED
+        }
         self._failed: dict[str, dict[str, Object]] = defaultdict(dict)
         self._changed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._listed = {kind: asyncio.Event() for kind in self._objects}
@@ -73,7 +84,9 @@ class NamespaceView:
             NotUpError: the API server does not answer, or shows this account nothing.
         """
         try:
-            await asyncio.wait_for(asyncio.gather(*(event.wait() for event in self._listed.values())), timeout)
+            await asyncio.wait_for(
+                asyncio.gather(*(event.wait() for event in self._listed.values())), timeout
+            )
         except TimeoutError:
             why = self.unreachable or "no error given"
             raise NotUpError(f"the Kubernetes API server did not answer in {timeout:.0f} s: {why}") from None
@@ -84,14 +97,18 @@ class NamespaceView:
         return list(self._objects[_PODS][cluster].values())
 
     def failed_pods(self, cluster: str) -> list[Object]:
-        """Those that have failed as far as this view goes back, the last one last. KubeRay deletes them at once."""
+        """Those that have failed as far as this view goes back, the last one last.
+        KubeRay deletes them at once.
+        """
         return list(self._failed[cluster].values())
 
     def ray_cluster(self, cluster: str) -> Object | None:
         return self._objects[_RAY_CLUSTERS][cluster].get(cluster)
 
     async def change(self, cluster: str, timeout: float) -> None:
-        """Waits until something of the cluster changed, but no longer than ``timeout`` seconds."""
+        """Waits until something of the cluster changed, but no longer than ``timeout``
+        seconds.
+        """
         event = self._changed[cluster]
         with suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), timeout)
@@ -109,12 +126,17 @@ class NamespaceView:
                 http = http or _watching(self._connection)
                 version = self._watch(http, kind, version or self._list(http, kind))
             except Exception as error:
-                # An API server that restarts is followed again, whatever it says meanwhile.
+                # An API server that restarts is followed again, whatever it says
+                # meanwhile.
                 version = None
                 self.unreachable = f"{type(error).__name__}: {error_line(error)}"
                 code = code_of(error)
                 if code in (401, 403):
-                    self._tell(self._refuse, f"the Kubernetes API server does not show Ray's pods to this account: {error_line(error)}")
+                    self._tell(
+                        self._refuse,
+                        "the Kubernetes API server does not show Ray's pods to this account:"
+                        f" {error_line(error)}",
+                    )
                 elif code == 404 and time.monotonic() - first > _KIND_COMES:
                     self._tell(self._refuse, _NO_KIND)
             time.sleep(max(0.0, begun + _PAUSE - time.monotonic()))
@@ -129,9 +151,17 @@ class NamespaceView:
         return str(found["metadata"]["resourceVersion"])
 
     def _watch(self, http: Client, kind: str, version: str) -> str | None:
-        """Shows what changes until the server ends it; returns the version that it came to, None where all has to be listed anew."""
+        """Shows what changes until the server ends it; returns the version that it came
+        to, None where all has to be listed anew.
+        """
         path, which = _FOLLOWED[kind]
-        asked = {**which, "watch": "true", "resourceVersion": version, "timeoutSeconds": str(_WATCH_SECONDS), "allowWatchBookmarks": "true"}
+        asked = {
+            **which,
+            "watch": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(_WATCH_SECONDS),
+            "allowWatchBookmarks": "true",
+        }
         with http.stream("GET", path.format(namespace=self._namespace), params=asked) as answer:
             if answer.is_error:
                 answer.read()
@@ -139,7 +169,8 @@ class NamespaceView:
             for line in answer.iter_lines():
                 event = json.loads(line)
                 if event["type"] == "ERROR":
-                    # Its words are of a version that is too old, or of a CRD that has changed: the list has what is now.
+                    # Its words are of a version that is too old, or of a CRD that has
+                    # changed: the list has what is now.
                     return None
                 version = str(event["object"]["metadata"]["resourceVersion"])
                 if event["type"] != "BOOKMARK":

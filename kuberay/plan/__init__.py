@@ -1,1 +1,3 @@
-"""From settings to what is to be: Helm values, pods, the specs of custom resources. Pure."""
+"""From settings to what is to be: Helm values, pods, the specs of custom resources.
+Pure.
+"""

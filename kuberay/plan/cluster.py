@@ -1,7 +1,9 @@
-"""A Ray cluster: from settings to the Helm values of the ``ray-cluster`` chart, and to what they mean. Pure.
+"""A Ray cluster: from settings to the Helm values of the ``ray-cluster`` chart, and to
+what they mean. Pure.
 
-Every value that matters is written out, so that no changed default of a newer chart slips in unseen. The owner's own values are merged
-last; totals and fingerprints are read from the merged result, so that they are true whichever way a value came in.
+Every value that matters is written out, so that no changed default of a newer chart
+slips in unseen. The owner's own values are merged last; totals and fingerprints are
+read from the merged result, so that they are true whichever way a value came in.
 """
 
 import copy
@@ -52,24 +54,30 @@ from kuberay.settings.stack import StackSettings
 class ClusterPlan:
     """One Ray cluster: its Helm values, and what they mean.
 
-    Either a release of the ``ray-cluster`` chart makes it, or KubeRay does for a job or a service.
+    Either a release of the ``ray-cluster`` chart makes it, or KubeRay does for a job or
+    a service.
     """
 
     settings: RayClusterSettings
     namespace: str
     release: str
-    """Name of its Helm release; a name in place of one where KubeRay makes the cluster."""
+    """Name of its Helm release; a name in place of one where KubeRay makes the cluster.
+    """
     name: str
     """Name of the RayCluster resource."""
     charts: Charts
     timeout: int
     """How long `up` waits for each group of pods, in seconds."""
     values: Values
-    """Those that the chart renders. Where the RayCluster is written here, what they would be, for reading."""
+    """Those that the chart renders. Where the RayCluster is written here, what they
+    would be, for reading.
+    """
     groups: tuple[PodGroup, ...]
     """The head first."""
     service_fingerprint: str
-    """Changes when the head's Service has to be made anew: KubeRay never updates an existing one."""
+    """Changes when the head's Service has to be made anew: KubeRay never updates an
+    existing one.
+    """
     fingerprint: str
     """Changes with anything that the release renders."""
     token_secret: str | None = None
@@ -81,7 +89,8 @@ class ClusterPlan:
     keeps_old_pods: bool = False
     """Whether running pods stay when their template changes (upgradeStrategy None)."""
     resource: Resource | None = None
-    """Where it has what the chart cannot write; None where the chart renders `values`."""
+    """Where it has what the chart cannot write; None where the chart renders `values`.
+    """
 
     @property
     def spec(self) -> Values:
@@ -90,17 +99,26 @@ class ClusterPlan:
 
     @property
     def release_values(self) -> Values:
-        """The values of its Helm release: those of the `ray-cluster` chart, or else the RayCluster as it is written here."""
+        """The values of its Helm release: those of the `ray-cluster` chart, or else the
+        RayCluster as it is written here.
+        """
         if self.resource is None:
             return self.values
-        # With the labels that the chart would write: a cluster that comes from it, or goes back to it, keeps its pod templates.
+        # With the labels that the chart would write: a cluster that comes from it, or
+        # goes back to it, keeps its pod templates.
         labels = chart_labels("ray-cluster", self.charts.version, self.release)
         spec = copy.deepcopy(self.resource.spec)
         for group in groups_of(spec).values():
             template = group.get("template") or {}
             metadata = template.get("metadata") or {}
-            group["template"] = template | {"metadata": metadata | {"labels": labels | (metadata.get("labels") or {})}}
-        metadata = {"name": self.name, "labels": labels | dict(self.resource.labels), "annotations": self.values.get("annotations")}
+            group["template"] = template | {
+                "metadata": metadata | {"labels": labels | (metadata.get("labels") or {})}
+            }
+        metadata = {
+            "name": self.name,
+            "labels": labels | dict(self.resource.labels),
+            "annotations": self.values.get("annotations"),
+        }
         return {"metadata": {key: value for key, value in metadata.items() if value}, "spec": spec}
 
     @property
@@ -134,19 +152,35 @@ def plan_cluster(settings: StackSettings, release: str) -> ClusterPlan:
     """One of the stack's Ray clusters as the ``ray-cluster`` chart takes it."""
     cluster = settings.clusters[release]
     token = uses_token(settings.protection, cluster.ray_version or settings.ray_version)
-    # The Secret is named like the RayCluster: there KubeRay's `authOptions` look for it.
+    # The Secret is named like the RayCluster: there KubeRay's `authOptions` look for
+    # it.
     secret = cluster_resource_name(release, cluster.values) if token else None
     adopted = cluster.adopted.templates if cluster.adopted else {}
     plan = plan_ray_cluster(settings, release, cluster, token_secret=secret, adopted=adopted)
-    routes = plan_routes(settings, f"clusters.{release}", cluster.expose, {"dashboard": plan.head_service}, plan.ports, plan.name)
+    routes = plan_routes(
+        settings,
+        f"clusters.{release}",
+        cluster.expose,
+        {"dashboard": plan.head_service},
+        plan.ports,
+        plan.name,
+    )
     plan = replace(plan, routes=routes, keeps_old_pods=cluster.upgrade_strategy == "None")
     if not at_least(settings.kuberay_version, NEEDS["gcsFaultTolerance chart values"].kuberay):
         plan = replace(plan, values=for_charts_before_1_5(plan.values))
-    if not (cluster.all_labels or cluster.spec or knows_not(plan.values, chart_keys("ray-cluster", settings.kuberay_version))):
+    if not (
+        cluster.all_labels
+        or cluster.spec
+        or knows_not(plan.values, chart_keys("ray-cluster", settings.kuberay_version))
+    ):
         return plan
     more = auth_options(settings.kuberay_version) if token else {}
     return with_resource(
-        plan, cluster.spec, labels=cluster.all_labels, more=more, secrets=secrets_of(settings, release, cluster, token=token)
+        plan,
+        cluster.spec,
+        labels=cluster.all_labels,
+        more=more,
+        secrets=secrets_of(settings, release, cluster, token=token),
     )
 
 
@@ -159,7 +193,8 @@ def plan_ray_cluster(
     serve_port: int | None = None,
     adopted: Mapping[str, str] = MappingProxyType({}),
 ) -> ClusterPlan:
-    """Any Ray cluster, also one that KubeRay makes for a job or a service: as if the chart rendered it for a release of this name.
+    """Any Ray cluster, also one that KubeRay makes for a job or a service: as if the
+    chart rendered it for a release of this name.
 
     Args:
         settings: of the stack.
@@ -167,20 +202,28 @@ def plan_ray_cluster(
         cluster: settings of the cluster.
         token_secret: the Secret with the token that this cluster asks for, if it does.
         serve_port: where its applications answer, if that is not Ray's default.
-        adopted: fingerprints, by group, of templates whose pods ran before the stack took the release over.
+        adopted: fingerprints, by group, of templates whose pods ran before the stack
+            took the release over.
     """
     values = copy.deepcopy(merge(_cluster_values(settings, release, cluster), cluster.values))
     write_out(values)
     moved_ports = write_ports(values, serve_port)
     if token_secret:
         _add_to_environment(values, token_environment(token_secret))
-    elif environment := no_token_environment(settings.protection, cluster.ray_version or settings.ray_version):
+    elif environment := no_token_environment(
+        settings.protection, cluster.ray_version or settings.ray_version
+    ):
         given = [*(values["common"].get("containerEnv") or []), *(values["head"].get("containerEnv") or [])]
         _add_to_environment(values, [] if mode_of(given) else environment)
     groups: list[PodGroup] = []
     for name, group in rendered_groups(values).items():
-        # A new head cuts its workers off from their cluster, so they are replaced with it, as KubeRay 1.6's own `Recreate` does.
-        above = secrets_of(settings, release, cluster, token=token_secret is not None) if name == "head" else groups[0].fingerprint
+        # A new head cuts its workers off from their cluster, so they are replaced with
+        # it, as KubeRay 1.6's own `Recreate` does.
+        above = (
+            secrets_of(settings, release, cluster, token=token_secret is not None)
+            if name == "head"
+            else groups[0].fingerprint
+        )
         of_template = fingerprint(above, pod_template(values, group))
         is_adopted = adopted.get(name) == of_template
         if not is_adopted:
@@ -202,15 +245,21 @@ def plan_ray_cluster(
     )
 
 
-def with_resource(plan: ClusterPlan, over: Values, *, labels: Mapping[str, str], more: Values, secrets: Sequence[str]) -> ClusterPlan:
-    """The plan of a cluster whose RayCluster is written here (kuberay/plan/resource.py)."""
+def with_resource(
+    plan: ClusterPlan, over: Values, *, labels: Mapping[str, str], more: Values, secrets: Sequence[str]
+) -> ClusterPlan:
+    """The plan of a cluster whose RayCluster is written here
+    (kuberay/plan/resource.py).
+    """
     resource = lay_over(plan.values, plan.groups, over, labels=labels, more=more, secrets=secrets)
     return replace(
         plan,
         values=resource.values,
         groups=resource.groups,
         resource=resource,
-        service_fingerprint=fingerprint(plan.service_fingerprint, resource.service) if resource.service else plan.service_fingerprint,
+        service_fingerprint=fingerprint(plan.service_fingerprint, resource.service)
+        if resource.service
+        else plan.service_fingerprint,
         fingerprint=fingerprint(plan.fingerprint, labels, over, more),
     )
 
@@ -219,7 +268,11 @@ def seal_cluster(plan: ClusterPlan, seal: Seal) -> ClusterPlan:
     """The plan with sealed fingerprints."""
     values = copy.deepcopy(plan.values)
     resource = copy.deepcopy(plan.resource)
-    templates = [(group.get("template") or {}).get("metadata") or {} for group in groups_of(resource.spec).values()] if resource else []
+    templates = (
+        [(group.get("template") or {}).get("metadata") or {} for group in groups_of(resource.spec).values()]
+        if resource
+        else []
+    )
     for metadata in (*rendered_groups(values).values(), *templates):
         annotations = metadata.get("annotations") or {}
         if TEMPLATE_ANNOTATION in annotations:
@@ -235,13 +288,17 @@ def seal_cluster(plan: ClusterPlan, seal: Seal) -> ClusterPlan:
 
 
 def fingerprint_of_service(values: Mapping[str, Any], moved_ports: Mapping[str, int]) -> str:
-    """Changes when the head's Service has to be made anew: KubeRay never updates an existing one."""
+    """Changes when the head's Service has to be made anew: KubeRay never updates an
+    existing one.
+    """
     parts = [values.get("service"), values["head"].get("headService"), values.get("fullnameOverride")]
     return fingerprint([*parts, *([dict(moved_ports)] if moved_ports else [])])
 
 
 def cluster_resource_name(release: str, values: Mapping[str, Any]) -> str:
-    """The RayCluster's name, as the chart derives it from the release's name and overrides."""
+    """The RayCluster's name, as the chart derives it from the release's name and
+    overrides.
+    """
     if values.get("fullnameOverride"):
         return str(values["fullnameOverride"])
     suffix = str(values.get("nameOverride") or "kuberay")
@@ -274,23 +331,37 @@ def _cluster_values(settings: StackSettings, release: str, cluster: RayClusterSe
         },
         "service": {"type": "ClusterIP"},
         "gcsFaultTolerance": fault_tolerance_values(cluster.gcs_fault_tolerance, name),
-        **({"annotations": cluster.annotations} if isinstance(cluster, ResourceOverrides) and cluster.annotations else {}),
+        **(
+            {"annotations": cluster.annotations}
+            if isinstance(cluster, ResourceOverrides) and cluster.annotations
+            else {}
+        ),
     }
 
 
 def _add_to_environment(values: Values, variables: list[dict[str, Any]]) -> None:
-    """To merged values: an owner's own list of variables replaces what stands below it, and must not take the token away."""
+    """To merged values: an owner's own list of variables replaces what stands below it,
+    and must not take the token away.
+    """
     values["common"]["containerEnv"] = [*(values["common"].get("containerEnv") or []), *variables]
     if values["head"].get("enableInTreeAutoscaling"):
         options = values["head"]["autoscalerOptions"] = values["head"].get("autoscalerOptions") or {}
         options["env"] = [*(options.get("env") or []), *variables]
 
 
-def secrets_of(settings: StackSettings, release: str, cluster: RayClusterSettings, *, token: bool) -> list[str]:
-    """Another list when a secret in the stack's config has changed: pods read theirs at their start only."""
+def secrets_of(
+    settings: StackSettings, release: str, cluster: RayClusterSettings, *, token: bool
+) -> list[str]:
+    """Another list when a secret in the stack's config has changed: pods read theirs at
+    their start only.
+    """
     redis = cluster.gcs_fault_tolerance and cluster.gcs_fault_tolerance.redis_password
     given = [redis.value if redis else None, settings.auth_token if token else None]
-    return [secret_digest(secret.get_secret_value(), f"{settings.namespace}/{release}") for secret in given if secret]
+    return [
+        secret_digest(secret.get_secret_value(), f"{settings.namespace}/{release}")
+        for secret in given
+        if secret
+    ]
 
 
 def _autoscaler_values(settings: StackSettings, cluster: RayClusterSettings) -> Values:
@@ -311,6 +382,8 @@ def _autoscaler_values(settings: StackSettings, cluster: RayClusterSettings) -> 
 
 
 def head_service_type(values: Values) -> str:
-    """Of the head's Service: its own counts, then the chart's `service.type` (`BuildServiceForHeadPod`)."""
+    """Of the head's Service: its own counts, then the chart's `service.type`
+    (`BuildServiceForHeadPod`).
+    """
     own = (values["head"].get("headService") or {}).get("spec") or {}
     return str(own.get("type") or values["service"].get("type") or "ClusterIP")

@@ -1,10 +1,13 @@
-"""What the pods of a RayCluster ask the scheduler for: how many of each group there are, and their pods as KubeRay makes them. Pure."""
+"""What the pods of a RayCluster ask the scheduler for: how many of each group there
+are, and their pods as KubeRay makes them. Pure.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: KubeRay's init container of workers, fixed in the operator: a pod counts as the larger of it and its containers.
+#: KubeRay's init container of workers, fixed in the operator: a pod counts as the
+#: larger of it and its containers.
 WAIT_GCS_READY = {"cpu": "200m", "memory": "256Mi"}
 #: The autoscaler's sidecar, where its resources are not set.
 AUTOSCALER = {"cpu": "500m", "memory": "512Mi"}
@@ -34,14 +37,18 @@ def demand_of_spec(spec: Mapping[str, Any]) -> list[GroupDemand]:
     scaled = bool(spec.get("enableInTreeAutoscaling"))
     options = spec.get("autoscalerOptions") or {}
     sidecar = {"name": "autoscaler", "resources": options.get("resources") or {"requests": AUTOSCALER}}
-    groups = [GroupDemand("head", 1, 1, 1, _with(spec["headGroupSpec"], containers=[sidecar] if scaled else []))]
+    groups = [
+        GroupDemand("head", 1, 1, 1, _with(spec["headGroupSpec"], containers=[sidecar] if scaled else []))
+    ]
     for group in spec.get("workerGroupSpecs") or []:
         hosts = int(group.get("numOfHosts") or 1)
         least, most = int(group.get("minReplicas") or 0) * hosts, int(group.get("maxReplicas") or 0) * hosts
         wanted = max(least, min(int(group.get("replicas") or 0) * hosts, most))
         init = {"name": "wait-gcs-ready", "resources": {"requests": WAIT_GCS_READY}}
         limits = (least, most) if scaled else (wanted, wanted)
-        groups.append(GroupDemand(str(group["groupName"]), wanted, *limits, _with(group, initContainers=[init])))
+        groups.append(
+            GroupDemand(str(group["groupName"]), wanted, *limits, _with(group, initContainers=[init]))
+        )
     return groups
 
 

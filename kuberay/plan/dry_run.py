@@ -1,8 +1,10 @@
-"""What the API server is asked about before anything of a stack changes: each object that would be made, as it would be made. Pure.
+"""What the API server is asked about before anything of a stack changes: each object
+that would be made, as it would be made. Pure.
 
-The custom resource itself, a pod of each group, and the Service of the head: the last two as KubeRay's operator makes them of the first
-(`DefaultHeadPodTemplate`, `DefaultWorkerPodTemplate`, `BuildPod` and `BuildServiceForHeadPod`, 1.3.0 to 1.7.0), as far as a setting
-can make one of them invalid.
+The custom resource itself, a pod of each group, and the Service of the head: the last
+two as KubeRay's operator makes them of the first (`DefaultHeadPodTemplate`,
+`DefaultWorkerPodTemplate`, `BuildPod` and `BuildServiceForHeadPod`, 1.3.0 to 1.7.0), as
+far as a setting can make one of them invalid.
 """
 
 import json
@@ -21,10 +23,15 @@ from kuberay.settings.overrides import without_nulls
 Manifest = dict[str, Any]
 
 _API = "ray.io/v1"
-#: What KubeRay gives the container that waits in each worker for the head, and no setting changes.
-_WAITS_FOR_THE_HEAD = {"limits": {"cpu": "200m", "memory": "256Mi"}, "requests": {"cpu": "200m", "memory": "256Mi"}}
+#: What KubeRay gives the container that waits in each worker for the head, and no
+#: setting changes.
+_WAITS_FOR_THE_HEAD = {
+    "limits": {"cpu": "200m", "memory": "256Mi"},
+    "requests": {"cpu": "200m", "memory": "256Mi"},
+}
 _SHARED_MEMORY = "/dev/shm"
-#: What the container of Ray's autoscaler takes from `autoscalerOptions`, under the same name.
+#: What the container of Ray's autoscaler takes from `autoscalerOptions`, under the same
+#: name.
 _OF_THE_AUTOSCALER = ("env", "envFrom", "resources", "securityContext", "volumeMounts")
 
 
@@ -35,13 +42,19 @@ class Question:
     what: str
     """Which object of which settings: ``clusters.research, a pod of the head``."""
     manifest: Manifest
-    """With a name that is to be completed, where one of that name may be there; else asked about as a change of what is there."""
+    """With a name that is to be completed, where one of that name may be there; else
+    asked about as a change of what is there.
+    """
     cluster: str = ""
     """The Ray cluster that it is of, if it is of one."""
     hides_values: bool = False
-    """Whether something in it is encrypted in the stack's config, so that no value of it may be shown."""
+    """Whether something in it is encrypted in the stack's config, so that no value of
+    it may be shown.
+    """
     brought_by: str = ""
-    """What brings its kind, where neither Kubernetes nor the stack does: ``the Gateway API's CRDs``."""
+    """What brings its kind, where neither Kubernetes nor the stack does: ``the Gateway
+    API's CRDs``.
+    """
 
     @property
     def name(self) -> str:
@@ -60,7 +73,9 @@ class Question:
         return self.manifest["apiVersion"] == _API
 
     def is_like(self) -> str:
-        """The same text for questions whose answer is the same: those of clusters that differ in their names alone."""
+        """The same text for questions whose answer is the same: those of clusters that
+        differ in their names alone.
+        """
 
         def nameless(tree: Any) -> Any:
             if isinstance(tree, Mapping):
@@ -73,21 +88,29 @@ class Question:
 
 
 def what_changes(plan: StackPlan) -> dict[str, str]:
-    """By whose they are (``clusters.research``, ``jobs.train``), a digest that changes with what is to be asked of them."""
+    """By whose they are (``clusters.research``, ``jobs.train``), a digest that changes
+    with what is to be asked of them.
+    """
     digests = {f"clusters.{name}": cluster.fingerprint for name, cluster in plan.clusters.items()}
     workloads: dict[str, JobPlan | ServicePlan] = {f"jobs.{name}": job for name, job in plan.jobs.items()}
     workloads |= {f"services.{name}": service for name, service in plan.services.items()}
     digests |= {
         # Of labels only where there are some, or every stack would be asked about anew.
-        whose: plan.as_shown(fingerprint(workload.spec, workload.annotations, *filter(None, [workload.labels])))
+        whose: plan.as_shown(
+            fingerprint(workload.spec, workload.annotations, *filter(None, [workload.labels]))
+        )
         for whose, workload in workloads.items()
     }
     digests |= {route.key: plan.as_shown(fingerprint(route.manifest)) for route in plan.routes}
-    return digests | {f"storage.{claim.name}": plan.as_shown(fingerprint(claim.manifest)) for claim in plan.claims}
+    return digests | {
+        f"storage.{claim.name}": plan.as_shown(fingerprint(claim.manifest)) for claim in plan.claims
+    }
 
 
 def spec_given(plan: StackPlan, whose: str) -> Mapping[str, Any]:
-    """What the owner of ``clusters.research``, ``jobs.train`` or ``services.chat`` merges over its spec."""
+    """What the owner of ``clusters.research``, ``jobs.train`` or ``services.chat``
+    merges over its spec.
+    """
     kind, _, name = whose.partition(".")
     settings = plan.settings
     if kind not in ("clusters", "jobs", "services") or "." in name:
@@ -97,17 +120,28 @@ def spec_given(plan: StackPlan, whose: str) -> Mapping[str, Any]:
 
 
 def questions(plan: StackPlan, whose: str) -> list[Question]:
-    """Everything to be asked of ``clusters.research``, ``jobs.train``, ``services.chat``, ``clusters.research.expose.dashboard`` …"""
+    """Everything to be asked of ``clusters.research``, ``jobs.train``,
+    ``services.chat``, ``clusters.research.expose.dashboard`` …
+    """
     kind, _, name = whose.partition(".")
     namespace = plan.settings.namespace
     if kind == "storage":
-        return [Question(f"{whose}, its claim", claim.manifest) for claim in plan.claims if claim.name == name]
+        return [
+            Question(f"{whose}, its claim", claim.manifest) for claim in plan.claims if claim.name == name
+        ]
     if routes := [route for route in plan.routes if route.key == whose]:
         brought_by = "the Gateway API's CRDs" if routes[0].settings.gateway else ""
-        return [Question(f"{whose}, its {route.manifest['kind']}", route.manifest, brought_by=brought_by) for route in routes]
+        return [
+            Question(f"{whose}, its {route.manifest['kind']}", route.manifest, brought_by=brought_by)
+            for route in routes
+        ]
     if kind == "clusters":
         cluster = plan.clusters[name]
-        token = auth_options(plan.settings.kuberay_version) if cluster.token_secret and not cluster.resource else {}
+        token = (
+            auth_options(plan.settings.kuberay_version)
+            if cluster.token_secret and not cluster.resource
+            else {}
+        )
         spec = cluster.spec | token
         custom = _object(
             _API,
@@ -118,27 +152,51 @@ def questions(plan: StackPlan, whose: str) -> list[Question]:
             labels=cluster.resource.labels if cluster.resource else None,
             annotations=cluster.values.get("annotations"),
         )
-        return [Question(f"{whose}, its RayCluster", custom, cluster.name), *_of_cluster(whose, cluster, spec, namespace)]
+        return [
+            Question(f"{whose}, its RayCluster", custom, cluster.name),
+            *_of_cluster(whose, cluster, spec, namespace),
+        ]
     if kind == "jobs":
         job = plan.jobs[name]
-        manifest = _object(_API, job.kind, name, namespace, job.spec, labels=job.labels, annotations=job.annotations)
+        manifest = _object(
+            _API, job.kind, name, namespace, job.spec, labels=job.labels, annotations=job.annotations
+        )
         custom = Question(f"{whose}, its {job.kind}", manifest)
         submitter: list[Question] = []
         if template := job.run.get("submitterPodTemplate"):
-            submitter.append(Question(f"{whose}, the pod that submits it", _pod(template, f"{name}-submitter", namespace)))
+            submitter.append(
+                Question(f"{whose}, the pod that submits it", _pod(template, f"{name}-submitter", namespace))
+            )
         return [custom, *submitter, *_of_made(whose, plan.workload_clusters.get(whose), namespace)]
     service = plan.services[name]
-    manifest = _object(_API, "RayService", name, namespace, service.spec, labels=service.labels, annotations=service.annotations)
+    manifest = _object(
+        _API,
+        "RayService",
+        name,
+        namespace,
+        service.spec,
+        labels=service.labels,
+        annotations=service.annotations,
+    )
     custom = Question(f"{whose}, its RayService", manifest)
-    return [custom, *_serve_service(whose, service), *_of_made(whose, plan.workload_clusters.get(whose), namespace)]
+    return [
+        custom,
+        *_serve_service(whose, service),
+        *_of_made(whose, plan.workload_clusters.get(whose), namespace),
+    ]
 
 
 def _serve_service(whose: str, service: ServicePlan) -> Iterator[Question]:
     """The Service of the applications, where settings say something of it."""
     if given := service.spec.get("serveService"):
         ports = [{"name": "serve", "port": service.port, "protocol": "TCP"}]
-        spec, annotations = {"ports": ports, **(given.get("spec") or {})}, (given.get("metadata") or {}).get("annotations")
-        manifest = _object("v1", "Service", service.serve_service, service.namespace, spec, annotations=annotations)
+        spec, annotations = (
+            {"ports": ports, **(given.get("spec") or {})},
+            (given.get("metadata") or {}).get("annotations"),
+        )
+        manifest = _object(
+            "v1", "Service", service.serve_service, service.namespace, spec, annotations=annotations
+        )
         yield Question(f"{whose}, the Service of its applications", manifest)
 
 
@@ -146,7 +204,9 @@ def _of_made(whose: str, cluster: WorkloadCluster | None, namespace: str) -> lis
     return list(_of_cluster(whose, cluster.plan, cluster.spec, namespace)) if cluster else []
 
 
-def _of_cluster(whose: str, cluster: ClusterPlan, spec: Mapping[str, Any], namespace: str) -> Iterator[Question]:
+def _of_cluster(
+    whose: str, cluster: ClusterPlan, spec: Mapping[str, Any], namespace: str
+) -> Iterator[Question]:
     head = spec["headGroupSpec"]
     labels = {CLUSTER_LABEL: cluster.name, GROUP_LABEL: HEAD_GROUP}
     beside: list[Manifest] = []
@@ -161,10 +221,12 @@ def _of_cluster(whose: str, cluster: ClusterPlan, spec: Mapping[str, Any], names
         name = group["groupName"]
         labels = {CLUSTER_LABEL: cluster.name, GROUP_LABEL: name}
         ray = group["template"]["spec"]["containers"][0]
-        # Its environment and mounts are Ray's own once more, and would be refused with them.
+        # Its environment and mounts are Ray's own once more, and would be refused with
+        # them.
         taken = {key: ray[key] for key in ("image", "securityContext") if key in ray}
         first = {"name": "wait-gcs-ready", "resources": _WAITS_FOR_THE_HEAD, **taken}
-        # As KubeRay calls it (`PodName`): a group's name may have capitals, which a pod's may not.
+        # As KubeRay calls it (`PodName`): a group's name may have capitals, which a
+        # pod's may not.
         pod = _pod(group["template"], f"{cluster.name}-{name}"[:50].lower(), namespace, labels, first=[first])
         yield Question(f"{whose}, a pod of {name}", pod, cluster.name)
     service: Manifest = head.get("headService") or {}
@@ -184,9 +246,20 @@ def _pod(
     metadata: Manifest = template.get("metadata") or {}
     spec: Manifest = {**template["spec"]}
     ray, *others = spec["containers"]
-    if labels and not any(mount.get("mountPath") == _SHARED_MEMORY for mount in ray.get("volumeMounts") or []):
-        ray = {**ray, "volumeMounts": [*(ray.get("volumeMounts") or []), {"name": "shared-mem", "mountPath": _SHARED_MEMORY}]}
-        spec["volumes"] = [*(spec.get("volumes") or []), {"name": "shared-mem", "emptyDir": {"medium": "Memory"}}]
+    if labels and not any(
+        mount.get("mountPath") == _SHARED_MEMORY for mount in ray.get("volumeMounts") or []
+    ):
+        ray = {
+            **ray,
+            "volumeMounts": [
+                *(ray.get("volumeMounts") or []),
+                {"name": "shared-mem", "mountPath": _SHARED_MEMORY},
+            ],
+        }
+        spec["volumes"] = [
+            *(spec.get("volumes") or []),
+            {"name": "shared-mem", "emptyDir": {"medium": "Memory"}},
+        ]
     spec["containers"] = [ray, *others, *(beside or [])]
     if first:
         spec["initContainers"] = [*first, *(spec.get("initContainers") or [])]
@@ -202,7 +275,13 @@ def _service(given: Mapping[str, Any], chosen_type: str, cluster: ClusterPlan, n
     if spec["type"] == "ClusterIP":
         spec.setdefault("clusterIP", "None")
     return _object(
-        "v1", "Service", cluster.head_service, namespace, spec, labels=metadata.get("labels"), annotations=metadata.get("annotations")
+        "v1",
+        "Service",
+        cluster.head_service,
+        namespace,
+        spec,
+        labels=metadata.get("labels"),
+        annotations=metadata.get("annotations"),
     )
 
 
@@ -217,6 +296,10 @@ def _object(
     annotations: Mapping[str, str] | None = None,
 ) -> Manifest:
     given = {"labels": labels, "annotations": annotations}
-    metadata = {"generateName": f"{name}-", "namespace": namespace, **{key: value for key, value in given.items() if value}}
+    metadata = {
+        "generateName": f"{name}-",
+        "namespace": namespace,
+        **{key: value for key, value in given.items() if value},
+    }
     # As a release is rendered without the nulls of raw values.
     return without_nulls({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec})

@@ -1,4 +1,6 @@
-"""Ways in from outside the Kubernetes cluster: from settings to an Ingress, or an HTTPRoute of the Gateway API. Pure."""
+"""Ways in from outside the Kubernetes cluster: from settings to an Ingress, or an
+HTTPRoute of the Gateway API. Pure.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +8,12 @@ from typing import Any, Literal
 
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP
 from kuberay.plan.namespace import pods_of
-from kuberay.settings.expose import ClusterExposeSettings, DashboardRouteSettings, RouteSettings, ServiceExposeSettings
+from kuberay.settings.expose import (
+    ClusterExposeSettings,
+    DashboardRouteSettings,
+    RouteSettings,
+    ServiceExposeSettings,
+)
 from kuberay.settings.stack import StackSettings
 
 Manifest = dict[str, Any]
@@ -25,7 +32,9 @@ class Route:
     settings: RouteSettings
     manifest: Manifest
     policy: Manifest | None
-    """The NetworkPolicy that lets its requests through; None where the stack has none that keeps them out."""
+    """The NetworkPolicy that lets its requests through; None where the stack has none
+    that keeps them out.
+    """
 
     @property
     def key(self) -> str:
@@ -43,7 +52,9 @@ class Route:
 
     @property
     def may_be_open(self) -> bool:
-        """Whether it is said that no token has to be asked for: of Serve's applications Ray asks for none in any case."""
+        """Whether it is said that no token has to be asked for: of Serve's applications
+        Ray asks for none in any case.
+        """
         return not isinstance(self.settings, DashboardRouteSettings) or self.settings.without_token
 
 
@@ -85,7 +96,9 @@ def plan_routes(
 
 
 def _policy(route: RouteSettings, namespace: str, service: str, port: int, pods: Manifest) -> Manifest:
-    """Comes and goes with the way in, beside the NetworkPolicy that closes all: what one of them lets in gets in."""
+    """Comes and goes with the way in, beside the NetworkPolicy that closes all: what
+    one of them lets in gets in.
+    """
     opened = {"from": pods_of([route.controller_namespace]), "ports": [{"port": port, "protocol": "TCP"}]}
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -107,7 +120,11 @@ def _manifest(route: RouteSettings, namespace: str, service: str, port: int) -> 
         }
         return {"apiVersion": GATEWAY_API, "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
     backend = {"service": {"name": service, "port": {"number": port}}}
-    spec = {"rules": [{"host": route.host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}]}
+    spec = {
+        "rules": [
+            {"host": route.host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
+        ]
+    }
     if route.ingress_class:
         spec["ingressClassName"] = route.ingress_class
     if route.tls_secret:

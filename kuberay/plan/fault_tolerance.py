@@ -1,8 +1,10 @@
 """GCS fault tolerance as KubeRay takes it: the same setting for every version.
 
-From 1.5 on the chart writes `gcsFaultToleranceOptions`. The operators of 1.3 and 1.4 know them as well, but their chart cannot write them:
-there an annotation, and the head's environment, say the same (`configureGCSFaultTolerance` in the operator's pod.go). A head pod comes out
-the same both ways, so that upgrading KubeRay does not restart it.
+From 1.5 on the chart writes `gcsFaultToleranceOptions`. The operators of 1.3 and 1.4
+know them as well, but their chart cannot write them: there an annotation, and the
+head's environment, say the same (`configureGCSFaultTolerance` in the operator's
+pod.go). A head pod comes out the same both ways, so that upgrading KubeRay does not
+restart it.
 """
 
 import copy
@@ -21,7 +23,9 @@ def password_secret(cluster: str) -> str:
 
 
 def is_fault_tolerant(values: Mapping[str, Any]) -> bool:
-    """Whether a cluster of these values outlives its head, whichever way that was asked for."""
+    """Whether a cluster of these values outlives its head, whichever way that was asked
+    for.
+    """
     options, annotations = values.get("gcsFaultTolerance") or {}, values.get("annotations") or {}
     return options.get("enabled") is True or str(annotations.get(FAULT_TOLERANT)).lower() == "true"
 
@@ -43,7 +47,9 @@ def fault_tolerance_values(settings: GcsFaultToleranceSettings | None, cluster: 
 
 
 def for_charts_before_1_5(values: dict[str, Any]) -> dict[str, Any]:
-    """Values that say what `gcsFaultTolerance` says, for a chart that does not know it."""
+    """Values that say what `gcsFaultTolerance` says, for a chart that does
+    not know it.
+    """
     values = copy.deepcopy(values)
     options = values.pop("gcsFaultTolerance", {})
     if not options.get("enabled"):

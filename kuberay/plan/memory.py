@@ -1,8 +1,11 @@
-"""What Ray makes of a pod's memory, told from the settings. Pure: a plan in, figures out.
+"""What Ray makes of a pod's memory, told from the settings. Pure: a plan in, figures
+out.
 
-The rules are those of Ray 2.46 (`_private/resource_spec.py`, `services.py`: `determine_plasma_store_config`, `ray_config_def.h`) and of
-KubeRay 1.3 to 1.7 (`common/pod.go`: `generateRayStartCommand`, `addEmptyDir`). What Ray's own processes take was measured, with Ray 2.46.0
-and Python 3.11 in real pods: read it as "about". What a head has when it computes its object store depends on how far its dashboard is by
+The rules are those of Ray 2.46 (`_private/resource_spec.py`, `services.py`:
+`determine_plasma_store_config`, `ray_config_def.h`) and of KubeRay 1.3 to 1.7
+(`common/pod.go`: `generateRayStartCommand`, `addEmptyDir`). What Ray's own processes
+take was measured, with Ray 2.46.0 and Python 3.11 in real pods: read it as "about".
+What a head has when it computes its object store depends on how far its dashboard is by
 then: 620 to 875 MB were seen, so its object store is told at the lower end.
 """
 
@@ -18,7 +21,8 @@ from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.pods import limits_of, rendered_groups
 from kuberay.plan.ray_cluster_spec import is_off, ray_start_params
 
-#: An object store that is larger than /dev/shm is put on disk up to this size, and refused above it (`REQUIRE_SHM_SIZE_THRESHOLD`).
+#: An object store that is larger than /dev/shm is put on disk up to this size, and
+#: refused above it (`REQUIRE_SHM_SIZE_THRESHOLD`).
 LARGEST_ON_DISK = 10_000_000_000
 
 
@@ -27,7 +31,8 @@ class OwnProcesses:
     """What Ray takes for itself in a pod, in bytes."""
 
     before_the_store: int
-    """What runs already when it computes the object store from the memory that is free."""
+    """What runs already when it computes the object store from the memory that is free.
+    """
     in_all: int
     """GCS, dashboard, raylet, agents; no worker process."""
 
@@ -44,28 +49,40 @@ class PodMemory:
     limit: int
     """The container's limit, which Ray reads from its cgroup."""
     schedulable: int
-    """Ray's resource `memory`, for tasks that ask for some. KubeRay passes the whole limit, so it counts what follows here once more."""
+    """Ray's resource `memory`, for tasks that ask for some. KubeRay passes the whole
+    limit, so it counts what follows here once more.
+    """
     cpus: int
     """Ray's resource `CPU`, and so how many worker processes there are."""
     shared_memory: int | None
-    """Size of /dev/shm, where the object store lies; None where an own volume does not say."""
+    """Size of /dev/shm, where the object store lies; None where an own volume does not
+    say.
+    """
     object_store: int
-    """Ray's resource `object_store_memory`: what the settings say, else about 30 % of what is free when Ray starts."""
+    """Ray's resource `object_store_memory`: what the settings say, else about 30 % of
+    what is free when Ray starts.
+    """
     most_object_store: int
     """The bound that holds however much is free."""
     own_processes: int
     """What Ray takes for itself, about."""
     kills_from: int | None
-    """From this use on Ray's memory monitor kills tasks (95 % of the limit); None where it is off."""
+    """From this use on Ray's memory monitor kills tasks (95 % of the limit); None where
+    it is off.
+    """
 
     @property
     def left_for_workers(self) -> int:
-        """What tasks and actors can use together once the object store is full; 0 or less where that is nothing."""
+        """What tasks and actors can use together once the object store is full; 0 or
+        less where that is nothing.
+        """
         return (self.kills_from or self.limit) - self.own_processes - self.object_store
 
     @property
     def summary(self) -> str:
-        """One line for a reader: ``4 GB: object store 0.95 GB, Ray itself 1.02 GB, left for tasks 1.83 GB``."""
+        """One line for a reader: ``4 GB: object store 0.95 GB, Ray itself 1.02 GB, left
+        for tasks 1.83 GB``.
+        """
         parts = (
             f"object store {in_gb(self.object_store)}, Ray itself {in_gb(self.own_processes)}, "
             f"left for tasks {in_gb(max(self.left_for_workers, 0))}"
@@ -74,7 +91,9 @@ class PodMemory:
 
 
 def cluster_memory(plan: ClusterPlan) -> dict[str, PodMemory]:
-    """What the pods of each group of a cluster get, by the group's name; groups without a memory limit are left out."""
+    """What the pods of each group of a cluster get, by the group's name; groups without
+    a memory limit are left out.
+    """
     return {
         name: _pod_memory(plan.values, group, is_head=name == "head")
         for name, group in rendered_groups(plan.values).items()
@@ -116,9 +135,14 @@ def own_processes_of(params: Mapping[str, str], *, is_head: bool) -> OwnProcesse
 
 
 def _shared_memory(group: Values, limit: int) -> int | None:
-    """KubeRay mounts a volume `shared-mem` of the limit's size, unless the pod has its own."""
+    """KubeRay mounts a volume `shared-mem` of the limit's size, unless the pod has its
+    own.
+    """
     mounts: list[Values] = group.get("volumeMounts") or []
-    name = next((mount.get("name") for mount in mounts if str(mount.get("mountPath")).rstrip("/") == "/dev/shm"), "shared-mem")
+    name = next(
+        (mount.get("name") for mount in mounts if str(mount.get("mountPath")).rstrip("/") == "/dev/shm"),
+        "shared-mem",
+    )
     volume = next((volume for volume in group.get("volumes") or [] if volume.get("name") == name), None)
     if volume is None:
         return limit
@@ -133,7 +157,9 @@ def _shared_memory(group: Values, limit: int) -> int | None:
 
 def _environment(values: Values, group: Values) -> dict[str, str]:
     both = [*(values["common"].get("containerEnv") or []), *(group.get("containerEnv") or [])]
-    return {variable["name"]: str(variable["value"]) for variable in both if variable.get("value") is not None}
+    return {
+        variable["name"]: str(variable["value"]) for variable in both if variable.get("value") is not None
+    }
 
 
 def _number(environment: Mapping[str, str], name: str, default: str) -> Decimal:

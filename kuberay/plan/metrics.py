@@ -1,4 +1,6 @@
-"""Metrics of a stack: what Prometheus is told to scrape, what Grafana shows of it, when people are alerted. Pure."""
+"""Metrics of a stack: what Prometheus is told to scrape, what Grafana shows of it, when
+people are alerted. Pure.
+"""
 
 import json
 import typing
@@ -18,7 +20,8 @@ Manifest = dict[str, Any]
 #: The kinds of the Prometheus operator that a stack makes.
 MonitoringKind = Literal["PodMonitor", "PrometheusRule"]
 
-#: The name of what is made for Ray's pods. The program adds the stack's, for stacks may share a namespace.
+#: The name of what is made for Ray's pods. The program adds the stack's, for stacks may
+#: share a namespace.
 _RAY = "ray"
 #: Grafana's rows have 24 columns.
 _WIDTH, _HEIGHT = 12, 8
@@ -27,17 +30,22 @@ _DATA_SOURCE = {"type": "prometheus", "uid": "${source}"}
 
 @dataclass(frozen=True)
 class MetricsPlan:
-    """What Prometheus and Grafana are told of a stack; names are without the stack's."""
+    """What Prometheus and Grafana are told of a stack; names are without
+    the stack's.
+    """
 
     namespace: str
     monitors: tuple[Manifest, ...]
-    """A PodMonitor for Ray's pods, and one for the operator if the stack installs it."""
+    """A PodMonitor for Ray's pods, and one for the operator if the stack installs it.
+    """
     dashboards: tuple[Manifest, ...] = ()
     """ConfigMaps for Grafana's sidecar."""
     rules: Manifest | None = None
     """A PrometheusRule with the alerts."""
     left_out: str | None = None
-    """Which panels and alerts are not there, as the operator does not serve their metrics at its version."""
+    """Which panels and alerts are not there, as the operator does not serve their
+    metrics at its version.
+    """
 
 
 def plan_metrics(settings: StackSettings) -> MetricsPlan | None:
@@ -57,23 +65,37 @@ def plan_metrics(settings: StackSettings) -> MetricsPlan | None:
 
 def _older(version: str, left_out: list[str]) -> str:
     since = max((metric.since for metric in METRICS.values() if metric.of == "KubeRay"), key=number)
-    return f"KubeRay {since} or later serves what these show, and kuberayVersion is {version}: left out {first_few(left_out, 20)}"
+    return (
+        f"KubeRay {since} or later serves what these show, and kuberayVersion is {version}: left out"
+        f" {first_few(left_out, 20)}"
+    )
 
 
 def pod_monitors(settings: StackSettings) -> list[Manifest]:
-    """One for Ray pods, jobs' and services' included, and one for the operator if this stack installs it."""
+    """One for Ray pods, jobs' and services' included, and one for the operator if this
+    stack installs it.
+    """
     # Which Ray cluster a figure is of: Ray itself does not say so.
-    cluster = {"sourceLabels": ["__meta_kubernetes_pod_label_ray_io_cluster"], "targetLabel": "ray_io_cluster"}
-    ray_pods = {"matchExpressions": [{"key": "ray.io/node-type", "operator": "In", "values": ["head", "worker"]}]}
+    cluster = {
+        "sourceLabels": ["__meta_kubernetes_pod_label_ray_io_cluster"],
+        "targetLabel": "ray_io_cluster",
+    }
+    ray_pods = {
+        "matchExpressions": [{"key": "ray.io/node-type", "operator": "In", "values": ["head", "worker"]}]
+    }
     monitors = [_pod_monitor(settings, _RAY, ray_pods, {"port": "metrics", "relabelings": [cluster]})]
     if settings.operator.install:
         operator = {"matchLabels": {"app.kubernetes.io/name": "kuberay-operator"}}
-        monitors.append(_pod_monitor(settings, "kuberay-operator", operator, {"port": "http", "path": "/metrics"}))
+        monitors.append(
+            _pod_monitor(settings, "kuberay-operator", operator, {"port": "http", "path": "/metrics"})
+        )
     return monitors
 
 
 def embedding_variables(metrics: MetricsSettings) -> dict[str, EnvVar]:
-    """The variables of a head by which Ray's own dashboard shows panels of Grafana and asks Prometheus."""
+    """The variables of a head by which Ray's own dashboard shows panels of Grafana and
+    asks Prometheus.
+    """
     grafana, prometheus = metrics.grafana, metrics.prometheus
     texts = {
         "RAY_GRAFANA_HOST": grafana and grafana.url,
@@ -89,12 +111,16 @@ def embedding_variables(metrics: MetricsSettings) -> dict[str, EnvVar]:
     return variables
 
 
-# --- Dashboards -----------------------------------------------------------------------------------------------------------
+# --- Dashboards -----------------------------------------------------------------------
 
 
 def _subjects(settings: StackSettings) -> Iterator[Subject]:
-    """What there are dashboards and alerts of: an operator that others have installed is for them to watch."""
-    return (subject for subject in typing.get_args(Subject) if subject != "operator" or settings.operator.install)
+    """What there are dashboards and alerts of: an operator that others have installed
+    is for them to watch.
+    """
+    return (
+        subject for subject in typing.get_args(Subject) if subject != "operator" or settings.operator.install
+    )
 
 
 def _is_served(query: str, settings: StackSettings) -> bool:
@@ -116,9 +142,17 @@ def _dashboards(settings: StackSettings, left_out: list[str]) -> Iterator[Manife
         yield {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": f"ray-{subject}", "namespace": settings.namespace, **({"labels": labels} if labels else {})},
+            "metadata": {
+                "name": f"ray-{subject}",
+                "namespace": settings.namespace,
+                **({"labels": labels} if labels else {}),
+            },
             # The sidecar puts the files of all namespaces into one folder.
-            "data": {f"{settings.namespace}-ray-{subject}.json": json.dumps(_grafana_model(data["title"], settings.namespace, panels))},
+            "data": {
+                f"{settings.namespace}-ray-{subject}.json": json.dumps(
+                    _grafana_model(data["title"], settings.namespace, panels)
+                )
+            },
         }
 
 
@@ -140,7 +174,9 @@ def _grafana_model(title: str, namespace: str, panels: list[Manifest]) -> Manife
                     "type": "query",
                     "datasource": _DATA_SOURCE,
                     "query": {
-                        "query": f'label_values(ray_node_mem_total{{namespace="{namespace}"}}, ray_io_cluster)',
+                        "query": (
+                            f'label_values(ray_node_mem_total{{namespace="{namespace}"}}, ray_io_cluster)'
+                        ),
                         "refId": "cluster",
                     },
                     "refresh": 2,
@@ -165,13 +201,17 @@ def _panel(number: int, panel: Mapping[str, Any], namespace: str) -> Manifest:
         "gridPos": {"x": number % 2 * _WIDTH, "y": number // 2 * _HEIGHT, "w": _WIDTH, "h": _HEIGHT},
         "fieldConfig": {"defaults": {"unit": panel["unit"], "min": 0}, "overrides": []},
         "targets": [
-            {"refId": chr(ord("A") + place), "expr": query.replace(NAMESPACE, namespace), "legendFormat": legend}
+            {
+                "refId": chr(ord("A") + place),
+                "expr": query.replace(NAMESPACE, namespace),
+                "legendFormat": legend,
+            }
             for place, (legend, query) in enumerate(panel["queries"].items())
         ],
     }
 
 
-# --- Alerts ---------------------------------------------------------------------------------------------------------------
+# --- Alerts ---------------------------------------------------------------------------
 
 
 def _rules(settings: StackSettings, left_out: list[str]) -> Manifest:
@@ -200,7 +240,7 @@ def _rule(name: str, alert: Mapping[str, Any], namespace: str) -> Manifest:
     }
 
 
-# --- Both -----------------------------------------------------------------------------------------------------------------
+# --- Both -----------------------------------------------------------------------------
 
 
 def _pod_monitor(settings: StackSettings, name: str, selector: Manifest, endpoint: Manifest) -> Manifest:
@@ -208,7 +248,9 @@ def _pod_monitor(settings: StackSettings, name: str, selector: Manifest, endpoin
     return _of_prometheus_operator(settings, "PodMonitor", name, spec)
 
 
-def _of_prometheus_operator(settings: StackSettings, kind: MonitoringKind, name: str, spec: Manifest) -> Manifest:
+def _of_prometheus_operator(
+    settings: StackSettings, kind: MonitoringKind, name: str, spec: Manifest
+) -> Manifest:
     # No empty ones: the API server keeps none, and each preview would add them anew.
     labels = {"labels": settings.metrics.labels} if settings.metrics.labels else {}
     metadata = {"name": name, "namespace": settings.namespace, **labels}

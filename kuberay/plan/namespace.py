@@ -1,4 +1,6 @@
-"""A namespace, and what holds for all pods in it: quota, limits, who reaches Ray. Pure."""
+"""A namespace, and what holds for all pods in it: quota, limits, who
+reaches Ray. Pure.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,24 +17,35 @@ Manifest = dict[str, Any]
 #: The GPUs that a quota counts.
 GPU = "nvidia.com/gpu"
 
-#: The name of what is made for Ray's pods. The program adds the stack's, for stacks may share a namespace.
+#: The name of what is made for Ray's pods. The program adds the stack's, for stacks may
+#: share a namespace.
 _RAY = "ray"
 
 
 @dataclass(frozen=True)
 class NamespacePlan:
-    """The namespace that everything of a stack lives in, and what holds for all pods in it."""
+    """The namespace that everything of a stack lives in, and what holds for all pods in
+    it.
+    """
 
     name: str
     manifest: Manifest | None
-    """The namespace itself; None where the stack uses one that exists (createNamespace: false)."""
+    """The namespace itself; None where the stack uses one that exists (createNamespace:
+    false).
+    """
     account: Manifest | None
-    """What is changed of the namespace's `default` service account; None where that is nothing."""
+    """What is changed of the namespace's `default` service account; None where that is
+    nothing.
+    """
     rules: tuple[Manifest, ...]
-    """Its ResourceQuota, LimitRange, NetworkPolicy and PodDisruptionBudget, where the settings ask for them; without the stack's name."""
+    """Its ResourceQuota, LimitRange, NetworkPolicy and PodDisruptionBudget, where the
+    settings ask for them; without the stack's name.
+    """
 
 
-def plan_namespace(settings: StackSettings, heads: Iterable[Mapping[str, int]] = (), lone_heads: Iterable[str] = ()) -> NamespacePlan:
+def plan_namespace(
+    settings: StackSettings, heads: Iterable[Mapping[str, int]] = (), lone_heads: Iterable[str] = ()
+) -> NamespacePlan:
     """The namespace of a stack.
 
     Args:
@@ -46,41 +59,65 @@ def plan_namespace(settings: StackSettings, heads: Iterable[Mapping[str, int]] =
     if settings.protection.head_disruption_budget:
         rules.append(head_disruption_budget(settings, _RAY, lone_heads))
     manifest = _namespace(settings) if settings.create_namespace else None
-    return NamespacePlan(settings.namespace, manifest, default_account(settings), tuple(rule for rule in rules if rule))
+    return NamespacePlan(
+        settings.namespace, manifest, default_account(settings), tuple(rule for rule in rules if rule)
+    )
 
 
 def default_account(settings: StackSettings) -> Manifest | None:
-    """The account of pods that name none, without its token in them: nothing of Ray asks Kubernetes but the autoscaler, whose head KubeRay
-    gives an account of its own. No chart writes `automountServiceAccountToken`, and in a template it would restart every pod; so it holds
-    for pods that are made from then on. An existing namespace may have pods of others that need the token.
+    """The account of pods that name none, without its token in them: nothing of Ray
+    asks Kubernetes but the autoscaler, whose head KubeRay gives an account of its own.
+    No chart writes `automountServiceAccountToken`, and in a template it would restart
+    every pod; so it holds for pods that are made from then on. An existing namespace
+    may have pods of others that need the token.
     """
     if not settings.create_namespace or settings.protection.mount_service_account_token:
         return None
     metadata = {"name": "default", "namespace": settings.namespace}
-    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "automountServiceAccountToken": False}
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": metadata,
+        "automountServiceAccountToken": False,
+    }
 
 
 def resource_quota(settings: StackSettings, name: str) -> Manifest | None:
-    """The namespace's ResourceQuota, which counts limits: a request is never more than its limit, so that requests are bounded as well."""
+    """The namespace's ResourceQuota, which counts limits: a request is never more than
+    its limit, so that requests are bounded as well.
+    """
     quota = settings.quota
-    named = {"limits.cpu": quota.cpu, "limits.memory": quota.memory, f"requests.{GPU}": quota.gpus, "pods": quota.pods}
+    named = {
+        "limits.cpu": quota.cpu,
+        "limits.memory": quota.memory,
+        f"requests.{GPU}": quota.gpus,
+        "pods": quota.pods,
+    }
     hard = {resource: str(amount) for resource, amount in named.items() if amount is not None}
     return _in_namespace(settings, "ResourceQuota", name, {"hard": hard}) if hard else None
 
 
 def limit_range(settings: StackSettings, name: str) -> Manifest | None:
     """The namespace's LimitRange."""
-    limits = {"default": named_limits(settings.limit_range.default), "max": named_limits(settings.limit_range.max)}
+    limits = {
+        "default": named_limits(settings.limit_range.default),
+        "max": named_limits(settings.limit_range.max),
+    }
     limits = {key: value for key, value in limits.items() if value}
-    return _in_namespace(settings, "LimitRange", name, {"limits": [{"type": "Container", **limits}]}) if limits else None
+    return (
+        _in_namespace(settings, "LimitRange", name, {"limits": [{"type": "Container", **limits}]})
+        if limits
+        else None
+    )
 
 
 def head_disruption_budget(settings: StackSettings, name: str, lone_heads: Iterable[str]) -> Manifest | None:
     """Lets nobody evict a head that its cluster would be lost with.
 
-    One for all of them, in absolute numbers: a RayCluster has no scale, so that Kubernetes could not count by anything else. A head that
-    is not ready may go. The clusters of jobs and services are left out: KubeRay chooses their names, and nothing else on their pods tells
-    whose they are.
+    One for all of them, in absolute numbers: a RayCluster has no scale, so that
+    Kubernetes could not count by anything else. A head that is not ready may go. The
+    clusters of jobs and services are left out: KubeRay chooses their names, and nothing
+    else on their pods tells whose they are.
     """
     clusters = sorted(lone_heads)
     if not clusters:
@@ -101,15 +138,23 @@ def head_disruption_budget(settings: StackSettings, name: str, lone_heads: Itera
 
 
 def network_policy(settings: StackSettings, name: str, heads: Iterable[Mapping[str, int]] = ()) -> Manifest:
-    """Lets only the pods of the namespace, and those of namespaces that the settings name, reach Ray pods.
+    """Lets only the pods of the namespace, and those of namespaces that the settings
+    name, reach Ray pods.
 
-    It holds for every Ray pod of the namespace, so for those of jobs and services too, whose clusters have names of KubeRay's choice.
+    It holds for every Ray pod of the namespace, so for those of jobs and services too,
+    whose clusters have names of KubeRay's choice.
     """
     policy = settings.protection.network_policy
     ingress: list[Manifest] = [{"from": [{"podSelector": {}}, *pods_of(policy.allowed_namespaces)]}]
     if settings.metrics.enabled and settings.metrics.allowed_namespaces:
-        ingress.append({"from": pods_of(settings.metrics.allowed_namespaces), "ports": [{"port": "metrics", "protocol": "TCP"}]})
-    # By number: KubeRay gives the containers of the head no port of these names by itself.
+        ingress.append(
+            {
+                "from": pods_of(settings.metrics.allowed_namespaces),
+                "ports": [{"port": "metrics", "protocol": "TCP"}],
+            }
+        )
+    # By number: KubeRay gives the containers of the head no port of these names by
+    # itself.
     every_head = list(heads) or [DEFAULT_PORTS]
     for namespaces, port in (
         (policy.serve_namespaces, "serve"),
@@ -118,7 +163,12 @@ def network_policy(settings: StackSettings, name: str, heads: Iterable[Mapping[s
     ):
         if namespaces:
             numbers = sorted({head[port] for head in every_head})
-            ingress.append({"from": pods_of(namespaces), "ports": [{"port": number, "protocol": "TCP"} for number in numbers]})
+            ingress.append(
+                {
+                    "from": pods_of(namespaces),
+                    "ports": [{"port": number, "protocol": "TCP"} for number in numbers],
+                }
+            )
     egress = _all_but(policy.blocked_addresses)
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -143,8 +193,13 @@ def _all_but(blocked: list[str]) -> list[Manifest]:
     if not blocked:
         return []
     ranges = [("0.0.0.0/0", 4), ("::/0", 6)]
-    excepted = {version: [each for each in blocked if ip_network(each).version == version] for _, version in ranges}
-    blocks = [{"ipBlock": {"cidr": every, **({"except": excepted[version]} if excepted[version] else {})}} for every, version in ranges]
+    excepted = {
+        version: [each for each in blocked if ip_network(each).version == version] for _, version in ranges
+    }
+    blocks = [
+        {"ipBlock": {"cidr": every, **({"except": excepted[version]} if excepted[version] else {})}}
+        for every, version in ranges
+    ]
     # Not every network takes an address for that of a pod.
     return [{"to": [{"namespaceSelector": {}}, *blocks]}]
 
@@ -154,8 +209,16 @@ def _namespace(settings: StackSettings) -> Manifest:
     warned = protection.namespace_pod_security_warnings
     standards = {"enforce": protection.namespace_pod_security, "audit": warned, "warn": warned}
     # None of the loosest, which is what holds without a label.
-    labels = {f"pod-security.kubernetes.io/{what}": standard for what, standard in standards.items() if standard != "privileged"}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": settings.namespace, **({"labels": labels} if labels else {})}}
+    labels = {
+        f"pod-security.kubernetes.io/{what}": standard
+        for what, standard in standards.items()
+        if standard != "privileged"
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": settings.namespace, **({"labels": labels} if labels else {})},
+    }
 
 
 def pods_of(namespaces: list[str]) -> list[Manifest]:
@@ -168,4 +231,9 @@ def pods_of(namespaces: list[str]) -> list[Manifest]:
 
 
 def _in_namespace(settings: StackSettings, kind: str, name: str, spec: Manifest) -> Manifest:
-    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": settings.namespace}, "spec": spec}
+    return {
+        "apiVersion": "v1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": settings.namespace},
+        "spec": spec,
+    }

@@ -19,7 +19,9 @@ class OperatorPlan:
     """KubeRay's operator: its Helm values, and what they mean."""
 
     settings: OperatorSettings
-    """Their ``install`` says whether the stack installs the operator or uses one that the cluster has."""
+    """Their ``install`` says whether the stack installs the operator or uses one that
+    the cluster has.
+    """
     namespace: str
     charts: Charts
     timeout: int
@@ -48,12 +50,24 @@ def plan_operator(settings: StackSettings) -> OperatorPlan:
 
 
 def needed_gates(settings: StackSettings) -> dict[str, tuple[str, ...]]:
-    """The feature gates that jobs and services need, and the place of the first setting that does."""
+    """The feature gates that jobs and services need, and the place of the first setting
+    that does.
+    """
     asked = [
-        *(("RayCronJob", ("jobs", name, "schedule"), bool(job.schedule)) for name, job in settings.jobs.items()),
-        *(("RayJobDeletionPolicy", ("jobs", name, "deletionRules"), bool(job.deletion_rules)) for name, job in settings.jobs.items()),
         *(
-            ("RayServiceIncrementalUpgrade", ("services", name, "upgradeStrategy"), service.upgrade_strategy == INCREMENTAL)
+            ("RayCronJob", ("jobs", name, "schedule"), bool(job.schedule))
+            for name, job in settings.jobs.items()
+        ),
+        *(
+            ("RayJobDeletionPolicy", ("jobs", name, "deletionRules"), bool(job.deletion_rules))
+            for name, job in settings.jobs.items()
+        ),
+        *(
+            (
+                "RayServiceIncrementalUpgrade",
+                ("services", name, "upgradeStrategy"),
+                service.upgrade_strategy == INCREMENTAL,
+            )
             for name, service in settings.services.items()
         ),
     ]
@@ -68,7 +82,11 @@ def operator_values(settings: StackSettings) -> Values:
         "nameOverride": "kuberay-operator",
         "fullnameOverride": "kuberay-operator",
         "componentOverride": "kuberay-operator",
-        "image": {"repository": "quay.io/kuberay/operator", "tag": f"v{version}", "pullPolicy": "IfNotPresent"},
+        "image": {
+            "repository": "quay.io/kuberay/operator",
+            "tag": f"v{version}",
+            "pullPolicy": "IfNotPresent",
+        },
         "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
         "serviceAccount": {"create": True, "name": "kuberay-operator"},
         "service": {"type": "ClusterIP", "port": 8080},
@@ -94,9 +112,13 @@ def operator_values(settings: StackSettings) -> Values:
         "rbacEnable": True,
         "crNamespacedRbacEnable": True,
         "singleNamespaceInstall": operator.single_namespace_install,
-        # Every gate is said, for later versions turn more of them on: with RayMultiHostIndexing (on since 1.6) the operator would make
-        # the pods of running multi-host groups a second time, as these lack its labels. A list: whoever overrides it replaces it whole.
-        "featureGates": [{"name": gate, "enabled": gate in _GATES_ON or gate in needed} for gate in feature_gates(version)],
+        # Every gate is said, for later versions turn more of them on: with
+        # RayMultiHostIndexing (on since 1.6) the operator would make the pods of
+        # running multi-host groups a second time, as these lack its labels. A list:
+        # whoever overrides it replaces it whole.
+        "featureGates": [
+            {"name": gate, "enabled": gate in _GATES_ON or gate in needed} for gate in feature_gates(version)
+        ],
     }
     known = chart_keys("kuberay-operator", version)
     merged = merge(only_known(values, known), in_this_version("kuberay-operator", version, operator.values))

@@ -1,13 +1,22 @@
-"""The pods of a group: from settings to their Helm values, and from merged values to what they mean in pods. Pure.
+"""The pods of a group: from settings to their Helm values, and from merged values to
+what they mean in pods. Pure.
 
-Counts, sizes and fingerprints are read from merged values, so that they are true whichever way a value came in.
+Counts, sizes and fingerprints are read from merged values, so that they are true
+whichever way a value came in.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 from kuberay.facts.charts import Values
-from kuberay.facts.images import NODE_ARCHITECTURE, RAY_REPOSITORY, Architecture, Image, ray_image, split_reference
+from kuberay.facts.images import (
+    NODE_ARCHITECTURE,
+    RAY_REPOSITORY,
+    Architecture,
+    Image,
+    ray_image,
+    split_reference,
+)
 from kuberay.facts.labels import ARCHITECTURE_LABEL, TEMPLATE_ANNOTATION
 from kuberay.plan.metrics import embedding_variables
 from kuberay.plan.protection import security_context, stays_on_its_node
@@ -26,7 +35,16 @@ _LOG_VOLUME: Values = {"name": "log-volume", "emptyDir": {}}
 _LOG_MOUNT: Values = {"name": "log-volume", "mountPath": "/tmp/ray"}
 
 #: Values of a group that say how many pods there are, or are no part of a pod.
-_NOT_IN_PODS = ("disabled", "groupName", "headService", "idleTimeoutSeconds", "maxReplicas", "minReplicas", "rayVersion", "replicas")
+_NOT_IN_PODS = (
+    "disabled",
+    "groupName",
+    "headService",
+    "idleTimeoutSeconds",
+    "maxReplicas",
+    "minReplicas",
+    "rayVersion",
+    "replicas",
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +52,9 @@ class PodGroup:
     """The pods of one template: the head, or a worker group."""
 
     name: str
-    """``head``, or the worker group's name: the pods' label ``ray.io/group``, which for the head is ``headgroup``."""
+    """``head``, or the worker group's name: the pods' label ``ray.io/group``, which for
+    the head is ``headgroup``.
+    """
     pods: int
     """How many pods are wanted; with autoscaling, how many there are at first."""
     at_least: int
@@ -48,9 +68,13 @@ class PodGroup:
     """GPUs of each pod."""
     image: str
     fingerprint: str
-    """Changes when, and only when, running pods have to be replaced to carry the new spec."""
+    """Changes when, and only when, running pods have to be replaced to carry the new
+    spec.
+    """
     adopted: bool = False
-    """Whether its template is still that of the release which the stack has taken over: such pods carry no fingerprint."""
+    """Whether its template is still that of the release which the stack has taken over:
+    such pods carry no fingerprint.
+    """
 
     @property
     def is_head(self) -> bool:
@@ -63,7 +87,9 @@ class PodGroup:
 
     @property
     def summary(self) -> str:
-        """One line for a reviewer: ``1 CPU, 2G memory, rayproject/ray:2.46.0-py310``."""
+        """One line for a reviewer: ``1 CPU, 2G memory,
+        rayproject/ray:2.46.0-py310``.
+        """
         gpus = f"{self.gpus} GPU, " if self.gpus else ""
         return f"{self.cpu} CPU, {self.memory} memory, {gpus}{self.image}"
 
@@ -73,16 +99,22 @@ class PodGroup:
         return str(self.pods) if self.at_least == self.at_most else f"{self.at_least}-{self.at_most}"
 
 
-# --- From settings to values --------------------------------------------------------------------------------------------------
+# --- From settings to values ----------------------------------------------------------
 
 
-def group_architecture(settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings) -> Architecture:
-    """The architecture of a group's pods: its own, else the cluster's, else the stack's."""
+def group_architecture(
+    settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings
+) -> Architecture:
+    """The architecture of a group's pods: its own, else the cluster's, else the
+    stack's.
+    """
     return group.architecture or cluster.architecture or settings.architecture
 
 
 def custom_image(settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings) -> str | None:
-    """The owner's image of a group's pods: the group's, else that of the raw values, else the cluster's, else the stack's."""
+    """The owner's image of a group's pods: the group's, else that of the raw values,
+    else the cluster's, else the stack's.
+    """
     own = group.image or cluster.image or settings.image
     raw = _raw_image(cluster, group)
     if not raw.keys() & {"repository", "tag"}:
@@ -93,7 +125,9 @@ def custom_image(settings: StackSettings, cluster: RayClusterSettings, group: Gr
 
 
 def _raw_image(cluster: RayClusterSettings, group: GroupSettings) -> Values:
-    """What the raw values say at their top, of all groups without an image of their own. The chart would ask none of its groups."""
+    """What the raw values say at their top, of all groups without an image of their
+    own. The chart would ask none of its groups.
+    """
     image: Any = cluster.values.get("image")
     return image if isinstance(image, dict) and not group.image else {}  # pyright: ignore[reportUnknownVariableType]
 
@@ -103,7 +137,10 @@ def group_image(settings: StackSettings, cluster: RayClusterSettings, group: Gro
     return ray_image(
         ray_version=cluster.ray_version or settings.ray_version,
         python_version=cluster.python_version or settings.python_version,
-        accelerator=group.accelerator or cluster.accelerator or settings.accelerator or ("gpu" if group.gpus else None),
+        accelerator=group.accelerator
+        or cluster.accelerator
+        or settings.accelerator
+        or ("gpu" if group.gpus else None),
         architecture=group_architecture(settings, cluster, group),
         custom_image=custom_image(settings, cluster, group),
     )
@@ -112,30 +149,55 @@ def group_image(settings: StackSettings, cluster: RayClusterSettings, group: Gro
 def pod_values(settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings) -> Values:
     devices = {group.gpu_resource: group.gpus, "google.com/tpu": group.tpus}
     devices = {resource: count for resource, count in devices.items() if count}
-    # Nodes with such devices are tainted with the resource's name, so that nothing else takes their place.
+    # Nodes with such devices are tainted with the resource's name, so that nothing else
+    # takes their place.
     tolerated = [{"key": resource, "operator": "Exists", "effect": "NoSchedule"} for resource in devices]
-    # With v2 the autoscaler replaces pods, so none is restarted in place (KubeRay's sample for v2). Before KubeRay 1.4 an environment
-    # variable is the only way to turn v2 on; later versions still take it, so that an upgrade changes no pod.
+    # With v2 the autoscaler replaces pods, so none is restarted in place (KubeRay's
+    # sample for v2). Before KubeRay 1.4 an environment variable is the only way to turn
+    # v2 on; later versions still take it, so that an upgrade changes no pod.
     v2 = cluster.autoscaling is not None and cluster.autoscaling.version == "v2"
     chooses = {AUTOSCALER_V2: EnvVar(value="1")} if v2 and group is cluster.head else {}
     shows = embedding_variables(settings.metrics) if group is cluster.head else {}
     return {
-        # Whole, never a tag alone: the chart would render an image without a repository.
+        # Whole, never a tag alone: the chart would render an image without a
+        # repository.
         "image": image_values(group_image(settings, cluster, group), _pull_policy(settings, cluster, group)),
         "resources": {
             "limits": {"cpu": group.cpu, "memory": group.memory, **devices},
-            # Always written: the chart's own requests (1 CPU, 2G or 1G) would make a pod with a lower limit invalid.
-            "requests": {"cpu": group.cpu_request or group.cpu, "memory": group.memory_request or group.memory, **devices},
+            # Always written: the chart's own requests (1 CPU, 2G or 1G) would make a
+            # pod with a lower limit invalid.
+            "requests": {
+                "cpu": group.cpu_request or group.cpu,
+                "memory": group.memory_request or group.memory,
+                **devices,
+            },
         },
-        "containerEnv": [{"name": name, **_as_kubernetes(variable)} for name, variable in (chooses | shows | group.env).items()],
-        "nodeSelector": {ARCHITECTURE_LABEL: NODE_ARCHITECTURE[group_architecture(settings, cluster, group)], **group.node_selector},
+        "containerEnv": [
+            {"name": name, **_as_kubernetes(variable)}
+            for name, variable in (chooses | shows | group.env).items()
+        ],
+        "nodeSelector": {
+            ARCHITECTURE_LABEL: NODE_ARCHITECTURE[group_architecture(settings, cluster, group)],
+            **group.node_selector,
+        },
         "tolerations": [*tolerated, *(_as_kubernetes(toleration) for toleration in group.tolerations)],
         "affinity": group.affinity,
-        "volumes": [_LOG_VOLUME, *(_as_kubernetes(volume) for volume in group.volumes), *claim_volumes(group)],
-        "volumeMounts": [_LOG_MOUNT, *(_as_kubernetes(mount) for mount in group.volume_mounts), *claim_mounts(group)],
+        "volumes": [
+            _LOG_VOLUME,
+            *(_as_kubernetes(volume) for volume in group.volumes),
+            *claim_volumes(group),
+        ],
+        "volumeMounts": [
+            _LOG_MOUNT,
+            *(_as_kubernetes(mount) for mount in group.volume_mounts),
+            *claim_mounts(group),
+        ],
         "serviceAccountName": group.service_account_name or "",
         "labels": group.labels,
-        "annotations": {**stays_on_its_node(settings.protection, is_head=group is cluster.head), **group.annotations},
+        "annotations": {
+            **stays_on_its_node(settings.protection, is_head=group is cluster.head),
+            **group.annotations,
+        },
         "rayStartParams": group.ray_start_params,
         "restartPolicy": "Never" if v2 else "",
         **security_context(settings.protection, custom_image(settings, cluster, group)),
@@ -144,7 +206,9 @@ def pod_values(settings: StackSettings, cluster: RayClusterSettings, group: Grou
 
 
 def _beside(group: GroupSettings) -> Values:
-    """What is written only where a group has it: with an empty value every release would change."""
+    """What is written only where a group has it: with an empty value every release
+    would change.
+    """
     return {
         "rayLabels": group.ray_labels,
         "envFrom": group.env_from,
@@ -165,29 +229,40 @@ def image_values(image: Image, pull_policy: str) -> Values:
 
 def replica_values(group: WorkerGroupSettings) -> Values:
     maximum = group.max_replicas if group.max_replicas is not None else max(group.replicas, 1)
-    replicas = {"replicas": group.replicas, "minReplicas": group.min_replicas, "maxReplicas": maximum, "numOfHosts": group.num_of_hosts}
-    return replicas | ({} if group.idle_timeout_seconds is None else {"idleTimeoutSeconds": group.idle_timeout_seconds})
+    replicas = {
+        "replicas": group.replicas,
+        "minReplicas": group.min_replicas,
+        "maxReplicas": maximum,
+        "numOfHosts": group.num_of_hosts,
+    }
+    return replicas | (
+        {} if group.idle_timeout_seconds is None else {"idleTimeoutSeconds": group.idle_timeout_seconds}
+    )
 
 
 def _as_kubernetes(settings: Settings) -> Values:
     return settings.model_dump(by_alias=True, exclude_none=True)
 
 
-# --- From merged values to pods -----------------------------------------------------------------------------------------------
+# --- From merged values to pods -------------------------------------------------------
 
 
 def rendered_groups(values: Values) -> dict[str, Values]:
     """The values of each group that the chart renders, the head first."""
     groups: dict[str, Values] = {"head": values["head"]}
     additional: dict[str, Values] = values.get("additionalWorkerGroups") or {}
-    groups |= {name: group for name, group in additional.items() if group and group.get("disabled") is not True}
+    groups |= {
+        name: group for name, group in additional.items() if group and group.get("disabled") is not True
+    }
     if values["worker"].get("disabled") is not True:
         groups[values["worker"]["groupName"]] = values["worker"]
     return groups
 
 
 def pod_groups(values: Values) -> tuple[PodGroup, ...]:
-    """The pods of merged values that `plan_cluster` has made, as a release has them; the head first."""
+    """The pods of merged values that `plan_cluster` has made, as a release has them;
+    the head first.
+    """
     return tuple(
         pod_group(values, name, group, str((group.get("annotations") or {}).get(TEMPLATE_ANNOTATION, "")))
         for name, group in rendered_groups(values).items()
@@ -199,20 +274,29 @@ def pod_template(values: Values, group: Values) -> Values:
     own = {key: value for key, value in group.items() if key not in _NOT_IN_PODS}
     if own.get("autoscalerOptions"):
         # The sidecar reads these from the RayCluster as it goes.
-        own["autoscalerOptions"] = {k: v for k, v in own["autoscalerOptions"].items() if k not in ("idleTimeoutSeconds", "upscalingMode")}
+        own["autoscalerOptions"] = {
+            k: v
+            for k, v in own["autoscalerOptions"].items()
+            if k not in ("idleTimeoutSeconds", "upscalingMode")
+        }
     own.setdefault("image", values["image"])
     if group is values["head"]:
         own["gcsFaultTolerance"] = values.get("gcsFaultTolerance")
     return {**own, "imagePullSecrets": values.get("imagePullSecrets"), "common": values.get("common")}
 
 
-def pod_group(values: Values, name: str, group: Values, fingerprint: str, *, adopted: bool = False) -> PodGroup:
+def pod_group(
+    values: Values, name: str, group: Values, fingerprint: str, *, adopted: bool = False
+) -> PodGroup:
     image = group.get("image") or values["image"]
     limits = limits_of(group)
     at_first, at_least, at_most = (
-        (1, 1, 1) if name == "head" else _replica_range(group, bool(values["head"].get("enableInTreeAutoscaling")))
+        (1, 1, 1)
+        if name == "head"
+        else _replica_range(group, bool(values["head"].get("enableInTreeAutoscaling")))
     )
-    # KubeRay takes all pods of what is suspended away; only a spec that is written here can say so.
+    # KubeRay takes all pods of what is suspended away; only a spec that is written here
+    # can say so.
     is_suspended = values.get("suspend") is True or group.get("suspend") is True
     hosts = 0 if is_suspended else int(group.get("numOfHosts") or 1)
     return PodGroup(
@@ -236,7 +320,9 @@ def limits_of(container: Values) -> Values:
 
 
 def _replica_range(group: Values, autoscaling: bool) -> tuple[int, int, int]:
-    """How many replicas KubeRay makes at first (`GetWorkerGroupDesiredReplicas`), the fewest and the most there may be later."""
+    """How many replicas KubeRay makes at first (`GetWorkerGroupDesiredReplicas`), the
+    fewest and the most there may be later.
+    """
     replicas, least = int(group.get("replicas") or 0), int(group.get("minReplicas") or 0)
     most = int(group.get("maxReplicas") or replicas)
     at_first = max(least, min(replicas, most))
@@ -244,5 +330,7 @@ def _replica_range(group: Values, autoscaling: bool) -> tuple[int, int, int]:
 
 
 def is_gpu(resource: str) -> bool:
-    """KubeRay counts what ends in `gpu` as GPUs (`sumGPUs`); slices of a GPU are counted by name too."""
+    """KubeRay counts what ends in `gpu` as GPUs (`sumGPUs`); slices of a GPU are
+    counted by name too.
+    """
     return resource.endswith("gpu") or "/mig-" in resource

@@ -1,8 +1,9 @@
 """Where Ray listens. Pure.
 
-KubeRay makes the head's Service, the one of Serve and the probes of applications by the named ports of the Ray containers, and by Ray's
-own defaults where there are none (`getServicePorts`, `FindContainerPort`): a flag that moves a port moves no Service. So the containers
-are given the ports that settings move.
+KubeRay makes the head's Service, the one of Serve and the probes of applications by the
+named ports of the Ray containers, and by Ray's own defaults where there are none
+(`getServicePorts`, `FindContainerPort`): a flag that moves a port moves no Service. So
+the containers are given the ports that settings move.
 """
 
 from typing import Any
@@ -14,13 +15,19 @@ from kuberay.plan.ray_cluster_spec import ray_start_params
 #: The ports of a head by the names that KubeRay gives them (`getDefaultPorts`).
 DEFAULT_PORTS = {"client": 10001, "gcs-server": 6379, "dashboard": 8265, "metrics": 8080, "serve": 8000}
 #: The flags of `ray start` that move them. Serve has its port from its own config.
-FLAGS = {"client": "ray-client-server-port", "gcs-server": "port", "dashboard": "dashboard-port", "metrics": "metrics-export-port"}
+FLAGS = {
+    "client": "ray-client-server-port",
+    "gcs-server": "port",
+    "dashboard": "dashboard-port",
+    "metrics": "metrics-export-port",
+}
 #: Those that the pods of every group have.
 _OF_ALL = ("metrics", "serve")
 
 
 def write_ports(values: Values, serve_port: int | None) -> dict[str, int]:
-    """Names the ports that are not Ray's defaults in the containers of merged values; those of the head are given back.
+    """Names the ports that are not Ray's defaults in the containers of merged values;
+    those of the head are given back.
 
     A port that the owner has named already stays as it is.
     """
@@ -29,7 +36,11 @@ def write_ports(values: Values, serve_port: int | None) -> dict[str, int]:
         own: list[Values] = group.get("ports") or []
         moved = moved_ports(group) | ({"serve": serve_port} if serve_port else {})
         named = {port.get("name") for port in own}
-        moved = {name: port for name, port in moved.items() if name not in named and (group_name == "head" or name in _OF_ALL)}
+        moved = {
+            name: port
+            for name, port in moved.items()
+            if name not in named and (group_name == "head" or name in _OF_ALL)
+        }
         if group_name == "head":
             of_head = moved
         if moved:
@@ -42,11 +53,15 @@ def write_ports(values: Values, serve_port: int | None) -> dict[str, int]:
 def head_ports(values: Values) -> dict[str, int]:
     """Where the head of a cluster with these values listens, by KubeRay's names."""
     ports: list[Values] = values["head"].get("ports") or []
-    return DEFAULT_PORTS | {str(port["name"]): int(port["containerPort"]) for port in ports if port.get("name")}
+    return DEFAULT_PORTS | {
+        str(port["name"]): int(port["containerPort"]) for port in ports if port.get("name")
+    }
 
 
 def as_port(value: Any) -> int | None:
-    """A port as a number or as digits; None where it is neither, or there is no such port."""
+    """A port as a number or as digits; None where it is neither, or there is no such
+    port.
+    """
     number = int(value) if str(value).isdecimal() else 0
     return number if 0 < number < 65536 else None
 

@@ -1,7 +1,9 @@
-"""From Helm values to the spec of a RayCluster, for the clusters that KubeRay makes for jobs and services.
+"""From Helm values to the spec of a RayCluster, for the clusters that KubeRay makes for
+jobs and services.
 
-The ``ray-cluster`` chart renders a RayCluster and nothing else: no chart makes a RayJob or a RayService. What the chart makes of the values
-is said here once more; tests/conformance compares the two.
+The ``ray-cluster`` chart renders a RayCluster and nothing else: no chart makes a RayJob
+or a RayService. What the chart makes of the values is said here once more;
+tests/conformance compares the two.
 """
 
 from collections.abc import Mapping
@@ -12,8 +14,8 @@ from kuberay.facts.images import split_reference
 from kuberay.facts.quantities import canonical_quantity
 
 #: Copied from a group's values into its pods, under the same name.
-_POD_KEYS = """affinity dnsConfig initContainers nodeSelector priority priorityClassName resourceClaims restartPolicy runtimeClassName
-serviceAccountName tolerations topologySpreadConstraints volumes""".split()
+_POD_KEYS = """affinity dnsConfig initContainers nodeSelector priority priorityClassName resourceClaims
+restartPolicy runtimeClassName serviceAccountName tolerations topologySpreadConstraints volumes""".split()
 #: Fields of a group that no chart writes, by their names in values.
 _BEYOND_CHARTS = {"rayLabels": "labels", "idleTimeoutSeconds": "idleTimeoutSeconds"}
 #: Copied from a group's values into its Ray container, under the same name.
@@ -21,10 +23,12 @@ _CONTAINER_KEYS = "args command envFrom lifecycle ports securityContext volumeMo
 
 
 def ray_cluster_spec(values: Values) -> Values:
-    """The spec of the RayCluster that the chart renders from these values, without the labels that tell of Helm.
+    """The spec of the RayCluster that the chart renders from these values, without the
+    labels that tell of Helm.
 
-    The default worker group comes first, whatever the chart's version: KubeRay gives a running RayService groups that were added at the
-    end without a new cluster, and only these.
+    The default worker group comes first, whatever the chart's version: KubeRay gives a
+    running RayService groups that were added at the end without a new cluster, and only
+    these.
     """
     head = values["head"]
     groups: list[Values] = []
@@ -39,9 +43,11 @@ def ray_cluster_spec(values: Values) -> Values:
         autoscalerOptions=head.get("autoscalerOptions"),
         gcsFaultToleranceOptions=_gcs_fault_tolerance(values.get("gcsFaultTolerance") or {}),
     ) | {
-        "headGroupSpec": _drop_empty(headService=head.get("headService"), serviceType=values["service"].get("type"))
-        | _beyond_charts(head)
-        | {"rayStartParams": ray_start_params(head), "template": _pod_template(values, head, "ray-head")},
+        "headGroupSpec": (
+            _drop_empty(headService=head.get("headService"), serviceType=values["service"].get("type"))
+            | _beyond_charts(head)
+            | {"rayStartParams": ray_start_params(head), "template": _pod_template(values, head, "ray-head")}
+        ),
         "workerGroupSpecs": groups,
     }
 
@@ -69,38 +75,59 @@ def _pod_template(values: Values, group: Values, container: str) -> Values:
         "name": container,
         "image": f"{image['repository']}:{image['tag']}",
         "imagePullPolicy": image["pullPolicy"],
-        **_drop_empty(env=[*(values["common"].get("containerEnv") or []), *(group.get("containerEnv") or [])]),
-        **_drop_empty(**{key: group.get(key) for key in _CONTAINER_KEYS}, resources=_resources(group.get("resources") or {})),
+        **_drop_empty(
+            env=[*(values["common"].get("containerEnv") or []), *(group.get("containerEnv") or [])]
+        ),
+        **_drop_empty(
+            **{key: group.get(key) for key in _CONTAINER_KEYS},
+            resources=_resources(group.get("resources") or {}),
+        ),
     }
-    pod = _drop_empty(imagePullSecrets=values.get("imagePullSecrets"), securityContext=group.get("podSecurityContext"))
+    pod = _drop_empty(
+        imagePullSecrets=values.get("imagePullSecrets"), securityContext=group.get("podSecurityContext")
+    )
     pod |= _drop_empty(**{key: group.get(key) for key in _POD_KEYS})
     metadata = _drop_empty(annotations=group.get("annotations"), labels=group.get("labels"))
-    return {"metadata": metadata, "spec": {"containers": [ray, *(group.get("sidecarContainers") or [])], **pod}}
+    return {
+        "metadata": metadata,
+        "spec": {"containers": [ray, *(group.get("sidecarContainers") or [])], **pod},
+    }
 
 
 def _resources(resources: Mapping[str, Any]) -> Values:
-    # As the operator writes them when it adds its finalizer to a RayJob: else each refresh would find a difference.
+    # As the operator writes them when it adds its finalizer to a RayJob: else each
+    # refresh would find a difference.
     amounts = {kind: resources.get(kind) or {} for kind in ("limits", "requests")}
     canonical = {
-        kind: {name: canonical_quantity(amount) for name, amount in each.items() if amount is not None} for kind, each in amounts.items()
+        kind: {name: canonical_quantity(amount) for name, amount in each.items() if amount is not None}
+        for kind, each in amounts.items()
     }
     return _drop_empty(**{**resources, **canonical})
 
 
 def ray_start_params(group: Values) -> dict[str, str]:
-    # The CRD has a map of strings; KubeRay 1.3 demands it, even empty. `initArgs` is the chart's old name of it.
+    # The CRD has a map of strings; KubeRay 1.3 demands it, even empty. `initArgs` is
+    # the chart's old name of it.
     both = {**(group.get("rayStartParams") or {}), **(group.get("initArgs") or {})}
-    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in both.items() if value is not None}
+    return {
+        key: str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in both.items()
+        if value is not None
+    }
 
 
 def head_environment(values: Values) -> dict[str, Any]:
-    """The variables of the head's container by name, and their values. What comes first counts."""
+    """The variables of the head's container by name, and their values. What comes first
+    counts.
+    """
     both = [*(values["common"].get("containerEnv") or []), *(values["head"].get("containerEnv") or [])]
     return {variable["name"]: variable.get("value") for variable in reversed(both)}
 
 
 def is_off(params: Mapping[str, str], flag: str) -> bool:
-    """Whether `ray start` takes the value of a flag for false (click's `BOOL`), which a shell has taken the quotes off."""
+    """Whether `ray start` takes the value of a flag for false (click's `BOOL`), which a
+    shell has taken the quotes off.
+    """
     return params.get(flag, "").strip("'\" ").lower() in ("0", "f", "false", "n", "no", "off")
 
 
@@ -111,13 +138,16 @@ def _gcs_fault_tolerance(values: Mapping[str, Any]) -> Values:
 
 
 def _drop_empty(**fields: Any) -> Values:
-    """The fields that are not empty: the chart leaves out the others, or writes them to no effect."""
+    """The fields that are not empty: the chart leaves out the others, or writes them to
+    no effect.
+    """
     return {key: value for key, value in fields.items() if value not in (None, "", False, 0, [], {})}
 
 
-# --- And back -----------------------------------------------------------------------------------------------------------------
+# --- And back -------------------------------------------------------------------------
 
-#: Fields of a pod, of its Ray container and of a group by their names in values, where these are others.
+#: Fields of a pod, of its Ray container and of a group by their names in values, where
+#: these are others.
 _OF_POD = {"securityContext": "podSecurityContext", "resources": "podResources"}
 _OF_CONTAINER = {"env": "containerEnv"}
 _OF_GROUP = {"labels": "rayLabels", "resources": "rayResources"}
@@ -125,17 +155,24 @@ _OF_GROUP = {"labels": "rayLabels", "resources": "rayResources"}
 
 def groups_of(spec: Mapping[str, Any]) -> dict[str, Values]:
     """The groups of a spec by name, the head first."""
-    return {"head": spec["headGroupSpec"]} | {str(group.get("groupName")): group for group in spec.get("workerGroupSpecs") or []}
+    return {"head": spec["headGroupSpec"]} | {
+        str(group.get("groupName")): group for group in spec.get("workerGroupSpecs") or []
+    }
 
 
 def values_of_spec(spec: Mapping[str, Any]) -> Values:
-    """What would be read of the values of a cluster with this spec. A field that no chart writes is there by its own name.
+    """What would be read of the values of a cluster with this spec. A field that no
+    chart writes is there by its own name.
 
     They are for reading: no chart renders the spec of them.
     """
     groups = {name: values_of_group(group) for name, group in groups_of(spec).items()}
     head = groups.pop("head")
-    head |= {key: spec[key] for key in ("rayVersion", "enableInTreeAutoscaling", "autoscalerOptions") if key in spec}
+    head |= {
+        key: spec[key]
+        for key in ("rayVersion", "enableInTreeAutoscaling", "autoscalerOptions")
+        if key in spec
+    }
     others = ("headGroupSpec", "workerGroupSpecs", "gcsFaultToleranceOptions", *head)
     options = spec.get("gcsFaultToleranceOptions")
     return {
@@ -159,9 +196,17 @@ def values_of_group(group: Mapping[str, Any]) -> Values:
     ray, *sidecars = containers
     repository, tag = split_reference(str(ray.get("image") or ""))
     return {
-        **{_OF_GROUP.get(key, key): value for key, value in group.items() if key not in ("template", "serviceType")},
+        **{
+            _OF_GROUP.get(key, key): value
+            for key, value in group.items()
+            if key not in ("template", "serviceType")
+        },
         **{_OF_POD.get(key, key): value for key, value in pod.items() if key != "containers"},
-        **{_OF_CONTAINER.get(key, key): value for key, value in ray.items() if key not in ("name", "image", "imagePullPolicy")},
+        **{
+            _OF_CONTAINER.get(key, key): value
+            for key, value in ray.items()
+            if key not in ("name", "image", "imagePullPolicy")
+        },
         **{key: value for key, value in metadata.items() if key in ("annotations", "labels")},
         "image": {"repository": repository, "tag": tag or "latest", "pullPolicy": ray.get("imagePullPolicy")},
         **({"sidecarContainers": sidecars} if sidecars else {}),

@@ -1,7 +1,10 @@
-"""The RayCluster itself, where a cluster is to have what the ``ray-cluster`` chart cannot write: labels, fields of its spec. Pure.
+"""The RayCluster itself, where a cluster is to have what the ``ray-cluster`` chart
+cannot write: labels, fields of its spec. Pure.
 
-The spec is what the chart would render (ray_cluster_spec.py) with the owner's `spec` merged over it. Everything else that is read of a
-cluster, such as sizes, ports and fingerprints, is read of the merged spec: `lay_over` writes it back into the plan's values.
+The spec is what the chart would render (ray_cluster_spec.py) with the owner's `spec`
+merged over it. Everything else that is read of a cluster, such as sizes, ports and
+fingerprints, is read of the merged spec: `lay_over` writes it back into the plan's
+values.
 """
 
 import copy
@@ -16,14 +19,16 @@ from kuberay.plan.pods import PodGroup, pod_group, rendered_groups
 from kuberay.plan.ray_cluster_spec import groups_of, ray_cluster_spec, values_of_spec
 from kuberay.settings.overrides import merge
 
-#: Fields of a RayCluster's spec that are in no pod. The groups are looked at one by one.
+#: Fields of a RayCluster's spec that are in no pod. The groups are looked at one by
+#: one.
 _NOT_IN_PODS = frozenset(
-    "headGroupSpec headServiceAnnotations managedBy networkPolicy rayVersion suspend upgradeStrategy workerGroupSpecs".split()
+    "headGroupSpec headServiceAnnotations managedBy networkPolicy rayVersion suspend upgradeStrategy"
+    " workerGroupSpecs".split()
 )
 #: The like of a group.
 _NOT_IN_PODS_OF_GROUP = frozenset(
-    """enableIngress groupName headService idleTimeoutSeconds ingressOptions maxReplicas minReplicas priority replicas scaleStrategy
-    serviceType suspend""".split()
+    """enableIngress groupName headService idleTimeoutSeconds ingressOptions maxReplicas minReplicas priority
+    replicas scaleStrategy serviceType suspend""".split()
 )
 #: The sidecar reads these from the RayCluster as it goes.
 _READ_BY_AUTOSCALER = ("idleTimeoutSeconds", "upscalingMode")
@@ -50,7 +55,13 @@ class Resource:
 
 
 def lay_over(
-    values: Values, groups: Sequence[PodGroup], over: Values, *, labels: Mapping[str, str], more: Values, secrets: Sequence[str]
+    values: Values,
+    groups: Sequence[PodGroup],
+    over: Values,
+    *,
+    labels: Mapping[str, str],
+    more: Values,
+    secrets: Sequence[str],
 ) -> Resource:
     """The RayCluster of a cluster that the chart would render from these values.
 
@@ -80,17 +91,24 @@ def _write_fingerprints(groups: Sequence[PodGroup], spec: Values, values: Values
             template = groups_of(spec)[group.name].setdefault("template", {})
             metadata = template["metadata"] = template.get("metadata") or {}
             for place in (metadata, rendered_groups(values)[group.name]):
-                place["annotations"] = {**(place.get("annotations") or {}), TEMPLATE_ANNOTATION: group.annotation}
+                place["annotations"] = {
+                    **(place.get("annotations") or {}),
+                    TEMPLATE_ANNOTATION: group.annotation,
+                }
 
 
 def _values(values: Values, base: Values, spec: Values) -> tuple[Values, frozenset[str]]:
-    """Values that say of a spec what is read of values, and the groups that are others than those of the base."""
+    """Values that say of a spec what is read of values, and the groups that are others
+    than those of the base.
+    """
     before, after = groups_of(base), groups_of(spec)
     touched = frozenset(name for name, group in after.items() if group != before.get(name))
     found, read = copy.deepcopy(values), values_of_spec(spec)
     # What the owner leaves alone stays as the values have it.
     known = rendered_groups(found)
-    groups = {name: group if name in touched else known[name] for name, group in rendered_groups(read).items()}
+    groups = {
+        name: group if name in touched else known[name] for name, group in rendered_groups(read).items()
+    }
     for key in _OF_CLUSTER:
         if "head" in touched and spec.get(key) == base.get(key):
             groups["head"][key] = found["head"].get(key)
@@ -111,11 +129,20 @@ def _of_service(spec: Values) -> list[Any]:
     """What the Service of the head is made of."""
     head: Values = spec["headGroupSpec"]
     containers: list[Values] = ((head.get("template") or {}).get("spec") or {}).get("containers") or [{}]
-    return [head.get("headService"), head.get("serviceType"), spec.get("headServiceAnnotations"), containers[0].get("ports")]
+    return [
+        head.get("headService"),
+        head.get("serviceType"),
+        spec.get("headServiceAnnotations"),
+        containers[0].get("ports"),
+    ]
 
 
-def _pod_groups(known: Sequence[PodGroup], base: Values, spec: Values, values: Values, secrets: Sequence[str]) -> Iterator[PodGroup]:
-    """The groups of pods. A group whose pods are made of what they were made of before keeps its fingerprint."""
+def _pod_groups(
+    known: Sequence[PodGroup], base: Values, spec: Values, values: Values, secrets: Sequence[str]
+) -> Iterator[PodGroup]:
+    """The groups of pods. A group whose pods are made of what they were made of before
+    keeps its fingerprint.
+    """
     before, after, of = groups_of(base), groups_of(spec), {group.name: group for group in known}
     of_cluster, head = _made_of_cluster(spec), of["head"].fingerprint
     if of_cluster != _made_of_cluster(base) or _made_of(after["head"]) != _made_of(before["head"]):
@@ -128,7 +155,13 @@ def _pod_groups(known: Sequence[PodGroup], base: Values, spec: Values, values: V
             of_template = was.fingerprint
         else:
             of_template = fingerprint(head, _made_of(after[name]))
-        yield pod_group(values, name, group, of_template, adopted=was is not None and was.adopted and was.fingerprint == of_template)
+        yield pod_group(
+            values,
+            name,
+            group,
+            of_template,
+            adopted=was is not None and was.adopted and was.fingerprint == of_template,
+        )
 
 
 def _made_of(group: Values) -> Values:
@@ -136,7 +169,9 @@ def _made_of(group: Values) -> Values:
     own = {key: value for key, value in group.items() if key not in _NOT_IN_PODS_OF_GROUP}
     template: Values = own.get("template") or {}
     metadata: Values = template.get("metadata") or {}
-    annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != TEMPLATE_ANNOTATION}
+    annotations = {
+        key: value for key, value in (metadata.get("annotations") or {}).items() if key != TEMPLATE_ANNOTATION
+    }
     return own | {"template": {**template, "metadata": {**metadata, "annotations": annotations}}}
 
 
@@ -144,8 +179,14 @@ def _made_of_cluster(spec: Values) -> Values:
     """What of a spec is in pods of every group."""
     own = {key: value for key, value in spec.items() if key not in _NOT_IN_PODS}
     if options := own.get("autoscalerOptions"):
-        own["autoscalerOptions"] = {key: value for key, value in options.items() if key not in _READ_BY_AUTOSCALER}
+        own["autoscalerOptions"] = {
+            key: value for key, value in options.items() if key not in _READ_BY_AUTOSCALER
+        }
     if ((spec.get("upgradeStrategy") or {}).get("type")) == "Recreate":
         # KubeRay itself then replaces all pods for these too.
-        own |= {key: spec[key] for key in ("headServiceAnnotations", "managedBy", "networkPolicy", "suspend") if key in spec}
+        own |= {
+            key: spec[key]
+            for key in ("headServiceAnnotations", "managedBy", "networkPolicy", "suspend")
+            if key in spec
+        }
     return own

@@ -1,4 +1,6 @@
-"""What a whole stack is to bring up, worked out once: checks, advice, components and commands are handed the same plans. Pure."""
+"""What a whole stack is to bring up, worked out once: checks, advice, components and
+commands are handed the same plans. Pure.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -48,7 +50,9 @@ class StackPlan:
     clusters: Mapping[str, ClusterPlan]
     """The stack's own Ray clusters, by release."""
     workload_clusters: Mapping[str, WorkloadCluster]
-    """The clusters that KubeRay makes, by whose they are: ``jobs.train``, ``services.chat``."""
+    """The clusters that KubeRay makes, by whose they are: ``jobs.train``,
+    ``services.chat``.
+    """
     metrics: MetricsPlan | None
     """None where the settings ask for none."""
     routes: tuple[Route, ...] = ()
@@ -64,22 +68,35 @@ class StackPlan:
         settings = self.settings
         runs_on = {name: self._cluster_of(name, job.cluster) for name, job in settings.jobs.items()}
         planned = {name: plan_job(settings, name, cluster) for name, cluster in runs_on.items()}
-        return {name: replace(job, fingerprint=self.as_shown(job.fingerprint)) for name, job in planned.items()}
+        return {
+            name: replace(job, fingerprint=self.as_shown(job.fingerprint)) for name, job in planned.items()
+        }
 
     @cached_property
     def services(self) -> dict[str, ServicePlan]:
         """The stack's services, by name."""
         made = self.workload_clusters
-        planned = {name: plan_service(self.settings, name, made[f"services.{name}"]) for name in self.settings.services}
-        return {name: replace(service, fingerprint=self.as_shown(service.fingerprint)) for name, service in planned.items()}
+        planned = {
+            name: plan_service(self.settings, name, made[f"services.{name}"])
+            for name in self.settings.services
+        }
+        return {
+            name: replace(service, fingerprint=self.as_shown(service.fingerprint))
+            for name, service in planned.items()
+        }
 
     @property
     def adopted(self) -> dict[str, Adopted]:
-        """The Helm releases that were made by hand and that the stack takes over, by release."""
+        """The Helm releases that were made by hand and that the stack takes over, by
+        release.
+        """
         given: dict[str, tuple[AdoptedRelease | None, str]] = {
             OPERATOR_RELEASE: (self.settings.operator.adopted, self.operator.fingerprint)
         }
-        given |= {name: (cluster.adopted, self.clusters[name].fingerprint) for name, cluster in self.settings.clusters.items()}
+        given |= {
+            name: (cluster.adopted, self.clusters[name].fingerprint)
+            for name, cluster in self.settings.clusters.items()
+        }
         return {
             name: Adopted(release.revision, as_found=self.as_shown(release.fingerprint) == fingerprint)
             for name, (release, fingerprint) in given.items()
@@ -88,7 +105,9 @@ class StackPlan:
 
     @cached_property
     def placed(self) -> list[PlacedPlan]:
-        """All clusters of the stack and where their settings are, those of workloads last."""
+        """All clusters of the stack and where their settings are, those of workloads
+        last.
+        """
         own = [PlacedPlan(("clusters", name), plan) for name, plan in self.clusters.items()]
         made = self.workload_clusters.values()
         return own + [PlacedPlan((*cluster.what.split("."), "rayCluster"), cluster.plan) for cluster in made]
@@ -102,12 +121,18 @@ class StackPlan:
 
 
 def plan_stack(settings: StackSettings) -> StackPlan:
-    """Plans every part of a stack. The settings have to be in order (kuberay/checks)."""
+    """Plans every part of a stack. The settings have to be in order
+    (kuberay/checks).
+    """
     clusters = {release: plan_cluster(settings, release) for release in settings.clusters}
     made = {what: plan_workload_cluster(settings, what) for what in workload_cluster_settings(settings)}
     heads = [cluster.ports for cluster in (*clusters.values(), *(each.plan for each in made.values()))]
     routes = [route for cluster in clusters.values() for route in cluster.routes]
-    routes += [route for name in settings.services for route in service_routes(settings, name, made[f"services.{name}"])]
+    routes += [
+        route
+        for name in settings.services
+        for route in service_routes(settings, name, made[f"services.{name}"])
+    ]
     lone_heads = [cluster.name for cluster in clusters.values() if not is_fault_tolerant(cluster.values)]
     return StackPlan(
         settings=settings,
@@ -127,6 +152,9 @@ def seal_stack(plan: StackPlan, seal: Seal) -> StackPlan:
         plan,
         operator=replace(plan.operator, fingerprint=seal(plan.operator.fingerprint)),
         clusters={name: seal_cluster(cluster, seal) for name, cluster in plan.clusters.items()},
-        workload_clusters={what: replace(made, plan=seal_cluster(made.plan, seal)) for what, made in plan.workload_clusters.items()},
+        workload_clusters={
+            what: replace(made, plan=seal_cluster(made.plan, seal))
+            for what, made in plan.workload_clusters.items()
+        },
         seal=seal,
     )

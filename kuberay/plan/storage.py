@@ -1,4 +1,6 @@
-"""Storage that outlives pods: the claims of a stack, and where groups see them. Pure."""
+"""Storage that outlives pods: the claims of a stack, and where groups see
+them. Pure.
+"""
 
 from dataclasses import dataclass
 from typing import Any

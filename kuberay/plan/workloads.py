@@ -1,4 +1,5 @@
-"""Workloads: jobs (RayJob), services (RayService), and the clusters that KubeRay makes for them. Pure.
+"""Workloads: jobs (RayJob), services (RayService), and the clusters that KubeRay makes
+for them. Pure.
 
 No chart renders these clusters, and KubeRay chooses their names.
 """
@@ -25,10 +26,11 @@ from kuberay.settings.workloads import JobSettings, ServiceSettings, SubmitterSe
 
 Spec = dict[str, Any]
 
-#: What says how KubeRay goes about a job, and not what runs: a change of it takes no new run.
+#: What says how KubeRay goes about a job, and not what runs: a change of it takes no
+#: new run.
 _NOT_WHAT_RUNS = frozenset(
-    """activeDeadlineSeconds backoffLimit deletionPolicy deletionStrategy managedBy preRunningDeadlineSeconds shutdownAfterJobFinishes
-    submitterConfig submitterPodTemplate suspend ttlSecondsAfterFinished""".split()
+    """activeDeadlineSeconds backoffLimit deletionPolicy deletionStrategy managedBy preRunningDeadlineSeconds
+    shutdownAfterJobFinishes submitterConfig submitterPodTemplate suspend ttlSecondsAfterFinished""".split()
 )
 #: Where the spec of a job or a service has that of its cluster.
 CLUSTER_FIELD = {"jobs": "rayClusterSpec", "services": "rayClusterConfig"}
@@ -36,7 +38,7 @@ CLUSTER_FIELD = {"jobs": "rayClusterSpec", "services": "rayClusterConfig"}
 _AS_THE_HEAD = ("imagePullSecrets", "nodeSelector", "securityContext", "tolerations")
 
 
-# --- The clusters that KubeRay makes for them ------------------------------------------------------------------------------
+# --- The clusters that KubeRay makes for them -----------------------------------------
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ class WorkloadCluster:
     """Whose it is: ``jobs.train``, ``services.chat``."""
     plan: ClusterPlan
     token_options: dict[str, Any]
-    """What in its spec lets KubeRay make a token; empty where the cluster asks for none, or the operator knows of none."""
+    """What in its spec lets KubeRay make a token; empty where the cluster asks for
+    none, or the operator knows of none.
+    """
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -66,10 +70,16 @@ class PlacedPlan:
         """Where the settings of a group are, within the cluster's."""
         if group == "head":
             return ("head",)
-        return ("worker",) if group == self.plan.values["worker"].get("groupName") else ("additionalWorkerGroups", group)
+        return (
+            ("worker",)
+            if group == self.plan.values["worker"].get("groupName")
+            else ("additionalWorkerGroups", group)
+        )
 
     def place(self, group: str, key: str) -> tuple[str, ...]:
-        """Where a value of a group was set: among the settings, or the raw values that are laid over them."""
+        """Where a value of a group was set: among the settings, or the raw values that
+        are laid over them.
+        """
         if self.plan.resource and group in self.plan.resource.touched:
             field = "headGroupSpec" if group == "head" else "workerGroupSpecs"
             kind, name, *_ = self.here
@@ -82,8 +92,14 @@ class PlacedPlan:
 
 
 def workload_cluster_settings(settings: StackSettings) -> dict[str, RayClusterSettings]:
-    """The settings of all workload clusters of a stack, by whose they are: ``jobs.train``, ``services.chat``."""
-    jobs = {f"jobs.{name}": job.ray_cluster or RayClusterSettings() for name, job in settings.jobs.items() if job.cluster is None}
+    """The settings of all workload clusters of a stack, by whose they are:
+    ``jobs.train``, ``services.chat``.
+    """
+    jobs = {
+        f"jobs.{name}": job.ray_cluster or RayClusterSettings()
+        for name, job in settings.jobs.items()
+        if job.cluster is None
+    }
     return jobs | {f"services.{name}": service.ray_cluster for name, service in settings.services.items()}
 
 
@@ -91,15 +107,19 @@ def plan_workload_cluster(settings: StackSettings, what: str) -> WorkloadCluster
     """The workload cluster of ``jobs.train`` or ``services.chat``."""
     cluster = workload_cluster_settings(settings)[what]
     if what.startswith("jobs."):
-        # Another variable is another job to KubeRay: it would run again for a panel in a dashboard that goes with it.
+        # Another variable is another job to KubeRay: it would run again for a panel in
+        # a dashboard that goes with it.
         settings = settings.model_copy(update={"metrics": MetricsSettings()})
     token = uses_token(settings.protection, cluster.ray_version or settings.ray_version)
-    # A name for the Secrets with a Redis password and a token: KubeRay gives the cluster another one.
+    # A name for the Secrets with a Redis password and a token: KubeRay gives the
+    # cluster another one.
     name = what.replace(".", "-")
     kind, _, key = what.partition(".")
     owner = settings.jobs[key] if kind == "jobs" else settings.services[key]
     secret = f"{name}-token" if token and owner.own_token else None
-    plan = plan_ray_cluster(settings, name, cluster, token_secret=secret, serve_port=_serve_port(settings, what))
+    plan = plan_ray_cluster(
+        settings, name, cluster, token_secret=secret, serve_port=_serve_port(settings, what)
+    )
     options = auth_options(settings.kuberay_version, secret) if token else {}
     if over := _spec_over(owner):
         secrets = secrets_of(settings, name, cluster, token=secret is not None)
@@ -110,23 +130,29 @@ def plan_workload_cluster(settings: StackSettings, what: str) -> WorkloadCluster
 def _spec_over(owner: JobSettings | ServiceSettings) -> Spec:
     """What the owner of a job or a service has merged over the spec of its cluster."""
     is_job = isinstance(owner, JobSettings)
-    return (run_given(owner) if is_job else owner.spec).get(CLUSTER_FIELD["jobs" if is_job else "services"]) or {}
+    return (run_given(owner) if is_job else owner.spec).get(
+        CLUSTER_FIELD["jobs" if is_job else "services"]
+    ) or {}
 
 
 def run_given(job: JobSettings) -> Spec:
-    """What is merged over the spec of each run of a job: with a schedule, below the RayCronJob's `jobTemplate`."""
+    """What is merged over the spec of each run of a job: with a schedule, below the
+    RayCronJob's `jobTemplate`.
+    """
     return (job.spec.get("jobTemplate") or {}) if job.schedule else job.spec
 
 
 def _serve_port(settings: StackSettings, what: str) -> int | None:
-    """Where the applications of a service answer by its Serve config, if that is not Ray's default."""
+    """Where the applications of a service answer by its Serve config, if that is not
+    Ray's default.
+    """
     kind, _, name = what.partition(".")
     options: Any = settings.services[name].serve_config.get("http_options") if kind == "services" else None
     port = as_port(options.get("port")) if isinstance(options, dict) else None  # pyright: ignore[reportUnknownArgumentType]
     return port if port != DEFAULT_PORTS["serve"] else None
 
 
-# --- Jobs ------------------------------------------------------------------------------------------------------------------
+# --- Jobs -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -137,7 +163,9 @@ class JobPlan:
     namespace: str
     name: str
     cluster: ClusterPlan
-    """The cluster that it runs on: the one of the stack that the settings name, or one that KubeRay makes for it."""
+    """The cluster that it runs on: the one of the stack that the settings name, or one
+    that KubeRay makes for it.
+    """
     timeout: int
     """How long `up` waits for the job's end, in seconds."""
     delete_timeout: int
@@ -167,9 +195,15 @@ class JobPlan:
 
 
 def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | WorkloadCluster) -> JobPlan:
-    """One of the stack's jobs as KubeRay takes it, on a cluster of the stack or on one that KubeRay makes for it."""
+    """One of the stack's jobs as KubeRay takes it, on a cluster of the stack or on one
+    that KubeRay makes for it.
+    """
     job = settings.jobs[name]
-    spec: Spec = {"entrypoint": job.entrypoint, "submissionMode": job.submission_mode, "backoffLimit": job.backoff_limit}
+    spec: Spec = {
+        "entrypoint": job.entrypoint,
+        "submissionMode": job.submission_mode,
+        "backoffLimit": job.backoff_limit,
+    }
     if job.runtime_env:
         spec["runtimeEnvYAML"] = yaml.safe_dump(job.runtime_env)
     if job.metadata:
@@ -199,7 +233,9 @@ def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | Workload
             spec["ttlSecondsAfterFinished"] = job.ttl_seconds_after_finished
         where = f"on {cluster.cpu} CPU, {cluster.memory} memory, {cluster.head.image}"
     if job.submission_mode == "K8sJobMode":
-        spec["submitterPodTemplate"] = _submitter(cluster_spec["headGroupSpec"]["template"]["spec"], job.submitter)
+        spec["submitterPodTemplate"] = _submitter(
+            cluster_spec["headGroupSpec"]["template"]["spec"], job.submitter
+        )
         if job.submitter.backoff_limit is not None:
             spec["submitterConfig"] = {"backoffLimit": job.submitter.backoff_limit}
     if job.deletion_rules:
@@ -209,7 +245,8 @@ def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | Workload
         over = {key: value for key, value in job.spec.items() if key != "jobTemplate"}
         spec = merge(_scheduled(job, spec, settings.kuberay_version), over)
     elif job.suspend and "suspend" not in job.spec:
-        # Never as false: an operator that writes the whole object leaves that out, and each refresh would find a difference.
+        # Never as false: an operator that writes the whole object leaves that out, and
+        # each refresh would find a difference.
         spec["suspend"] = True
 
     return JobPlan(
@@ -221,9 +258,11 @@ def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | Workload
         delete_timeout=settings.timeout_seconds,
         spec=without_nulls(spec),
         # KubeRay gives them to the cluster that it makes.
-        annotations=({} if job.cluster else without_nulls(cluster.values.get("annotations") or {})) | job.annotations,
+        annotations=({} if job.cluster else without_nulls(cluster.values.get("annotations") or {}))
+        | job.annotations,
         labels=job.all_labels,
-        # With the nulls of raw values, as it always was: over another one the job would run again.
+        # With the nulls of raw values, as it always was: over another one the job would
+        # run again.
         fingerprint=fingerprint({key: value for key, value in spec.items() if key not in _NOT_WHAT_RUNS}),
         summary=f"{f'at {job.schedule}: ' if job.schedule else ''}{job.entrypoint} {where}",
     )
@@ -231,7 +270,8 @@ def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | Workload
 
 def _scheduled(job: JobSettings, run: Spec, kuberay_version: str) -> Spec:
     """The spec of a RayCronJob."""
-    # 1.6 has no field for the zone; its operator takes it in the schedule, which that of 1.7 refuses.
+    # 1.6 has no field for the zone; its operator takes it in the schedule, which that
+    # of 1.7 refuses.
     has_field = at_least(kuberay_version, NEEDS["time zone field"].kuberay)
     zone = {"timeZone": job.time_zone} if job.time_zone and has_field else {}
     schedule = f"CRON_TZ={job.time_zone} {job.schedule}" if job.time_zone and not has_field else job.schedule
@@ -239,16 +279,25 @@ def _scheduled(job: JobSettings, run: Spec, kuberay_version: str) -> Spec:
 
 
 def _deletion(job: JobSettings, kuberay_version: str) -> Spec:
-    """The deletion rules as a version of KubeRay has them (kuberay/checks/workloads.py)."""
+    """The deletion rules as a version of KubeRay has them
+    (kuberay/checks/workloads.py).
+    """
     if not at_least(kuberay_version, NEEDS["deletion rules"].kuberay):
         return {"deletionPolicy": job.deletion_rules[0].policy}
     rules: list[Spec] = []
     for rule in job.deletion_rules:
-        ends: list[Spec] = [{"jobStatus": status} for status in ([rule.job_status] if rule.job_status else ["SUCCEEDED", "FAILED"])]
-        if rule.job_status is None and at_least(kuberay_version, NEEDS["deletion rules of deployments"].kuberay):
+        ends: list[Spec] = [
+            {"jobStatus": status}
+            for status in ([rule.job_status] if rule.job_status else ["SUCCEEDED", "FAILED"])
+        ]
+        if rule.job_status is None and at_least(
+            kuberay_version, NEEDS["deletion rules of deployments"].kuberay
+        ):
             # A job that never got to Ray.
             ends.append({"jobDeploymentStatus": "Failed"})
-        rules += [{"policy": rule.policy, "condition": {**end, "ttlSeconds": rule.ttl_seconds}} for end in ends]
+        rules += [
+            {"policy": rule.policy, "condition": {**end, "ttlSeconds": rule.ttl_seconds}} for end in ends
+        ]
     return {"deletionStrategy": {"deletionRules": rules}}
 
 
@@ -258,11 +307,14 @@ def _beside_cluster(over: Spec, kind: str) -> Spec:
 
 
 def _submitter(head: Spec, settings: SubmitterSettings) -> Spec:
-    """The pod that submits the job and follows its log. KubeRay's own default would run the head's image on a node of any architecture."""
+    """The pod that submits the job and follows its log. KubeRay's own default would run
+    the head's image on a node of any architecture.
+    """
     ray = head["containers"][0]
     submitter = {
         "name": "ray-job-submitter",
-        # Without a command: KubeRay fills in `ray job submit …`. The resources are those of its default.
+        # Without a command: KubeRay fills in `ray job submit …`. The resources are
+        # those of its default.
         "image": ray["image"],
         **({"imagePullPolicy": ray["imagePullPolicy"]} if "imagePullPolicy" in ray else {}),
         "resources": submitter_resources(settings),
@@ -270,7 +322,9 @@ def _submitter(head: Spec, settings: SubmitterSettings) -> Spec:
     if "securityContext" in ray:
         submitter["securityContext"] = ray["securityContext"]
     # KubeRay tells it of a token, and not of none.
-    if told := [variable for variable in mode_of(ray.get("env") or []) if variable.get("value") == "disabled"]:
+    if told := [
+        variable for variable in mode_of(ray.get("env") or []) if variable.get("value") == "disabled"
+    ]:
         submitter["env"] = told
     taken = {key: head[key] for key in _AS_THE_HEAD if key in head}
     account = {"serviceAccountName": settings.service_account_name} if settings.service_account_name else {}
@@ -291,7 +345,7 @@ def submitter_resources(settings: SubmitterSettings) -> Spec:
     }
 
 
-# --- Services --------------------------------------------------------------------------------------------------------------
+# --- Services -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -323,22 +377,32 @@ class ServicePlan:
 
     @property
     def serve_service(self) -> str:
-        """The Kubernetes Service of the applications; KubeRay makes it once they run, and leads it over to each new cluster."""
+        """The Kubernetes Service of the applications; KubeRay makes it once they run,
+        and leads it over to each new cluster.
+        """
         return _services_of(self.name)["serve"]
 
     @property
     def serve_service_type(self) -> str:
         """The type of that Service."""
-        return self.settings.serve_service.type if self.settings.serve_service else head_service_type(self.cluster.values)
+        return (
+            self.settings.serve_service.type
+            if self.settings.serve_service
+            else head_service_type(self.cluster.values)
+        )
 
     @property
     def head_service(self) -> str:
-        """The Kubernetes Service of the dashboard; KubeRay leads it over to each new cluster."""
+        """The Kubernetes Service of the dashboard; KubeRay leads it over to each new
+        cluster.
+        """
         return _services_of(self.name)["dashboard"]
 
     @property
     def gateway(self) -> str | None:
-        """The Gateway of the applications, which stands in for their Service where upgrades are incremental."""
+        """The Gateway of the applications, which stands in for their Service where
+        upgrades are incremental.
+        """
         return f"{self.name}-gateway" if self.settings.cluster_upgrade_options else None
 
 
@@ -348,11 +412,15 @@ def _services_of(name: str) -> dict[Target, str]:
 
 def service_routes(settings: StackSettings, name: str, made: WorkloadCluster) -> tuple[Route, ...]:
     """The ways in to a service from outside the Kubernetes cluster."""
-    return plan_routes(settings, f"services.{name}", settings.services[name].expose, _services_of(name), made.plan.ports)
+    return plan_routes(
+        settings, f"services.{name}", settings.services[name].expose, _services_of(name), made.plan.ports
+    )
 
 
 def plan_service(settings: StackSettings, name: str, made: WorkloadCluster) -> ServicePlan:
-    """One of the stack's services as KubeRay takes it, on the cluster that KubeRay makes for it."""
+    """One of the stack's services as KubeRay takes it, on the cluster that KubeRay
+    makes for it.
+    """
     service = settings.services[name]
     cluster = made.plan
     spec: Spec = {
@@ -366,9 +434,13 @@ def plan_service(settings: StackSettings, name: str, made: WorkloadCluster) -> S
         annotations = service.serve_service.annotations
         # Which are the stack's: clouds write annotations of their own.
         written = {**annotations, SERVE_ANNOTATIONS: ",".join(sorted(annotations))}
-        spec["serveService"] = {"metadata": {"annotations": written}, "spec": {"type": service.serve_service.type}}
+        spec["serveService"] = {
+            "metadata": {"annotations": written},
+            "spec": {"type": service.serve_service.type},
+        }
     if service.exclude_head_pod_from_serve_svc:
-        # Never as false: an operator that writes the whole object leaves that out, and each refresh would find a difference.
+        # Never as false: an operator that writes the whole object leaves that out, and
+        # each refresh would find a difference.
         spec["excludeHeadPodFromServeSvc"] = True
     spec = merge(spec, _beside_cluster(service.spec, "services"))
     applications = [application_name(application) for application in service.serve_config["applications"]]
@@ -385,6 +457,8 @@ def plan_service(settings: StackSettings, name: str, made: WorkloadCluster) -> S
         applications=frozenset(applications),
         port=cluster.ports["serve"],
         fingerprint=fingerprint(spec),
-        summary=f"{', '.join(applications)} on {cluster.cpu} CPU, {cluster.memory} memory, {cluster.head.image}",
+        summary=(
+            f"{', '.join(applications)} on {cluster.cpu} CPU, {cluster.memory} memory, {cluster.head.image}"
+        ),
         routes=service_routes(settings, name, made),
     )

@@ -1,4 +1,6 @@
-"""What all settings share: how their keys are written, and the scalars that have rules of their own."""
+"""What all settings share: how their keys are written, and the scalars that have rules
+of their own.
+"""
 
 import re
 import types
@@ -8,7 +10,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
@@ -18,7 +28,8 @@ from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.versions import NEWEST_KNOWN, KubeRayVersion, is_later
 
-#: Ray refuses an object store under 78,643,200 bytes and takes 30 % of the pod's memory for it, so less than this never starts.
+#: Ray refuses an object store under 78,643,200 bytes and takes 30 % of the pod's memory
+#: for it, so less than this never starts.
 SMALLEST_RAY_MEMORY = Decimal(262_144_000)
 
 #: A release of Ray, or what comes before one.
@@ -28,7 +39,8 @@ _ARCHITECTURES = (*typing.get_args(Architecture), *ARCHITECTURE_ALIASES)
 
 
 class Settings(BaseModel):
-    """Keys are camelCase as in Helm values and Kubernetes objects; unknown ones are refused.
+    """Keys are camelCase as in Helm values and Kubernetes objects; unknown ones are
+    refused.
 
     Each field is documented by the text below it, which docs/build.py reads.
     """
@@ -47,7 +59,9 @@ class QuotingError(ValueError):
 
 @dataclass(frozen=True)
 class Matching:
-    """What a text has to look like, for editors too, and what is said of one that does not."""
+    """What a text has to look like, for editors too, and what is said of one that does
+    not.
+    """
 
     pattern: str
     otherwise: str
@@ -55,7 +69,9 @@ class Matching:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
         return {**handler(schema), "pattern": self.pattern}
 
     def _check(self, text: str) -> str:
@@ -70,7 +86,11 @@ def number_as_text(value: object) -> object:
 
 def number_text(number: float) -> str:
     """As a person writes it: YAML and JSON know `1e9` as a number with a point."""
-    return str(int(number)) if isinstance(number, float) and number.is_integer() and abs(number) >= 1_000_000 else str(number)
+    return (
+        str(int(number))
+        if isinstance(number, float) and number.is_integer() and abs(number) >= 1_000_000
+        else str(number)
+    )
 
 
 def _check_cpu(cpu: str) -> str:
@@ -90,19 +110,28 @@ def _check_cpu(cpu: str) -> str:
 
 def _check_memory(memory: str) -> str:
     if 0 <= parse_quantity(memory) < 1_000_000:
-        raise ValueError(f"is less than a megabyte; write the unit, such as {memory.rstrip('m')}G or {memory.rstrip('m')}Gi")
+        raise ValueError(
+            f"is less than a megabyte; write the unit, such as {memory.rstrip('m')}G or"
+            f" {memory.rstrip('m')}Gi"
+        )
     return memory
 
 
 def _check_ray_memory(memory: str) -> str:
     if parse_quantity(_check_memory(memory)) < SMALLEST_RAY_MEMORY:
-        raise ValueError("is too small for Ray's object store (30 % of it, at least 78643200 bytes); Ray needs 250Mi, a head 2G")
+        raise ValueError(
+            "is too small for Ray's object store (30 % of it, at least 78643200 bytes); Ray needs 250Mi, a"
+            " head 2G"
+        )
     return memory
 
 
 def _known_architecture(value: object) -> object:
     if value not in _ARCHITECTURES:
-        raise ValueError(f"is not an architecture: x86 (or amd64, x86_64), aarch64 (or arm64){did_you_mean(str(value), _ARCHITECTURES)}")
+        raise ValueError(
+            "is not an architecture: x86 (or amd64, x86_64), aarch64 (or"
+            f" arm64){did_you_mean(str(value), _ARCHITECTURES)}"
+        )
     return ARCHITECTURE_ALIASES.get(str(value), value)
 
 
@@ -110,18 +139,24 @@ def _check_ray_version(value: object) -> object:
     if isinstance(value, str) and (instead := _settings_of_tag(value)):
         raise ValueError(f"is the tag of an image; {instead}")
     if isinstance(value, str) and re.fullmatch(RAY_VERSION, value) is None:
-        # 2.46 and v2.46.0 have the numbers of a version; nightly is the tag of an image.
+        # 2.46 and v2.46.0 have the numbers of a version; nightly is the tag of an
+        # image.
         numbers = re.fullmatch(r"\D{0,9}(\d{1,3}\.\d{1,3})(?:\.(\d{1,3}))?", value)
         hint = f"; did you mean '{numbers[1]}.{numbers[2] or 0}'?" if numbers else ""
         if re.fullmatch(r"[A-Za-z][\w.-]{2,40}", value, re.ASCII) and not numbers:
-            hint = f"; for another image set image, such as rayproject/ray:{value}, and here the version that it has"
+            hint = (
+                f"; for another image set image, such as rayproject/ray:{value}, and here the version that"
+                " it has"
+            )
         raise ValueError(f"is not a full Ray version: three numbers, such as 2.46.0{hint}")
     return value
 
 
 def _settings_of_tag(tag: str) -> str:
     """Which settings say the same as a tag of Ray's images."""
-    known = re.fullmatch(r"(\d+\.\d+\.\d+)(?:-py(\d)(\d{1,2}))?(?:-(cpu|gpu|cu\d{3}))?(?:-(aarch64))?", tag, re.ASCII)
+    known = re.fullmatch(
+        r"(\d+\.\d+\.\d+)(?:-py(\d)(\d{1,2}))?(?:-(cpu|gpu|cu\d{3}))?(?:-(aarch64))?", tag, re.ASCII
+    )
     if not known or known[1] == tag:
         return ""
     python = f'pythonVersion: "{known[2]}.{known[3]}"' if known[2] else None
@@ -142,7 +177,10 @@ def _check_python_version(version: str) -> str:
     if version == "3.1":
         raise ValueError('is what YAML makes of an unquoted 3.10; write "3.10"')
     if version not in known:
-        raise ValueError(f"is not a Python version that Ray has images for: {', '.join(known)}{did_you_mean(version, known)}")
+        raise ValueError(
+            "is not a Python version that Ray has images for:"
+            f" {', '.join(known)}{did_you_mean(version, known)}"
+        )
     return version
 
 
@@ -170,15 +208,28 @@ def _nearest_name(name: str, check: Callable[[str], str]) -> str:
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
-Cpu = Annotated[str, BeforeValidator(number_as_text, json_schema_input_type=str | int | float), AfterValidator(_check_cpu)]
-Memory = Annotated[str, BeforeValidator(number_as_text, json_schema_input_type=str | int | float), AfterValidator(_check_memory)]
-RayMemory = Annotated[str, BeforeValidator(number_as_text, json_schema_input_type=str | int | float), AfterValidator(_check_ray_memory)]
+Cpu = Annotated[
+    str, BeforeValidator(number_as_text, json_schema_input_type=str | int | float), AfterValidator(_check_cpu)
+]
+Memory = Annotated[
+    str,
+    BeforeValidator(number_as_text, json_schema_input_type=str | int | float),
+    AfterValidator(_check_memory),
+]
+RayMemory = Annotated[
+    str,
+    BeforeValidator(number_as_text, json_schema_input_type=str | int | float),
+    AfterValidator(_check_ray_memory),
+]
 NodeArchitecture = Annotated[
     Architecture,
-    BeforeValidator(_known_architecture, json_schema_input_type=Literal["x86", "aarch64", "x86_64", "amd64", "arm64"]),
+    BeforeValidator(
+        _known_architecture, json_schema_input_type=Literal["x86", "aarch64", "x86_64", "amd64", "arm64"]
+    ),
 ]
 AnyKubeRayVersion = Annotated[
-    KubeRayVersion | Annotated[str, Field(json_schema_extra={"pattern": r"^1\.[0-9]+\.[0-9]+$"})], BeforeValidator(_check_kuberay_version)
+    KubeRayVersion | Annotated[str, Field(json_schema_extra={"pattern": r"^1\.[0-9]+\.[0-9]+$"})],
+    BeforeValidator(_check_kuberay_version),
 ]
 # Of the checks before the type's own, the last one written goes first.
 RayVersion = Annotated[
@@ -204,7 +255,7 @@ ImageReference = Annotated[
 ]
 
 
-# --- Which keys there are at a path of the settings ---------------------------------------------------------------------
+# --- Which keys there are at a path of the settings -----------------------------------
 
 
 def field_of(model: type[BaseModel], alias: str) -> FieldInfo | None:
@@ -224,7 +275,9 @@ def containers(annotation: Any) -> list[Any]:
 
 
 def model_at(model: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel] | None:
-    """The model at a path of the settings; None where something else is, or nothing that they know."""
+    """The model at a path of the settings; None where something else is, or nothing
+    that they know.
+    """
     annotation: Any = model
     for part in path:
         found = containers(annotation)

@@ -1,4 +1,6 @@
-"""Settings of ways in from outside the Kubernetes cluster: an Ingress, or an HTTPRoute of the Gateway API."""
+"""Settings of ways in from outside the Kubernetes cluster: an Ingress, or an HTTPRoute
+of the Gateway API.
+"""
 
 import re
 from typing import Annotated
@@ -23,12 +25,17 @@ HostName = Annotated[str, AfterValidator(_check_host)]
 DottedName = Annotated[
     str,
     Field(max_length=253),
-    Matching(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", "is not a Kubernetes name: lower-case letters, digits, '-' and '.'"),
+    Matching(
+        r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        "is not a Kubernetes name: lower-case letters, digits, '-' and '.'",
+    ),
 ]
 
 
 class GatewaySettings(Settings):
-    """A Gateway that runs: the parent of an HTTPRoute. It has to let routes of this namespace attach to it."""
+    """A Gateway that runs: the parent of an HTTPRoute. It has to let routes of this
+    namespace attach to it.
+    """
 
     name: DottedName
     """Its name."""
@@ -44,16 +51,21 @@ class RouteSettings(Settings):
     host: HostName
     """Host name that leads here: `ray.example.com`. Its DNS entry is yours to make."""
     controller_namespace: Name
-    """Namespace that requests come from: of the ingress controller's pods, or of the gateway's. The NetworkPolicy opens that one port to
-    it."""
+    """Namespace that requests come from: of the ingress controller's pods, or of the
+    gateway's. The NetworkPolicy opens that one port to it.
+    """
     ingress_class: DottedName | None = None
     """Class of the Ingress; the cluster's default one where not set."""
     gateway: GatewaySettings | None = None
-    """A Gateway, for an HTTPRoute in place of an Ingress. The Gateway API's CRDs have to be there."""
+    """A Gateway, for an HTTPRoute in place of an Ingress. The Gateway API's CRDs have
+    to be there.
+    """
     tls_secret: DottedName | None = None
     """Secret of the namespace with the certificate for the host, for an Ingress."""
     https: bool = False
-    """Whether the address begins with `https://` without `tlsSecret`: where a Gateway's listener or a load balancer has the certificate."""
+    """Whether the address begins with `https://` without `tlsSecret`: where a Gateway's
+    listener or a load balancer has the certificate.
+    """
     annotations: dict[str, str] = {}
     """Annotations of the Ingress or HTTPRoute, by which a controller is told more."""
 
@@ -62,7 +74,9 @@ class DashboardRouteSettings(RouteSettings):
     """A way in to the dashboard and its jobs API, which run any code they are given."""
 
     without_token: bool = False
-    """Whether it is open although Ray asks for no token. Something else has to say then who gets in."""
+    """Whether it is open although Ray asks for no token. Something else has to say then
+    who gets in.
+    """
 
 
 class ClusterExposeSettings(Settings):

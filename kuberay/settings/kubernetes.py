@@ -1,4 +1,6 @@
-"""Kubernetes' own shapes, as far as settings take them: environment variables, tolerations, volumes, secrets."""
+"""Kubernetes' own shapes, as far as settings take them: environment variables,
+tolerations, volumes, secrets.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -14,7 +16,9 @@ def _env_var(value: object) -> object:
 
 
 class EnvVarSource(Settings):
-    """Where the value of an environment variable comes from (Kubernetes `EnvVarSource`)."""
+    """Where the value of an environment variable comes from (Kubernetes
+    `EnvVarSource`).
+    """
 
     secret_key_ref: dict[str, Any] | None = None
     """A key of a Secret: `name` and `key`."""
@@ -103,12 +107,15 @@ class VolumeMount(Settings):
 
 
 #: Environment variables by name.
-Env = dict[str, Annotated[EnvVar, BeforeValidator(_env_var, json_schema_input_type=str | int | float | EnvVar)]]
+Env = dict[
+    str, Annotated[EnvVar, BeforeValidator(_env_var, json_schema_input_type=str | int | float | EnvVar)]
+]
 
 
-# --- Secrets ----------------------------------------------------------------------------------------------------------------
+# --- Secrets --------------------------------------------------------------------------
 
-#: Keys that are only taken from an encrypted part of the stack's config, and never shown.
+#: Keys that are only taken from an encrypted part of the stack's config, and never
+#: shown.
 SECRET_KEYS = ("authToken", "redisPassword")
 
 
@@ -118,7 +125,10 @@ class SecretKeyRef(Settings):
     name: Annotated[
         str,
         Field(max_length=253),
-        Matching(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", "is not the name of a Secret: lower-case letters, digits, '-' and '.'"),
+        Matching(
+            r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+            "is not the name of a Secret: lower-case letters, digits, '-' and '.'",
+        ),
     ]
     """Name of the Secret."""
     key: Annotated[str, Matching(r"^[-._a-zA-Z0-9]+$", "is not a key of a Secret: letters, digits and - _ .")]
@@ -126,7 +136,9 @@ class SecretKeyRef(Settings):
 
 
 class Password(Settings):
-    """A password: text from an encrypted part of the stack's config, or a key of a Secret that exists."""
+    """A password: text from an encrypted part of the stack's config, or a key of a
+    Secret that exists.
+    """
 
     value: SecretStr | None = None
     """The text."""
@@ -146,5 +158,6 @@ def _password(value: Any) -> Any:
 
 PasswordSetting = Annotated[Password, BeforeValidator(_password, json_schema_input_type=str | Password)]
 
-#: Long enough that nobody guesses it from its digest (kuberay/facts/digests.py); the characters that Ray puts in an HTTP header.
+#: Long enough that nobody guesses it from its digest (kuberay/facts/digests.py); the
+#: characters that Ray puts in an HTTP header.
 AuthToken = Annotated[SecretStr, Field(min_length=32)]

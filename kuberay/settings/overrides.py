@@ -23,9 +23,13 @@ class ChartOverrides(Settings):
     chart: ClassVar[Chart]
 
     values_file: str | None = None
-    """A YAML file of Helm values in the project's folder; merged over what the other settings make, below `values`."""
+    """A YAML file of Helm values in the project's folder; merged over what the other
+    settings make, below `values`.
+    """
     values: Annotated[dict[str, Any], Field(validate_default=True)] = {}
-    """Helm values as the chart has them, merged last. Keys that the chart does not know are refused."""
+    """Helm values as the chart has them, merged last. Keys that the chart does not know
+    are refused.
+    """
 
     @field_validator("values_file")
     @classmethod
@@ -52,18 +56,24 @@ class QueueSettings(Settings):
 
 
 class ResourceOverrides(Settings):
-    """What KubeRay's resource is to have beside what the other settings make. Any field of it can be set here."""
+    """What KubeRay's resource is to have beside what the other settings make. Any field
+    of it can be set here.
+    """
 
     labels: dict[str, str] = {}
     """Labels of the resource, as it is made."""
     annotations: dict[str, str] = {}
     """Annotations of the resource, as it is made."""
     spec: dict[str, Any] = {}
-    """Fields of the resource's spec as its CRD has them, merged last: maps key by key, anything else replaces what stands there. Whatever
-    the CRD of that version does not take is refused."""
+    """Fields of the resource's spec as its CRD has them, merged last: maps key by key,
+    anything else replaces what stands there. Whatever the CRD of that version does not
+    take is refused.
+    """
 
     queue: QueueSettings | None = None
-    """The queue that it waits in. Kueue has to run in the cluster, and `up` waits for the pods as long as for any."""
+    """The queue that it waits in. Kueue has to run in the cluster, and `up` waits for
+    the pods as long as for any.
+    """
 
     @property
     def all_labels(self) -> dict[str, str]:
@@ -88,7 +98,9 @@ def _every_key(chart: Chart) -> Keys:
 
 
 def _without_empty_parts(values: dict[str, Any], known: Keys) -> dict[str, Any]:
-    """Values without the parts of a chart (`head`, `image`) that have nothing below them, as where all lines there are comments."""
+    """Values without the parts of a chart (`head`, `image`) that have nothing below
+    them, as where all lines there are comments.
+    """
     parts = {key: known.get(key, known.get(EACH)) for key in values}
     return {
         key: _without_empty_parts(value, parts[key]) if isinstance(value, dict) and parts[key] else value  # pyright: ignore[reportUnknownArgumentType]
@@ -98,10 +110,12 @@ def _without_empty_parts(values: dict[str, Any], known: Keys) -> dict[str, Any]:
 
 
 def without_nulls(values: Any) -> Any:
-    """The values without keys that have none: a null in raw values takes away what the program sets, and no more.
+    """The values without keys that have none: a null in raw values takes away what the
+    program sets, and no more.
 
-    The Kubernetes plugin drops nulls up to 4.29 and hands them to Helm from 4.30 on (pulumi-kubernetes 2997), where they would also take
-    the chart's own defaults away: releases would change with the plugin.
+    The Kubernetes plugin drops nulls up to 4.29 and hands them to Helm from 4.30 on
+    (pulumi-kubernetes 2997), where they would also take the chart's own defaults away:
+    releases would change with the plugin.
     """
     if isinstance(values, Mapping):
         return {key: without_nulls(value) for key, value in values.items() if value is not None}
@@ -109,7 +123,9 @@ def without_nulls(values: Any) -> Any:
 
 
 def empties_a_list(values: Any) -> bool:
-    """Whether some list in the values is empty: it stands for none where a chart has some by default."""
+    """Whether some list in the values is empty: it stands for none where a chart has
+    some by default.
+    """
     if isinstance(values, Mapping):
         return any(empties_a_list(value) for value in values.values())
     return isinstance(values, list) and (not values or any(empties_a_list(item) for item in values))  # pyright: ignore[reportUnknownVariableType]
@@ -124,17 +140,24 @@ def _yaml_files(project: Path, folder: Path) -> list[str]:
 
 
 def _read_values(project: Path, name: str) -> dict[str, Any]:
-    """What a file of the project says. Whoever writes a stack file may not have it read others, nor see what they hold."""
+    """What a file of the project says. Whoever writes a stack file may not have it read
+    others, nor see what they hold.
+    """
     if "\0" in name or not (project / name).resolve().is_relative_to(project.resolve()):
         raise ValueError("must be a file in the project's folder, named from there, such as values/dev.yaml")
     try:
-        # As plain as JSON: YAML knows dates, sets and keys that are no text, which Helm does not.
+        # As plain as JSON: YAML knows dates, sets and keys that are no text, which Helm
+        # does not.
         content: Any = json.loads(json.dumps(yaml.safe_load((project / name).read_text()), default=str))
     except FileNotFoundError:
-        raise ValueError(f"is a file that does not exist{did_you_mean(name, _yaml_files(project, Path(name).parent))}") from None
+        raise ValueError(
+            f"is a file that does not exist{did_you_mean(name, _yaml_files(project, Path(name).parent))}"
+        ) from None
     except IsADirectoryError:
         files = _yaml_files(project, Path(name))
-        raise ValueError("is a folder; name a file" + (f" in it: {first_few(files)}" if files else "")) from None
+        raise ValueError(
+            "is a folder; name a file" + (f" in it: {first_few(files)}" if files else "")
+        ) from None
     except OSError as error:
         raise ValueError(f"is not a readable YAML file: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -1,4 +1,6 @@
-"""Settings of prices: what an hour of a processor, of memory and of a device costs, by which a report tells what a change costs."""
+"""Settings of prices: what an hour of a processor, of memory and of a device costs, by
+which a report tells what a change costs.
+"""
 
 from typing import Annotated
 
@@ -12,7 +14,9 @@ Price = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 def _check_labels(labels: dict[str, str]) -> dict[str, str]:
     if not labels:
-        raise ValueError("names no label, such as pool: spot; prices of all other nodes stand in the table above")
+        raise ValueError(
+            "names no label, such as pool: spot; prices of all other nodes stand in the table above"
+        )
     return labels
 
 
@@ -24,18 +28,26 @@ class HourPrices(Settings):
     gb_hour: Price | None = None
     """1,000,000,000 bytes of memory for an hour; nothing where not set."""
     device_hour: dict[str, Price] = {}
-    """One device for an hour, by the resource's name: `{nvidia.com/gpu: 0.6}`. A device without a price leaves the cost unknown."""
+    """One device for an hour, by the resource's name: `{nvidia.com/gpu: 0.6}`. A device
+    without a price leaves the cost unknown.
+    """
 
 
 class NodePrices(HourPrices):
-    """Prices of nodes with certain labels. What is not set here is as in the table above."""
+    """Prices of nodes with certain labels. What is not set here is as in the table
+    above.
+    """
 
     labels: Annotated[dict[str, str], AfterValidator(_check_labels)]
-    """Labels of these nodes. The prices count for pods whose `nodeSelector` has all of them."""
+    """Labels of these nodes. The prices count for pods whose `nodeSelector` has all of
+    them.
+    """
 
 
 class PriceSettings(HourPrices):
-    """Prices, by which `make preview` tells what a month costs before and after a change. Nothing else reads them."""
+    """Prices, by which `make preview` tells what a month costs before and after a
+    change. Nothing else reads them.
+    """
 
     currency: Annotated[str, Field(max_length=16)] = ""
     """What stands beside the amounts: `EUR`."""

@@ -1,4 +1,6 @@
-"""When a scheduled job runs: a cron line as KubeRay's operator reads it (`cron.ParseStandard` of robfig/cron v3), and a time zone."""
+"""When a scheduled job runs: a cron line as KubeRay's operator reads it
+(`cron.ParseStandard` of robfig/cron v3), and a time zone.
+"""
 
 import re
 from typing import Annotated
@@ -7,7 +9,8 @@ from pydantic import AfterValidator, Field
 
 from kuberay.facts.phrases import did_you_mean
 
-#: The fields of a cron line: what they are called, the least and the most, and the names that stand for numbers.
+#: The fields of a cron line: what they are called, the least and the most, and the
+#: names that stand for numbers.
 _FIELDS = (
     ("minute", 0, 59, ()),
     ("hour", 0, 23, ()),
@@ -25,12 +28,17 @@ def _check_schedule(line: str) -> str:
         raise ValueError("has a time zone in it; set timeZone instead")
     if line.startswith("@"):
         if line not in _WORDS and re.fullmatch(f"@every {_DURATION}", line) is None:
-            raise ValueError(f"is no schedule: {', '.join(_WORDS)}, or @every 1h30m{did_you_mean(line, _WORDS)}")
+            raise ValueError(
+                f"is no schedule: {', '.join(_WORDS)}, or @every 1h30m{did_you_mean(line, _WORDS)}"
+            )
         return line
     fields = line.split()
     if len(fields) != len(_FIELDS):
         names = ", ".join(name for name, *_ in _FIELDS)
-        raise ValueError(f"has {len(fields)} fields, and a schedule five: {names}, such as 0 2 * * * for two o'clock each night")
+        raise ValueError(
+            f"has {len(fields)} fields, and a schedule five: {names}, such as 0 2 * * * for two o'clock each"
+            " night"
+        )
     for text, (name, least, most, names) in zip(fields, _FIELDS, strict=True):
         for part in text.split(","):
             if not _is_part(part, least, most, names):
@@ -67,6 +75,10 @@ def _check_time_zone(name: str) -> str:
     return name
 
 
-Schedule = Annotated[str, AfterValidator(_check_schedule), Field(max_length=200, examples=["0 2 * * *", "@daily"])]
+Schedule = Annotated[
+    str, AfterValidator(_check_schedule), Field(max_length=200, examples=["0 2 * * *", "@daily"])
+]
 _ZONE = r"^[A-Za-z0-9_+/-]+$"
-TimeZone = Annotated[str, AfterValidator(_check_time_zone), Field(pattern=_ZONE, examples=["Europe/Berlin"], max_length=100)]
+TimeZone = Annotated[
+    str, AfterValidator(_check_time_zone), Field(pattern=_ZONE, examples=["Europe/Berlin"], max_length=100)
+]

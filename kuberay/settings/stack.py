@@ -39,26 +39,39 @@ class StackSettings(Settings):
     create_namespace: bool = True
     """Whether this stack makes the namespace; `false` uses one that exists."""
     kuberay_version: AnyKubeRayVersion = "1.3.0"
-    """Version of KubeRay: of its operator, its CRDs and both charts. A later 1.x.y is taken too, after a look at its charts."""
+    """Version of KubeRay: of its operator, its CRDs and both charts. A later 1.x.y is
+    taken too, after a look at its charts.
+    """
     chart_repository: str = "https://ray-project.github.io/kuberay-helm/"
-    """Where the charts come from: a Helm repository (https://…), an OCI registry (oci://…) or a local folder. A repository that asks for
-    a login has it in its address, encrypted: `pulumi config set --secret kuberay:chartRepository https://user:password@…`."""
+    """Where the charts come from: a Helm repository (https://…), an OCI registry
+    (oci://…) or a local folder. A repository that asks for a login has it in its
+    address, encrypted: `pulumi config set --secret kuberay:chartRepository
+    https://user:password@…`.
+    """
     architecture: NodeArchitecture = "x86"
-    """Architecture of the Ray pods: `x86` (also `amd64`) or `aarch64` (also `arm64`): picks the image and pins the pods to such nodes."""
+    """Architecture of the Ray pods: `x86` (also `amd64`) or `aarch64` (also `arm64`):
+    picks the image and pins the pods to such nodes.
+    """
     ray_version: RayVersion = "2.46.0"
     """Ray version of the images, such as `2.46.0`."""
     python_version: PythonVersion = "3.10"
     """Python version of the images, in quotes: `"3.10"`."""
     accelerator: Accelerator | None = None
-    """Image flavour: `cpu`, `gpu` or a CUDA version such as `cu124`; none is the plain image."""
+    """Image flavour: `cpu`, `gpu` or a CUDA version such as `cu124`; none is the plain
+    image.
+    """
     image: ImageReference | None = None
-    """Own image: with a tag it is used as it is; without one (`registry.example/ray`) the tag follows the other settings."""
+    """Own image: with a tag it is used as it is; without one (`registry.example/ray`)
+    the tag follows the other settings.
+    """
     image_pull_policy: PullPolicy = "IfNotPresent"
     """When nodes pull the Ray image."""
     image_pull_secrets: list[Name] = []
     """Secrets in the namespace that hold registry credentials."""
     timeout_seconds: Annotated[int, Field(ge=10, le=86_400)] = 900
-    """How long `up` waits for the operator and for each Ray cluster, job and service, in seconds."""
+    """How long `up` waits for the operator and for each Ray cluster, job and service,
+    in seconds.
+    """
     operator: OperatorSettings = OperatorSettings()
     """The KubeRay operator."""
     clusters: dict[Name, ClusterSettings] = {"raycluster": ClusterSettings()}
@@ -70,14 +83,18 @@ class StackSettings(Settings):
     protection: ProtectionSettings = ProtectionSettings()
     """Who reaches Ray, and what its pods may do."""
     auth_token: AuthToken | None = None
-    """Own token for token authentication, 32 characters or more: `pulumi config set --secret kuberay:authToken`. Without it, each cluster
-    is given a random one that stays."""
+    """Own token for token authentication, 32 characters or more: `pulumi config set
+    --secret kuberay:authToken`. Without it, each cluster is given a random one that
+    stays.
+    """
     quota: QuotaSettings = QuotaSettings()
     """The most that all pods of the namespace may take together."""
     limit_range: LimitRangeSettings = LimitRangeSettings()
     """What a single container of the namespace may take."""
     storage: dict[Name, ClaimSettings] = {}
-    """Claims for pods of any cluster, job or service of the stack, by name; a group names those that it sees in its own `storage`."""
+    """Claims for pods of any cluster, job or service of the stack, by name; a group
+    names those that it sees in its own `storage`.
+    """
     metrics: MetricsSettings = MetricsSettings()
     """What Prometheus is told to scrape."""
     prices: PriceSettings = PriceSettings()
@@ -94,14 +111,23 @@ class StackSettings(Settings):
         if "://" in repository:
             scheme = repository.partition("://")[0]
             if scheme not in ("https", "http", "oci"):
-                raise ValueError("is neither https://…, oci://… nor a local folder" + did_you_mean(scheme, ["https", "http", "oci"]))
+                raise ValueError(
+                    "is neither https://…, oci://… nor a local folder"
+                    + did_you_mean(scheme, ["https", "http", "oci"])
+                )
             try:
                 _, login = split_login(repository)
             except ValueError:
-                why = "is not an address, such as https://charts.example/kuberay; in a login, / is written %2F and @ %40"
+                why = (
+                    "is not an address, such as https://charts.example/kuberay; in a login, / is written %2F"
+                    " and @ %40"
+                )
                 raise ValueError(why) from None
             if login and scheme == "oci":
-                raise ValueError("has a login, which Helm does not take of a registry: `helm registry login` keeps it on the machine")
+                raise ValueError(
+                    "has a login, which Helm does not take of a registry: `helm registry login` keeps it on"
+                    " the machine"
+                )
         elif not (project_folder(info) / repository).is_dir():
             raise ValueError("is neither https://…, oci://… nor a folder that exists")
         return repository

@@ -1,4 +1,6 @@
-"""Settings of storage: claims that the stack makes, and that outlive pods, clusters and the stack."""
+"""Settings of storage: claims that the stack makes, and that outlive pods, clusters and
+the stack.
+"""
 
 from typing import Annotated, Literal
 
@@ -15,7 +17,11 @@ def _check_size(size: str) -> str:
     return size
 
 
-StorageSize = Annotated[str, BeforeValidator(number_as_text, json_schema_input_type=str | int | float), AfterValidator(_check_size)]
+StorageSize = Annotated[
+    str,
+    BeforeValidator(number_as_text, json_schema_input_type=str | int | float),
+    AfterValidator(_check_size),
+]
 #: Where a group sees a claim.
 Folder = Annotated[str, Matching("^/.*$", "must be an absolute path, such as /data")]
 
@@ -24,10 +30,20 @@ class ClaimSettings(Settings):
     """A claim (PersistentVolumeClaim) of this name in the namespace."""
 
     size: StorageSize
-    """How much: `100Gi`. A larger one is an update where the class allows it; Kubernetes takes no smaller one."""
+    """How much: `100Gi`. A larger one is an update where the class allows it;
+    Kubernetes takes no smaller one.
+    """
     storage_class: DottedName | None = None
-    """Class of the storage; the cluster's default one where not set. It stays what it was: for another one, give the claim another name."""
-    access_mode: Literal["ReadWriteOnce", "ReadWriteMany", "ReadOnlyMany", "ReadWriteOncePod"] = "ReadWriteOnce"
-    """Who mounts it: pods of one node (`ReadWriteOnce`), of all nodes (`ReadWriteMany`, which few classes have) … It stays what it was."""
+    """Class of the storage; the cluster's default one where not set. It stays what it
+    was: for another one, give the claim another name.
+    """
+    access_mode: Literal["ReadWriteOnce", "ReadWriteMany", "ReadOnlyMany", "ReadWriteOncePod"] = (
+        "ReadWriteOnce"
+    )
+    """Who mounts it: pods of one node (`ReadWriteOnce`), of all nodes (`ReadWriteMany`,
+    which few classes have) … It stays what it was.
+    """
     keep: bool = True
-    """Whether claim and data stay in the cluster when the claim leaves the settings or the stack is destroyed; a later `up` finds them."""
+    """Whether claim and data stay in the cluster when the claim leaves the settings or
+    the stack is destroyed; a later `up` finds them.
+    """

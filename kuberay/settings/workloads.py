@@ -19,7 +19,9 @@ Metadata = dict[str, Annotated[str, BeforeValidator(number_as_text)]]
 
 
 class SubmitterSettings(Settings):
-    """The pod that submits a job to Ray and follows its log (`submissionMode: K8sJobMode`)."""
+    """The pod that submits a job to Ray and follows its log (`submissionMode:
+    K8sJobMode`).
+    """
 
     cpu: Cpu = "1"
     """CPU limit."""
@@ -32,14 +34,18 @@ class SubmitterSettings(Settings):
     service_account_name: Name | None = None
     """Service account of the pod; it must exist."""
     backoff_limit: Annotated[int, Field(ge=0)] | None = None
-    """How often the pod is tried again; twice where not set. It submits a job once: a new pod follows the job that runs."""
+    """How often the pod is tried again; twice where not set. It submits a job once: a
+    new pod follows the job that runs.
+    """
 
 
 class DeletionRuleSettings(Settings):
     """What KubeRay deletes when a job is over, and when."""
 
     policy: Literal["DeleteWorkers", "DeleteCluster", "DeleteSelf", "DeleteNone"]
-    """What goes: the workers, the job's whole cluster, or the RayJob with all that hangs on it; `DeleteNone` keeps everything."""
+    """What goes: the workers, the job's whole cluster, or the RayJob with all that
+    hangs on it; `DeleteNone` keeps everything.
+    """
     job_status: Literal["SUCCEEDED", "FAILED"] | None = None
     """How the job has ended; however it has, where not set."""
     ttl_seconds: Annotated[int, Field(ge=0)] = 0
@@ -47,47 +53,70 @@ class DeletionRuleSettings(Settings):
 
 
 class JobSettings(ResourceOverrides):
-    """A job: one RayJob. KubeRay runs it once; a change of what it runs, or on which cluster, replaces it, so that it runs again.
+    """A job: one RayJob. KubeRay runs it once; a change of what it runs, or on which
+    cluster, replaces it, so that it runs again.
 
-    With a schedule it is a RayCronJob, of which KubeRay makes a RayJob at each time; a change is for the runs after it.
+    With a schedule it is a RayCronJob, of which KubeRay makes a RayJob at each time; a
+    change is for the runs after it.
     """
 
     entrypoint: Annotated[str, Field(min_length=1)]
     """The command that Ray runs: `python -m train`."""
     runtime_env: dict[str, Any] = {}
-    """Ray's runtime environment of the job, with Ray's own keys: `working_dir`, `pip`, `env_vars` …"""
+    """Ray's runtime environment of the job, with Ray's own keys: `working_dir`, `pip`,
+    `env_vars` …
+    """
     cluster: Name | None = None
-    """Cluster of this stack that the job runs on, by its key in `clusters`. Without it KubeRay makes a cluster for the job alone."""
+    """Cluster of this stack that the job runs on, by its key in `clusters`. Without it
+    KubeRay makes a cluster for the job alone.
+    """
     ray_cluster: RayClusterSettings | None = None
-    """The cluster that KubeRay makes for the job alone, where it is to differ from the stack's defaults."""
+    """The cluster that KubeRay makes for the job alone, where it is to differ from the
+    stack's defaults.
+    """
     schedule: Schedule | None = None
-    """When the job runs, as a cron line: `0 2 * * *`. `up` waits for no run. A run starts also while the one before it runs. Needs KubeRay
-    1.6.0."""
+    """When the job runs, as a cron line: `0 2 * * *`. `up` waits for no run. A run
+    starts also while the one before it runs. Needs KubeRay 1.6.0.
+    """
     time_zone: TimeZone | None = None
-    """Time zone of the schedule: `Europe/Berlin`; where not set, that of the operator's pod, mostly UTC."""
+    """Time zone of the schedule: `Europe/Berlin`; where not set, that of the operator's
+    pod, mostly UTC.
+    """
     suspend: bool = False
-    """Whether the job waits: it has no cluster and runs when this is `false` again. With a schedule: whether no more runs are made."""
+    """Whether the job waits: it has no cluster and runs when this is `false` again.
+    With a schedule: whether no more runs are made.
+    """
     shutdown_after_job_finishes: bool = True
     """Whether the job's own cluster goes when the job is over."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0)] = 0
     """How long the job's own cluster stays after the job, in seconds."""
     deletion_rules: list[DeletionRuleSettings] = []
-    """What goes when the job is over, in place of `shutdownAfterJobFinishes` and `ttlSecondsAfterFinished`: the workers at once and the
-    cluster after an hour, for one. Before KubeRay 1.5.0 one rule alone, for every end and at once."""
+    """What goes when the job is over, in place of `shutdownAfterJobFinishes` and
+    `ttlSecondsAfterFinished`: the workers at once and the cluster after an hour, for
+    one. Before KubeRay 1.5.0 one rule alone, for every end and at once.
+    """
     backoff_limit: Annotated[int, Field(ge=0)] = 0
     """How often a failed job is tried again, each time on a new cluster of its own."""
     active_deadline_seconds: Annotated[int, Field(gt=0)] | None = None
-    """How long the job may take, its cluster's start included, before KubeRay ends it, in seconds."""
+    """How long the job may take, its cluster's start included, before KubeRay ends it,
+    in seconds.
+    """
     pre_running_deadline_seconds: Annotated[int, Field(gt=0)] | None = None
-    """How long the job may take until it runs, before KubeRay ends it, in seconds. Needs KubeRay 1.6.0."""
+    """How long the job may take until it runs, before KubeRay ends it, in seconds.
+    Needs KubeRay 1.6.0.
+    """
     submission_mode: Literal["K8sJobMode", "SidecarMode", "HTTPMode"] = "K8sJobMode"
-    """Who submits the job to Ray: a Kubernetes Job whose pod follows its log (`K8sJobMode`), a container beside Ray's in the head of a
-    cluster of the job's own (`SidecarMode`, KubeRay 1.5.0), or the operator itself (`HTTPMode`)."""
+    """Who submits the job to Ray: a Kubernetes Job whose pod follows its log
+    (`K8sJobMode`), a container beside Ray's in the head of a cluster of the job's own
+    (`SidecarMode`, KubeRay 1.5.0), or the operator itself (`HTTPMode`).
+    """
     submitter: SubmitterSettings = SubmitterSettings()
     """The pod that submits the job."""
     own_token: bool = False
-    """Whether the token that the job's own cluster asks for is the stack's `authToken`, or a random one that stays; else KubeRay makes
-    another one for each cluster. Needs KubeRay 1.6.0."""
+    """Whether the token that the job's own cluster asks for is the stack's `authToken`,
+    or a random one that stays; else KubeRay makes another one for each cluster. Needs
+    KubeRay 1.6.0.
+    """
     metadata: Metadata = {}
     """Metadata that Ray keeps with the job."""
     entrypoint_num_cpus: Annotated[float, Field(ge=0)] | None = None
@@ -99,7 +128,9 @@ class JobSettings(ResourceOverrides):
     wait: bool = True
     """Whether `up` waits until the job has succeeded, and fails when the job does."""
     timeout_seconds: Annotated[int, Field(ge=10)] | None = None
-    """How long `up` waits for the job, in seconds, where it is not the stack's `timeoutSeconds`."""
+    """How long `up` waits for the job, in seconds, where it is not the stack's
+    `timeoutSeconds`.
+    """
 
 
 class ServeServiceSettings(Settings):
@@ -115,7 +146,9 @@ class ClusterUpgradeSettings(Settings):
     """How an incremental upgrade goes on."""
 
     gateway_class_name: Annotated[str, Field(min_length=1, max_length=253)]
-    """GatewayClass of the Gateway that KubeRay makes, `<name>-gateway`; requests to it go to both clusters."""
+    """GatewayClass of the Gateway that KubeRay makes, `<name>-gateway`; requests to it
+    go to both clusters.
+    """
     step_size_percent: Annotated[int, Field(ge=1, le=100)] = 10
     """Which part of the requests goes over to the new cluster at a time, in percent."""
     interval_seconds: Annotated[int, Field(ge=1)] = 60
@@ -125,29 +158,41 @@ class ClusterUpgradeSettings(Settings):
 
 
 class ServiceSettings(ResourceOverrides):
-    """A service: one RayService, Ray Serve applications on a cluster that KubeRay makes for them. Changes reach it without downtime."""
+    """A service: one RayService, Ray Serve applications on a cluster that KubeRay makes
+    for them. Changes reach it without downtime.
+    """
 
     serve_config: dict[str, Any]
-    """Serve config as Ray has it (`applications`, `http_options` …); each application needs an `import_path`."""
+    """Serve config as Ray has it (`applications`, `http_options` …); each application
+    needs an `import_path`.
+    """
     ray_cluster: RayClusterSettings = RayClusterSettings()
     """The cluster that KubeRay makes for the service."""
     upgrade_strategy: Literal["NewCluster", "NewClusterWithIncrementalUpgrade", "None"] = "NewCluster"
-    """What a change of the cluster does: `NewCluster` brings up a second one and switches over to it when its applications run,
-    `NewClusterWithIncrementalUpgrade` leads requests over to it step by step (KubeRay 1.5.1, autoscaling, a Gateway), `None` keeps the
-    running cluster as it is."""
+    """What a change of the cluster does: `NewCluster` brings up a second one and
+    switches over to it when its applications run, `NewClusterWithIncrementalUpgrade`
+    leads requests over to it step by step (KubeRay 1.5.1, autoscaling, a Gateway),
+    `None` keeps the running cluster as it is.
+    """
     cluster_upgrade_options: ClusterUpgradeSettings | None = None
     """How an incremental upgrade goes on."""
     serve_service: ServeServiceSettings | None = None
-    """Type and annotations of the applications' Service, where it is not to be a ClusterIP alone."""
+    """Type and annotations of the applications' Service, where it is not to be a
+    ClusterIP alone.
+    """
     own_token: bool = False
-    """Whether the token that the cluster asks for is the stack's `authToken`, or a random one that stays; else KubeRay makes another one
-    for each cluster. Needs KubeRay 1.6.0."""
+    """Whether the token that the cluster asks for is the stack's `authToken`, or a
+    random one that stays; else KubeRay makes another one for each cluster. Needs
+    KubeRay 1.6.0.
+    """
     exclude_head_pod_from_serve_svc: bool = False
     """Whether requests go to the worker pods alone."""
     expose: ServiceExposeSettings = ServiceExposeSettings()
     """A way in from outside the Kubernetes cluster."""
     timeout_seconds: Annotated[int, Field(ge=10)] | None = None
-    """How long `up` waits for the service, in seconds, where it is not the stack's `timeoutSeconds`."""
+    """How long `up` waits for the service, in seconds, where it is not the stack's
+    `timeoutSeconds`.
+    """
 
     @field_validator("serve_config")
     @classmethod
@@ -167,22 +212,30 @@ class ServiceSettings(ResourceOverrides):
             _check_import_path(str(application["import_path"]))  # pyright: ignore[reportUnknownArgumentType]
             name = application_name(application)  # pyright: ignore[reportUnknownArgumentType]
             if name in names:
-                raise QuotingError(f"has two applications of the name {name!r}", "has two applications of one name")
+                raise QuotingError(
+                    f"has two applications of the name {name!r}", "has two applications of one name"
+                )
             names.add(name)
             route: Any = application.get("route_prefix", "/")
             if not isinstance(route, str | None):
-                raise ValueError("has an application whose route_prefix is no text, such as route_prefix: /chat")
+                raise ValueError(
+                    "has an application whose route_prefix is no text, such as route_prefix: /chat"
+                )
             if route in routes:
                 apart = f"give one of them another route_prefix, such as /{name}"
                 said = f"has two applications on the route {route!r}, {routes[route]!r} and {name!r}; {apart}"
-                raise QuotingError(said, "has two applications on one route; give one of them another route_prefix")
+                raise QuotingError(
+                    said, "has two applications on one route; give one of them another route_prefix"
+                )
             if route is not None:
                 routes[route] = name
         return config
 
 
 def _check_import_path(path: str) -> None:
-    """As Ray reads it: what comes after the colon, or else after the last dot, is the application in that module."""
+    """As Ray reads it: what comes after the colon, or else after the last dot, is the
+    application in that module.
+    """
     module, _, application = path.partition(":") if ":" in path else path.rpartition(".")
     if not (module and application) or ":" in application:
         module, _, application = path.strip(".").partition(":")

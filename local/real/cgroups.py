@@ -1,4 +1,6 @@
-"""The control group that all pods of a cluster are in: made before the kubelet starts, taken away when all in it have ended."""
+"""The control group that all pods of a cluster are in: made before the kubelet starts,
+taken away when all in it have ended.
+"""
 
 import contextlib
 from pathlib import Path
@@ -7,8 +9,9 @@ from local.cluster import until
 from local.errors import LocalError
 from local.real.machine import cgroup_hierarchies
 
-#: What the pods together get of a busy processor, against a process outside: by default as much as that one, and a pod that starts
-#: beside a few busy ones then answers none of its probes in time. By file, of cgroups v1 and v2.
+#: What the pods together get of a busy processor, against a process outside: by default
+#: as much as that one, and a pod that starts beside a few busy ones then answers none
+#: of its probes in time. By file, of cgroups v1 and v2.
 _SHARES = {"cpu.shares": 10 * 1024, "cpu.weight": 10 * 100}
 
 
@@ -26,7 +29,11 @@ def remove(name: str) -> None:
     left: list[Path] = []
 
     def gone() -> bool:
-        left[:] = [folder for hierarchy in cgroup_hierarchies() if (folder := hierarchy / name).is_dir() and not _removed(folder)]
+        left[:] = [
+            folder
+            for hierarchy in cgroup_hierarchies()
+            if (folder := hierarchy / name).is_dir() and not _removed(folder)
+        ]
         return not left
 
     if not until(gone, 15):
@@ -40,7 +47,9 @@ def processes(name: str) -> list[int]:
 
 
 def _removed(folder: Path) -> bool:
-    for below in sorted((path for path in folder.rglob("*") if path.is_dir()), key=lambda path: len(path.parts), reverse=True):
+    for below in sorted(
+        (path for path in folder.rglob("*") if path.is_dir()), key=lambda path: len(path.parts), reverse=True
+    ):
         with contextlib.suppress(OSError):
             below.rmdir()
     with contextlib.suppress(OSError):

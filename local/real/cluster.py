@@ -22,12 +22,15 @@ from local.real import cgroups, debian, images, machine, node, store
 from local.real.images import Image
 from local.real.node import NodeFiles
 
-#: Ray pods ask for a whole core each by default. Where the machine has not as many, they keep that limit and ask for less.
+#: Ray pods ask for a whole core each by default. Where the machine has not as many,
+#: they keep that limit and ask for less.
 CPU_REQUEST = "250m"
 
 
 class RealCluster(LocalCluster):
-    """The same as a simulated cluster for whoever uses it, in namespaces of its own (sandbox.py)."""
+    """The same as a simulated cluster for whoever uses it, in namespaces of its own
+    (sandbox.py).
+    """
 
     nodes = "real"
     cores: int
@@ -51,7 +54,10 @@ class RealCluster(LocalCluster):
 
     def adapted(self, config: dict[str, Any]) -> dict[str, Any]:
         """For the image that there is, and for a machine with few cores."""
-        clusters = {name: cluster or {} for name, cluster in config.get("kuberay:clusters", {"raycluster": {}}).items()}
+        clusters = {
+            name: cluster or {}
+            for name, cluster in config.get("kuberay:clusters", {"raycluster": {}}).items()
+        }
         jobs = config.get("kuberay:jobs") or {}
         services = config.get("kuberay:services") or {}
         if jobs or services or sum(map(_cpu_asked_for, clusters.values())) > self.cores:
@@ -69,14 +75,18 @@ class RealCluster(LocalCluster):
         }
 
     def stop(self, keep: bool = False) -> None:
-        """Ends the first process inside, and with it all others, mounts and network; the control groups are taken away then."""
+        """Ends the first process inside, and with it all others, mounts and network;
+        the control groups are taken away then.
+        """
         super().stop(keep)
         cgroups.remove(self.files.cgroup)
 
     def load(self, image: Image) -> None:
         """Gives the node one more image."""
         if image.key not in self._loaded():
-            store.load(debian.unpacked(debian.NODE), self.files.containerd_socket, image, images.layout(image))
+            store.load(
+                debian.unpacked(debian.NODE), self.files.containerd_socket, image, images.layout(image)
+            )
             self._note([*self._loaded(), image.key])
 
     def _loaded(self) -> list[str]:
@@ -98,7 +108,9 @@ class RealCluster(LocalCluster):
         served = control_plane.chart_server(self.home, ports)
         return [
             *inside,
-            *node.programs(self.files, self.sources.tools, debian.unpacked(debian.NODE), debian.unpacked(debian.FIREWALL)),
+            *node.programs(
+                self.files, self.sources.tools, debian.unpacked(debian.NODE), debian.unpacked(debian.FIREWALL)
+            ),
             served,
         ]
 
@@ -112,24 +124,37 @@ class RealCluster(LocalCluster):
 
     def _supervisor_configuration(self, ports: Ports) -> str:
         # Inside, its number is 1; the sandbox writes down the one that counts outside.
-        return control_plane.supervisor_configuration(self.home, self._programs(ports), pid_file=Path("/run/supervisord.pid"))
+        return control_plane.supervisor_configuration(
+            self.home, self._programs(ports), pid_file=Path("/run/supervisord.pid")
+        )
 
     def _write_files(self) -> None:
         files = self.files
         if len(str(files.longest_socket)) > SOCKET_LIMIT:
             raise LocalError(
-                f"the path is too long for the kubelet's sockets in it, choose a shorter one with KUBERAY_HOME: {self.home.folder}"
+                "the path is too long for the kubelet's sockets in it, choose a shorter one with"
+                f" KUBERAY_HOME: {self.home.folder}"
             )
         files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         super()._write_files()
         for path, text in node.texts(files, debian.unpacked(debian.NODE), self._ports().charts).items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        for name in ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"):
+        for name in (
+            "iptables",
+            "iptables-save",
+            "iptables-restore",
+            "ip6tables",
+            "ip6tables-save",
+            "ip6tables-restore",
+        ):
             files.firewall.mkdir(exist_ok=True)
             link(files.firewall / name, debian.unpacked(debian.FIREWALL) / "usr/sbin/xtables-nft-multi")
         files.kubeconfig.touch(mode=0o600)
-        outside, inside = f"https://127.0.0.1:{self._ports().api}", f"https://{node.NODE_ADDRESS}:{node.API_PORT}"
+        outside, inside = (
+            f"https://127.0.0.1:{self._ports().api}",
+            f"https://{node.NODE_ADDRESS}:{node.API_PORT}",
+        )
         files.kubeconfig.write_text(self.kubeconfig.read_text().replace(outside, inside))
         if not files.loaded.exists():
             shutil.rmtree(files.containerd, ignore_errors=True)  # of a start that was killed on the way
@@ -153,7 +178,11 @@ class RealCluster(LocalCluster):
             *("--", *supervisor, "--nodaemon"),
         ]
         # A proxy of the user's is out of reach from inside.
-        environment = self._marked_environment() | {"PYTHONPATH": str(tools.LOCAL.parent), "NO_PROXY": "*", "no_proxy": "*"}
+        environment = self._marked_environment() | {
+            "PYTHONPATH": str(tools.LOCAL.parent),
+            "NO_PROXY": "*",
+            "no_proxy": "*",
+        }
         log = self.home.logs / "sandbox.log"
         with log.open("w") as output:
             sandbox = subprocess.Popen(
@@ -163,14 +192,20 @@ class RealCluster(LocalCluster):
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # it outlives this command, and the terminal's interrupt is not for it
+                # it outlives this command, and the terminal's interrupt is not for it
+                start_new_session=True,
             )
-        if not until(lambda: self.home.supervisor_socket.exists() or sandbox.poll() is not None, 30) or sandbox.poll() is not None:
+        if (
+            not until(lambda: self.home.supervisor_socket.exists() or sandbox.poll() is not None, 30)
+            or sandbox.poll() is not None
+        ):
             last = (log.read_text().strip().splitlines() or ["no reason given"])[-1]
             raise LocalError(f"the sandbox of the cluster does not start: {last}; all of it: {log}")
 
     def _add_nodes(self, client: Client) -> None:
-        """The kubelet makes its own; here it gets the operators of versions that have been asked for since."""
+        """The kubelet makes its own; here it gets the operators of versions that have
+        been asked for since.
+        """
         for image in self._images():
             self.load(image)
 
@@ -179,11 +214,19 @@ def _cpu_asked_for(cluster: dict[str, Any]) -> Decimal:
     """By all pods of a Ray cluster together, in cores."""
     workers = [cluster.get("worker") or {}, *(cluster.get("additionalWorkerGroups") or {}).values()]
     groups = [(1, cluster.get("head") or {}), *((group.get("replicas", 1), group) for group in workers)]
-    return sum((count * parse_quantity(str(group.get("cpuRequest", group.get("cpu", 1)))) for count, group in groups), Decimal(0))
+    return sum(
+        (
+            count * parse_quantity(str(group.get("cpuRequest", group.get("cpu", 1))))
+            for count, group in groups
+        ),
+        Decimal(0),
+    )
 
 
 def _asking_for_less(cluster: dict[str, Any]) -> dict[str, Any]:
-    """Settings of a Ray cluster whose pods fit a small machine together; their limits stay."""
+    """Settings of a Ray cluster whose pods fit a small machine together; their limits
+    stay.
+    """
     groups = {"head": cluster.get("head") or {}, "worker": cluster.get("worker") or {}}
     more = cluster.get("additionalWorkerGroups") or {}
     return cluster | _less(groups) | ({"additionalWorkerGroups": _less(more)} if more else {})
@@ -198,7 +241,9 @@ def _less(groups: dict[str, Any]) -> dict[str, Any]:
 
 
 def _leaving_cpu_to_ray(operator: dict[str, Any]) -> dict[str, Any]:
-    """Settings of an operator that keeps its limit and asks for no CPU: the guide's two pods then have room on two cores."""
+    """Settings of an operator that keeps its limit and asks for no CPU: the guide's two
+    pods then have room on two cores.
+    """
     values = operator.get("values") or {}
     resources = values.get("resources") or {}
     requests = {"cpu": "0", **(resources.get("requests") or {})}

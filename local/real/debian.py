@@ -1,4 +1,6 @@
-"""Programs from Debian's packages, unpacked into the cache: nothing is installed on the machine, and no service is started."""
+"""Programs from Debian's packages, unpacked into the cache: nothing is installed on the
+machine, and no service is started.
+"""
 
 import hashlib
 import shutil
@@ -20,7 +22,8 @@ IMAGE_TOOLS = ("mmdebstrap", "umoci")
 
 
 def unpacked(packages: Sequence[str]) -> Path:
-    """A folder with what these packages hold, as of when it was first asked for. Packages that they depend on are not followed.
+    """A folder with what these packages hold, as of when it was first asked for.
+    Packages that they depend on are not followed.
 
     Raises:
         LocalError: when apt cannot get one of them.
@@ -44,7 +47,14 @@ def _unpack(packages: Sequence[str], target: Path) -> None:
     # Lists and downloads of its own: the machine's are left as they are.
     lists = tools.cache_folder() / "debian/lists"
     (lists / "partial").mkdir(parents=True, exist_ok=True)
-    own = ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={downloads}", "-o", "APT::Sandbox::User=root"]
+    own = [
+        "-o",
+        f"Dir::State::Lists={lists}",
+        "-o",
+        f"Dir::Cache={downloads}",
+        "-o",
+        "APT::Sandbox::User=root",
+    ]
     _run(["apt-get", *own, "update"], downloads)
     _run(["apt-get", *own, "download", *packages], downloads)
     for package in downloads.glob("*.deb"):
@@ -61,7 +71,9 @@ def _run(command: list[str], folder: Path) -> None:
 
 
 def _release() -> str:
-    """The release of Debian (or of what is built on it), as packages of one are of no use on another."""
+    """The release of Debian (or of what is built on it), as packages of one are of no
+    use on another.
+    """
     try:
         return Path("/etc/os-release").read_text()
     except FileNotFoundError:

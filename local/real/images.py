@@ -1,6 +1,8 @@
-"""The container images of real nodes, made here: of Debian's packages, PyPI's wheels and the operator that Go built.
+"""The container images of real nodes, made here: of Debian's packages, PyPI's wheels
+and the operator that Go built.
 
-Each is kept in the cache as an OCI layout, named after all that decides its content, and made once.
+Each is kept in the cache as an OCI layout, named after all that decides its content,
+and made once.
 """
 
 import hashlib
@@ -33,7 +35,8 @@ class Image:
     """One image and how it is made."""
 
     reference: str
-    """As pods name it, with registry and tag: `docker.io/rayproject/ray:2.46.0-py311`."""
+    """As pods name it, with registry and tag: `docker.io/rayproject/ray:2.46.0-py311`.
+    """
     fill: Callable[[Path], None]
     """Lays its files into an empty folder, as root."""
     recipe: str
@@ -54,7 +57,9 @@ class Image:
     def key(self) -> str:
         """Names what is in the cache."""
         content = repr((self.reference, self.recipe, sorted(self.config.items()), platform.machine()))
-        return f"{self.name.rpartition('/')[2]}-{self.tag}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+        return (
+            f"{self.name.rpartition('/')[2]}-{self.tag}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+        )
 
 
 def pause() -> Image:
@@ -63,11 +68,18 @@ def pause() -> Image:
     def fill(root: Path) -> None:
         shutil.copy(debian.unpacked(_PAUSE) / "usr/bin/catatonit", root / "catatonit")
 
-    return Image("kuberay.local/pause:1", fill, "catatonit", {"entrypoint": ["/catatonit", "-P"], "user": ["65535:65535"]})
+    return Image(
+        "kuberay.local/pause:1",
+        fill,
+        "catatonit",
+        {"entrypoint": ["/catatonit", "-P"], "user": ["65535:65535"]},
+    )
 
 
 def operator(tool: tools.Tool, program: Path) -> Image:
-    """The KubeRay operator, built as it is for simulated nodes, where its own image has it."""
+    """The KubeRay operator, built as it is for simulated nodes, where its own image has
+    it.
+    """
 
     def fill(root: Path) -> None:
         shutil.copy(program, root / "manager")
@@ -81,7 +93,9 @@ def operator(tool: tools.Tool, program: Path) -> Image:
 
 
 def ray() -> Image:
-    """Ray as its own images have it, as far as Debian's Python allows: user 1000 named ray, `ray` and `python` on PATH, bash, wget."""
+    """Ray as its own images have it, as far as Debian's Python allows: user 1000 named
+    ray, `ray` and `python` on PATH, bash, wget.
+    """
     requirements = RAY_REQUIREMENTS.read_text()
     version = ray_version()
     suffix = "-aarch64" if platform.machine() in ("aarch64", "arm64") else ""
@@ -97,7 +111,8 @@ def ray() -> Image:
                 "PATH=/usr/local/bin:/usr/bin:/bin",
                 "LANG=C.UTF-8",
                 "RAY_USAGE_STATS_ENABLED=0",
-                # Parts of the dashboard are processes that import Ray; with two cores for everything that takes longer than Ray allows.
+                # Parts of the dashboard are processes that import Ray; with two cores
+                # for everything that takes longer than Ray allows.
                 "RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT=180",
             ],
         },
@@ -124,17 +139,47 @@ rm -rf /wheels /root/.cache
 def _fill_ray(root: Path) -> None:
     programs = debian.unpacked(debian.IMAGE_TOOLS)
     environment = os.environ | {"PATH": f"{programs / 'usr/bin'}:{os.environ['PATH']}"}
-    # In a mount namespace of its own: what is mounted on the way is gone with it, also when it is killed.
-    bootstrap = ["unshare", "--mount", "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(RAY_PACKAGES)}"]
+    # In a mount namespace of its own: what is mounted on the way is gone with it, also
+    # when it is killed.
+    bootstrap = [
+        "unshare",
+        "--mount",
+        "mmdebstrap",
+        "--quiet",
+        "--mode=root",
+        "--variant=minbase",
+        f"--include={','.join(RAY_PACKAGES)}",
+    ]
     _run([*bootstrap, f"--dpkgopt={_NO_DOCUMENTS}", RAY_SUITE, str(root)], environment)
     wheels = root / "wheels"
     wheels.mkdir()
     shutil.copy(RAY_REQUIREMENTS, wheels)
     tags = [f"{name}_{platform.machine()}" for name in ("manylinux2014", "manylinux_2_17", "manylinux_2_28")]
     platforms = [argument for tag in tags for argument in ("--platform", tag)]
-    # From outside of the image: there this machine's settings of pip count, and not within.
-    wanted = ["--only-binary=:all:", "--implementation=cp", f"--python-version={RAY_PYTHON}", *platforms, "-r", str(RAY_REQUIREMENTS)]
-    _run([sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", str(wheels), *wanted], environment)
+    # From outside of the image: there this machine's settings of pip count, and not
+    # within.
+    wanted = [
+        "--only-binary=:all:",
+        "--implementation=cp",
+        f"--python-version={RAY_PYTHON}",
+        *platforms,
+        "-r",
+        str(RAY_REQUIREMENTS),
+    ]
+    _run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--dest",
+            str(wheels),
+            *wanted,
+        ],
+        environment,
+    )
     inside = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
     _run(["chroot", str(root), "sh", "-c", _SET_UP_RAY], inside)
 
@@ -161,7 +206,12 @@ def _make(image: Image, target: Path, umoci: Path) -> None:
     root.mkdir(parents=True)
     image.fill(root)
     made = f"{unfinished}:{image.tag}"
-    config = [argument for key, values in image.config.items() for value in values for argument in (f"--config.{key}", value)]
+    config = [
+        argument
+        for key, values in image.config.items()
+        for value in values
+        for argument in (f"--config.{key}", value)
+    ]
     for arguments in (
         ["init", "--layout", str(unfinished)],
         ["new", "--image", made],

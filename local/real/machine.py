@@ -1,4 +1,6 @@
-"""Whether this machine can run real nodes. Found out by trying, as neither versions nor settings tell it for certain."""
+"""Whether this machine can run real nodes. Found out by trying, as neither versions nor
+settings tell it for certain.
+"""
 
 import os
 import shutil
@@ -17,10 +19,27 @@ NEEDED_CGROUPS = ("cpu", "cpuset", "memory", "pids")
 MEMORY = 6 * 2**30
 
 _TRIES = {
-    "it gives no namespaces for network, mounts and processes": ["unshare", "--net", "--mount", "--pid", "--ipc", "--fork", "true"],
-    "its kernel has no pairs of virtual interfaces": ["unshare", "--net", "sh", "-c", "ip link add one type veth peer name other"],
+    "it gives no namespaces for network, mounts and processes": [
+        "unshare",
+        "--net",
+        "--mount",
+        "--pid",
+        "--ipc",
+        "--fork",
+        "true",
+    ],
+    "its kernel has no pairs of virtual interfaces": [
+        "unshare",
+        "--net",
+        "sh",
+        "-c",
+        "ip link add one type veth peer name other",
+    ],
 }
-_OVERLAY = "mkdir lower upper work merged && mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay merged"
+_OVERLAY = (
+    "mkdir lower upper work merged && mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay"
+    " merged"
+)
 
 
 def why_not() -> str | None:
@@ -29,9 +48,19 @@ def why_not() -> str | None:
         return f"they need Linux, and this is {sys.platform}"
     if os.geteuid() != 0:
         return "they need root"
-    for program, package in {"apt-get": "apt", "dpkg": "dpkg", "ip": "iproute2", "unshare": "util-linux", "mount": "mount"}.items():
+    for program, package in {
+        "apt-get": "apt",
+        "dpkg": "dpkg",
+        "ip": "iproute2",
+        "unshare": "util-linux",
+        "mount": "mount",
+    }.items():
         if shutil.which(program) is None:
-            return f"{program} is missing: apt install {package}" if shutil.which("apt-get") else "they need a Debian (apt-get is missing)"
+            return (
+                f"{program} is missing: apt install {package}"
+                if shutil.which("apt-get")
+                else "they need a Debian (apt-get is missing)"
+            )
     total = psutil.virtual_memory().total
     if total < MEMORY:
         return f"they need {MEMORY // 2**30} GiB of memory, and this machine has {total / 2**30:.1f}"
@@ -50,7 +79,11 @@ def cgroup_hierarchies() -> list[Path]:
     """The one of version 2, or each of version 1."""
     if (CGROUPS / "cgroup.controllers").exists():
         return [CGROUPS]
-    return sorted(folder for folder in CGROUPS.iterdir() if (folder / "cgroup.procs").exists() and not folder.is_symlink())
+    return sorted(
+        folder
+        for folder in CGROUPS.iterdir()
+        if (folder / "cgroup.procs").exists() and not folder.is_symlink()
+    )
 
 
 def _no_cgroups() -> str | None:
@@ -76,7 +109,9 @@ def _no_cgroups() -> str | None:
 
 
 def _not_handed_on(control: Path) -> str | None:
-    """Version 2: inside a container its own processes can stand in the way of groups below with limits."""
+    """Version 2: inside a container its own processes can stand in the way of groups
+    below with limits.
+    """
     handed_on = control.read_text().split()
     missing = [name for name in NEEDED_CGROUPS if name not in handed_on]
     if not missing:

@@ -1,4 +1,5 @@
-"""What the programs of a real node read, and how they are started. Pure: nothing is started or written here.
+"""What the programs of a real node read, and how they are started. Pure: nothing is
+started or written here.
 
 All addresses are of the sandbox's own network, which has no way out (sandbox.py).
 """
@@ -21,7 +22,9 @@ API_PORT = 6443
 DNS_ADDRESS = "10.96.0.10"
 """Of CoreDNS itself, which runs beside the pods: no Service stands before it."""
 NODE_ADDRESS = "10.244.0.1"
-"""Of the node and of its API server, which kube-proxy and the kubelet have to reach before there are Services."""
+"""Of the node and of its API server, which kube-proxy and the kubelet have to reach
+before there are Services.
+"""
 POD_RANGE = "10.244.0.0/16"
 DOMAIN = "cluster.local"
 
@@ -67,7 +70,9 @@ class NodeFiles:
 
     @property
     def kubeconfig(self) -> Path:
-        """For programs inside, which reach the API server itself and not through a port of the machine."""
+        """For programs inside, which reach the API server itself and not through a port
+        of the machine.
+        """
         return self.folder / "kubeconfig"
 
     @property
@@ -77,7 +82,9 @@ class NodeFiles:
 
 
 def programs(files: NodeFiles, tools: Toolbox, debian: Path, firewall: Path) -> list[Program]:
-    """The processes that make up the node. `debian` and `firewall` are packages, unpacked."""
+    """The processes that make up the node. `debian` and `firewall` are packages,
+    unpacked.
+    """
     folder = files.folder
     libraries = ":".join(str(found) for found in sorted((firewall / "usr/lib").glob("*-linux-gnu")))
     extensions = ":".join(str(found) for found in sorted((firewall / "usr/lib").glob("*-linux-gnu/xtables")))
@@ -89,7 +96,13 @@ def programs(files: NodeFiles, tools: Toolbox, debian: Path, firewall: Path) -> 
     path = f"{debian / 'usr/bin'}:{debian / 'usr/sbin'}:/usr/sbin:/usr/bin:/sbin:/bin"
     return [
         Program(
-            "containerd", [str(debian / "usr/bin/containerd"), f"--config={folder / 'containerd.toml'}", "--log-level=warn"], {"PATH": path}
+            "containerd",
+            [
+                str(debian / "usr/bin/containerd"),
+                f"--config={folder / 'containerd.toml'}",
+                "--log-level=warn",
+            ],
+            {"PATH": path},
         ),
         Program(
             "kubelet",
@@ -111,7 +124,12 @@ def programs(files: NodeFiles, tools: Toolbox, debian: Path, firewall: Path) -> 
                 f"--kubeconfig={files.kubeconfig}",
                 f"--hostname-override={NAME}",
                 "--run-firewall=true",
-                *("--run-router=false", "--run-service-proxy=false", "--run-loadbalancer=false", "--enable-cni=false"),
+                *(
+                    "--run-router=false",
+                    "--run-service-proxy=false",
+                    "--run-loadbalancer=false",
+                    "--enable-cni=false",
+                ),
                 f"--service-cluster-ip-range={SERVICE_RANGE}",
                 "--health-port=0",
             ],
@@ -139,7 +157,14 @@ def _toml(sections: Mapping[str, Mapping[str, Any]]) -> str:
     # JSON's strings, numbers, booleans and lists are TOML's as well.
     parts: list[str] = []
     for name, settings in sections.items():
-        parts.append("\n".join([*([f"[{name}]"] if name else []), *(f"{key} = {json.dumps(value)}" for key, value in settings.items())]))
+        parts.append(
+            "\n".join(
+                [
+                    *([f"[{name}]"] if name else []),
+                    *(f"{key} = {json.dumps(value)}" for key, value in settings.items()),
+                ]
+            )
+        )
     return "\n\n".join(parts) + "\n"
 
 
@@ -147,7 +172,12 @@ def containerd_importing(root: Path, state: Path, socket: Path) -> str:
     """Of a containerd that only unpacks images."""
     return _toml(
         {
-            "": {"version": 2, "root": str(root), "state": str(state), "disabled_plugins": ["io.containerd.grpc.v1.cri"]},
+            "": {
+                "version": 2,
+                "root": str(root),
+                "state": str(state),
+                "disabled_plugins": ["io.containerd.grpc.v1.cri"],
+            },
             "grpc": {"address": str(socket)},
         }
     )
@@ -162,7 +192,8 @@ def _containerd(files: NodeFiles, debian: Path) -> str:
             "grpc": {"address": str(files.containerd_socket)},
             cri: {
                 "sandbox_image": "kuberay.local/pause:1",
-                # Machines in which this runs are often guests without the right to make their processes harder to kill.
+                # Machines in which this runs are often guests without the right to make
+                # their processes harder to kill.
                 "restrict_oom_score_adj": True,
                 "disable_apparmor": True,
             },
@@ -177,12 +208,18 @@ def _containerd(files: NodeFiles, debian: Path) -> str:
 
 def _registry(port: int) -> str:
     # Every registry there is, for this node: one that answers, and has nothing.
-    return _toml({"": {"server": f"http://127.0.0.1:{port}"}, f'host."http://127.0.0.1:{port}"': {"capabilities": ["pull", "resolve"]}})
+    return _toml(
+        {
+            "": {"server": f"http://127.0.0.1:{port}"},
+            f'host."http://127.0.0.1:{port}"': {"capabilities": ["pull", "resolve"]},
+        }
+    )
 
 
 def _network() -> dict[str, Any]:
     pair = {
-        # Each pod has a link to the node and none to other pods: what goes between them passes the node's rules.
+        # Each pod has a link to the node and none to other pods: what goes between them
+        # passes the node's rules.
         "type": "ptp",
         "ipMasq": False,
         "ipam": {
@@ -220,7 +257,10 @@ def _kubelet(files: NodeFiles) -> dict[str, Any]:
         "healthzPort": 0,
         "tlsCertFile": str(certificates / "server.crt"),
         "tlsPrivateKeyFile": str(certificates / "server.key"),
-        "authentication": {"anonymous": {"enabled": False}, "x509": {"clientCAFile": str(certificates / "ca.crt")}},
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "x509": {"clientCAFile": str(certificates / "ca.crt")},
+        },
         "containerRuntimeEndpoint": f"unix://{files.containerd_socket}",
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{files.cgroup}",
@@ -231,8 +271,14 @@ def _kubelet(files: NodeFiles) -> dict[str, Any]:
         "clusterDomain": DOMAIN,
         "resolvConf": str(files.folder / "resolv.conf"),
         "podLogsDir": str(files.folder / "logs"),
-        # The machine's disk is the user's: whether pods are to go when it fills up is not for this to say, nor are images to be collected.
-        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "nodefs.inodesFree": "1%", "imagefs.available": "1%"},
+        # The machine's disk is the user's: whether pods are to go when it fills up is
+        # not for this to say, nor are images to be collected.
+        "evictionHard": {
+            "memory.available": "100Mi",
+            "nodefs.available": "1%",
+            "nodefs.inodesFree": "1%",
+            "imagefs.available": "1%",
+        },
         "imageGCHighThresholdPercent": 100,
     }
 

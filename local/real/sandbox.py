@@ -1,10 +1,12 @@
-"""Namespaces for a whole cluster: what runs inside has network, mounts and processes of its own.
+"""Namespaces for a whole cluster: what runs inside has network, mounts and processes of
+its own.
 
     python -m local.real.sandbox --home <folder> --port 16001=10.96.0.1:443 -- <command>
 
-The command becomes the first process inside. When it ends, the kernel ends every other one with it, containers too, and takes down mounts
-and network. The network has no way out: no interface leads to the machine. Only the given loopback ports of the machine lead in, by way of
-this process, which stays outside.
+The command becomes the first process inside. When it ends, the kernel ends every other
+one with it, containers too, and takes down mounts and network. The network has no way
+out: no interface leads to the machine. Only the given loopback ports of the machine
+lead in, by way of this process, which stays outside.
 """
 
 import argparse
@@ -25,16 +27,27 @@ _CLONE_NEWNET = 0x40000000
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
-#: Folders in which containerd, its shims and the kubelet leave files whatever they are told: empty ones inside, gone with it.
+#: Folders in which containerd, its shims and the kubelet leave files whatever they are
+#: told: empty ones inside, gone with it.
 HIDDEN = (Path("/run"), Path("/var/lib"), Path("/var/log"))
 
 
 def main() -> None:
     """Runs until the command inside ends."""
-    parser = argparse.ArgumentParser(prog="python -m local.real.sandbox", description=__doc__.split("\n")[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="python -m local.real.sandbox", description=__doc__.split("\n")[0] if __doc__ else ""
+    )
     parser.add_argument("--home", type=Path, required=True, help="folder of the cluster")
-    parser.add_argument("--seen", type=Path, action="append", default=[], help="folder that is to be seen inside, wherever it lies")
-    parser.add_argument("--port", action="append", default=[], help="<loopback port of the machine>=<address inside>:<port>")
+    parser.add_argument(
+        "--seen",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder that is to be seen inside, wherever it lies",
+    )
+    parser.add_argument(
+        "--port", action="append", default=[], help="<loopback port of the machine>=<address inside>:<port>"
+    )
     parser.add_argument("--inside", action="store_true", help="(what it calls itself with)")
     parser.add_argument("command", nargs="+")
     given = parser.parse_args()
@@ -44,8 +57,25 @@ def main() -> None:
     listening = [_listen(port) for port in given.port]
     if _libc.unshare(_CLONE_NEWNET):
         sys.exit(f"no network namespace can be made: {os.strerror(ctypes.get_errno())}")
-    apart = ["unshare", "--mount", "--propagation", "private", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc"]
-    myself = [sys.executable, "-m", "local.real.sandbox", "--inside", f"--home={given.home}", *(f"--seen={path}" for path in given.seen)]
+    apart = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "--pid",
+        "--ipc",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+    ]
+    myself = [
+        sys.executable,
+        "-m",
+        "local.real.sandbox",
+        "--inside",
+        f"--home={given.home}",
+        *(f"--seen={path}" for path in given.seen),
+    ]
     with subprocess.Popen([*apart, *myself, "--", *given.command], preexec_fn=_end_with_parent) as inside:
         (given.home / "supervisord.pid").write_text(str(os.getpid()))
         with contextlib.suppress(KeyboardInterrupt):
@@ -74,7 +104,9 @@ def _hide(folder: Path, seen: Sequence[Path]) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(folder)], check=True)
     for path, descriptor in kept.items():
         path.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["mount", "--bind", f"/proc/self/fd/{descriptor}", str(path)], pass_fds=[descriptor], check=True)
+        subprocess.run(
+            ["mount", "--bind", f"/proc/self/fd/{descriptor}", str(path)], pass_fds=[descriptor], check=True
+        )
         os.close(descriptor)
 
 
@@ -88,11 +120,17 @@ def _listen(port: str) -> tuple[socket.socket, str, int]:
     return listener, address, int(number)
 
 
-async def _forward(listening: Sequence[tuple[socket.socket, str, int]], inside: "subprocess.Popen[bytes]") -> None:
-    """Sockets belong to the network in which they were made: those that listen to the machine's, those that connect to the one inside."""
+async def _forward(
+    listening: Sequence[tuple[socket.socket, str, int]], inside: "subprocess.Popen[bytes]"
+) -> None:
+    """Sockets belong to the network in which they were made: those that listen to the
+    machine's, those that connect to the one inside.
+    """
     for listener, address, port in listening:
 
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to: tuple[str, int] = (address, port)) -> None:
+        async def connected(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to: tuple[str, int] = (address, port)
+        ) -> None:
             try:
                 inner_reader, inner_writer = await asyncio.open_connection(*to)
             except OSError:

@@ -1,4 +1,6 @@
-"""Images as containerd keeps them, unpacked once: a cluster gets hard links to them, which takes a second."""
+"""Images as containerd keeps them, unpacked once: a cluster gets hard links to them,
+which takes a second.
+"""
 
 import hashlib
 import shutil
@@ -20,7 +22,8 @@ def give(wanted: Sequence[Image], folder: Path) -> None:
     """Fills containerd's folder of a new cluster with these images."""
     prepared = store(wanted)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Files of images are never written, only laid under others; containerd's databases are.
+    # Files of images are never written, only laid under others; containerd's databases
+    # are.
     if subprocess.run(["cp", "-al", str(prepared), str(folder)], capture_output=True, check=False).returncode:
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run(["cp", "-a", str(prepared), str(folder)], check=True)  # on another file system

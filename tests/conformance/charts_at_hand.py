@@ -1,4 +1,6 @@
-"""The charts that can be rendered here: 1.6.2's official ones, those of `CHARTS`, and the double of 1.3.0's unless `CHARTS` has these."""
+"""The charts that can be rendered here: 1.6.2's official ones, those of `CHARTS`, and
+the double of 1.3.0's unless `CHARTS` has these.
+"""
 
 import os
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""Releases that were made by hand, of several shapes: what Helm renders of the settings for them is what it rendered before."""
+"""Releases that were made by hand, of several shapes: what Helm renders of the settings
+for them is what it rendered before.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,7 +32,9 @@ def helm() -> Iterator[Helm]:
         yield helm
 
 
-def by_hand(helm: Helm, charts: Path, chart: Chart, release: str, version: str, values: dict[str, Any]) -> Record:
+def by_hand(
+    helm: Helm, charts: Path, chart: Chart, release: str, version: str, values: dict[str, Any]
+) -> Record:
     """What Helm would have on record of it."""
     source = ChartSource(str(charts / chart), version, None)
     helm.fetch([source])
@@ -49,10 +53,18 @@ def by_hand(helm: Helm, charts: Path, chart: Chart, release: str, version: str, 
     )
 
 
-def adopted(helm: Helm, version: str, clusters: dict[str, dict[str, Any]], operator: dict[str, Any] | None = None) -> Adoption:
+def adopted(
+    helm: Helm, version: str, clusters: dict[str, dict[str, Any]], operator: dict[str, Any] | None = None
+) -> Adoption:
     charts = ALL[version]
-    found = [by_hand(helm, charts, "kuberay-operator", "kuberay-operator", version, operator)] if operator is not None else []
-    found += [by_hand(helm, charts, "ray-cluster", name, version, values) for name, values in clusters.items()]
+    found = (
+        [by_hand(helm, charts, "kuberay-operator", "kuberay-operator", version, operator)]
+        if operator is not None
+        else []
+    )
+    found += [
+        by_hand(helm, charts, "ray-cluster", name, version, values) for name, values in clusters.items()
+    ]
     return adopt(found, helm, {"chartRepository": str(charts)}, lambda _: None)
 
 
@@ -90,13 +102,22 @@ def test_what_settings_can_say_is_said_by_settings(helm: Helm) -> None:
 def test_a_person_is_told_what_could_not_be_said_and_what_may_be_a_secret(helm: Helm) -> None:
     (version, *_) = ALL
     notes = adopted(helm, version, {"raycluster": SHAPES["head-alone"]}).notes
-    assert "raycluster: value head.memroy is left out: the chart does not read it, so it does nothing now either" in notes
-    assert any(note.startswith("API_TOKEN may be a secret, and stands in this file as the release has it") for note in notes)
+    assert (
+        "raycluster: value head.memroy is left out: the chart does not read it, so it does nothing now either"
+        in notes
+    )
+    assert any(
+        note.startswith("API_TOKEN may be a secret, and stands in this file as the release has it")
+        for note in notes
+    )
 
 
 def test_what_may_be_a_secret_is_not_shown() -> None:
     head = {
-        "containerEnv": [{"name": "DATABASE_URL", "value": "postgres://u:geheim@db/x"}, {"name": "HF_TOKEN", "value": "geheim"}],
+        "containerEnv": [
+            {"name": "DATABASE_URL", "value": "postgres://u:geheim@db/x"},
+            {"name": "HF_TOKEN", "value": "geheim"},
+        ],
         "rayStartParams": {"redis-password": "geheim"},
     }
     cluster = cluster_settings({"head": head, "worker": {"disabled": True}})
@@ -109,16 +130,29 @@ def test_a_password_among_the_flags_is_refused_and_not_said(helm: Helm) -> None:
     (version, *_) = ALL
     with pytest.raises(StackError) as refused:
         adopted(helm, version, {"raycluster": {"head": {"rayStartParams": {"redis-password": "geheim"}}}})
-    assert "head.rayStartParams.redis-password: [secret] must not be readable in the stack file" in str(refused.value)
+    assert "head.rayStartParams.redis-password: [secret] must not be readable in the stack file" in str(
+        refused.value
+    )
     assert "geheim" not in str(refused.value)
 
 
 def test_a_password_that_stands_in_a_release_as_text_has_to_move_first(helm: Helm) -> None:
-    with pytest.raises(StackError, match=r"^raycluster: the Redis password stands in the release as text, which no stack file may have"):
+    with pytest.raises(
+        StackError,
+        match=r"^raycluster: the Redis password stands in the release as text, which no stack file may have",
+    ):
         adopted(
             helm,
             "1.6.2",
-            {"raycluster": {"gcsFaultTolerance": {"enabled": True, "redisAddress": "r:6379", "redisPassword": {"value": "x"}}}},
+            {
+                "raycluster": {
+                    "gcsFaultTolerance": {
+                        "enabled": True,
+                        "redisAddress": "r:6379",
+                        "redisPassword": {"value": "x"},
+                    }
+                }
+            },
         )
 
 
@@ -132,4 +166,7 @@ def test_a_later_version_than_any_known_one_is_refused_by_release(helm: Helm) ->
     found = by_hand(helm, charts, "ray-cluster", "raycluster", version, {})
     with pytest.raises(StackError) as refused:
         adopt([replace(found, version="1.8.0")], helm, {}, lambda _: None)
-    assert str(refused.value) == "only versions of KubeRay up to 1.7.0 can be adopted, and later ones are: raycluster (1.8.0)"
+    assert (
+        str(refused.value)
+        == "only versions of KubeRay up to 1.7.0 can be adopted, and later ones are: raycluster (1.8.0)"
+    )

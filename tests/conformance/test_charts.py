@@ -1,4 +1,6 @@
-"""The doubles of KubeRay's charts 1.3.0 render what the official charts render, where CHARTS names a folder that has these."""
+"""The doubles of KubeRay's charts 1.3.0 render what the official charts render, where
+CHARTS names a folder that has these.
+"""
 
 import json
 import os
@@ -68,7 +70,12 @@ def _cases(chart: str) -> Iterator[Case]:
         name = entry.pop("name")
         yield Case(name=f"head {name}", values={"head": group}, **entry)
         yield Case(name=f"worker {name}", values={"worker": group}, **entry)
-        yield Case(name=f"additional {name}", values={"additionalWorkerGroups": {"smallGroup": group}}, base=EXTRA, **entry)
+        yield Case(
+            name=f"additional {name}",
+            values={"additionalWorkerGroups": {"smallGroup": group}},
+            base=EXTRA,
+            **entry,
+        )
 
 
 MATRIX = {chart: list(_cases(chart)) for chart in CHARTS}
@@ -76,13 +83,15 @@ MATRIX = {chart: list(_cases(chart)) for chart in CHARTS}
 if DOUBLED not in OFFICIAL:
     pytest.skip(f"CHARTS names no folder with the official charts {DOUBLED}", allow_module_level=True)
 HELM = tools.ensure([tools.HELM])["helm"]
-#: Taken once: helm is started from threads, and pytest writes to the environment for each test. Helm lives too briefly to be worth a
-#: garbage collection.
+#: Taken once: helm is started from threads, and pytest writes to the environment for
+#: each test. Helm lives too briefly to be worth a garbage collection.
 ENVIRONMENT = {**os.environ, "GOGC": "off"}
 
 
 class Charts:
-    """What the charts of either side render, worked out by a few helm processes at a time."""
+    """What the charts of either side render, worked out by a few helm processes at a
+    time.
+    """
 
     def __init__(self, folder: Path, pool: ThreadPoolExecutor) -> None:
         self.pool = pool
@@ -92,7 +101,9 @@ class Charts:
         self.renderings: dict[tuple[Path, str], Future[Manifests | None]] = {}
 
     def rendered(self, chart: str, side: str, case: Case) -> Manifests | None:
-        """What one side makes of a case, None where helm refuses. The first question about a chart starts on all its cases."""
+        """What one side makes of a case, None where helm refuses. The first question
+        about a chart starts on all its cases.
+        """
         if chart not in self.asked:
             self.asked.add(chart)
             for each in MATRIX[chart]:
@@ -108,7 +119,9 @@ class Charts:
 
 
 def _unpacked_double(folder: Path) -> Path:
-    """The double as it is packaged: with the CRDs and roles of the operator's source."""
+    """The double as it is packaged: with the CRDs and roles of the
+    operator's source.
+    """
     package_double(folder, HELM)
     for archive in folder.glob("*.tgz"):
         shutil.unpack_archive(archive, folder / "unpacked")
@@ -121,8 +134,25 @@ def _without_crds(charts: Path, target: Path) -> Path:
 
 
 def _render(chart: Path, case: Case, *options: str) -> Manifests | None:
-    command = [HELM, "template", case.release, chart, "--namespace", case.namespace, "--values", "-", *options]
-    done = subprocess.run(command, input=json.dumps(case.all_values), env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    command = [
+        HELM,
+        "template",
+        case.release,
+        chart,
+        "--namespace",
+        case.namespace,
+        "--values",
+        "-",
+        *options,
+    ]
+    done = subprocess.run(
+        command,
+        input=json.dumps(case.all_values),
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return None if done.returncode else _parse(done.stdout)
 
 
@@ -166,7 +196,9 @@ def test_double_renders_the_same(charts: Charts, chart: str, case: Case) -> None
 
 @of_each_case
 def test_case_says_something(charts: Charts, chart: str, case: Case) -> None:
-    """A case whose values the official chart does not notice would hold the double to nothing."""
+    """A case whose values the official chart does not notice would hold the double to
+    nothing.
+    """
     official = charts.rendered(chart, "official", case)
     assert (official is None) == case.fails
     if not case.fails:

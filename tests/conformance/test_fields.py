@@ -1,4 +1,6 @@
-"""Every field of KubeRay's resources can be set through the settings, at the versions whose CRDs are at hand."""
+"""Every field of KubeRay's resources can be set through the settings, at the versions
+whose CRDs are at hand.
+"""
 
 from collections.abc import Iterable
 
@@ -9,7 +11,8 @@ from kuberay.live.crds.schemas import refused_values
 from kuberay.plan.dry_run import questions
 from tests.crd_fields import EACH, VERSIONS, WHOSE, Field, fields, plan_with, pod_fields, schema_of, value_at
 
-#: What no service may have, whoever writes it: the two clusters of an upgrade would share it.
+#: What no service may have, whoever writes it: the two clusters of an upgrade would
+#: share it.
 REFUSED = {"RayService": ["rayClusterConfig.gcsFaultToleranceOptions.externalStorageNamespace"]}
 
 
@@ -31,8 +34,12 @@ def lost(kind: str, version: str, every: Iterable[Field]) -> list[str]:
 def test_every_field_of_a_spec_comes_out_as_it_is_set(kind: str, version: str) -> None:
     every = list(fields(kind, version))
     assert len(every) > 100
-    assert [line.partition(":")[0] for line in lost(kind, version, every)] == REFUSED.get(kind, []), lost(kind, version, every)
-    assert [list(refused_values(field.spec, schema_of(kind, version))) for field in every] == [[]] * len(every)
+    assert [line.partition(":")[0] for line in lost(kind, version, every)] == REFUSED.get(kind, []), lost(
+        kind, version, every
+    )
+    assert [list(refused_values(field.spec, schema_of(kind, version))) for field in every] == [[]] * len(
+        every
+    )
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -1,4 +1,6 @@
-"""A version of KubeRay that is later than any known one is judged by its charts, which are the official ones of 1.6.2, changed."""
+"""A version of KubeRay that is later than any known one is judged by its charts, which
+are the official ones of 1.6.2, changed.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,9 @@ from tests.integration.harness.later_charts import Changes, serving_later_charts
 from tests.unit.settings import load
 
 VERSIONS: dict[str, Changes] = {
-    "1.8.0": {"componentOverride: kuberay-operator": "componentOverride: kuberay-operator\npodRestarts: true"},
+    "1.8.0": {
+        "componentOverride: kuberay-operator": "componentOverride: kuberay-operator\npodRestarts: true"
+    },
     "1.8.1": {".Values.head.rayStartParams": ".Values.head.flags", "\n  rayStartParams: {}": "\n  flags: {}"},
     "1.8.2": {
         "replicas: 1\n\nimage:": "leaders: 1\n\nimage:",
@@ -52,7 +56,10 @@ def problems(found: LaterVersion | None) -> list[str]:
 
 def test_one_that_has_all_is_taken_and_what_was_not_tested_is_told(repository: str) -> None:
     # 1.7.0 has no such selector any more.
-    new = "new values of its charts keep their defaults: kuberay-operator podRestarts, kuberay-operator metrics.serviceMonitor.selector"
+    new = (
+        "new values of its charts keep their defaults: kuberay-operator podRestarts, kuberay-operator"
+        " metrics.serviceMonitor.selector"
+    )
     assert look(repository, "1.8.0", **JOB) == LaterVersion([], f"KubeRay 1.8.0 {TESTED}; {new}")
 
 
@@ -76,7 +83,9 @@ def test_all_that_an_operator_lacks_is_named(repository: str) -> None:
     assert problems(look(repository, "1.8.2", **JOB)) == [
         refused("1.8.2", "its chart kuberay-operator does not read replicas, which this stack sets"),
         refused("1.8.2", f"its CRD rayclusters.ray.io does not know {flags}, which this stack needs"),
-        refused("1.8.2", "its CRD rayjobs.ray.io does not know status.jobDeploymentStatus, which this stack needs"),
+        refused(
+            "1.8.2", "its CRD rayjobs.ray.io does not know status.jobDeploymentStatus, which this stack needs"
+        ),
     ]
 
 
@@ -92,8 +101,13 @@ def test_crds_of_another_version_of_the_api_are_no_use(repository: str) -> None:
 
 
 def test_one_that_there_is_not_is_refused(repository: str) -> None:
-    why = f"the chart kuberay-operator 1.8.9 of {repository} cannot be read: its index does not have that version"
-    assert problems(look(repository, "1.8.9")) == [refused("1.8.9", f"what it needs cannot be found out: {why}")]
+    why = (
+        f"the chart kuberay-operator 1.8.9 of {repository} cannot be read: its index does not have that"
+        " version"
+    )
+    assert problems(look(repository, "1.8.9")) == [
+        refused("1.8.9", f"what it needs cannot be found out: {why}")
+    ]
 
 
 def test_with_an_operator_that_is_there_its_crds_are_not_of_the_charts(repository: str) -> None:

@@ -1,7 +1,9 @@
-"""Every version of the charts knows the values that are written, and renders the same Ray cluster and operator from them.
+"""Every version of the charts knows the values that are written, and renders the same
+Ray cluster and operator from them.
 
-The stacks are those in this repository. The charts are those at hand (charts_at_hand.py); the tables of known keys are held against the
-official ones among them.
+The stacks are those in this repository. The charts are those at hand
+(charts_at_hand.py); the tables of known keys are held against the official ones among
+them.
 """
 
 import json
@@ -35,27 +37,44 @@ STACKS = sorted(ROOT.glob("Pulumi.*.yaml")) + sorted(ROOT.glob("examples/**/Pulu
 FULL: Object = {
     "clusters": {
         "research": {
-            "head": {"env": {"A": "b"}, "rayStartParams": {"num-cpus": 0}, "labels": {"team": "x"}, "cpuRequest": "500m"},
+            "head": {
+                "env": {"A": "b"},
+                "rayStartParams": {"num-cpus": 0},
+                "labels": {"team": "x"},
+                "cpuRequest": "500m",
+            },
             "worker": {
                 "replicas": 3,
                 "volumes": [{"name": "data", "emptyDir": {}}],
                 "volumeMounts": [{"name": "data", "mountPath": "/data"}],
             },
             "additionalWorkerGroups": {
-                "arm": {"architecture": "aarch64", "tolerations": [{"key": "arm", "operator": "Exists"}], "serviceAccountName": "ray"},
+                "arm": {
+                    "architecture": "aarch64",
+                    "tolerations": [{"key": "arm", "operator": "Exists"}],
+                    "serviceAccountName": "ray",
+                },
                 "zero": {"replicas": 0, "maxReplicas": 5},
             },
         }
     }
 }
 
-# --- The same manifests from every version ------------------------------------------------------------------------------------
+# --- The same manifests from every version --------------------------------------------
 
 
 def _stack(file: Path | None, version: str) -> StackSettings:
-    """A stack of this repository at another KubeRay version; skipped where that version cannot honour it."""
-    config = yaml.safe_load(file.read_text())["config"] if file else {f"kuberay:{key}": value for key, value in FULL.items()}
-    config = {key: value for key, value in config.items() if key.startswith("kuberay:")} | {"kuberay:kuberayVersion": version}
+    """A stack of this repository at another KubeRay version; skipped where that version
+    cannot honour it.
+    """
+    config = (
+        yaml.safe_load(file.read_text())["config"]
+        if file
+        else {f"kuberay:{key}": value for key, value in FULL.items()}
+    )
+    config = {key: value for key, value in config.items() if key.startswith("kuberay:")} | {
+        "kuberay:kuberayVersion": version
+    }
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     try:
         return load_settings(texts, project_folder=ROOT)
@@ -72,7 +91,10 @@ def helm() -> Path:
 def charts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folder of both charts by version. Without CRDs, which are long to read."""
     folder = tmp_path_factory.mktemp("charts")
-    return {version: shutil.copytree(charts, folder / version, ignore=shutil.ignore_patterns("crds")) for version, charts in ALL.items()}
+    return {
+        version: shutil.copytree(charts, folder / version, ignore=shutil.ignore_patterns("crds"))
+        for version, charts in ALL.items()
+    }
 
 
 def _rendered(helm: Path, chart: Path, release: str, values: Object, kind: str) -> Object:
@@ -83,18 +105,25 @@ def _rendered(helm: Path, chart: Path, release: str, values: Object, kind: str) 
 
 
 def _said(value: Any) -> Any:
-    """What an object says: charts up to 1.3 write empty fields that later ones leave out, and they order worker groups otherwise."""
+    """What an object says: charts up to 1.3 write empty fields that later ones leave
+    out, and they order worker groups otherwise.
+    """
     if isinstance(value, dict):
         version_labels = ("helm.sh/chart", "app.kubernetes.io/version")
         said = {key: _said(each) for key, each in value.items() if key not in version_labels}
         return {key: each for key, each in said.items() if each not in ({}, [], "", None)}
     if isinstance(value, list):
-        return sorted((_said(each) for each in value), key=lambda each: str(each.get("groupName", "")) if isinstance(each, dict) else "")
+        return sorted(
+            (_said(each) for each in value),
+            key=lambda each: str(each.get("groupName", "")) if isinstance(each, dict) else "",
+        )
     return value
 
 
 @pytest.mark.parametrize("file", [*STACKS, None], ids=lambda file: file.stem if file else "full")
-def test_every_chart_version_renders_the_same_ray_cluster(file: Path | None, helm: Path, charts: dict[str, Path]) -> None:
+def test_every_chart_version_renders_the_same_ray_cluster(
+    file: Path | None, helm: Path, charts: dict[str, Path]
+) -> None:
     rendered: dict[str, dict[str, Object]] = {}
     for version, folder in charts.items():
         try:
@@ -103,7 +132,10 @@ def test_every_chart_version_renders_the_same_ray_cluster(file: Path | None, hel
             continue
         plans = [plan_cluster(settings, release) for release in settings.clusters]
         rendered[version] = {
-            p.release: _said(_rendered(helm, folder / "ray-cluster", p.release, p.values, "RayCluster")["spec"]) for p in plans
+            p.release: _said(
+                _rendered(helm, folder / "ray-cluster", p.release, p.values, "RayCluster")["spec"]
+            )
+            for p in plans
         }
     assert rendered
     first, *_ = rendered
@@ -112,7 +144,13 @@ def test_every_chart_version_renders_the_same_ray_cluster(file: Path | None, hel
 
 def test_no_changed_default_reaches_the_operator(helm: Path, charts: dict[str, Path]) -> None:
     deployments = {
-        version: _rendered(helm, folder / "kuberay-operator", "kuberay-operator", operator_values(_stack(None, version)), "Deployment")
+        version: _rendered(
+            helm,
+            folder / "kuberay-operator",
+            "kuberay-operator",
+            operator_values(_stack(None, version)),
+            "Deployment",
+        )
         for version, folder in charts.items()
     }
     arguments: dict[str, set[str]] = {}
@@ -120,18 +158,29 @@ def test_no_changed_default_reaches_the_operator(helm: Path, charts: dict[str, P
     for version, deployment in deployments.items():
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         assert container.pop("image") == f"quay.io/kuberay/operator:v{version}"
-        arguments[version] = {argument for argument in container.pop("args") if not argument.startswith("--feature-gates")}
+        arguments[version] = {
+            argument for argument in container.pop("args") if not argument.startswith("--feature-gates")
+        }
         rest[version] = _said(deployment["spec"])
     first, *later = charts
     assert {version: spec for version, spec in rest.items() if spec != rest[first]} == {}
     # What older operators cannot be told, later ones are told as it was.
-    since = {"--enable-metrics=true": "1.4.0", "--reconcile-concurrency=1": "1.5.0", "--qps=100": "1.5.0", "--burst=200": "1.5.0"}
+    since = {
+        "--enable-metrics=true": "1.4.0",
+        "--reconcile-concurrency=1": "1.5.0",
+        "--qps=100": "1.5.0",
+        "--burst=200": "1.5.0",
+    }
     for version in later:
-        new = {argument for argument, brought in since.items() if at_least(version, brought) and not at_least(first, brought)}
+        new = {
+            argument
+            for argument, brought in since.items()
+            if at_least(version, brought) and not at_least(first, brought)
+        }
         assert arguments[version] == arguments[first] | new, version
 
 
-# --- The tables of known keys -----------------------------------------------------------------------------------------------------
+# --- The tables of known keys ---------------------------------------------------------
 
 
 def _templates(chart: Path) -> Iterator[str]:
@@ -145,7 +194,9 @@ def _paths(keys: Keys, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
             yield from _paths(below, (*path, key))
 
 
-official = pytest.mark.parametrize(("version", "chart"), [(version, chart) for version in OFFICIAL for chart in CHARTS])
+official = pytest.mark.parametrize(
+    ("version", "chart"), [(version, chart) for version in OFFICIAL for chart in CHARTS]
+)
 
 
 @official
@@ -154,12 +205,19 @@ def test_the_table_knows_every_value_of_the_official_chart(version: str, chart: 
     folder = OFFICIAL[version] / chart
     values = yaml.safe_load((folder / "values.yaml").read_text())
     # ray-cluster defines a template with these two, which nothing includes.
-    unused = {("serviceAccount", "create"), ("serviceAccount", "name")} if chart == "ray-cluster" else set[tuple[str, ...]]()
+    unused = (
+        {("serviceAccount", "create"), ("serviceAccount", "name")}
+        if chart == "ray-cluster"
+        else set[tuple[str, ...]]()
+    )
     if chart == "ray-cluster" and not at_least(version, "1.4.0"):
-        # Left out of the default worker group, and of the head written as Kubernetes refuses it.
+        # Left out of the default worker group, and of the head written as Kubernetes
+        # refuses it.
         spread = "topologySpreadConstraints"
         unused |= {("head", spread), ("head", spread, "enabled"), ("worker", spread)}
-    assert {path for path in read_values(_templates(folder), values, known) if not is_listed(path, known)} == unused
+    assert {
+        path for path in read_values(_templates(folder), values, known) if not is_listed(path, known)
+    } == unused
 
 
 @official

@@ -18,13 +18,16 @@ LONG = ("test_killed_runs.py", "test_destroy.py", "test_doctor.py", "test_upgrad
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real pods first, then one operator after the other, so that each process changes its cluster once, the long files of each first;
-    last what has no cluster or one of its own.
+    """Real pods first, then one operator after the other, so that each process changes
+    its cluster once, the long files of each first; last what has no cluster or one of
+    its own.
     """
 
     def order(item: pytest.Item) -> tuple[bool, bool, str, bool]:
         folder = item.path.parent.name
-        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        parameters = (
+            item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        )
         operator = str(parameters.get("cluster", OLDEST)) if folder == "integration" else ""
         return folder != "real", folder != "integration", operator, item.path.name not in LONG
 
@@ -34,22 +37,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], LocalCluster]]:
-    """A cluster for each version of the operator, as CRDs outlive the stacks that brought them; one at a time, as an idle API server takes
-    its part of a processor. It runs until another one is asked for: starting one takes longer than most tests.
+    """A cluster for each version of the operator, as CRDs outlive the stacks that
+    brought them; one at a time, as an idle API server takes its part of a processor. It
+    runs until another one is asked for: starting one takes longer than most tests.
     """
     with ExitStack() as running:
 
         @lru_cache(maxsize=1)
         def cluster_of(version: str) -> LocalCluster:
             running.close()
-            return running.enter_context(LocalCluster(tmp_path_factory.mktemp("cluster"), kuberay_versions=(version,)))
+            return running.enter_context(
+                LocalCluster(tmp_path_factory.mktemp("cluster"), kuberay_versions=(version,))
+            )
 
         yield cluster_of
 
 
 @pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest, clusters: Callable[[str], LocalCluster]) -> LocalCluster:
-    """The oldest operator's; a file of tests that is marked with BOTH_OPERATORS takes first one, then the other."""
+    """The oldest operator's; a file of tests that is marked with BOTH_OPERATORS takes
+    first one, then the other.
+    """
     return clusters(getattr(request, "param", OLDEST))
 
 
@@ -60,8 +68,12 @@ def version(cluster: LocalCluster) -> str:
 
 
 @pytest.fixture(scope="module")
-def stack(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """A stack for the tests of one file. The operator's cluster-wide roles allow one stack at a time, so it is destroyed after them."""
+def stack(
+    cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Stack]:
+    """A stack for the tests of one file. The operator's cluster-wide roles allow one
+    stack at a time, so it is destroyed after them.
+    """
     name = Path(str(request.path)).stem.removeprefix("test_").replace("_", "-")
     stack = Stack(cluster, name, tmp_path_factory.mktemp(name))
     yield stack

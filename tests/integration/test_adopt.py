@@ -1,4 +1,6 @@
-"""Releases that were made by hand are brought along as they run: no pod restarts, and the next real change is an ordinary one."""
+"""Releases that were made by hand are brought along as they run: no pod restarts, and
+the next real change is an ordinary one.
+"""
 
 import json
 import subprocess
@@ -19,11 +21,16 @@ from tests.paths import ROOT
 GUIDE: dict[str, Any] = {
     "image": {"tag": "2.46.0-py310-aarch64"},
     "head": {"resources": {"limits": {"cpu": "1", "memory": "4G"}, "requests": {"cpu": "1", "memory": "4G"}}},
-    "worker": {"resources": {"limits": {"cpu": "1", "memory": "4G"}, "requests": {"cpu": "1", "memory": "4G"}}},
+    "worker": {
+        "resources": {"limits": {"cpu": "1", "memory": "4G"}, "requests": {"cpu": "1", "memory": "4G"}}
+    },
 }
 VALUES: dict[str, dict[str, Any]] = {
     "guide": GUIDE,
-    **{file.stem: yaml.safe_load(file.read_text()) for file in sorted((ROOT / "tests/data/adopt").glob("*.yaml"))},
+    **{
+        file.stem: yaml.safe_load(file.read_text())
+        for file in sorted((ROOT / "tests/data/adopt").glob("*.yaml"))
+    },
 }
 
 
@@ -41,8 +48,13 @@ class ByHand:
         return done.stdout
 
     def run_helm(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        environment = self.cluster.pulumi_env() | {"HELM_CONFIG_HOME": str(self.folder), "HELM_CACHE_HOME": str(self.folder)}
-        return subprocess.run(["helm", *arguments], env=environment, capture_output=True, text=True, check=False)
+        environment = self.cluster.pulumi_env() | {
+            "HELM_CONFIG_HOME": str(self.folder),
+            "HELM_CACHE_HOME": str(self.folder),
+        }
+        return subprocess.run(
+            ["helm", *arguments], env=environment, capture_output=True, text=True, check=False
+        )
 
     def install(self, values: dict[str, Any]) -> None:
         """The guide's commands."""
@@ -52,10 +64,13 @@ class ByHand:
         self.of_one_architecture("aarch64" if "aarch64" in values["image"]["tag"] else "x86")
         self.helm("repo", "add", "kuberay", self.cluster.charts_url)
         self.kubernetes.kubectl("create", "namespace", "kuberay")
-        # The API server of a busy machine may take longer over the CRDs than Helm gives it: then Helm goes on where it was.
+        # The API server of a busy machine may take longer over the CRDs than Helm gives
+        # it: then Helm goes on where it was.
         assert self.kubernetes.eventually(lambda: self.has_installed("kuberay-operator", *place), 180)
         self.helm("install", "raycluster", "kuberay/ray-cluster", *place, "--values", str(file))
-        assert self.kubernetes.eventually(self.is_up, 120), self.kubernetes.kubectl("get", "pods,events", "-n", "kuberay")
+        assert self.kubernetes.eventually(self.is_up, 120), self.kubernetes.kubectl(
+            "get", "pods,events", "-n", "kuberay"
+        )
 
     def has_installed(self, release: str, *options: str) -> bool:
         done = self.run_helm("install", release, f"kuberay/{release}", *options)
@@ -63,11 +78,24 @@ class ByHand:
         return done.returncode == 0
 
     def of_one_architecture(self, architecture: str | None) -> None:
-        """Only nodes of this one take pods, as where people write no node selector; they have GPUs. None: the cluster is as before."""
+        """Only nodes of this one take pods, as where people write no node selector;
+        they have GPUs. None: the cluster is as before.
+        """
         for node, of in (("node-amd64", "x86"), ("node-arm64", "aarch64")):
             self.kubernetes.kubectl("uncordon" if architecture in (None, of) else "cordon", node)
-            gpus = {field: {"nvidia.com/gpu": "4" if architecture else None} for field in ("capacity", "allocatable")}
-            self.kubernetes.kubectl("patch", "node", node, "--subresource=status", "--type=merge", "-p", json.dumps({"status": gpus}))
+            gpus = {
+                field: {"nvidia.com/gpu": "4" if architecture else None}
+                for field in ("capacity", "allocatable")
+            }
+            self.kubernetes.kubectl(
+                "patch",
+                "node",
+                node,
+                "--subresource=status",
+                "--type=merge",
+                "-p",
+                json.dumps({"status": gpus}),
+            )
 
     def is_up(self) -> bool:
         (cluster,) = self.objects("rayclusters")
@@ -77,13 +105,21 @@ class ByHand:
         return json.loads(self.kubernetes.kubectl("get", kind, "-n", "kuberay", "-o", "json"))["items"]
 
     def running(self) -> dict[str, Any]:
-        """What a change would show in: pods and their containers' restarts, and the specs that Helm has written."""
+        """What a change would show in: pods and their containers' restarts, and the
+        specs that Helm has written.
+        """
         pods = {
-            pod["metadata"]["uid"]: sum(status["restartCount"] for status in pod["status"].get("containerStatuses") or [])
+            pod["metadata"]["uid"]: sum(
+                status["restartCount"] for status in pod["status"].get("containerStatuses") or []
+            )
             for pod in self.objects("pods")
         }
-        # A Deployment's generation counts its annotations too, and `up` writes one on the operator's.
-        clusters = {found["metadata"]["uid"]: (found["metadata"]["generation"], found["spec"]) for found in self.objects("rayclusters")}
+        # A Deployment's generation counts its annotations too, and `up` writes one on
+        # the operator's.
+        clusters = {
+            found["metadata"]["uid"]: (found["metadata"]["generation"], found["spec"])
+            for found in self.objects("rayclusters")
+        }
         operators = {found["metadata"]["uid"]: found["spec"] for found in self.objects("deployments.apps")}
         return {"pods": pods, "clusters": clusters, "operators": operators}
 
@@ -96,7 +132,11 @@ class ByHand:
 
 #: Each on both operators in the matrix, and on one of them always.
 CASES = [
-    pytest.param(version, name, marks=() if version == (OLDEST if name in ("guide", "head-alone") else NEWEST) else MATRIX)
+    pytest.param(
+        version,
+        name,
+        marks=() if version == (OLDEST if name in ("guide", "head-alone") else NEWEST) else MATRIX,
+    )
     for version in (OLDEST, NEWEST)
     for name in VALUES
 ]
@@ -109,7 +149,9 @@ def values(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def by_hand(cluster: LocalCluster, values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ByHand]:
+def by_hand(
+    cluster: LocalCluster, values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ByHand]:
     found = ByHand(cluster, tmp_path_factory.mktemp("by-hand"))
     try:
         found.install(values)
@@ -127,7 +169,10 @@ def test_a_stack_takes_it_over_and_nothing_that_runs_changes(by_hand: ByHand, ad
     before = by_hand.running()
     refused = adopted.up()
     assert not refused.ok
-    assert "`make adopt` brings along what was installed there by hand (kuberay-operator, raycluster)" in refused.text
+    assert (
+        "`make adopt` brings along what was installed there by hand (kuberay-operator, raycluster)"
+        in refused.text
+    )
     assert by_hand.running() == before
 
     written = adopted.make_adopt()
@@ -153,7 +198,11 @@ def test_the_next_change_replaces_the_pods_that_it_is_about(by_hand: ByHand, ado
     changes = adopted.preview().changes
     assert changes["Stash raycluster.head.pods"] == "replace"
     adopted.up_or_fail()
-    (head,) = [pod for pod in by_hand.kubernetes.ray_pods(by_hand.objects("rayclusters")[0]["metadata"]["name"]) if pod.kind == "head"]
+    (head,) = [
+        pod
+        for pod in by_hand.kubernetes.ray_pods(by_hand.objects("rayclusters")[0]["metadata"]["name"])
+        if pod.kind == "head"
+    ]
     assert head.memory == "5G"
     assert head.uid not in before
     assert adopted.preview().changes == {}
@@ -163,5 +212,14 @@ def test_plain_helm_goes_on_where_the_stack_left_off(by_hand: ByHand, adopted: S
     before = by_hand.running()
     adopted.forget()
     for release, chart in (("kuberay-operator", "kuberay-operator"), ("raycluster", "ray-cluster")):
-        by_hand.helm("upgrade", release, f"kuberay/{chart}", "--namespace", "kuberay", "--version", by_hand.version, "--reuse-values")
+        by_hand.helm(
+            "upgrade",
+            release,
+            f"kuberay/{chart}",
+            "--namespace",
+            "kuberay",
+            "--version",
+            by_hand.version,
+            "--reuse-values",
+        )
     assert by_hand.running() == before

@@ -1,4 +1,6 @@
-"""Ray's autoscaler sets replicas; `up` leaves them as they are. Simulated pods run no Ray: kubectl does here what it would do."""
+"""Ray's autoscaler sets replicas; `up` leaves them as they are. Simulated pods run no
+Ray: kubectl does here what it would do.
+"""
 
 import json
 from typing import Any
@@ -39,26 +41,42 @@ def replicas(kubernetes: Kubernetes) -> int:
 
 def scale(kubernetes: Kubernetes, to: int) -> None:
     patch = [{"op": "replace", "path": "/spec/workerGroupSpecs/0/replicas", "value": to}]
-    kubernetes.kubectl("patch", "raycluster", CLUSTER, "-n", "kuberay", "--type=json", "-p", json.dumps(patch))
+    kubernetes.kubectl(
+        "patch", "raycluster", CLUSTER, "-n", "kuberay", "--type=json", "-p", json.dumps(patch)
+    )
     assert kubernetes.eventually(lambda: workers(kubernetes) == to)
 
 
 def test_the_head_runs_the_autoscaler_beside_ray(kubernetes: Kubernetes) -> None:
     names = "jsonpath={.items[0].spec.containers[*].name}"
     selector = f"ray.io/cluster={CLUSTER},ray.io/node-type=head"
-    assert kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", selector, "-o", names).split() == ["ray-head", "autoscaler"]
+    assert kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", selector, "-o", names).split() == [
+        "ray-head",
+        "autoscaler",
+    ]
 
 
 def test_the_autoscaler_alone_has_a_token_of_kubernetes(kubernetes: Kubernetes) -> None:
     projected = "jsonpath={.items[*].spec.volumes[*].projected.sources[*].serviceAccountToken.path}"
     tokens = {
-        kind: kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", f"ray.io/cluster={CLUSTER},ray.io/node-type={kind}", "-o", projected)
+        kind: kubernetes.kubectl(
+            "get",
+            "pods",
+            "-n",
+            "kuberay",
+            "-l",
+            f"ray.io/cluster={CLUSTER},ray.io/node-type={kind}",
+            "-o",
+            projected,
+        )
         for kind in ("head", "worker")
     }
     assert tokens == {"head": "token", "worker": ""}
 
 
-def test_up_waits_for_the_workers_that_are_asked_for_though_there_may_be_none(stack: Stack, kubernetes: Kubernetes, version: str) -> None:
+def test_up_waits_for_the_workers_that_are_asked_for_though_there_may_be_none(
+    stack: Stack, kubernetes: Kubernetes, version: str
+) -> None:
     stack.configure(autoscaled(version, image="rayproject/ray:missing"))
     run = stack.up()
     assert not run.ok
@@ -75,7 +93,9 @@ def test_what_the_autoscaler_has_set_is_no_change(stack: Stack, kubernetes: Kube
     assert (replicas(kubernetes), workers(kubernetes)) == (3, 3)
 
 
-def test_an_update_of_the_group_keeps_what_the_autoscaler_has_set(stack: Stack, kubernetes: Kubernetes, version: str) -> None:
+def test_an_update_of_the_group_keeps_what_the_autoscaler_has_set(
+    stack: Stack, kubernetes: Kubernetes, version: str
+) -> None:
     scale(kubernetes, 4)
     stack.configure(autoscaled(version, memory="3G"))
     stack.up_or_fail()
@@ -93,13 +113,19 @@ def test_a_lower_maximum_holds(stack: Stack, kubernetes: Kubernetes, version: st
     assert replicas(kubernetes) == 2
 
 
-def test_the_second_autoscaler_runs_with_the_pace_that_was_asked_for(stack: Stack, kubernetes: Kubernetes, version: str) -> None:
-    stack.configure(autoscaled(version, {"version": "v2", "idleTimeoutSeconds": 300, "upscalingMode": "Conservative"}))
+def test_the_second_autoscaler_runs_with_the_pace_that_was_asked_for(
+    stack: Stack, kubernetes: Kubernetes, version: str
+) -> None:
+    stack.configure(
+        autoscaled(version, {"version": "v2", "idleTimeoutSeconds": 300, "upscalingMode": "Conservative"})
+    )
     stack.up_or_fail()
     options = spec(kubernetes)["autoscalerOptions"]
     assert (options["idleTimeoutSeconds"], options["upscalingMode"]) == (300, "Conservative")
     selector = f"ray.io/cluster={CLUSTER},ray.io/node-type=head"
-    (head,) = json.loads(kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", selector, "-o", "json"))["items"]
+    (head,) = json.loads(kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", selector, "-o", "json"))[
+        "items"
+    ]
     assert head["spec"]["restartPolicy"] == "Never"
     # As in KubeRay's sample: on Ray's container, which tells the other.
     assert {"name": "RAY_enable_autoscaler_v2", "value": "1"} in head["spec"]["containers"][0]["env"]

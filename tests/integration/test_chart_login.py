@@ -1,4 +1,6 @@
-"""A login in `chartRepository` reaches the repository, and neither the state, nor messages, nor anybody's list of processes."""
+"""A login in `chartRepository` reaches the repository, and neither the state, nor
+messages, nor anybody's list of processes.
+"""
 
 import base64
 import functools
@@ -20,13 +22,20 @@ USER, PASSWORD = "mei-ling", "hunter2+hunter2"
 
 
 class Guarded(SimpleHTTPRequestHandler):
-    """Serves a folder to who brings the login, and notes the command lines of all processes meanwhile."""
+    """Serves a folder to who brings the login, and notes the command lines of all
+    processes meanwhile.
+    """
 
     commands: set[str] = set()
 
     def do_GET(self) -> None:
-        self.commands.update(" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"]))
-        if self.headers.get("Authorization") == f"Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}":
+        self.commands.update(
+            " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])
+        )
+        if (
+            self.headers.get("Authorization")
+            == f"Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"
+        ):
             super().do_GET()
         else:
             self.send_error(401)
@@ -49,7 +58,9 @@ def secrets_in(text: str) -> list[str]:
     return [secret for secret in (USER, PASSWORD, PASSWORD.replace("+", "%2B")) if secret in text]
 
 
-def test_charts_come_from_a_repository_that_asks_for_a_login_and_the_login_is_nowhere(stack: Stack, host: str) -> None:
+def test_charts_come_from_a_repository_that_asks_for_a_login_and_the_login_is_nowhere(
+    stack: Stack, host: str
+) -> None:
     stack.configure(guide())
     set_secret(stack, "chartRepository", repository(host))
     run = stack.up_or_fail()

@@ -1,4 +1,6 @@
-"""A stack is destroyed whatever condition it is in, and nothing goes that it has not made."""
+"""A stack is destroyed whatever condition it is in, and nothing goes that it has not
+made.
+"""
 
 import json
 
@@ -24,13 +26,17 @@ def destroyed(stack: Stack, kubernetes: Kubernetes, *, namespace_stays: bool = F
     assert not state.get("resources")
     assert not state.get("pending_operations")
     assert ("namespace/kuberay" in kubernetes.kubectl("get", "namespaces", "-o", "name")) == namespace_stays
-    assert "kuberay-operator" not in kubernetes.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
+    assert "kuberay-operator" not in kubernetes.kubectl(
+        "get", "clusterroles,clusterrolebindings", "-o", "name"
+    )
     assert "is destroyed" in run.text
     return run
 
 
 @BOTH_OPERATORS
-def test_destroying_a_stack_leaves_nothing_and_doing_it_again_is_no_error(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_destroying_a_stack_leaves_nothing_and_doing_it_again_is_no_error(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     destroyed(stack, kubernetes)
     again = stack.make_destroy()
     assert again.ok
@@ -45,7 +51,9 @@ def test_a_release_that_was_removed_by_hand(stack: Stack, kubernetes: Kubernetes
 
 
 @BOTH_OPERATORS
-def test_what_is_there_of_an_operator_whose_record_was_removed_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_what_is_there_of_an_operator_whose_record_was_removed_by_hand(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     kubernetes.kubectl("delete", "secrets", "-n", "kuberay", "-l", "owner=helm,name=kuberay-operator")
     run = destroyed(stack, kubernetes)
     assert "Helm release kuberay-operator was removed by hand; deleting what is there of it" in run.text
@@ -62,7 +70,9 @@ def test_kinds_that_were_deleted_by_hand(stack: Stack, kubernetes: Kubernetes) -
     train = {"entrypoint": "python main.py", "cluster": "raycluster"}
     stack.configure({"architecture": "aarch64", "timeoutSeconds": 60, "jobs": {"train": train}})
     stack.up_or_fail()
-    kubernetes.kubectl("delete", "crds", *(f"{kind}.ray.io" for kind in ("rayclusters", "rayjobs", "rayservices")))
+    kubernetes.kubectl(
+        "delete", "crds", *(f"{kind}.ray.io" for kind in ("rayclusters", "rayjobs", "rayservices"))
+    )
     run = destroyed(stack, kubernetes)
     assert "Helm release raycluster holds a RayCluster, a kind that was deleted by hand" in run.text
 
@@ -72,16 +82,22 @@ def test_finalizers_that_a_dead_operator_does_not_take_off(stack: Stack, kuberne
     kubernetes.kubectl("scale", "deployment", "kuberay-operator", "-n", "kuberay", "--replicas=0")
     finalize(kubernetes)
     run = destroyed(stack, kubernetes)
-    assert f"deleting RayCluster raycluster-kuberay; no operator runs that could do its clean-up ({FINALIZER})" in run.text
+    assert (
+        f"deleting RayCluster raycluster-kuberay; no operator runs that could do its clean-up ({FINALIZER})"
+        in run.text
+    )
 
 
 @BOTH_OPERATORS
 def test_finalizers_that_the_living_operator_takes_off(stack: Stack, kubernetes: Kubernetes) -> None:
-    # KubeRay's own finalizer: of a cluster with fault tolerance the operator empties Redis before it lets the cluster go.
+    # KubeRay's own finalizer: of a cluster with fault tolerance the operator empties
+    # Redis before it lets the cluster go.
     tolerance = {"redisAddress": "redis.example:6379"}
     stack.configure({"architecture": "aarch64", "clusters": {"raycluster": {"gcsFaultTolerance": tolerance}}})
     stack.up_or_fail()
-    finalizers = kubernetes.kubectl("get", "raycluster", "raycluster-kuberay", "-n", "kuberay", "-o", "jsonpath={.metadata.finalizers}")
+    finalizers = kubernetes.kubectl(
+        "get", "raycluster", "raycluster-kuberay", "-n", "kuberay", "-o", "jsonpath={.metadata.finalizers}"
+    )
     assert FINALIZER in finalizers
     # Plain Pulumi is enough: Ray goes, and is waited for, before the operator.
     run = stack.destroy()
@@ -90,20 +106,25 @@ def test_finalizers_that_the_living_operator_takes_off(stack: Stack, kubernetes:
 
 
 @BOTH_OPERATORS
-def test_jobs_and_services_that_a_dead_operator_has_finalizers_on(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_jobs_and_services_that_a_dead_operator_has_finalizers_on(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     stack.configure(
         {
             "architecture": "aarch64",
             "timeoutSeconds": 30,
             "clusters": {},
             "jobs": {"train": {"entrypoint": "python main.py"}},
-            "services": {"chat": {"serveConfig": {"applications": [{"name": "chat", "import_path": "chat:app"}]}}},
+            "services": {
+                "chat": {"serveConfig": {"applications": [{"name": "chat", "import_path": "chat:app"}]}}
+            },
         }
     )
     stack.up_or_fail()
     kubernetes.kubectl("scale", "deployment", "kuberay-operator", "-n", "kuberay", "--replicas=0")
     finalize(kubernetes, "rayservice", "chat")
-    # Plain Pulumi waits no longer than `up` would have, and not for the ten minutes of its own.
+    # Plain Pulumi waits no longer than `up` would have, and not for the ten minutes of
+    # its own.
     plain = stack.destroy()
     assert not plain.ok
     assert "finalizers might be preventing deletion" in plain.text
@@ -114,7 +135,9 @@ def test_jobs_and_services_that_a_dead_operator_has_finalizers_on(stack: Stack, 
 
 
 @ONE_OPERATOR
-def test_pulumi_destroy_leaves_the_namespace_with_what_others_have_put_there_and_says_so(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_pulumi_destroy_leaves_the_namespace_with_what_others_have_put_there_and_says_so(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     kubernetes.kubectl("create", "configmap", "notes", "-n", "kuberay", "--from-literal=a=b")
     run = stack.destroy()
     assert run.ok, run.text
@@ -153,7 +176,10 @@ def test_a_namespace_that_holds_other_things_is_left_alone(stack: Stack, kuberne
     try:
         run = destroyed(stack, kubernetes, namespace_stays=True)
         assert "Namespace kuberay is left alone, for it holds ConfigMap notes;" in run.text
-        assert kubernetes.kubectl("get", "rayclusters,deployments,pods,secrets", "-n", "kuberay", "-o", "name") == ""
+        assert (
+            kubernetes.kubectl("get", "rayclusters,deployments,pods,secrets", "-n", "kuberay", "-o", "name")
+            == ""
+        )
         assert "createNamespace: false" in stack.up().text
         assert stack.make_destroy().ok
         assert "configmap/notes" in kubernetes.kubectl("get", "configmaps", "-n", "kuberay", "-o", "name")
@@ -162,11 +188,17 @@ def test_a_namespace_that_holds_other_things_is_left_alone(stack: Stack, kuberne
 
 
 @BOTH_OPERATORS
-def test_ray_clusters_of_others_are_left_alone_where_no_operator_runs(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_ray_clusters_of_others_are_left_alone_where_no_operator_runs(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     kubernetes.kubectl("scale", "deployment", "kuberay-operator", "-n", "kuberay", "--replicas=0")
     finalize(kubernetes)
-    theirs = json.loads(kubernetes.kubectl("get", "raycluster", "raycluster-kuberay", "-n", "kuberay", "-o", "json"))
-    theirs = {key: theirs[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": {"name": "theirs", "namespace": "kuberay"}}
+    theirs = json.loads(
+        kubernetes.kubectl("get", "raycluster", "raycluster-kuberay", "-n", "kuberay", "-o", "json")
+    )
+    theirs = {key: theirs[key] for key in ("apiVersion", "kind", "spec")} | {
+        "metadata": {"name": "theirs", "namespace": "kuberay"}
+    }
     file = stack.config_file.with_name("theirs.json")
     file.write_text(json.dumps(theirs))
     kubernetes.kubectl("create", "-f", str(file))
@@ -177,17 +209,27 @@ def test_ray_clusters_of_others_are_left_alone_where_no_operator_runs(stack: Sta
         kubernetes.kubectl("delete", "namespace", "kuberay")
 
 
-@pytest.mark.parametrize(("cluster", "moment"), [(OLDEST, 0.4), (NEWEST, 0.55), (OLDEST, 0.7)], indirect=["cluster"], scope="module")
-def test_what_a_killed_run_was_making_goes_too(stack: Stack, kubernetes: Kubernetes, up: Run, moment: float) -> None:
+@pytest.mark.parametrize(
+    ("cluster", "moment"),
+    [(OLDEST, 0.4), (NEWEST, 0.55), (OLDEST, 0.7)],
+    indirect=["cluster"],
+    scope="module",
+)
+def test_what_a_killed_run_was_making_goes_too(
+    stack: Stack, kubernetes: Kubernetes, up: Run, moment: float
+) -> None:
     stack.clear()
-    # As long as the first `up` that came before: the test before this one has left nothing.
+    # As long as the first `up` that came before: the test before this one has left
+    # nothing.
     stack.up_killed_after(up.seconds * moment)
     stack.cancel()
     run = stack.make_destroy()
     assert run.ok, run.text
     assert stack.resources() == []
     assert "namespace/kuberay" not in kubernetes.kubectl("get", "namespaces", "-o", "name")
-    assert "kuberay-operator" not in kubernetes.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
+    assert "kuberay-operator" not in kubernetes.kubectl(
+        "get", "clusterroles,clusterrolebindings", "-o", "name"
+    )
 
 
 @ONE_OPERATOR
@@ -202,7 +244,10 @@ def test_a_locked_stack_is_named_with_the_way_to_free_it(stack: Stack, kubernete
     run = stack.make_destroy()
     assert not run.ok
     assert "deleting" not in run.text
-    assert f"is locked by a run that goes on, or that was killed: then `pulumi cancel --stack {stack.name}` frees it" in run.text
+    assert (
+        f"is locked by a run that goes on, or that was killed: then `pulumi cancel --stack {stack.name}`"
+        " frees it" in run.text
+    )
     stack.cancel()
     destroyed(stack, kubernetes)
 

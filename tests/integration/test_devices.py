@@ -18,12 +18,26 @@ GPU = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 
 @pytest.fixture(scope="module", autouse=True)
 def device_node(kubernetes: Kubernetes) -> Iterator[None]:
-    """The x86 node has four GPUs and four TPUs, and the taint that such nodes have; afterwards it is again as the others know it."""
+    """The x86 node has four GPUs and four TPUs, and the taint that such nodes have;
+    afterwards it is again as the others know it.
+    """
 
     def make(count: str | None, taints: list[dict[str, str]] | None) -> None:
-        devices = {field: {"nvidia.com/gpu": count, "google.com/tpu": count} for field in ("capacity", "allocatable")}
-        kubernetes.kubectl("patch", "node", "node-amd64", "--subresource=status", "--type=merge", "-p", json.dumps({"status": devices}))
-        kubernetes.kubectl("patch", "node", "node-amd64", "--type=merge", "-p", json.dumps({"spec": {"taints": taints}}))
+        devices = {
+            field: {"nvidia.com/gpu": count, "google.com/tpu": count} for field in ("capacity", "allocatable")
+        }
+        kubernetes.kubectl(
+            "patch",
+            "node",
+            "node-amd64",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            json.dumps({"status": devices}),
+        )
+        kubernetes.kubectl(
+            "patch", "node", "node-amd64", "--type=merge", "-p", json.dumps({"spec": {"taints": taints}})
+        )
 
     make("4", [GPU])
     yield
@@ -31,16 +45,25 @@ def device_node(kubernetes: Kubernetes) -> Iterator[None]:
 
 
 def settings(version: str, **groups: Any) -> dict[str, Any]:
-    # The head and the default workers go to the other node: they do not tolerate the taint.
+    # The head and the default workers go to the other node: they do not tolerate the
+    # taint.
     groups = {name: {"architecture": "x86", **group} for name, group in groups.items()}
-    return {"architecture": "aarch64", "kuberayVersion": version, "clusters": {"raycluster": {"additionalWorkerGroups": groups}}}
+    return {
+        "architecture": "aarch64",
+        "kuberayVersion": version,
+        "clusters": {"raycluster": {"additionalWorkerGroups": groups}},
+    }
 
 
-def test_gpu_workers_run_on_the_gpu_node_with_the_gpu_image(stack: Stack, kubernetes: Kubernetes, version: str) -> None:
+def test_gpu_workers_run_on_the_gpu_node_with_the_gpu_image(
+    stack: Stack, kubernetes: Kubernetes, version: str
+) -> None:
     stack.configure(settings(version, gpu={"gpus": 2, "replicas": 2}))
     stack.up_or_fail()
     workers = [pod for pod in kubernetes.ray_pods(CLUSTER) if pod.group == "gpu"]
-    assert [(pod.node_architecture, pod.image) for pod in workers] == [("amd64", "rayproject/ray:2.46.0-py310-gpu")] * 2
+    assert [(pod.node_architecture, pod.image) for pod in workers] == [
+        ("amd64", "rayproject/ray:2.46.0-py310-gpu")
+    ] * 2
     assert stack.outputs()["clusters"]["raycluster"]["gpus"] == 4
 
 
@@ -57,14 +80,20 @@ def test_tpu_workers_run_where_the_tpus_are(stack: Stack, kubernetes: Kubernetes
     stack.configure(settings(version, tpu={"tpus": 4, "tolerations": [{**GPU, "operator": "Equal"}]}))
     stack.up_or_fail()
     selector = f"ray.io/cluster={CLUSTER},ray.io/group=tpu"
-    (worker,) = json.loads(kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", selector, "-o", "json"))["items"]
+    (worker,) = json.loads(kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", selector, "-o", "json"))[
+        "items"
+    ]
     assert worker["spec"]["nodeName"] == "node-amd64"
     assert worker["spec"]["containers"][0]["resources"]["limits"]["google.com/tpu"] == "4"
     assert stack.preview().changes == {}
 
 
-def test_a_replica_of_several_hosts_is_as_many_pods(stack: Stack, kubernetes: Kubernetes, version: str) -> None:
-    stack.configure(settings(version, slice={"numOfHosts": 3, "replicas": 2, "gpus": 0, "architecture": "aarch64"}))
+def test_a_replica_of_several_hosts_is_as_many_pods(
+    stack: Stack, kubernetes: Kubernetes, version: str
+) -> None:
+    stack.configure(
+        settings(version, slice={"numOfHosts": 3, "replicas": 2, "gpus": 0, "architecture": "aarch64"})
+    )
     stack.up_or_fail()
     assert sum(pod.group == "slice" for pod in kubernetes.ray_pods(CLUSTER)) == 6
     assert stack.preview().changes == {}

@@ -39,7 +39,10 @@ def well(stack: Stack) -> Run:
     assert run.ok, run.text
     # The guide's Ray has known vulnerabilities, and nothing else is worth a word.
     remarks = [line for line in run.text.splitlines() if line.startswith(("warning ", "unknown "))]
-    assert all(line.startswith("warning  version: clusters.raycluster: Ray 2.46.0 lets a web page") for line in remarks), run.text
+    assert all(
+        line.startswith("warning  version: clusters.raycluster: Ray 2.46.0 lets a web page")
+        for line in remarks
+    ), run.text
     assert run.text.rstrip().endswith("\n1 warning"), run.text
     return run
 
@@ -57,7 +60,10 @@ def follow(stack: Stack, kubernetes: Kubernetes, line: str) -> None:
 def test_of_a_healthy_stack_all_is_well(stack: Stack) -> None:
     run = well(stack)
     assert "ok       operator: runs, v1.3.0" in run.text
-    assert "ok       raycluster-kuberay, head: 1 of 1 pods ready; memory of each 2 GB: object store 0.35 GB" in run.text
+    assert (
+        "ok       raycluster-kuberay, head: 1 of 1 pods ready; memory of each 2 GB: object store 0.35 GB"
+        in run.text
+    )
 
 
 def test_it_changes_nothing(stack: Stack, kubernetes: Kubernetes) -> None:
@@ -74,7 +80,9 @@ def test_an_image_that_is_missing(stack: Stack) -> None:
     stack.configure(settings(image="rayproject/ray:missing"))
     stack.up()
     lines = wrong(stack)
-    assert any("headgroup" not in line and "image rayproject/ray:missing cannot be pulled" in line for line in lines), lines
+    assert any(
+        "headgroup" not in line and "image rayproject/ray:missing cannot be pulled" in line for line in lines
+    ), lines
     assert "name an image that the registry has" in lines[0]
 
 
@@ -82,7 +90,9 @@ def test_pods_that_no_node_can_take(stack: Stack) -> None:
     stack.configure(settings(worker={"memory": "512G"}))
     stack.up()
     (line,) = wrong(stack)
-    assert line.startswith("raycluster-kuberay, workergroup: 0 of 1 pods ready: pod raycluster-kuberay-workergroup-worker-")
+    assert line.startswith(
+        "raycluster-kuberay, workergroup: 0 of 1 pods ready: pod raycluster-kuberay-workergroup-worker-"
+    )
     assert "asks for 512G of memory, the largest such node has" in line
     assert line.endswith("ask for less or add nodes, then `pulumi up`")
 
@@ -117,7 +127,9 @@ def test_an_operator_that_is_scaled_to_zero(stack: Stack, kubernetes: Kubernetes
         (("raycluster", "raycluster-kuberay"), "RayCluster raycluster-kuberay: there is no such RayCluster"),
     ],
 )
-def test_what_was_deleted_by_hand(stack: Stack, kubernetes: Kubernetes, target: tuple[str, str], what: str) -> None:
+def test_what_was_deleted_by_hand(
+    stack: Stack, kubernetes: Kubernetes, target: tuple[str, str], what: str
+) -> None:
     kubernetes.kubectl("delete", *target, *NAMESPACE)
     (line,) = wrong(stack)
     assert line.startswith(what)
@@ -128,7 +140,10 @@ def test_what_was_deleted_by_hand(stack: Stack, kubernetes: Kubernetes, target: 
 def test_a_release_that_was_removed_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("delete", "secrets", *NAMESPACE, "-l", "owner=helm,name=raycluster")
     (line,) = wrong(stack)
-    assert line == "Helm release raycluster: was removed by hand; `pulumi up --refresh` notices and installs it again"
+    assert (
+        line
+        == "Helm release raycluster: was removed by hand; `pulumi up --refresh` notices and installs it again"
+    )
     follow(stack, kubernetes, line)
     well(stack)
 
@@ -145,7 +160,9 @@ def test_what_a_killed_run_was_making(stack: Stack) -> None:
 
     interrupted_while("updating", "raycluster.head.pods")
     (line,) = wrong(stack)
-    assert line.startswith("pending operation: a run goes on, or was killed, while updating Stash raycluster.head.pods")
+    assert line.startswith(
+        "pending operation: a run goes on, or was killed, while updating Stash raycluster.head.pods"
+    )
     assert line.endswith("if it was killed, `pulumi cancel`, then `pulumi up` goes on from there")
     stack.up_or_fail()
     well(stack)
@@ -154,7 +171,10 @@ def test_what_a_killed_run_was_making(stack: Stack) -> None:
     interrupted_while("creating", "raycluster.head.pods")
     run = stack.make_doctor()
     assert run.ok, run.text
-    assert "which a later one has made; `pulumi refresh --clear-pending-creates` makes Pulumi forget it" in run.text
+    assert (
+        "which a later one has made; `pulumi refresh --clear-pending-creates` makes Pulumi forget it"
+        in run.text
+    )
     assert stack.pulumi("refresh", "--clear-pending-creates").ok
     well(stack)
 
@@ -165,7 +185,11 @@ def test_a_release_that_helm_has_and_the_state_has_not(stack: Stack, kubernetes:
     for secret in items(kubernetes, "secrets", "owner=helm,name=raycluster"):
         set_status(kubernetes, "raycluster", int(secret["metadata"]["labels"]["version"]), "pending-install")
     (line,) = wrong(stack)
-    assert line == "Helm release raycluster: a killed run left it, and the stack does not know it; `pulumi up` takes it over"
+    assert (
+        line
+        == "Helm release raycluster: a killed run left it, and the stack does not know it; `pulumi up` takes"
+        " it over"
+    )
     follow(stack, kubernetes, line)
     well(stack)
 
@@ -178,7 +202,9 @@ def test_settings_with_mistakes(stack: Stack) -> None:
 
 def test_settings_that_cannot_be_decrypted(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = stack.cluster.pulumi_env() | {"PULUMI_CONFIG_PASSPHRASE": "another"}
-    stack.configure(settings() | {"authToken": {"secure": "v1:AAAAAAAAAAAAAAAA:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}})
+    stack.configure(
+        settings() | {"authToken": {"secure": "v1:AAAAAAAAAAAAAAAA:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}}
+    )
     monkeypatch.setattr(stack.cluster, "pulumi_env", lambda: environment)
     run = stack.make_doctor()
     assert not run.ok
@@ -192,7 +218,12 @@ def test_nodes_of_another_architecture(stack: Stack, kubernetes: Kubernetes) -> 
     try:
         stack.configure(settings() | {"architecture": "x86"})
         lines = wrong(stack)
-        assert any(line.startswith("nodes: none is amd64 (kubernetes.io/arch), which clusters.raycluster.head asks for") for line in lines)
+        assert any(
+            line.startswith(
+                "nodes: none is amd64 (kubernetes.io/arch), which clusters.raycluster.head asks for"
+            )
+            for line in lines
+        )
     finally:
         kubernetes.kubectl("label", "--overwrite", *nodes, "kubernetes.io/arch=amd64")
 
@@ -200,7 +231,9 @@ def test_nodes_of_another_architecture(stack: Stack, kubernetes: Kubernetes) -> 
 def test_a_quota_that_is_used_up(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("create", "quota", "tight", "--hard=pods=1", *NAMESPACE)
     try:
-        assert kubernetes.eventually(lambda: "quota tight: is used up: pods 3 of 1" in stack.make_doctor().text)
+        assert kubernetes.eventually(
+            lambda: "quota tight: is used up: pods 3 of 1" in stack.make_doctor().text
+        )
         assert stack.make_doctor().ok
     finally:
         kubernetes.kubectl("delete", "quota", "tight", *NAMESPACE)
@@ -211,7 +244,10 @@ def test_pods_that_are_kept_on_an_old_spec(stack: Stack) -> None:
     stack.up_or_fail()
     run = stack.make_doctor()
     assert run.ok, run.text
-    assert "warning  raycluster-kuberay, workergroup: 1 of 1 pods ready, 1 running an old spec (upgradeStrategy: None)" in run.text
+    assert (
+        "warning  raycluster-kuberay, workergroup: 1 of 1 pods ready, 1 running an old spec (upgradeStrategy:"
+        " None)" in run.text
+    )
 
 
 def test_a_size_with_which_ray_fails_is_warned_of_as_a_preview_does(stack: Stack) -> None:
@@ -229,20 +265,34 @@ def test_a_cluster_that_does_not_answer(stack: Stack) -> None:
     run = stack.make_doctor()
     assert not run.ok
     assert "ok       settings: are in order" in run.text
-    assert re.search(r"^wrong    cluster: does not answer: .+; check kubernetes:context", run.text, re.MULTILINE), run.text
+    assert re.search(
+        r"^wrong    cluster: does not answer: .+; check kubernetes:context", run.text, re.MULTILINE
+    ), run.text
     assert "unknown  operator, releases, pods: the cluster cannot be asked" in run.text
     assert "Traceback" not in run.text
 
 
 def test_what_an_account_may_not_read_is_unknown_and_not_wrong(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("create", "serviceaccount", "reader", *NAMESPACE)
-    kubernetes.kubectl("create", "rolebinding", "reader", *NAMESPACE, "--clusterrole=cluster-admin", "--serviceaccount=kuberay:reader")
+    kubernetes.kubectl(
+        "create",
+        "rolebinding",
+        "reader",
+        *NAMESPACE,
+        "--clusterrole=cluster-admin",
+        "--serviceaccount=kuberay:reader",
+    )
     token = kubernetes.kubectl("create", "token", "reader", *NAMESPACE).strip()
     admin = yaml.safe_load(stack.cluster.kubeconfig.read_text())
-    use_cluster(stack, admin | {"users": [{"name": user["name"], "user": {"token": token}} for user in admin["users"]]})
+    use_cluster(
+        stack,
+        admin | {"users": [{"name": user["name"], "user": {"token": token}} for user in admin["users"]]},
+    )
     run = stack.make_doctor()
     assert run.ok, run.text
-    assert re.search(r"^unknown  nodes: the API server refuses: nodes is forbidden", run.text, re.MULTILINE), run.text
+    assert re.search(
+        r"^unknown  nodes: the API server refuses: nodes is forbidden", run.text, re.MULTILINE
+    ), run.text
     assert "ok       raycluster-kuberay, workergroup: 1 of 1 pods ready" in run.text
     assert "ok       operator: runs, v1.3.0" in run.text
 
@@ -251,7 +301,9 @@ def use_cluster(stack: Stack, kubeconfig: dict[str, Any]) -> None:
     """Points the stack's config at a cluster as another kubeconfig has it."""
     file = stack.config_file.with_name("other.kubeconfig")
     file.write_text(yaml.safe_dump(kubeconfig))
-    stack.config_file.write_text(stack.config_file.read_text().replace(str(stack.cluster.kubeconfig), str(file)))
+    stack.config_file.write_text(
+        stack.config_file.read_text().replace(str(stack.cluster.kubeconfig), str(file))
+    )
 
 
 def test_a_stack_that_there_is_not_is_named(stack: Stack) -> None:
@@ -282,13 +334,27 @@ def test_a_namespace_that_someone_deletes(stack: Stack, kubernetes: Kubernetes) 
     kubernetes.kubectl("scale", "deployment", "kuberay-operator", *NAMESPACE, "--replicas=0")
     finalize(kubernetes)
     kubernetes.kubectl("delete", "namespace", "kuberay", "--wait=false")
-    assert kubernetes.eventually(lambda: "Some content in the namespace has finalizers remaining" in stack.make_doctor().text)
+    assert kubernetes.eventually(
+        lambda: "Some content in the namespace has finalizers remaining" in stack.make_doctor().text
+    )
     namespace, cluster = wrong(stack)
     assert namespace.startswith("namespace kuberay: is being deleted")
     assert cluster.startswith("RayCluster raycluster-kuberay: is being deleted since")
-    assert cluster.endswith(f"held by {FINALIZER}; start the operator, or take the stack away with `make destroy`")
-    kubernetes.kubectl("patch", "raycluster", "raycluster-kuberay", *NAMESPACE, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
-    assert kubernetes.eventually(lambda: "namespace/kuberay\n" not in kubernetes.kubectl("get", "namespaces", "-o", "name"))
+    assert cluster.endswith(
+        f"held by {FINALIZER}; start the operator, or take the stack away with `make destroy`"
+    )
+    kubernetes.kubectl(
+        "patch",
+        "raycluster",
+        "raycluster-kuberay",
+        *NAMESPACE,
+        "--type=merge",
+        "-p",
+        '{"metadata":{"finalizers":null}}',
+    )
+    assert kubernetes.eventually(
+        lambda: "namespace/kuberay\n" not in kubernetes.kubectl("get", "namespaces", "-o", "name")
+    )
     (line,) = wrong(stack)
     assert line.startswith("namespace kuberay: was deleted by hand")
     follow(stack, kubernetes, line)

@@ -13,7 +13,8 @@ pytestmark = BOTH_OPERATORS
 
 SMALL: dict[str, Any] = {"cpu": "100m", "memory": "2G"}
 
-#: What the settings take for a group of pods and the API server does not, by a name for it, and the end of what it says.
+#: What the settings take for a group of pods and the API server does not, by a name for
+#: it, and the end of what it says.
 REFUSED_OF_GROUPS: dict[str, tuple[dict[str, Any], str]] = {
     "label": ({"labels": {"team": "data science!"}}, "metadata.labels"),
     "label-key": ({"labels": {"a/b/c": "x"}}, ""),
@@ -23,9 +24,18 @@ REFUSED_OF_GROUPS: dict[str, tuple[dict[str, Any], str]] = {
         {"env": {"TOKEN": {"valueFrom": {"secretKeyRef": {"nmae": "s", "key": "k"}}}}},
         'unknown field "spec.containers[0].env[0].valueFrom.secretKeyRef.nmae"',
     ),
-    "config-key": ({"env": {"A": {"valueFrom": {"configMapKeyRef": {"name": "c"}}}}}, "configMapKeyRef.key: Required value"),
-    "field": ({"env": {"A": {"valueFrom": {"fieldRef": {"fieldPath": "spec.nothing"}}}}}, "fieldRef.fieldPath"),
-    "resource-field": ({"env": {"A": {"valueFrom": {"resourceFieldRef": {"resource": "x.y"}}}}}, "resourceFieldRef.resource"),
+    "config-key": (
+        {"env": {"A": {"valueFrom": {"configMapKeyRef": {"name": "c"}}}}},
+        "configMapKeyRef.key: Required value",
+    ),
+    "field": (
+        {"env": {"A": {"valueFrom": {"fieldRef": {"fieldPath": "spec.nothing"}}}}},
+        "fieldRef.fieldPath",
+    ),
+    "resource-field": (
+        {"env": {"A": {"valueFrom": {"resourceFieldRef": {"resource": "x.y"}}}}},
+        "resourceFieldRef.resource",
+    ),
     "node-selector": ({"nodeSelector": {"pool": "big one"}}, "nodeSelector"),
     "toleration": ({"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}, "tolerations[0]"),
     "toleration-time": (
@@ -33,35 +43,70 @@ REFUSED_OF_GROUPS: dict[str, tuple[dict[str, Any], str]] = {
         "tolerations[0].effect",
     ),
     "affinity": ({"affinity": {"nodeAfinity": {}}}, 'unknown field "spec.affinity.nodeAfinity"'),
-    "affinity-term": ({"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}}}, "topologyKey"),
-    "volume": ({"volumes": [{"name": "v", "secret": {"name": "x"}}]}, 'unknown field "spec.volumes[1].secret.name"'),
-    "claim": ({"volumes": [{"name": "v", "persistentVolumeClaim": {}}]}, "persistentVolumeClaim.claimName: Required value"),
+    "affinity-term": (
+        {"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}}},
+        "topologyKey",
+    ),
+    "volume": (
+        {"volumes": [{"name": "v", "secret": {"name": "x"}}]},
+        'unknown field "spec.volumes[1].secret.name"',
+    ),
+    "claim": (
+        {"volumes": [{"name": "v", "persistentVolumeClaim": {}}]},
+        "persistentVolumeClaim.claimName: Required value",
+    ),
     "share": ({"volumes": [{"name": "v", "nfs": {"server": "s"}}]}, "nfs.path: Required value"),
     "sub-path": (
-        {"volumes": [{"name": "v", "emptyDir": {}}], "volumeMounts": [{"name": "v", "mountPath": "/a", "subPath": "../b"}]},
+        {
+            "volumes": [{"name": "v", "emptyDir": {}}],
+            "volumeMounts": [{"name": "v", "mountPath": "/a", "subPath": "../b"}],
+        },
         "subPath",
     ),
-    "account": ({"serviceAccountName": "nobody-made-it"}, "error looking up service account kuberay/nobody-made-it"),
+    "account": (
+        {"serviceAccountName": "nobody-made-it"},
+        "error looking up service account kuberay/nobody-made-it",
+    ),
 }
 
 #: The like of a cluster's other settings, each alone: they are about the head.
 REFUSED_OF_CLUSTERS: dict[str, tuple[dict[str, Any], str]] = {
     "service-type": ({"values": {"service": {"type": "Loadbalancer"}}}, "Unsupported value"),
-    "service-port": ({"values": {"head": {"headService": {"spec": {"ports": [{"port": 99999}]}}}}}, "must be between 1 and 65535"),
+    "service-port": (
+        {"values": {"head": {"headService": {"spec": {"ports": [{"port": 99999}]}}}}},
+        "must be between 1 and 65535",
+    ),
     "requests-beyond-limits": (
-        {"values": {"head": {"resources": {"limits": {"cpu": "1", "memory": "2G"}, "requests": {"cpu": "2", "memory": "2G"}}}}},
+        {
+            "values": {
+                "head": {
+                    "resources": {
+                        "limits": {"cpu": "1", "memory": "2G"},
+                        "requests": {"cpu": "2", "memory": "2G"},
+                    }
+                }
+            }
+        },
         "must be less than or equal to cpu limit of 1",
     ),
     "autoscaler": (
         {
             "autoscaling": {},
             "worker": {**SMALL, "maxReplicas": 2},
-            "values": {"head": {"autoscalerOptions": {"resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "2"}}}}},
+            "values": {
+                "head": {
+                    "autoscalerOptions": {"resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "2"}}}
+                }
+            },
         },
         "must be less than or equal to cpu limit of 1",
     ),
     "init-container": (
-        {"values": {"worker": {"initContainers": [{"name": "first", "image": "busybox", "comand": ["true"]}]}}},
+        {
+            "values": {
+                "worker": {"initContainers": [{"name": "first", "image": "busybox", "comand": ["true"]}]}
+            }
+        },
         'unknown field "spec.initContainers[1].comand"',
     ),
     "annotation-of-the-cluster": ({"values": {"annotations": {"not a key!": "x"}}}, "metadata.annotations"),
@@ -89,20 +134,31 @@ def uids(kubernetes: Kubernetes) -> list[str]:
 
 
 def refusals(run: Run) -> list[str]:
-    """What the API server would refuse, one line for each object, as it was printed first."""
+    """What the API server would refuse, one line for each object, as it was printed
+    first.
+    """
     assert not run.ok, run.text
     assert "Traceback" not in run.text
-    lines = [line.strip().removeprefix("error: ") for line in run.text.splitlines() if "the Kubernetes API server would refuse it" in line]
+    lines = [
+        line.strip().removeprefix("error: ")
+        for line in run.text.splitlines()
+        if "the Kubernetes API server would refuse it" in line
+    ]
     return list(dict.fromkeys(line[line.index("kuberay:clusters") :] for line in lines))
 
 
-def test_no_pod_is_lost_for_a_setting_of_a_group_that_kubernetes_refuses(stack: Stack, kubernetes: Kubernetes, running: list[str]) -> None:
+def test_no_pod_is_lost_for_a_setting_of_a_group_that_kubernetes_refuses(
+    stack: Stack, kubernetes: Kubernetes, running: list[str]
+) -> None:
     # One group for each, so that one run tells of all of them.
     groups = {name: SMALL | {"replicas": 0} | bad for name, (bad, _) in REFUSED_OF_GROUPS.items()}
     stack.configure(stack_of(head=SMALL | {"env": {"NEW": "1"}}, additionalWorkerGroups=groups))
     said = refusals(stack.up())
     for name, (_, reason) in REFUSED_OF_GROUPS.items():
-        assert any(line.startswith(f"kuberay:clusters.raycluster, a pod of {name}: ") and reason in line for line in said), (name, said)
+        assert any(
+            line.startswith(f"kuberay:clusters.raycluster, a pod of {name}: ") and reason in line
+            for line in said
+        ), (name, said)
     assert uids(kubernetes) == running
 
 
@@ -111,7 +167,9 @@ def test_a_preview_says_the_same_as_up(stack: Stack, running: list[str]) -> None
     assert refusals(stack.preview_text()) == refusals(stack.up())
 
 
-def test_no_pod_is_lost_for_a_setting_of_a_cluster_that_kubernetes_refuses(stack: Stack, running: list[str]) -> None:
+def test_no_pod_is_lost_for_a_setting_of_a_cluster_that_kubernetes_refuses(
+    stack: Stack, running: list[str]
+) -> None:
     # One cluster for each, beside the one that runs and is to change.
     small = {"head": SMALL, "worker": SMALL}
     clusters = {name: small | bad for name, (bad, _) in REFUSED_OF_CLUSTERS.items()}
@@ -119,7 +177,10 @@ def test_no_pod_is_lost_for_a_setting_of_a_cluster_that_kubernetes_refuses(stack
     stack.configure({"architecture": "aarch64", "clusters": changed | clusters})
     said = refusals(stack.up())
     for name, (_, reason) in REFUSED_OF_CLUSTERS.items():
-        assert any(line.startswith(f"kuberay:clusters.{name}, ") and reason in line for line in said), (name, said)
+        assert any(line.startswith(f"kuberay:clusters.{name}, ") and reason in line for line in said), (
+            name,
+            said,
+        )
 
 
 def test_an_admission_policy_is_asked_too(stack: Stack, kubernetes: Kubernetes, running: list[str]) -> None:
@@ -143,16 +204,23 @@ spec: {policyName: no-debugging, validationActions: [Deny]}
     try:
         stack.configure(stack_of(head=SMALL | {"labels": {"debug": "yes"}}))
         # A policy that was just made holds a moment later.
-        assert kubernetes.eventually(lambda: "pods for debugging are not allowed here" in stack.preview_text().text)
+        assert kubernetes.eventually(
+            lambda: "pods for debugging are not allowed here" in stack.preview_text().text
+        )
         assert "pods for debugging are not allowed here" in refusals(stack.up())[0]
     finally:
-        kubernetes.kubectl("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", "no-debugging")
+        kubernetes.kubectl(
+            "delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", "no-debugging"
+        )
 
 
 def test_jobs_and_services_are_asked_about_too(stack: Stack, running: list[str]) -> None:
     bad: dict[str, Any] = {"head": SMALL | {"affinity": {"nodeAfinity": {}}}, "worker": SMALL}
     serve = {"applications": [{"name": "app", "import_path": "app:app"}]}
-    jobs, services = {"train": {"entrypoint": "true", "rayCluster": bad}}, {"chat": {"serveConfig": serve, "rayCluster": bad}}
+    jobs, services = (
+        {"train": {"entrypoint": "true", "rayCluster": bad}},
+        {"chat": {"serveConfig": serve, "rayCluster": bad}},
+    )
     stack.configure(stack_of() | {"jobs": jobs, "services": services})
     run = stack.up()
     assert not run.ok
@@ -178,7 +246,10 @@ def test_a_preview_without_the_cluster_says_that_it_could_not_ask(stack: Stack, 
     stack.configure(stack_of(head=SMALL | {"labels": {"team": "data science!"}}))
     with stack.cluster_out_of_reach():
         run = stack.preview_text()
-    assert "not known whether Kubernetes would take what changes: the Kubernetes API server does not answer" in run.text
+    assert (
+        "not known whether Kubernetes would take what changes: the Kubernetes API server does not answer"
+        in run.text
+    )
 
 
 def test_where_nothing_has_changed_nothing_is_asked(stack: Stack, kubernetes: Kubernetes) -> None:

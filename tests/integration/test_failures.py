@@ -1,4 +1,6 @@
-"""When Ray does not come up, `up` fails, says why in one line, and a rerun after the repair converges."""
+"""When Ray does not come up, `up` fails, says why in one line, and a rerun after the
+repair converges.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,9 @@ def fails(stack: Stack, settings: dict[str, Any], cause: str) -> Run:
 
 @pytest.fixture(autouse=True)
 def repaired(stack: Stack, kubernetes: Kubernetes) -> Any:
-    """After each failure the settings are repaired, and `up` has to converge by itself."""
+    """After each failure the settings are repaired, and `up` has to
+    converge by itself.
+    """
     yield
     stack.configure(broken())
     stack.up_or_fail()
@@ -40,12 +44,18 @@ def test_a_cluster_that_no_node_can_take_fails_early_and_says_what_is_lacking(st
 
 def test_pods_for_which_there_is_room_later_are_waited_for_until_the_timeout(stack: Stack) -> None:
     # Each fits a node, all of them together do not.
-    run = fails(stack, broken(timeout=12, worker={"replicas": 20, "cpu": 8, "memory": "2G"}), "pods ready after 12 s (timeoutSeconds)")
+    run = fails(
+        stack,
+        broken(timeout=12, worker={"replicas": 20, "cpu": 8, "memory": "2G"}),
+        "pods ready after 12 s (timeoutSeconds)",
+    )
     assert "Insufficient cpu" in run.text
 
 
 def test_an_image_that_does_not_exist_is_named(stack: Stack) -> None:
-    run = fails(stack, broken(image="rayproject/ray:missing"), "image rayproject/ray:missing cannot be pulled")
+    run = fails(
+        stack, broken(image="rayproject/ray:missing"), "image rayproject/ray:missing cannot be pulled"
+    )
     assert run.ended_early
 
 
@@ -73,7 +83,8 @@ def test_a_quota_that_leaves_no_room_is_named_and_what_it_said_is_forgotten_when
         fails(stack, broken(worker={"replicas": 5}), "exceeded quota: tight")
     finally:
         kubernetes.kubectl("delete", "quota", "tight", "-n", "kuberay")
-    # The operator looks again by itself only when its pause is over, which doubles each time.
+    # The operator looks again by itself only when its pause is over, which doubles each
+    # time.
     stack.up_or_fail()
     assert len(kubernetes.ray_pods("raycluster-kuberay")) == 6
 
@@ -92,7 +103,8 @@ def test_a_namespace_that_is_being_deleted_is_waited_for_no_longer_than_the_stac
         run = other.up()
         assert not run.ok
         assert (
-            "Namespace leaving: it has not gone after 12 s (timeoutSeconds): Namespace leaving is being deleted, which waits: " in run.text
+            "Namespace leaving: it has not gone after 12 s (timeoutSeconds): Namespace leaving is being"
+            " deleted, which waits: " in run.text
         )
         assert "example.com/held in 1 resource instances" in run.text
     finally:

@@ -25,7 +25,9 @@ def get(kubernetes: Kubernetes, kind: str, name: str = "raycluster-kuberay") -> 
 
 def head(kubernetes: Kubernetes) -> dict[str, Any]:
     labels = "ray.io/cluster=raycluster-kuberay,ray.io/node-type=head"
-    return json.loads(kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", labels, "-o", "json"))["items"][0]
+    return json.loads(kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", labels, "-o", "json"))[
+        "items"
+    ][0]
 
 
 def environment(pod: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +47,12 @@ def test_the_head_is_told_where_its_state_is_kept(stack: Stack, kubernetes: Kube
     assert "--redis-password=$REDIS_PASSWORD" in " ".join(pod["spec"]["containers"][0]["args"])
     kept = get(kubernetes, "secret", "raycluster-kuberay-redis")["data"]["password"]
     assert base64.b64decode(kept).decode() == PASSWORD
-    for text in (up.text, json.dumps(stack.resources()), stack.preview_text().text, json.dumps(get(kubernetes, "raycluster"))):
+    for text in (
+        up.text,
+        json.dumps(stack.resources()),
+        stack.preview_text().text,
+        json.dumps(get(kubernetes, "raycluster")),
+    ):
         assert PASSWORD not in text
         assert kept not in text
     assert stack.preview().changes == {}
@@ -55,8 +62,15 @@ def test_a_secret_that_exists_can_hold_the_password(stack: Stack, kubernetes: Ku
     stack.configure(redis(redisPassword={"secretKeyRef": {"name": "redis", "key": "auth"}}))
     assert stack.preview().changes["Stash raycluster.head.pods"] == "replace"
     stack.up_or_fail()
-    assert environment(head(kubernetes))["REDIS_PASSWORD"] == {"secretKeyRef": {"name": "redis", "key": "auth"}}
-    assert kubernetes.kubectl("get", "secret", "raycluster-kuberay-redis", "-n", "kuberay", "--ignore-not-found", "-o", "name") == ""
+    assert environment(head(kubernetes))["REDIS_PASSWORD"] == {
+        "secretKeyRef": {"name": "redis", "key": "auth"}
+    }
+    assert (
+        kubernetes.kubectl(
+            "get", "secret", "raycluster-kuberay-redis", "-n", "kuberay", "--ignore-not-found", "-o", "name"
+        )
+        == ""
+    )
 
 
 def test_another_password_restarts_the_head(stack: Stack, kubernetes: Kubernetes) -> None:
@@ -74,11 +88,15 @@ def test_a_cluster_that_is_taken_out_clears_redis_and_goes(stack: Stack, kuberne
     assert kubernetes.kubectl("get", "rayclusters", "-n", "kuberay", "-o", "name") == ""
 
 
-def test_destroy_ends_with_the_operator_alive_until_the_cluster_has_gone(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_destroy_ends_with_the_operator_alive_until_the_cluster_has_gone(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     stack.configure(redis())
     set_secret(stack, "clusters.raycluster.gcsFaultTolerance.redisPassword", PASSWORD)
     stack.up_or_fail()
-    assert get(kubernetes, "raycluster")["metadata"]["finalizers"] == ["ray.io/gcs-ft-redis-cleanup-finalizer"]
+    assert get(kubernetes, "raycluster")["metadata"]["finalizers"] == [
+        "ray.io/gcs-ft-redis-cleanup-finalizer"
+    ]
     destroyed = stack.destroy()
     assert destroyed.ok, destroyed.text
     assert kubernetes.kubectl("get", "rayclusters", "-A", "-o", "name") == ""

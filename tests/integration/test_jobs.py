@@ -1,4 +1,6 @@
-"""Jobs: `up` waits for their end, replaces the changed ones, and tells why one failed."""
+"""Jobs: `up` waits for their end, replaces the changed ones, and tells why
+one failed.
+"""
 
 import json
 from typing import Any
@@ -21,19 +23,31 @@ class Jobs:
         self.version = version
 
     def configure(self, **jobs: dict[str, Any]) -> None:
-        # aarch64, where the submitter's pod could go wrong: nodes of both kinds are there.
+        # aarch64, where the submitter's pod could go wrong: nodes of both kinds are
+        # there.
         self.stack.configure({"architecture": "aarch64", "kuberayVersion": self.version, "jobs": jobs})
 
     def status(self, name: str) -> dict[str, Any]:
-        return json.loads(self.kubernetes.kubectl("get", "rayjob", name, "-n", "kuberay", "-o", "json")).get("status") or {}
+        return (
+            json.loads(self.kubernetes.kubectl("get", "rayjob", name, "-n", "kuberay", "-o", "json")).get(
+                "status"
+            )
+            or {}
+        )
 
     def clusters(self) -> set[str]:
-        return set(self.kubernetes.kubectl("get", "rayclusters", "-n", "kuberay", "-o", "jsonpath={.items[*].metadata.name}").split())
+        return set(
+            self.kubernetes.kubectl(
+                "get", "rayclusters", "-n", "kuberay", "-o", "jsonpath={.items[*].metadata.name}"
+            ).split()
+        )
 
 
 @pytest.fixture
 def jobs(stack: Stack, kubernetes: Kubernetes, version: str) -> Jobs:
-    """With the cluster up, and whatever jobs the test before has left: `up` takes them away with the first of the next."""
+    """With the cluster up, and whatever jobs the test before has left: `up` takes them
+    away with the first of the next.
+    """
     jobs = Jobs(stack, kubernetes, version)
     if not stack.is_up:
         jobs.configure()
@@ -45,7 +59,9 @@ def on_the_stacks_cluster(entrypoint: str = "python main.py", **settings: Any) -
     return {"entrypoint": entrypoint, "cluster": "raycluster"} | settings
 
 
-def test_up_waits_until_jobs_have_succeeded_and_the_outputs_say_where_their_logs_are(jobs: Jobs, stack: Stack) -> None:
+def test_up_waits_until_jobs_have_succeeded_and_the_outputs_say_where_their_logs_are(
+    jobs: Jobs, stack: Stack
+) -> None:
     modes = {"pod": "K8sJobMode", "http": "HTTPMode"}
     jobs.configure(**{name: on_the_stacks_cluster(submissionMode=mode) for name, mode in modes.items()})
     changes = {what: "create" for name in modes for what in (f"RayJob {name}", f"Stash {name}.succeeded")}
@@ -61,7 +77,9 @@ def test_up_waits_until_jobs_have_succeeded_and_the_outputs_say_where_their_logs
     assert stack.preview().changes == {}
 
 
-def test_a_changed_job_is_replaced_and_the_others_and_the_cluster_are_left_alone(jobs: Jobs, stack: Stack) -> None:
+def test_a_changed_job_is_replaced_and_the_others_and_the_cluster_are_left_alone(
+    jobs: Jobs, stack: Stack
+) -> None:
     jobs.configure(train=on_the_stacks_cluster(), score=on_the_stacks_cluster())
     stack.up_or_fail()
     before = {name: jobs.status(name)["jobId"] for name in ("train", "score")}
@@ -73,7 +91,9 @@ def test_a_changed_job_is_replaced_and_the_others_and_the_cluster_are_left_alone
     assert jobs.status("score")["jobId"] == before["score"]
 
 
-def test_a_failed_job_fails_up_with_its_own_words_and_a_repaired_one_converges(jobs: Jobs, stack: Stack) -> None:
+def test_a_failed_job_fails_up_with_its_own_words_and_a_repaired_one_converges(
+    jobs: Jobs, stack: Stack
+) -> None:
     jobs.configure(train=on_the_stacks_cluster("bash -c 'exit 1'"))
     run = stack.up()
     assert not run.ok
@@ -97,7 +117,9 @@ def test_up_does_not_wait_for_a_job_when_told_so(jobs: Jobs, stack: Stack) -> No
 
 def test_a_job_with_a_cluster_of_its_own_leaves_none_behind(jobs: Jobs, stack: Stack) -> None:
     # Half a CPU: the operator writes it its own way.
-    jobs.configure(train={"entrypoint": "python main.py", "rayCluster": {"worker": {"replicas": 2, "cpu": 0.5}}})
+    jobs.configure(
+        train={"entrypoint": "python main.py", "rayCluster": {"worker": {"replicas": 2, "cpu": 0.5}}}
+    )
     stack.up_or_fail()
     status = jobs.status("train")
     assert status["jobStatus"] == "SUCCEEDED"
@@ -121,7 +143,10 @@ def test_a_cluster_of_its_own_that_does_not_come_up_is_told_with_its_cause(jobs:
     jobs.configure(train={"entrypoint": "python main.py", "rayCluster": {"image": "rayproject/ray:missing"}})
     run = stack.up()
     assert not run.ok
-    assert any("job train" in line and "image rayproject/ray:missing cannot be pulled" in line for line in run.text.splitlines()), run.text
+    assert any(
+        "job train" in line and "image rayproject/ray:missing cannot be pulled" in line
+        for line in run.text.splitlines()
+    ), run.text
     assert run.ended_early
     jobs.configure(train={"entrypoint": "python main.py"})
     stack.up_or_fail()
@@ -137,9 +162,14 @@ def test_a_job_that_is_tried_again_fails_when_the_last_try_has(jobs: Jobs, stack
 
 
 def test_destroy_leaves_nothing(jobs: Jobs, stack: Stack) -> None:
-    jobs.configure(train=on_the_stacks_cluster(), score={"entrypoint": "python main.py", "shutdownAfterJobFinishes": False})
+    jobs.configure(
+        train=on_the_stacks_cluster(),
+        score={"entrypoint": "python main.py", "shutdownAfterJobFinishes": False},
+    )
     stack.up_or_fail()
     destroyed = stack.destroy()
     assert destroyed.ok, destroyed.text
     assert jobs.kubernetes.kubectl("get", "rayjobs,rayclusters", "-A", "-o", "name") == ""
-    assert jobs.kubernetes.eventually(lambda: jobs.kubernetes.kubectl("get", "jobs,pods", "-A", "-o", "name") == "")
+    assert jobs.kubernetes.eventually(
+        lambda: jobs.kubernetes.kubectl("get", "jobs,pods", "-A", "-o", "name") == ""
+    )

@@ -1,4 +1,6 @@
-"""`up` is killed at some moment, `pulumi cancel` frees the stack, and the next `up` ends well by itself: nothing twice, nothing lost."""
+"""`up` is killed at some moment, `pulumi cancel` frees the stack, and the next `up`
+ends well by itself: nothing twice, nothing lost.
+"""
 
 import base64
 import gzip
@@ -18,8 +20,12 @@ from tests.integration.harness.stack import Stack
 
 
 def at(*moments: float, matrix: tuple[float, ...]) -> pytest.MarkDecorator:
-    """When a run is killed, as parts of the time that it takes in whole, and further moments for `make matrix`, on the other operator."""
-    cases = [pytest.param(NEWEST, moment) for moment in moments] + [pytest.param(OLDEST, moment, marks=MATRIX) for moment in matrix]
+    """When a run is killed, as parts of the time that it takes in whole, and further
+    moments for `make matrix`, on the other operator.
+    """
+    cases = [pytest.param(NEWEST, moment) for moment in moments] + [
+        pytest.param(OLDEST, moment, marks=MATRIX) for moment in matrix
+    ]
     # Without a scope pytest takes the one of `moment`, and makes a cluster for each.
     return pytest.mark.parametrize(("cluster", "moment"), cases, indirect=["cluster"], scope="module")
 
@@ -85,12 +91,17 @@ def converges(stack: Stack, kubernetes: Kubernetes) -> Callable[[dict[str, Any]]
         assert [found["metadata"]["name"] for found in deployments] == ["kuberay-operator"]
         limits = deployments[0]["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
         assert limits["memory"] == wanted["operator"]["memory"]
-        assert [found["metadata"]["name"] for found in items(kubernetes, "rayclusters")] == ["raycluster-kuberay"]
+        assert [found["metadata"]["name"] for found in items(kubernetes, "rayclusters")] == [
+            "raycluster-kuberay"
+        ]
         pods = {pod.kind: (pod.phase, pod.memory) for pod in kubernetes.ray_pods("raycluster-kuberay")}
         worker_memory = wanted["clusters"]["raycluster"]["worker"]["memory"]
         assert pods == {"head": ("Running", "2G"), "worker": ("Running", worker_memory)}
         assert len(kubernetes.ray_pods("raycluster-kuberay")) == 2
-        records = {(s["metadata"]["labels"]["name"], s["metadata"]["labels"]["status"]) for s in items(kubernetes, "secrets", "owner=helm")}
+        records = {
+            (s["metadata"]["labels"]["name"], s["metadata"]["labels"]["status"])
+            for s in items(kubernetes, "secrets", "owner=helm")
+        }
         assert {record for record in records if record[1] != "superseded"} == {
             ("kuberay-operator", "deployed"),
             ("raycluster", "deployed"),
@@ -106,7 +117,9 @@ def items(kubernetes: Kubernetes, kind: str, labels: str = "") -> list[dict[str,
 
 
 @IN_FIRST_UP
-def test_a_first_up_that_was_killed(stack: Stack, converges: Callable[[Any], None], first_up_takes: float, moment: float) -> None:
+def test_a_first_up_that_was_killed(
+    stack: Stack, converges: Callable[[Any], None], first_up_takes: float, moment: float
+) -> None:
     stack.clear()
     stack.configure(settings())
     stack.up_killed_after(first_up_takes * moment)
@@ -114,7 +127,9 @@ def test_a_first_up_that_was_killed(stack: Stack, converges: Callable[[Any], Non
 
 
 @IN_UPDATE
-def test_a_change_of_pods_that_was_killed(stack: Stack, converges: Callable[[Any], None], new_pods_take: float, moment: float) -> None:
+def test_a_change_of_pods_that_was_killed(
+    stack: Stack, converges: Callable[[Any], None], new_pods_take: float, moment: float
+) -> None:
     stack.configure(settings())
     stack.up_or_fail()
     wanted = settings(worker_memory="3G")
@@ -125,7 +140,11 @@ def test_a_change_of_pods_that_was_killed(stack: Stack, converges: Callable[[Any
 
 @IN_UPDATE
 def test_a_change_of_the_operator_that_was_killed(
-    stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], new_operator_takes: float, moment: float
+    stack: Stack,
+    kubernetes: Kubernetes,
+    converges: Callable[[Any], None],
+    new_operator_takes: float,
+    moment: float,
 ) -> None:
     stack.configure(settings())
     stack.up_or_fail()
@@ -139,14 +158,20 @@ def test_a_change_of_the_operator_that_was_killed(
 
 @at(0.55, 0.7, matrix=(0.4, 0.85))
 def test_a_first_up_of_a_job_and_a_service_that_was_killed(
-    stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], workloads_take: float, moment: float
+    stack: Stack,
+    kubernetes: Kubernetes,
+    converges: Callable[[Any], None],
+    workloads_take: float,
+    moment: float,
 ) -> None:
     stack.clear()
     stack.configure(settings() | WORKLOADS)
     stack.up_killed_after(workloads_take * moment)
     stack.cancel()
     stack.up_or_fail()
-    assert [(job["metadata"]["name"], job["status"]["jobStatus"]) for job in items(kubernetes, "rayjobs")] == [("train", "SUCCEEDED")]
+    assert [
+        (job["metadata"]["name"], job["status"]["jobStatus"]) for job in items(kubernetes, "rayjobs")
+    ] == [("train", "SUCCEEDED")]
     (service,) = items(kubernetes, "rayservices")
     assert service["status"]["activeServiceStatus"]["applicationStatuses"]["echo"]["status"] == "RUNNING"
     assert stack.preview().changes == {}
@@ -169,7 +194,10 @@ def test_a_first_up_that_was_killed_before_it_wrote_its_state_starts_over_as_the
     stack.cancel()
     refused = stack.up()
     assert not refused.ok
-    assert "Namespace kuberay is in use (Helm release kuberay-operator) by a stack that is called" in refused.text
+    assert (
+        "Namespace kuberay is in use (Helm release kuberay-operator) by a stack that is called"
+        in refused.text
+    )
     kubernetes.kubectl("delete", "rayjobs,rayservices,rayclusters", "--all", "-n", "kuberay")
     kubernetes.kubectl("delete", "namespace", "kuberay")
     converges(settings())
@@ -193,7 +221,9 @@ def test_a_destroy_that_was_killed(
 
 
 def follow_up(stack: Stack) -> None:
-    """Runs `up`, and what it says is to be done where it finds things gone that the state has."""
+    """Runs `up`, and what it says is to be done where it finds things gone that the
+    state has.
+    """
     run = stack.up()
     for _ in range(2):
         if not run.ok:
@@ -202,7 +232,7 @@ def follow_up(stack: Stack) -> None:
     assert run.ok, run.text
 
 
-# --- What a kill leaves, made by hand: a moment of a few milliseconds is not hit by chance ------------------------------------
+# --- What a kill leaves, made by hand: a moment of a few milliseconds is not hit by cha
 
 
 @pytest.fixture
@@ -252,7 +282,10 @@ def test_an_upgrade_that_helm_holds_for_unfinished(
 ) -> None:
     stack.configure(settings(worker_memory="3G"))
     stack.up_or_fail()
-    *_, earlier, last = sorted(int(s["metadata"]["labels"]["version"]) for s in items(kubernetes, "secrets", "owner=helm,name=raycluster"))
+    *_, earlier, last = sorted(
+        int(s["metadata"]["labels"]["version"])
+        for s in items(kubernetes, "secrets", "owner=helm,name=raycluster")
+    )
     set_status(kubernetes, "raycluster", earlier, "deployed")
     set_status(kubernetes, "raycluster", last, "pending-upgrade")
     wanted = settings(worker_memory="4G")
@@ -267,20 +300,31 @@ def test_an_operator_that_helm_has_and_the_state_has_not(
     before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
     forget_cluster(stack, kubernetes, "deployed")
     forget(stack, "kuberay-operator", "kuberay-operator.deployment", "dry-run")
-    kubernetes.kubectl("annotate", "deployment", "kuberay-operator", "-n", "kuberay", "kuberay.pulumi/release-")
+    kubernetes.kubectl(
+        "annotate", "deployment", "kuberay-operator", "-n", "kuberay", "kuberay.pulumi/release-"
+    )
     for secret in items(kubernetes, "secrets", "owner=helm,name=kuberay-operator"):
-        set_status(kubernetes, "kuberay-operator", int(secret["metadata"]["labels"]["version"]), "pending-install")
+        set_status(
+            kubernetes, "kuberay-operator", int(secret["metadata"]["labels"]["version"]), "pending-install"
+        )
     converges(up)
     assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
 
 
 @pytest.mark.parametrize(
-    ("release", "main"), [("raycluster", "raycluster/raycluster-kuberay"), ("kuberay-operator", "deployment/kuberay-operator")]
+    ("release", "main"),
+    [("raycluster", "raycluster/raycluster-kuberay"), ("kuberay-operator", "deployment/kuberay-operator")],
 )
 @pytest.mark.parametrize("has_record", [True, False])
 @BOTH_OPERATORS
 def test_a_release_that_a_killed_destroy_has_removed_or_half_removed(
-    stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], up: dict[str, Any], release: str, main: str, has_record: bool
+    stack: Stack,
+    kubernetes: Kubernetes,
+    converges: Callable[[Any], None],
+    up: dict[str, Any],
+    release: str,
+    main: str,
+    has_record: bool,
 ) -> None:
     kubernetes.kubectl("delete", main, "-n", "kuberay")
     for secret in items(kubernetes, "secrets", f"owner=helm,name={release}"):
@@ -294,7 +338,9 @@ def test_a_release_that_a_killed_destroy_has_removed_or_half_removed(
 
 
 @ONE_OPERATOR
-def test_a_namespace_that_is_there_and_not_in_the_state(stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None]) -> None:
+def test_a_namespace_that_is_there_and_not_in_the_state(
+    stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None]
+) -> None:
     stack.clear()
     kubernetes.kubectl("create", "namespace", "kuberay")
     kubernetes.kubectl("annotate", "namespace", "kuberay", f"kuberay.pulumi/stack=kuberay/{stack.name}")
@@ -303,14 +349,18 @@ def test_a_namespace_that_is_there_and_not_in_the_state(stack: Stack, kubernetes
 
 
 @ONE_OPERATOR
-def test_a_namespace_of_someone_else_is_refused_and_left_as_it_is(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_namespace_of_someone_else_is_refused_and_left_as_it_is(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     stack.clear()
     kubernetes.kubectl("create", "namespace", "kuberay")
     try:
         stack.configure(settings())
         run = stack.up()
         assert not run.ok
-        assert any("Namespace kuberay exists already and is of no stack" in line for line in run.text.splitlines()), run.text
+        assert any(
+            "Namespace kuberay exists already and is of no stack" in line for line in run.text.splitlines()
+        ), run.text
         assert "createNamespace: false" in run.text
         assert "Traceback" not in run.text
         metadata = json.loads(kubernetes.kubectl("get", "namespace", "kuberay", "-o", "json"))["metadata"]
@@ -320,12 +370,16 @@ def test_a_namespace_of_someone_else_is_refused_and_left_as_it_is(stack: Stack, 
 
 
 @BOTH_OPERATORS
-def test_a_release_of_someone_else_is_refused_and_left_as_it_is(stack: Stack, kubernetes: Kubernetes, up: dict[str, Any]) -> None:
+def test_a_release_of_someone_else_is_refused_and_left_as_it_is(
+    stack: Stack, kubernetes: Kubernetes, up: dict[str, Any]
+) -> None:
     before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
     forget_cluster(stack, kubernetes, "deployed", values={})
     run = stack.up()
     assert not run.ok
-    assert any("Helm release raycluster exists already and is of no stack" in line for line in run.text.splitlines()), run.text
+    assert any(
+        "Helm release raycluster exists already and is of no stack" in line for line in run.text.splitlines()
+    ), run.text
     assert "Traceback" not in run.text
     assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
     kubernetes.kubectl("delete", "raycluster", "raycluster-kuberay", "-n", "kuberay")
@@ -333,7 +387,9 @@ def test_a_release_of_someone_else_is_refused_and_left_as_it_is(stack: Stack, ku
 
 
 @BOTH_OPERATORS
-def test_a_complete_cluster_of_a_stack_of_the_same_name_is_refused(stack: Stack, kubernetes: Kubernetes, up: dict[str, Any]) -> None:
+def test_a_complete_cluster_of_a_stack_of_the_same_name_is_refused(
+    stack: Stack, kubernetes: Kubernetes, up: dict[str, Any]
+) -> None:
     complete = stack.state()
     forget(stack, "raycluster", "raycluster.head.pods", "raycluster.workergroup.pods")
     run = stack.up()
@@ -342,10 +398,14 @@ def test_a_complete_cluster_of_a_stack_of_the_same_name_is_refused(stack: Stack,
     stack.replace_state(complete)
 
 
-def forget_cluster(stack: Stack, kubernetes: Kubernetes, status: str, values: dict[str, Any] | None = None) -> None:
+def forget_cluster(
+    stack: Stack, kubernetes: Kubernetes, status: str, values: dict[str, Any] | None = None
+) -> None:
     """As if `up` had been killed while Helm installed the cluster."""
     forget(stack, "raycluster", "raycluster.head.pods", "raycluster.workergroup.pods")
-    kubernetes.kubectl("annotate", "raycluster", "raycluster-kuberay", "-n", "kuberay", "kuberay.pulumi/release-")
+    kubernetes.kubectl(
+        "annotate", "raycluster", "raycluster-kuberay", "-n", "kuberay", "kuberay.pulumi/release-"
+    )
     for secret in items(kubernetes, "secrets", "owner=helm,name=raycluster"):
         set_status(kubernetes, "raycluster", int(secret["metadata"]["labels"]["version"]), status, values)
 
@@ -366,7 +426,9 @@ def forget(stack: Stack, *names: str) -> None:
     stack.replace_state(state)
 
 
-def set_status(kubernetes: Kubernetes, release: str, revision: int, status: str, values: dict[str, Any] | None = None) -> None:
+def set_status(
+    kubernetes: Kubernetes, release: str, revision: int, status: str, values: dict[str, Any] | None = None
+) -> None:
     """Rewrites a record of Helm's."""
     name = f"sh.helm.release.v1.{release}.v{revision}"
     secret = json.loads(kubernetes.kubectl("get", "secret", name, "-n", "kuberay", "-o", "json"))
@@ -379,11 +441,15 @@ def set_status(kubernetes: Kubernetes, release: str, revision: int, status: str,
     with NamedTemporaryFile("w", suffix=".json") as file:  # Too long for a command line.
         file.write(json.dumps(patch))
         file.flush()
-        kubernetes.kubectl("patch", "secret", name, "-n", "kuberay", "--type=merge", "--patch-file", file.name)
+        kubernetes.kubectl(
+            "patch", "secret", name, "-n", "kuberay", "--type=merge", "--patch-file", file.name
+        )
 
 
 @ONE_OPERATOR
-def test_beside_the_state_there_is_no_file_that_a_kill_can_leave_unreadable(stack: Stack, up: dict[str, Any]) -> None:
+def test_beside_the_state_there_is_no_file_that_a_kill_can_leave_unreadable(
+    stack: Stack, up: dict[str, Any]
+) -> None:
     folder = stack.cluster.home.folder / "state"
     assert list(folder.rglob(f"{stack.name}.json"))
     assert not list(folder.rglob("*.attrs"))

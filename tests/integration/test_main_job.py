@@ -31,9 +31,15 @@ def test_kubectl_shows_what_the_guide_shows(kubernetes: Kubernetes) -> None:
 
 def test_the_outputs_can_be_used_as_they_are(stack: Stack, kubernetes: Kubernetes) -> None:
     cluster = stack.outputs()["clusters"]["raycluster"]
-    assert (cluster["cpu"], cluster["memory"], cluster["image"]) == ("2", "4G", "rayproject/ray:2.46.0-py310-aarch64")
+    assert (cluster["cpu"], cluster["memory"], cluster["image"]) == (
+        "2",
+        "4G",
+        "rayproject/ray:2.46.0-py310-aarch64",
+    )
     service = cluster["portForward"].split("service/")[1].split()[0]
-    ports = kubernetes.kubectl("get", "service", service, "-n", cluster["namespace"], "-o", "jsonpath={.spec.ports[*].port}").split()
+    ports = kubernetes.kubectl(
+        "get", "service", service, "-n", cluster["namespace"], "-o", "jsonpath={.spec.ports[*].port}"
+    ).split()
     assert {"8265", "10001"} <= set(ports)
 
 
@@ -48,14 +54,18 @@ def test_nothing_changes_when_nothing_was_changed(stack: Stack) -> None:
     assert stack.preview().changes == {}
 
 
-def test_raising_worker_memory_replaces_the_workers_and_keeps_the_head(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_raising_worker_memory_replaces_the_workers_and_keeps_the_head(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     before = kubernetes.ray_pods("raycluster-kuberay")
     stack.configure(guide(worker={"memory": "3G"}))
     assert stack.preview().changes == {"Release raycluster": "update", HEAD: "update", WORKERS: "replace"}
     stack.up_or_fail()
     after = kubernetes.ray_pods("raycluster-kuberay")
     assert [pod.memory for pod in after if pod.kind == "worker"] == ["3G"]
-    assert [pod.uid for pod in after if pod.kind == "head"] == [pod.uid for pod in before if pod.kind == "head"]
+    assert [pod.uid for pod in after if pod.kind == "head"] == [
+        pod.uid for pod in before if pod.kind == "head"
+    ]
     assert stack.preview().changes == {}
     assert stack.outputs()["clusters"]["raycluster"]["memory"] == "5G"
 
@@ -69,7 +79,9 @@ def test_a_new_head_takes_its_workers_with_it(stack: Stack, kubernetes: Kubernet
     assert not before & {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
 
 
-def test_more_replicas_are_an_update_and_leave_running_pods_alone(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_more_replicas_are_an_update_and_leave_running_pods_alone(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
     stack.configure(guide(worker={"replicas": 3}))
     assert set(stack.preview().changes.values()) == {"update"}
@@ -91,7 +103,9 @@ def test_pods_of_a_group_that_is_taken_away_go(stack: Stack, kubernetes: Kuberne
     assert {pod.group for pod in kubernetes.ray_pods("raycluster-kuberay")} == {"headgroup", "workergroup"}
 
 
-def test_an_owner_can_keep_running_pods_and_is_told_that_they_run_the_old_spec(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_an_owner_can_keep_running_pods_and_is_told_that_they_run_the_old_spec(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
     stack.configure(guide(upgradeStrategy="None", worker={"memory": "3G"}))
     warning = "1 pod of workergroup keeps running the old spec (upgradeStrategy: None)"
@@ -108,7 +122,10 @@ def test_a_mixed_cluster_runs_each_group_on_its_architecture(stack: Stack, kuber
     stack.up_or_fail()
     pods = {pod.group: pod for pod in kubernetes.ray_pods("raycluster-kuberay")}
     assert (pods["intel"].image, pods["intel"].node_architecture) == ("rayproject/ray:2.46.0-py310", "amd64")
-    assert (pods["workergroup"].image, pods["workergroup"].node_architecture) == ("rayproject/ray:2.46.0-py310-aarch64", "arm64")
+    assert (pods["workergroup"].image, pods["workergroup"].node_architecture) == (
+        "rayproject/ray:2.46.0-py310-aarch64",
+        "arm64",
+    )
 
 
 def test_up_looks_whether_ray_is_up_even_where_nothing_changes(stack: Stack, kubernetes: Kubernetes) -> None:
@@ -118,7 +135,10 @@ def test_up_looks_whether_ray_is_up_even_where_nothing_changes(stack: Stack, kub
     run = stack.up()
     assert not run.ok
     remedy = "`pulumi up --refresh --replace '**Release::raycluster'` makes it anew"
-    line = f"error: raycluster-kuberay: there is no such RayCluster, though the state has its Helm release; {remedy}"
+    line = (
+        "error: raycluster-kuberay: there is no such RayCluster, though the state has its Helm release;"
+        f" {remedy}"
+    )
     assert line in [found.strip() for found in run.error_lines], run.text
     assert "Traceback" not in run.text
     assert stack.up("--refresh", "--replace", "**Release::raycluster").ok
@@ -129,5 +149,13 @@ def test_a_service_of_another_type_takes_a_new_cluster(stack: Stack, kubernetes:
     stack.configure(guide(values={"service": {"type": "NodePort"}}))
     assert stack.preview().changes["Release raycluster"] == "replace"
     stack.up_or_fail()
-    service = ("get", "service", "raycluster-kuberay-head-svc", "-n", "kuberay", "-o", "jsonpath={.spec.type}")
+    service = (
+        "get",
+        "service",
+        "raycluster-kuberay-head-svc",
+        "-n",
+        "kuberay",
+        "-o",
+        "jsonpath={.spec.type}",
+    )
     assert kubernetes.kubectl(*service) == "NodePort"

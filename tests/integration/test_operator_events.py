@@ -1,4 +1,6 @@
-"""What the operator cannot bring about is told in its own words, as soon as it has said so."""
+"""What the operator cannot bring about is told in its own words, as soon as it has said
+so.
+"""
 
 from typing import Any
 
@@ -14,7 +16,11 @@ SMALL: dict[str, Any] = {"cpu": "100m", "memory": "2G"}
 
 
 def stack_of(*names: str, **more: Any) -> dict[str, Any]:
-    return {"architecture": "aarch64", "clusters": {name: {"head": SMALL, "worker": SMALL} for name in names}, **more}
+    return {
+        "architecture": "aarch64",
+        "clusters": {name: {"head": SMALL, "worker": SMALL} for name in names},
+        **more,
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +39,9 @@ def fails_early(stack: Stack, cause: str) -> Run:
 
 
 def test_a_service_whose_name_is_taken_is_named(stack: Stack, kubernetes: Kubernetes) -> None:
-    kubernetes.kubectl("create", "service", "clusterip", "second-kuberay-head-svc", "--tcp=80:80", "-n", "kuberay")
+    kubernetes.kubectl(
+        "create", "service", "clusterip", "second-kuberay-head-svc", "--tcp=80:80", "-n", "kuberay"
+    )
     stack.configure(stack_of("first", "second"))
     try:
         fails_early(stack, 'services "second-kuberay-head-svc" already exists')

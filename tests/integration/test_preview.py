@@ -74,7 +74,15 @@ def test_exit_codes_tell_a_pipeline(stack: Stack) -> None:
     def code(**cluster: Any) -> int:
         stack.configure(guide(**cluster))
         done = subprocess.run(
-            ["python", "-m", "commands.preview", stack.name, "--config-folder", str(stack.config_file.parent), "--exit-codes"],
+            [
+                "python",
+                "-m",
+                "commands.preview",
+                stack.name,
+                "--config-folder",
+                str(stack.config_file.parent),
+                "--exit-codes",
+            ],
             env=stack.cluster.pulumi_env(),
             cwd=ROOT,
             capture_output=True,
@@ -90,7 +98,9 @@ def test_exit_codes_tell_a_pipeline(stack: Stack) -> None:
 
 
 def test_an_entrypoint_is_shown_and_does_nothing_in_comment_and_log(stack: Stack) -> None:
-    stack.configure(guide() | {"jobs": {"train": {"entrypoint": "python -c 1 <!-- @admin\n::add-mask::kuberay"}}})
+    stack.configure(
+        guide() | {"jobs": {"train": {"entrypoint": "python -c 1 <!-- @admin\n::add-mask::kuberay"}}}
+    )
     run = stack.make_preview(stack.name)
     comment = (stack.config_file.parent / "report/comment.md").read_text()
     assert "**job train**: new: runs `python -c 1 <!-- @admin\\n::add-mask::kuberay`" in comment
@@ -106,8 +116,17 @@ def test_more_replicas_restart_nothing(stack: Stack) -> None:
     assert found["after"]["memory"] == "8G"
 
 
-def test_prices_and_nodes_tell_what_a_change_costs_and_whether_it_fits(stack: Stack, kubernetes: Kubernetes) -> None:
-    prices = {"prices": {"currency": "EUR", "cpuHour": 0.03, "gbHour": 0.01, "nodes": [{"labels": {"pool": "spot"}, "cpuHour": 0.01}]}}
+def test_prices_and_nodes_tell_what_a_change_costs_and_whether_it_fits(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
+    prices = {
+        "prices": {
+            "currency": "EUR",
+            "cpuHour": 0.03,
+            "gbHour": 0.01,
+            "nodes": [{"labels": {"pool": "spot"}, "cpuHour": 0.01}],
+        }
+    }
     stack.configure(guide() | prices)
     found, _ = report_of(stack)
     month = {"amount": 73, "least": 73, "most": 73}
@@ -129,15 +148,24 @@ def test_prices_and_nodes_tell_what_a_change_costs_and_whether_it_fits(stack: St
 def test_another_architecture_restarts_all_pods_on_another_image(stack: Stack) -> None:
     stack.configure(guide() | {"architecture": "x86"})
     found, _ = report_of(stack)
-    assert found["ray"][0]["headline"] == "2 pods of head and workergroup restart (architecture aarch64 → x86)"
+    assert (
+        found["ray"][0]["headline"] == "2 pods of head and workergroup restart (architecture aarch64 → x86)"
+    )
     image = next(one for one in found["ray"][0]["versions"] if one["what"] == "image")
-    assert (image["before"], image["after"]) == ("rayproject/ray:2.46.0-py310-aarch64", "rayproject/ray:2.46.0-py310")
+    assert (image["before"], image["after"]) == (
+        "rayproject/ray:2.46.0-py310-aarch64",
+        "rayproject/ray:2.46.0-py310",
+    )
 
 
 def test_clusters_come_and_go(stack: Stack) -> None:
     stack.configure(GUIDE | {"clusters": {"raycluster": {}, "second": {}}})
     added, _ = report_of(stack)
-    assert (added["level"], added["ray"][0]["operation"], added["after"]["memory"]) == ("changes", "create", "8G")
+    assert (added["level"], added["ray"][0]["operation"], added["after"]["memory"]) == (
+        "changes",
+        "create",
+        "8G",
+    )
     stack.configure(GUIDE | {"clusters": {"second": {}}})
     removed, comment = report_of(stack)
     assert removed["level"] == "destroys"
@@ -174,7 +202,9 @@ def test_a_stack_that_does_not_exist_is_all_new_and_still_does_not_exist(stack: 
     assert "(a new stack)" in run.text
     command = ["pulumi", "stack", "ls", "--all", "--non-interactive"]
     folder = stack.config_file.parent
-    listed = subprocess.run(command, env=stack.cluster.pulumi_env(), cwd=folder, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        command, env=stack.cluster.pulumi_env(), cwd=folder, capture_output=True, text=True, check=True
+    )
     assert stack.name in listed.stdout
     assert "fresh" not in listed.stdout
 
@@ -182,7 +212,10 @@ def test_a_stack_that_does_not_exist_is_all_new_and_still_does_not_exist(stack: 
 def test_a_stack_that_nobody_knows_is_named_with_those_that_are_known(stack: Stack) -> None:
     run = stack.make_preview("prdo")
     assert not run.ok
-    assert f"there is neither a stack prdo nor a Pulumi.prdo.yaml; there is: {stack.name}" in run.text.replace("fresh, ", "")
+    assert (
+        f"there is neither a stack prdo nor a Pulumi.prdo.yaml; there is: {stack.name}"
+        in run.text.replace("fresh, ", "")
+    )
 
 
 def test_broken_settings_are_the_line_that_pulumi_prints(stack: Stack) -> None:
@@ -217,12 +250,16 @@ def test_without_access_to_the_cluster_it_says_what_it_could_not_know(stack: Sta
 
 
 @pytest.mark.usefixtures("put_back")
-def test_drift_inside_a_helm_release_is_found_and_nothing_else_is_called_drift(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_drift_inside_a_helm_release_is_found_and_nothing_else_is_called_drift(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     found, comment = report_of(stack, "--drift")
     assert (found["level"], found["drift"]) == ("nothing", [])
     assert "nothing was edited or deleted" in comment
     edit = '[{"op": "replace", "path": "/spec/workerGroupSpecs/0/maxReplicas", "value": 7}]'
-    kubernetes.kubectl("patch", "raycluster", "raycluster-kuberay", "-n", "kuberay", "--type=json", "-p", edit)
+    kubernetes.kubectl(
+        "patch", "raycluster", "raycluster-kuberay", "-n", "kuberay", "--type=json", "-p", edit
+    )
     kubernetes.kubectl("delete", "service", "kuberay-operator", "-n", "kuberay")
     kubernetes.kubectl("delete", "networkpolicy", "--all", "-n", "kuberay")
     found, _ = report_of(stack, "--drift")
@@ -233,7 +270,9 @@ def test_drift_inside_a_helm_release_is_found_and_nothing_else_is_called_drift(s
         "NetworkPolicy kuberay.NetworkPolicy": ("deleted", []),
     }
     back = edit.replace("7", "1")
-    kubernetes.kubectl("patch", "raycluster", "raycluster-kuberay", "-n", "kuberay", "--type=json", "-p", back)
+    kubernetes.kubectl(
+        "patch", "raycluster", "raycluster-kuberay", "-n", "kuberay", "--type=json", "-p", back
+    )
     run = stack.refresh()
     assert run.ok, run.text
 

@@ -23,43 +23,63 @@ BASE = {"architecture": "aarch64"}
 
 @pytest.fixture(scope="module", autouse=True)
 def namespace_that_is_watched(kubernetes: Kubernetes) -> Iterator[None]:
-    """Another namespace, in which an operator with rights everywhere would find work."""
+    """Another namespace, in which an operator with rights everywhere would
+    find work.
+    """
     kubernetes.kubectl("create", "namespace", "elsewhere")
     yield
     kubernetes.kubectl("delete", "namespace", "elsewhere")
 
 
 def pods(kubernetes: Kubernetes) -> list[dict[str, Any]]:
-    answer = kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", "ray.io/cluster=raycluster-kuberay", "-o", "json")
+    answer = kubernetes.kubectl(
+        "get", "pods", "-n", "kuberay", "-l", "ray.io/cluster=raycluster-kuberay", "-o", "json"
+    )
     return [pod for pod in json.loads(answer)["items"] if "deletionTimestamp" not in pod["metadata"]]
 
 
 def containers(kubernetes: Kubernetes) -> list[dict[str, Any]]:
-    return [c for pod in pods(kubernetes) for c in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", []))]
+    return [
+        c
+        for pod in pods(kubernetes)
+        for c in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", []))
+    ]
 
 
 def secret_token(kubernetes: Kubernetes) -> str:
-    data = kubernetes.kubectl("get", "secret", "raycluster-kuberay", "-n", "kuberay", "-o", "jsonpath={.data.auth_token}")
+    data = kubernetes.kubectl(
+        "get", "secret", "raycluster-kuberay", "-n", "kuberay", "-o", "jsonpath={.data.auth_token}"
+    )
     return base64.b64decode(data).decode()
 
 
-def test_a_stack_of_its_own_is_closed_by_default_where_it_can_be(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_stack_of_its_own_is_closed_by_default_where_it_can_be(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     stack.configure(BASE)
     preview = stack.preview_text().text
     assert (
-        "open: jobs and dashboard of raycluster are open to whoever reaches them: Ray asks for a token from rayVersion 2.52.0 on" in preview
+        "open: jobs and dashboard of raycluster are open to whoever reaches them: Ray asks for a token from"
+        " rayVersion 2.52.0 on" in preview
     )
     assert preview.count("open: ") == 2, preview
     up = stack.up_or_fail()
     for container in containers(kubernetes):
-        assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        }
     assert {pod["spec"]["securityContext"]["runAsUser"] for pod in pods(kubernetes)} == {1000}
-    assert [volume for pod in pods(kubernetes) for volume in pod["spec"]["volumes"] if "projected" in volume] == []
+    assert [
+        volume for pod in pods(kubernetes) for volume in pod["spec"]["volumes"] if "projected" in volume
+    ] == []
     labels = json.loads(kubernetes.kubectl("get", "namespace", "kuberay", "-o", "json"))["metadata"]["labels"]
     assert {labels[f"pod-security.kubernetes.io/{what}"] for what in ("audit", "warn")} == {"restricted"}
     # Nothing that the stack makes is warned of.
     assert "PodSecurity" not in up.text
-    policy = json.loads(kubernetes.kubectl("get", "networkpolicy", "ray-protection", "-n", "kuberay", "-o", "json"))["spec"]
+    policy = json.loads(
+        kubernetes.kubectl("get", "networkpolicy", "ray-protection", "-n", "kuberay", "-o", "json")
+    )["spec"]
     assert policy["ingress"] == [{"from": [{"podSelector": {}}]}]
     assert stack.preview().changes == {}
 
@@ -72,7 +92,10 @@ def test_a_random_token_is_made_once_and_shown_nowhere(stack: Stack, kubernetes:
     environments = [{v["name"]: v for v in container["env"]} for container in containers(kubernetes)]
     for environment in environments:
         assert environment["RAY_AUTH_MODE"]["value"] == "token"
-        assert environment["RAY_AUTH_TOKEN"]["valueFrom"]["secretKeyRef"] == {"name": "raycluster-kuberay", "key": "auth_token"}
+        assert environment["RAY_AUTH_TOKEN"]["valueFrom"]["secretKeyRef"] == {
+            "name": "raycluster-kuberay",
+            "key": "auth_token",
+        }
     assert stack.preview().changes == {}
     again = stack.up_or_fail()
     assert secret_token(kubernetes) == token
@@ -82,17 +105,27 @@ def test_a_random_token_is_made_once_and_shown_nowhere(stack: Stack, kubernetes:
         assert token not in text
         assert encoded not in text
     command = stack.outputs()["clusters"]["raycluster"]["getToken"]
-    assert command == "kubectl get secret raycluster-kuberay --namespace kuberay --output jsonpath='{.data.auth_token}' | base64 --decode"
+    assert (
+        command
+        == "kubectl get secret raycluster-kuberay --namespace kuberay --output jsonpath='{.data.auth_token}'"
+        " | base64 --decode"
+    )
 
 
-def test_a_ray_that_knows_no_token_takes_the_place_of_one_that_asks_for_it(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_ray_that_knows_no_token_takes_the_place_of_one_that_asks_for_it(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     stack.configure(BASE)
     stack.up_or_fail()
-    assert all("RAY_AUTH_TOKEN" not in {v["name"] for v in container["env"]} for container in containers(kubernetes))
+    assert all(
+        "RAY_AUTH_TOKEN" not in {v["name"] for v in container["env"]} for container in containers(kubernetes)
+    )
     assert stack.preview().changes == {}
 
 
-def test_a_token_of_the_owner_is_taken_and_a_new_one_restarts_ray(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_token_of_the_owner_is_taken_and_a_new_one_restarts_ray(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     texts: list[str] = []
     for token in (TOKEN, TOKEN[::-1]):
         before = {pod["metadata"]["uid"] for pod in pods(kubernetes)}
@@ -109,24 +142,44 @@ def test_a_token_of_the_owner_is_taken_and_a_new_one_restarts_ray(stack: Stack, 
         assert base64.b64encode(token.encode()).decode() not in seen
 
 
-def test_each_protection_can_be_turned_off_and_the_preview_says_so(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_each_protection_can_be_turned_off_and_the_preview_says_so(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     off = {"tokenAuthentication": "disabled", "networkPolicy": {"enabled": False}, "podSecurity": "none"}
     values = {"service": {"type": "NodePort"}}
-    stack.configure(BASE | {"rayVersion": "2.52.0", "protection": off, "clusters": {"raycluster": {"values": values}}})
+    stack.configure(
+        BASE | {"rayVersion": "2.52.0", "protection": off, "clusters": {"raycluster": {"values": values}}}
+    )
     text = stack.preview_text().text
     for said in (
-        "open: jobs and dashboard of raycluster are open to whoever reaches them: protection.tokenAuthentication is disabled",
-        "open: every pod of the Kubernetes cluster reaches Ray's ports: protection.networkPolicy.enabled is false",
+        (
+            "open: jobs and dashboard of raycluster are open to whoever reaches them:"
+            " protection.tokenAuthentication is disabled"
+        ),
+        (
+            "open: every pod of the Kubernetes cluster reaches Ray's ports: protection.networkPolicy.enabled"
+            " is false"
+        ),
         "open: the head's Service is reached from outside the Kubernetes cluster: raycluster (NodePort)",
-        "open: pods of raycluster run without the restricted security context: protection.podSecurity is none",
+        (
+            "open: pods of raycluster run without the restricted security context: protection.podSecurity is"
+            " none"
+        ),
         "open: the operator has rights in every namespace",
     ):
         assert text.count(said) == 1, text
     stack.up_or_fail()
-    assert all("RAY_AUTH_TOKEN" not in {v["name"] for v in container["env"]} for container in containers(kubernetes))
+    assert all(
+        "RAY_AUTH_TOKEN" not in {v["name"] for v in container["env"]} for container in containers(kubernetes)
+    )
     assert all(not container.get("securityContext") for container in containers(kubernetes))
     assert kubernetes.kubectl("get", "networkpolicy", "-n", "kuberay", "-o", "name") == ""
-    assert kubernetes.kubectl("get", "secret", "raycluster-kuberay", "-n", "kuberay", "--ignore-not-found", "-o", "name") == ""
+    assert (
+        kubernetes.kubectl(
+            "get", "secret", "raycluster-kuberay", "-n", "kuberay", "--ignore-not-found", "-o", "name"
+        )
+        == ""
+    )
 
 
 @dataclass(frozen=True)
@@ -143,7 +196,9 @@ def brought_up(stack: Stack) -> Printed:
 
 @pytest.fixture(scope="module")
 def team(stack: Stack) -> Printed:
-    """A stack for a team: its quota, limits, registry and neighbours, and a password."""
+    """A stack for a team: its quota, limits, registry and neighbours, and a
+    password.
+    """
     stack.configure(
         BASE
         | {
@@ -161,7 +216,9 @@ def team(stack: Stack) -> Printed:
 
 @pytest.mark.usefixtures("team")
 def test_named_namespaces_reach_ray_and_prometheus_its_metrics_alone(kubernetes: Kubernetes) -> None:
-    ingress = json.loads(kubernetes.kubectl("get", "networkpolicy", "ray-protection", "-n", "kuberay", "-o", "json"))["spec"]["ingress"]
+    ingress = json.loads(
+        kubernetes.kubectl("get", "networkpolicy", "ray-protection", "-n", "kuberay", "-o", "json")
+    )["spec"]["ingress"]
     named = [rule["from"][-1]["namespaceSelector"]["matchExpressions"][0]["values"] for rule in ingress]
     assert named == [["notebooks"], ["monitoring"]]
     assert ingress[1]["ports"] == [{"port": "metrics", "protocol": "TCP"}]
@@ -169,12 +226,23 @@ def test_named_namespaces_reach_ray_and_prometheus_its_metrics_alone(kubernetes:
 
 @pytest.mark.usefixtures("team")
 def test_quota_and_limits_are_in_place_before_any_pod(stack: Stack, kubernetes: Kubernetes) -> None:
-    hard = json.loads(kubernetes.kubectl("get", "resourcequota", "ray-protection", "-n", "kuberay", "-o", "json"))
-    assert hard["spec"]["hard"] == {"limits.cpu": "4", "limits.memory": "8G", "pods": "5", "requests.nvidia.com/gpu": "0"}
-    limits = json.loads(kubernetes.kubectl("get", "limitrange", "ray-protection", "-n", "kuberay", "-o", "json"))["spec"]["limits"][0]
+    hard = json.loads(
+        kubernetes.kubectl("get", "resourcequota", "ray-protection", "-n", "kuberay", "-o", "json")
+    )
+    assert hard["spec"]["hard"] == {
+        "limits.cpu": "4",
+        "limits.memory": "8G",
+        "pods": "5",
+        "requests.nvidia.com/gpu": "0",
+    }
+    limits = json.loads(
+        kubernetes.kubectl("get", "limitrange", "ray-protection", "-n", "kuberay", "-o", "json")
+    )["spec"]["limits"][0]
     assert limits["default"] == {"cpu": "500m", "memory": "1G"}
     needs = stack.needs()
-    assert {"ResourceQuota kuberay.ResourceQuota", "LimitRange kuberay.LimitRange"} <= needs["Release kuberay-operator"]
+    assert {"ResourceQuota kuberay.ResourceQuota", "LimitRange kuberay.LimitRange"} <= needs[
+        "Release kuberay-operator"
+    ]
     assert stack.preview().changes == {}
 
 
@@ -198,7 +266,10 @@ def test_an_encrypted_environment_variable_stays_encrypted_and_sizes_stay_readab
     assert kubernetes.kubectl("get", "pod", worker.name, "-n", "kuberay", "-o", path) == "hunter2hunter2"
 
 
-CLOSED = BASE | {"operator": {"singleNamespaceInstall": True}, "protection": {"namespacePodSecurity": "restricted"}}
+CLOSED = BASE | {
+    "operator": {"singleNamespaceInstall": True},
+    "protection": {"namespacePodSecurity": "restricted"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -208,10 +279,13 @@ def closed(stack: Stack) -> Printed:
     return brought_up(stack)
 
 
-def test_pods_pass_the_restricted_standard_of_their_namespace(closed: Printed, kubernetes: Kubernetes) -> None:
+def test_pods_pass_the_restricted_standard_of_their_namespace(
+    closed: Printed, kubernetes: Kubernetes
+) -> None:
     labels = json.loads(kubernetes.kubectl("get", "namespace", "kuberay", "-o", "json"))["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
-    # The operator's pod, the head, and a worker with KubeRay's own init container are made anew under it.
+    # The operator's pod, the head, and a worker with KubeRay's own init container are
+    # made anew under it.
     kubernetes.kubectl("delete", "pods", "--all", "-n", "kuberay")
     assert kubernetes.eventually(lambda: len(pods(kubernetes)) == 2)
     assert "A" in {variable["name"] for variable in containers(kubernetes)[0]["env"]}
@@ -220,9 +294,13 @@ def test_pods_pass_the_restricted_standard_of_their_namespace(closed: Printed, k
         kubernetes.kubectl("run", "plain", "--image=plain:1", "-n", "kuberay")
 
 
-def test_an_operator_can_be_kept_to_its_own_namespace(closed: Printed, stack: Stack, kubernetes: Kubernetes) -> None:
+def test_an_operator_can_be_kept_to_its_own_namespace(
+    closed: Printed, stack: Stack, kubernetes: Kubernetes
+) -> None:
     assert "rights in every namespace" not in closed.preview
-    deployment = json.loads(kubernetes.kubectl("get", "deployment", "kuberay-operator", "-n", "kuberay", "-o", "json"))
+    deployment = json.loads(
+        kubernetes.kubectl("get", "deployment", "kuberay-operator", "-n", "kuberay", "-o", "json")
+    )
     arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
     assert ("--watch-namespace", "kuberay") in itertools.pairwise(arguments)
     account = "system:serviceaccount:kuberay:kuberay-operator"

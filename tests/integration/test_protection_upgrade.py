@@ -1,4 +1,6 @@
-"""Protection and fault tolerance mean the same for every KubeRay, so that an upgrade with them on keeps Ray running."""
+"""Protection and fault tolerance mean the same for every KubeRay, so that an upgrade
+with them on keeps Ray running.
+"""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +26,11 @@ def kubernetes(cluster: LocalCluster) -> Kubernetes:
 
 
 def at(version: str, **tolerance: Any) -> dict[str, Any]:
-    redis = {"redisAddress": "redis.team.svc:6379", "redisPassword": {"secretKeyRef": {"name": "redis", "key": "auth"}}, **tolerance}
+    redis = {
+        "redisAddress": "redis.team.svc:6379",
+        "redisPassword": {"secretKeyRef": {"name": "redis", "key": "auth"}},
+        **tolerance,
+    }
     protection = {"namespacePodSecurity": "restricted"}
     cluster = {"gcsFaultTolerance": redis}
     return {
@@ -38,16 +44,22 @@ def at(version: str, **tolerance: Any) -> dict[str, Any]:
 
 
 def ray_cluster(kubernetes: Kubernetes) -> dict[str, Any]:
-    return json.loads(kubernetes.kubectl("get", "raycluster", "raycluster-kuberay", "-n", "kuberay", "-o", "json"))
+    return json.loads(
+        kubernetes.kubectl("get", "raycluster", "raycluster-kuberay", "-n", "kuberay", "-o", "json")
+    )
 
 
 def environment(kubernetes: Kubernetes, node: str) -> dict[str, Any]:
     labels = f"ray.io/cluster=raycluster-kuberay,ray.io/node-type={node}"
-    (pod,) = json.loads(kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", labels, "-o", "json"))["items"]
+    (pod,) = json.loads(kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", labels, "-o", "json"))[
+        "items"
+    ]
     return {v["name"]: v.get("value") or v["valueFrom"] for v in pod["spec"]["containers"][0]["env"]}
 
 
-def test_an_upgrade_says_it_in_the_new_operators_words_and_keeps_every_pod(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_an_upgrade_says_it_in_the_new_operators_words_and_keeps_every_pod(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     stack.configure(at("1.3.0"))
     stack.up_or_fail()
     assert ray_cluster(kubernetes)["metadata"]["annotations"]["ray.io/ft-enabled"] == "true"
@@ -69,8 +81,16 @@ def test_the_new_operator_makes_pods_with_the_same_environment(stack: Stack, kub
     before = {node: environment(kubernetes, node) for node in ("head", "worker")}
     pods = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
     kubernetes.kubectl("delete", "pods", "--all", "-n", "kuberay")
-    assert kubernetes.eventually(lambda: len({pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} - pods) == 2)
-    said = ("RAY_REDIS_ADDRESS", "REDIS_PASSWORD", "RAY_external_storage_namespace", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
+    assert kubernetes.eventually(
+        lambda: len({pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} - pods) == 2
+    )
+    said = (
+        "RAY_REDIS_ADDRESS",
+        "REDIS_PASSWORD",
+        "RAY_external_storage_namespace",
+        "RAY_AUTH_MODE",
+        "RAY_AUTH_TOKEN",
+    )
     for node, expected in before.items():
         after = environment(kubernetes, node)
         assert {name: after.get(name) for name in said} == {name: expected.get(name) for name in said}

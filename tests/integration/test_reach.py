@@ -1,4 +1,6 @@
-"""A way in from outside, heads that nobody evicts, and storage that outlives the stack."""
+"""A way in from outside, heads that nobody evicts, and storage that
+outlives the stack.
+"""
 
 import json
 import tempfile
@@ -33,7 +35,14 @@ def configure(stack: Stack, *, storage: dict[str, Any] | None = None, **cluster:
     claim = {"size": "1Gi", "storageClass": "by-hand", "accessMode": "ReadWriteMany"} | (storage or {})
     head = SMALL | {"storage": {"datasets": "/data"}}
     clusters = {"raycluster": {"head": head, "worker": SMALL, **cluster}}
-    stack.configure({"architecture": "aarch64", "rayVersion": "2.52.0", "storage": {"datasets": claim}, "clusters": clusters})
+    stack.configure(
+        {
+            "architecture": "aarch64",
+            "rayVersion": "2.52.0",
+            "storage": {"datasets": claim},
+            "clusters": clusters,
+        }
+    )
 
 
 def read(kubernetes: Kubernetes, kind: str, name: str) -> dict[str, Any]:
@@ -43,11 +52,17 @@ def read(kubernetes: Kubernetes, kind: str, name: str) -> dict[str, Any]:
 def evict(kubernetes: Kubernetes, kind: str) -> None:
     """As `kubectl drain` and node autoscalers do it."""
     (pod,) = (pod.name for pod in kubernetes.ray_pods("raycluster-kuberay") if pod.kind == kind)
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "kuberay"}}
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod, "namespace": "kuberay"},
+    }
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(eviction, file)
         file.flush()
-        kubernetes.kubectl("create", "--raw", f"/api/v1/namespaces/kuberay/pods/{pod}/eviction", "-f", file.name)
+        kubernetes.kubectl(
+            "create", "--raw", f"/api/v1/namespaces/kuberay/pods/{pod}/eviction", "-f", file.name
+        )
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,7 +72,7 @@ def up(stack: Stack, kubernetes: Kubernetes) -> None:
     stack.up_or_fail()
 
 
-def test_a_kind_that_the_cluster_does_not_know_and_another_class_of_a_claim_are_refused_before_anything_is_touched(
+def test_an_unknown_kind_and_another_class_of_a_claim_are_refused_before_anything_is_touched(
     stack: Stack, kubernetes: Kubernetes
 ) -> None:
     # The cluster has no Gateway API.
@@ -66,9 +81,10 @@ def test_a_kind_that_the_cluster_does_not_know_and_another_class_of_a_claim_are_
     refused = stack.up()
     assert not refused.ok
     assert (
-        "kuberay:clusters.raycluster.expose.dashboard, its HTTPRoute: the Kubernetes API server would refuse it: 404 page not found: "
-        "it knows no HTTPRoute of gateway.networking.k8s.io/v1, which come with the Gateway API's CRDs"
-    ) in refused.text
+        "kuberay:clusters.raycluster.expose.dashboard, its HTTPRoute: the Kubernetes API server would refuse"
+        " it: 404 page not found: it knows no HTTPRoute of gateway.networking.k8s.io/v1, which come with the"
+        " Gateway API's CRDs" in refused.text
+    )
     assert "kuberay:storage.datasets, its claim: the Kubernetes API server would refuse it" in refused.text
     assert "spec is immutable after creation" in refused.text
     assert kubernetes.kubectl("get", "networkpolicies", "-n", "kuberay", "-o", "name").split() == [
@@ -77,12 +93,20 @@ def test_a_kind_that_the_cluster_does_not_know_and_another_class_of_a_claim_are_
     assert read(kubernetes, "persistentvolumeclaim", "datasets")["status"]["phase"] == "Bound"
 
 
-def test_a_way_in_is_previewed_with_its_address_and_opens_one_port(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_way_in_is_previewed_with_its_address_and_opens_one_port(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     configure(stack, expose={"dashboard": WAY | {"tlsSecret": "ray-tls"}})
     run = stack.make_preview(stack.name)
-    assert "no longer: the dashboard of cluster raycluster is reached from within the Kubernetes cluster only (ray.example.com)" in run.text
+    assert (
+        "no longer: the dashboard of cluster raycluster is reached from within the Kubernetes cluster only"
+        " (ray.example.com)" in run.text
+    )
     assert "no longer: port 8265 is closed to namespace ingress-nginx" in run.text
-    assert "https://ray.example.com leads to the dashboard and the jobs API of clusters.raycluster, for whoever shows its token" in run.text
+    assert (
+        "https://ray.example.com leads to the dashboard and the jobs API of clusters.raycluster, for whoever"
+        " shows its token" in run.text
+    )
     assert "restart" not in run.text
     stack.up_or_fail()
     (path,) = read(kubernetes, "ingress", "raycluster-kuberay-head-svc")["spec"]["rules"][0]["http"]["paths"]
@@ -96,7 +120,9 @@ def test_a_way_in_is_previewed_with_its_address_and_opens_one_port(stack: Stack,
 
 
 def test_nobody_evicts_a_head_and_storage_outlives_the_stack(stack: Stack, kubernetes: Kubernetes) -> None:
-    assert kubernetes.eventually(lambda: read(kubernetes, "poddisruptionbudget", "ray-reach")["status"].get("currentHealthy") == 1)
+    assert kubernetes.eventually(
+        lambda: read(kubernetes, "poddisruptionbudget", "ray-reach")["status"].get("currentHealthy") == 1
+    )
     with pytest.raises(LocalError, match="disruption budget"):
         evict(kubernetes, "head")
     evict(kubernetes, "worker")
@@ -106,9 +132,12 @@ def test_nobody_evicts_a_head_and_storage_outlives_the_stack(stack: Stack, kuber
     destroyed = stack.make_destroy()
     assert destroyed.ok, destroyed.text
     held = (
-        "Namespace kuberay stays, with PersistentVolumeClaim datasets: their data is kept; kubectl delete namespace kuberay deletes it too"
+        "Namespace kuberay stays, with PersistentVolumeClaim datasets: their data is kept; kubectl delete"
+        " namespace kuberay deletes it too"
     )
     assert held in destroyed.text
     configure(stack)
     stack.up_or_fail()
-    assert read(kubernetes, "persistentvolumeclaim", "datasets")["metadata"]["uid"] == claim["metadata"]["uid"]
+    assert (
+        read(kubernetes, "persistentvolumeclaim", "datasets")["metadata"]["uid"] == claim["metadata"]["uid"]
+    )

@@ -1,4 +1,6 @@
-"""What KubeRay's resources have beyond the settings and the chart: labels, annotations, fields of their specs."""
+"""What KubeRay's resources have beyond the settings and the chart: labels, annotations,
+fields of their specs.
+"""
 
 import asyncio
 import json
@@ -25,7 +27,9 @@ PLAIN = {"head": SMALL, "worker": SMALL}
 
 
 def cluster_of(kubernetes: Kubernetes) -> dict[str, Any]:
-    return json.loads(kubernetes.kubectl("get", "raycluster", "raycluster-kuberay", "-n", "kuberay", "-o", "json"))
+    return json.loads(
+        kubernetes.kubectl("get", "raycluster", "raycluster-kuberay", "-n", "kuberay", "-o", "json")
+    )
 
 
 def uids(kubernetes: Kubernetes) -> list[str]:
@@ -47,14 +51,26 @@ RULES = (
 )
 
 
-def test_the_api_server_takes_every_field_that_the_settings_can_set(stack: Stack, cluster: LocalCluster, version: str) -> None:
+def test_the_api_server_takes_every_field_that_the_settings_can_set(
+    stack: Stack, cluster: LocalCluster, version: str
+) -> None:
     stack.configure({"clusters": {}})
     stack.up_or_fail()
-    asked = [replace(questions(plan_with("RayCluster", version, together(pod_fields(version))), "clusters.x")[0], what="pods")]
+    asked = [
+        replace(
+            questions(plan_with("RayCluster", version, together(pod_fields(version))), "clusters.x")[0],
+            what="pods",
+        )
+    ]
     for kind, whose in [(kind, WHOSE[kind]) for kind, of in EACH if of == version]:
         # Of a cluster that KubeRay makes, the CRDs say the same.
-        every = [field for field in fields(kind, version) if set(field.path).isdisjoint(CLUSTER_FIELD.values())]
-        asked += [replace(questions(plan_with(kind, version, field.spec), whose)[0], what=f"{kind} {field.name}") for field in every]
+        every = [
+            field for field in fields(kind, version) if set(field.path).isdisjoint(CLUSTER_FIELD.values())
+        ]
+        asked += [
+            replace(questions(plan_with(kind, version, field.spec), whose)[0], what=f"{kind} {field.name}")
+            for field in every
+        ]
     assert len(asked) > 180
     refused: list[str] = []
     try:
@@ -64,15 +80,23 @@ def test_the_api_server_takes_every_field_that_the_settings_can_set(stack: Stack
     assert refused == []
 
 
-def test_a_running_cluster_gets_what_the_chart_cannot_write_and_loses_it_without_a_restart(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_running_cluster_gets_what_the_chart_cannot_write_and_loses_it_without_a_restart(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     stack.configure(guide(**PLAIN))
     stack.up_or_fail()
     pods, before = uids(kubernetes), cluster_of(kubernetes)
 
-    beyond = {"labels": {"team": "research"}, "annotations": {"note": "mine"}, "spec": {"suspend": False, "suspnd": True}}
+    beyond = {
+        "labels": {"team": "research"},
+        "annotations": {"note": "mine"},
+        "spec": {"suspend": False, "suspnd": True},
+    }
     stack.configure(guide(**PLAIN, **beyond))
     refused = stack.preview_text()
-    assert "kuberay:clusters.raycluster.spec.suspnd: true is no field of a RayCluster at KubeRay" in refused.text, refused.text
+    assert (
+        "kuberay:clusters.raycluster.spec.suspnd: true is no field of a RayCluster at KubeRay" in refused.text
+    ), refused.text
     assert "; did you mean 'suspend'?; known here: " in refused.text
     refused = stack.up()
     assert not refused.ok

@@ -1,4 +1,6 @@
-"""A stack that holds secrets shows no fingerprint by which they could be guessed, and gets there without a restart."""
+"""A stack that holds secrets shows no fingerprint by which they could be guessed, and
+gets there without a restart.
+"""
 
 import json
 import shutil
@@ -48,8 +50,14 @@ def stack(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory, befor
 
 def pods(kubernetes: Kubernetes) -> dict[str, str]:
     """The fingerprint on each pod, by its UID."""
-    found = json.loads(kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", "ray.io/cluster=raycluster-kuberay", "-o", "json"))
-    return {pod["metadata"]["uid"]: pod["metadata"]["annotations"][TEMPLATE_ANNOTATION] for pod in found["items"]}
+    found = json.loads(
+        kubernetes.kubectl(
+            "get", "pods", "-n", "kuberay", "-l", "ray.io/cluster=raycluster-kuberay", "-o", "json"
+        )
+    )
+    return {
+        pod["metadata"]["uid"]: pod["metadata"]["annotations"][TEMPLATE_ANNOTATION] for pod in found["items"]
+    }
 
 
 def plain(stack: Stack, pin: str) -> StackPlan:
@@ -62,14 +70,18 @@ def plain(stack: Stack, pin: str) -> StackPlan:
 
 def test_the_first_up_with_a_key_restarts_no_pod(stack: Stack, kubernetes: Kubernetes) -> None:
     running = pods(kubernetes)
-    assert set(running.values()) == {group.fingerprint for group in plain(stack, "4711").clusters["raycluster"].groups}
+    assert set(running.values()) == {
+        group.fingerprint for group in plain(stack, "4711").clusters["raycluster"].groups
+    }
     assert stack.preview().changes == {"Stash fingerprint-key": "create"}
     stack.up_or_fail()
     assert pods(kubernetes) == running
     assert stack.preview().changes == {}
 
 
-def test_a_template_that_changes_is_sealed_and_nothing_else_restarts(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_template_that_changes_is_sealed_and_nothing_else_restarts(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     running = pods(kubernetes)
     set_secret(stack, PIN, "0815")
     changes = stack.preview().changes
@@ -80,7 +92,9 @@ def test_a_template_that_changes_is_sealed_and_nothing_else_restarts(stack: Stac
     guess = plain(stack, "0815").clusters["raycluster"]
     guesses = {group.fingerprint for group in guess.groups} | {guess.fingerprint}
     assert not guesses & set(after.values())
-    assert not [digest for digest in guesses if digest in json.dumps(stack.state()) + stack.preview_text().text]
+    assert not [
+        digest for digest in guesses if digest in json.dumps(stack.state()) + stack.preview_text().text
+    ]
     assert stack.preview().changes == {}
 
 

@@ -1,4 +1,6 @@
-"""Services: `up` waits until they serve, and every change reaches them without a new RayService."""
+"""Services: `up` waits until they serve, and every change reaches them without a new
+RayService.
+"""
 
 import json
 from typing import Any
@@ -23,32 +25,52 @@ class Service:
 
     def configure(self, *import_paths: str, **settings: Any) -> None:
         applications = [
-            {"name": path.partition(":")[0], "import_path": path, "route_prefix": f"/{path.partition(':')[0]}"} for path in import_paths
+            {
+                "name": path.partition(":")[0],
+                "import_path": path,
+                "route_prefix": f"/{path.partition(':')[0]}",
+            }
+            for path in import_paths
         ]
         chat = {"serveConfig": {"applications": applications}} | settings
-        config = {"architecture": "aarch64", "kuberayVersion": self.version, "clusters": {}, "services": {"chat": chat}}
+        config = {
+            "architecture": "aarch64",
+            "kuberayVersion": self.version,
+            "clusters": {},
+            "services": {"chat": chat},
+        }
         self.stack.configure(config)
 
     @property
     def active(self) -> dict[str, Any]:
-        found = json.loads(self.kubernetes.kubectl("get", "rayservice", "chat", "-n", "kuberay", "-o", "json"))
+        found = json.loads(
+            self.kubernetes.kubectl("get", "rayservice", "chat", "-n", "kuberay", "-o", "json")
+        )
         return found["status"]["activeServiceStatus"]
 
     @property
     def applications(self) -> dict[str, str]:
-        return {name: application["status"] for name, application in self.active["applicationStatuses"].items()}
+        return {
+            name: application["status"] for name, application in self.active["applicationStatuses"].items()
+        }
 
     @property
     def cluster(self) -> str:
         return self.active["rayClusterName"]
 
     def clusters(self) -> set[str]:
-        return set(self.kubernetes.kubectl("get", "rayclusters", "-n", "kuberay", "-o", "jsonpath={.items[*].metadata.name}").split())
+        return set(
+            self.kubernetes.kubectl(
+                "get", "rayclusters", "-n", "kuberay", "-o", "jsonpath={.items[*].metadata.name}"
+            ).split()
+        )
 
 
 @pytest.fixture
 def service(stack: Stack, kubernetes: Kubernetes, version: str) -> Service:
-    """Serves: what the test before has left where `up` has ended well there, else one application anew."""
+    """Serves: what the test before has left where `up` has ended well there, else one
+    application anew.
+    """
     service = Service(stack, kubernetes, version)
     if not stack.is_up:
         service.configure("echo:app")
@@ -56,16 +78,24 @@ def service(stack: Stack, kubernetes: Kubernetes, version: str) -> Service:
     return service
 
 
-def test_up_waits_until_the_service_takes_requests(service: Service, stack: Stack, kubernetes: Kubernetes) -> None:
+def test_up_waits_until_the_service_takes_requests(
+    service: Service, stack: Stack, kubernetes: Kubernetes
+) -> None:
     assert service.applications == {"echo": "RUNNING"}
     assert stack.outputs()["services"]["chat"]["serveAddress"] == "http://chat-serve-svc.kuberay.svc:8000"
-    assert "8000" in kubernetes.kubectl("get", "service", "chat-serve-svc", "-n", "kuberay", "-o", "jsonpath={.spec.ports[*].port}")
-    assert kubernetes.kubectl("get", "endpoints", "chat-serve-svc", "-n", "kuberay", "-o", "jsonpath={.subsets[*].addresses[*].ip}")
+    assert "8000" in kubernetes.kubectl(
+        "get", "service", "chat-serve-svc", "-n", "kuberay", "-o", "jsonpath={.spec.ports[*].port}"
+    )
+    assert kubernetes.kubectl(
+        "get", "endpoints", "chat-serve-svc", "-n", "kuberay", "-o", "jsonpath={.subsets[*].addresses[*].ip}"
+    )
     assert stack.refresh().ok
     assert stack.preview().changes == {}
 
 
-def test_a_new_serve_config_reaches_the_running_cluster(service: Service, stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_new_serve_config_reaches_the_running_cluster(
+    service: Service, stack: Stack, kubernetes: Kubernetes
+) -> None:
     before = service.cluster, {pod.uid for pod in kubernetes.ray_pods(service.cluster)}
     service.configure("echo:app", "search:app")
     assert stack.preview().changes == UPDATED
@@ -75,7 +105,9 @@ def test_a_new_serve_config_reaches_the_running_cluster(service: Service, stack:
     assert stack.preview().changes == {}
 
 
-def test_more_workers_join_the_running_cluster(service: Service, stack: Stack, kubernetes: Kubernetes) -> None:
+def test_more_workers_join_the_running_cluster(
+    service: Service, stack: Stack, kubernetes: Kubernetes
+) -> None:
     before = service.cluster
     workers = {"worker": {"replicas": 2}}
     service.configure("echo:app", "search:app", rayCluster=workers)
@@ -84,7 +116,9 @@ def test_more_workers_join_the_running_cluster(service: Service, stack: Stack, k
     assert service.cluster == before
 
 
-def test_a_changed_cluster_is_a_second_one_that_takes_over(service: Service, stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_changed_cluster_is_a_second_one_that_takes_over(
+    service: Service, stack: Stack, kubernetes: Kubernetes
+) -> None:
     before = service.cluster
     service.configure("echo:app", rayCluster={"worker": {"memory": "3G"}})
     assert stack.preview().changes == UPDATED
@@ -95,9 +129,13 @@ def test_a_changed_cluster_is_a_second_one_that_takes_over(service: Service, sta
     assert kubernetes.eventually(lambda: service.clusters() == {service.cluster}, seconds=120)
 
 
-def test_an_owner_can_keep_the_running_cluster_and_is_told_that_it_runs_the_old_spec(service: Service, stack: Stack) -> None:
+def test_an_owner_can_keep_the_running_cluster_and_is_told_that_it_runs_the_old_spec(
+    service: Service, stack: Stack
+) -> None:
     before = service.cluster
-    service.configure("echo:app", "search:app", upgradeStrategy="None", rayCluster={"worker": {"memory": "5G"}})
+    service.configure(
+        "echo:app", "search:app", upgradeStrategy="None", rayCluster={"worker": {"memory": "5G"}}
+    )
     run = stack.up_or_fail()
     assert f"its cluster {before} keeps running the old spec (upgradeStrategy: None)" in run.text
     assert service.cluster == before
@@ -107,14 +145,17 @@ def test_an_owner_can_keep_the_running_cluster_and_is_told_that_it_runs_the_old_
 def test_a_changed_application_is_waited_for_until_it_runs_anew(service: Service, stack: Stack) -> None:
     service.configure("echo:app")
     stack.up_or_fail()
-    # The same name: what KubeRay says of it right after the change is still about the old one.
+    # The same name: what KubeRay says of it right after the change is still about the
+    # old one.
     service.configure("echo:broken")
     run = stack.up()
     assert not run.ok
     assert "application echo is DEPLOY_FAILED" in run.text
 
 
-def test_a_broken_application_fails_up_with_its_message_and_a_repaired_one_converges(service: Service, stack: Stack) -> None:
+def test_a_broken_application_fails_up_with_its_message_and_a_repaired_one_converges(
+    service: Service, stack: Stack
+) -> None:
     service.configure("echo:app", "broken:app")
     run = stack.up()
     assert not run.ok
@@ -127,7 +168,9 @@ def test_a_broken_application_fails_up_with_its_message_and_a_repaired_one_conve
     assert stack.preview().changes == {}
 
 
-def test_a_new_cluster_that_does_not_come_up_fails_up_while_the_old_one_serves(service: Service, stack: Stack) -> None:
+def test_a_new_cluster_that_does_not_come_up_fails_up_while_the_old_one_serves(
+    service: Service, stack: Stack
+) -> None:
     before = service.cluster
     service.configure("echo:app", rayCluster={"image": "rayproject/ray:missing"})
     run = stack.up()
@@ -140,10 +183,15 @@ def test_a_new_cluster_that_does_not_come_up_fails_up_while_the_old_one_serves(s
     assert service.applications == {"echo": "RUNNING"}
 
 
-def test_a_service_that_someone_deleted_is_named_at_once_with_the_way_to_make_it_anew(service: Service, stack: Stack) -> None:
+def test_a_service_that_someone_deleted_is_named_at_once_with_the_way_to_make_it_anew(
+    service: Service, stack: Stack
+) -> None:
     service.kubernetes.kubectl("delete", "rayservice", "chat", "-n", "kuberay")
     run = stack.up()
-    assert "service chat: there is no such RayService, though the state has it; `pulumi up --refresh` makes it anew" in run.text
+    assert (
+        "service chat: there is no such RayService, though the state has it; `pulumi up --refresh` makes it"
+        " anew" in run.text
+    )
     run = stack.up("--refresh")
     assert run.ok, run.text
     assert service.applications
@@ -153,4 +201,6 @@ def test_destroy_leaves_nothing(service: Service, stack: Stack, kubernetes: Kube
     destroyed = stack.destroy()
     assert destroyed.ok, destroyed.text
     assert kubernetes.kubectl("get", "rayservices", "-A", "-o", "name") == ""
-    assert kubernetes.eventually(lambda: kubernetes.kubectl("get", "rayclusters,pods", "-A", "-o", "name") == "")
+    assert kubernetes.eventually(
+        lambda: kubernetes.kubectl("get", "rayclusters,pods", "-A", "-o", "name") == ""
+    )

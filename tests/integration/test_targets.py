@@ -1,4 +1,6 @@
-"""What a run leaves as it was, and what others have changed: neither is deleted again and again in the hope for what will not come."""
+"""What a run leaves as it was, and what others have changed: neither is deleted again
+and again in the hope for what will not come.
+"""
 
 import subprocess
 
@@ -14,7 +16,12 @@ def settings(memory: str) -> dict[str, object]:
 
 
 def helm(stack: Stack, *arguments: str) -> None:
-    subprocess.run(["helm", *arguments, "--namespace", "kuberay"], env=stack.cluster.pulumi_env(), capture_output=True, check=True)
+    subprocess.run(
+        ["helm", *arguments, "--namespace", "kuberay"],
+        env=stack.cluster.pulumi_env(),
+        capture_output=True,
+        check=True,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -33,14 +40,19 @@ def test_pods_of_a_cluster_that_the_run_is_not_for_stay(stack: Stack, kubernetes
     stack.configure(settings("3G"))
     run = stack.up("--target", "**mine**", "--target-dependents")
     assert run.ok, run.text
-    assert "other.workergroup.pods: not looked at, as this run leaves it as it was (--target or --exclude)" in run.text
+    assert (
+        "other.workergroup.pods: not looked at, as this run leaves it as it was (--target or --exclude)"
+        in run.text
+    )
     assert set(memory_of_workers(kubernetes, "mine").values()) == {"3G"}
     assert memory_of_workers(kubernetes, "other") == before
     stack.up_or_fail()
     assert set(memory_of_workers(kubernetes, "other").values()) == {"3G"}
 
 
-def test_an_operator_that_someone_uninstalled_is_named_with_the_way_to_make_it_anew(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_an_operator_that_someone_uninstalled_is_named_with_the_way_to_make_it_anew(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     before = {pod.uid for pod in kubernetes.ray_pods("other-kuberay")}
     helm(stack, "uninstall", "kuberay-operator")
     run = stack.up()
@@ -59,7 +71,10 @@ def test_a_ray_cluster_that_someone_changed_is_named_at_once(stack: Stack, kuber
     before = memory_of_workers(kubernetes, "other")
     run = stack.up()
     assert not run.ok
-    line = "workergroup: the RayCluster has another pod template than this stack gave it, by `helm rollback` for one; "
+    line = (
+        "workergroup: the RayCluster has another pod template than this stack gave it, by `helm rollback` for"
+        " one; "
+    )
     assert f"{line}`pulumi up --refresh --replace '**Release::other'` makes it anew" in run.text
     assert memory_of_workers(kubernetes, "other") == before
     run = stack.up("--refresh", "--replace", "**Release::other")

@@ -1,4 +1,6 @@
-"""One change of `kuberayVersion` and one `up` bring operator, CRDs and charts to another version; Ray keeps running."""
+"""One change of `kuberayVersion` and one `up` bring operator, CRDs and charts to
+another version; Ray keeps running.
+"""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +12,15 @@ from local.cluster import LocalCluster
 from tests.integration.harness.kubernetes import Kubernetes
 from tests.integration.harness.later_charts import serving_later_charts
 from tests.integration.harness.stack import Stack
-from tests.integration.harness.upgrades import at, crd_versions, delete_crds, everything, operator_image, running, scale_up
+from tests.integration.harness.upgrades import (
+    at,
+    crd_versions,
+    delete_crds,
+    everything,
+    operator_image,
+    running,
+    scale_up,
+)
 
 OLD, NEW = "1.3.0", "1.6.2"
 HEAD, WORKERS = "Stash raycluster.head.pods", "Stash raycluster.workergroup.pods"
@@ -55,13 +65,17 @@ def test_a_first_install_leaves_the_crds_to_helm(at_old: None, kubernetes: Kuber
     assert crd_versions(kubernetes) == {"rayclusters": None, "rayjobs": None, "rayservices": None}
 
 
-def test_another_operator_of_the_same_version_leaves_the_crds_alone(at_old: None, stack: Stack, kubernetes: Kubernetes) -> None:
+def test_another_operator_of_the_same_version_leaves_the_crds_alone(
+    at_old: None, stack: Stack, kubernetes: Kubernetes
+) -> None:
     stack.configure(at(OLD) | {"operator": {"memory": "600Mi"}})
     stack.up_or_fail()
     assert set(crd_versions(kubernetes).values()) == {None}
 
 
-def test_an_upgrade_is_a_preview_of_updates_and_keeps_every_pod(at_old: None, stack: Stack, kubernetes: Kubernetes) -> None:
+def test_an_upgrade_is_a_preview_of_updates_and_keeps_every_pod(
+    at_old: None, stack: Stack, kubernetes: Kubernetes
+) -> None:
     before = uids(kubernetes)
     stack.configure(at(NEW))
     assert stack.preview().changes == {
@@ -70,14 +84,19 @@ def test_an_upgrade_is_a_preview_of_updates_and_keeps_every_pod(at_old: None, st
         "Release raycluster": "update",
         HEAD: "update",
     }
-    crds = f"CRDs brought to KubeRay {NEW}: rayclusters.ray.io, raycronjobs.ray.io, rayjobs.ray.io, rayservices.ray.io"
+    crds = (
+        f"CRDs brought to KubeRay {NEW}: rayclusters.ray.io, raycronjobs.ray.io, rayjobs.ray.io,"
+        " rayservices.ray.io"
+    )
     assert crds in stack.preview_text().text
     assert not knows_auth_options(kubernetes), "a preview changes nothing"
     assert crds in stack.up_or_fail().text
     assert uids(kubernetes) == before
     assert operator_image(kubernetes) == f"quay.io/kuberay/operator:v{NEW}"
     assert knows_auth_options(kubernetes)
-    assert crd_versions(kubernetes) == dict.fromkeys(("rayclusters", "raycronjobs", "rayjobs", "rayservices"), NEW)
+    assert crd_versions(kubernetes) == dict.fromkeys(
+        ("rayclusters", "raycronjobs", "rayjobs", "rayservices"), NEW
+    )
     columns = kubernetes.kubectl("get", "rayclusters", "-n", "kuberay", "--no-headers").split()
     assert columns[:7] == ["raycluster-kuberay", "1", "1", "2", "4G", "0", "ready"]
     assert stack.preview().changes == {}
@@ -96,7 +115,9 @@ def test_all_of_kuberay_goes_through_an_upgrade_and_back(stack: Stack, kubernete
         assert stack.preview().changes == {}
 
 
-def test_raising_memory_replaces_the_pods_of_a_later_version_too(at_new: None, stack: Stack, kubernetes: Kubernetes) -> None:
+def test_raising_memory_replaces_the_pods_of_a_later_version_too(
+    at_new: None, stack: Stack, kubernetes: Kubernetes
+) -> None:
     before = uids(kubernetes)
     stack.configure(at(NEW, worker={"memory": "3G"}))
     assert stack.preview().changes == {"Release raycluster": "update", HEAD: "update", WORKERS: "replace"}
@@ -106,12 +127,20 @@ def test_raising_memory_replaces_the_pods_of_a_later_version_too(at_new: None, s
     assert [pod.kind for pod in after if pod.uid in before] == ["head"]
 
 
-def test_a_downgrade_that_would_lose_fields_is_refused_before_anything_changes(at_new: None, stack: Stack, kubernetes: Kubernetes) -> None:
-    kubernetes.kubectl("patch", *CLUSTER, "--type=merge", "--patch", '{"spec": {"upgradeStrategy": {"type": "None"}}}')
+def test_a_downgrade_that_would_lose_fields_is_refused_before_anything_changes(
+    at_new: None, stack: Stack, kubernetes: Kubernetes
+) -> None:
+    kubernetes.kubectl(
+        "patch", *CLUSTER, "--type=merge", "--patch", '{"spec": {"upgradeStrategy": {"type": "None"}}}'
+    )
     stack.configure(at(OLD))
     for run in (stack.preview_text(), stack.up()):
         assert not run.ok
-        refusals = [line for line in run.text.splitlines() if line.lstrip().startswith("error:") and "would be lost" in line]
+        refusals = [
+            line
+            for line in run.text.splitlines()
+            if line.lstrip().startswith("error:") and "would be lost" in line
+        ]
         assert refusals, run.text
         assert f"KubeRay {OLD} does not know fields" in refusals[0]
         assert "RayCluster kuberay/raycluster-kuberay (spec.upgradeStrategy)" in refusals[0]
@@ -120,8 +149,12 @@ def test_a_downgrade_that_would_lose_fields_is_refused_before_anything_changes(a
     assert knows_auth_options(kubernetes)
 
 
-def test_a_downgrade_that_loses_nothing_keeps_every_pod(at_new: None, stack: Stack, kubernetes: Kubernetes) -> None:
-    kubernetes.kubectl("patch", *CLUSTER, "--type=json", "--patch", '[{"op": "remove", "path": "/spec/upgradeStrategy"}]')
+def test_a_downgrade_that_loses_nothing_keeps_every_pod(
+    at_new: None, stack: Stack, kubernetes: Kubernetes
+) -> None:
+    kubernetes.kubectl(
+        "patch", *CLUSTER, "--type=json", "--patch", '[{"op": "remove", "path": "/spec/upgradeStrategy"}]'
+    )
     before = uids(kubernetes)
     stack.configure(at(OLD))
     stack.up_or_fail()
@@ -131,8 +164,11 @@ def test_a_downgrade_that_loses_nothing_keeps_every_pod(at_new: None, stack: Sta
     assert stack.preview().changes == {}
 
 
-def test_a_run_that_was_killed_between_two_crds_is_finished_by_the_next(at_old: None, stack: Stack, kubernetes: Kubernetes) -> None:
-    # As the killed run leaves it: one is of the new version by its annotation, the others are not.
+def test_a_run_that_was_killed_between_two_crds_is_finished_by_the_next(
+    at_old: None, stack: Stack, kubernetes: Kubernetes
+) -> None:
+    # As the killed run leaves it: one is of the new version by its annotation, the
+    # others are not.
     kubernetes.kubectl("annotate", "--overwrite", "crd", "rayjobs.ray.io", f"kuberay.pulumi/version={NEW}")
     stack.configure(at(NEW))
     stack.up_or_fail()
@@ -140,7 +176,9 @@ def test_a_run_that_was_killed_between_two_crds_is_finished_by_the_next(at_old: 
     assert knows_auth_options(kubernetes)
 
 
-def test_crds_that_someone_deleted_come_back_with_an_upgrade(at_old: None, stack: Stack, kubernetes: Kubernetes) -> None:
+def test_crds_that_someone_deleted_come_back_with_an_upgrade(
+    at_old: None, stack: Stack, kubernetes: Kubernetes
+) -> None:
     delete_crds(kubernetes)
     unchanged = stack.up()
     assert not unchanged.ok
@@ -152,7 +190,9 @@ def test_crds_that_someone_deleted_come_back_with_an_upgrade(at_old: None, stack
     assert stack.preview().changes == {}
 
 
-def test_crds_of_an_older_install_are_brought_to_a_new_ones_version(at_old: None, stack: Stack, kubernetes: Kubernetes) -> None:
+def test_crds_of_an_older_install_are_brought_to_a_new_ones_version(
+    at_old: None, stack: Stack, kubernetes: Kubernetes
+) -> None:
     assert stack.destroy().ok
     assert "rayclusters" in crd_versions(kubernetes), "destroy leaves the CRDs"
     stack.configure(at(NEW))
@@ -170,8 +210,11 @@ def test_a_first_install_of_a_later_version_works_by_itself(stack: Stack, kubern
     assert stack.preview().changes == {}
 
 
-def test_a_cluster_that_asks_for_a_token_keeps_its_pods_through_an_upgrade(stack: Stack, kubernetes: Kubernetes) -> None:
-    with_token = {"rayVersion": "2.52.0"}  # the first that knows tokens; the operator knows them from 1.5.1 on
+def test_a_cluster_that_asks_for_a_token_keeps_its_pods_through_an_upgrade(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
+    # the first that knows tokens; the operator knows them from 1.5.1 on
+    with_token = {"rayVersion": "2.52.0"}
     stack.configure(at(OLD) | with_token)
     stack.up_or_fail()
     before = uids(kubernetes)
@@ -186,10 +229,13 @@ def test_a_cluster_that_asks_for_a_token_keeps_its_pods_through_an_upgrade(stack
 def test_a_later_version_than_any_known_one_is_taken_by_its_charts(
     at_new: None, stack: Stack, kubernetes: Kubernetes, cluster: LocalCluster, tmp_path: Path
 ) -> None:
-    # The operator of 1.6.2 plays it, which knows fewer feature gates than the program writes for a version that is later than 1.7.0.
+    # The operator of 1.6.2 plays it, which knows fewer feature gates than the program
+    # writes for a version that is later than 1.7.0.
     playing = json.loads(cluster.home.operators.read_text())
     cluster.home.operators.write_text(json.dumps(playing | {"1.8.0": playing[NEW]}))
-    gates = {"operator": {"values": {"featureGates": [{"name": "RayClusterStatusConditions", "enabled": True}]}}}
+    gates = {
+        "operator": {"values": {"featureGates": [{"name": "RayClusterStatusConditions", "enabled": True}]}}
+    }
     missing = {".Values.worker.replicas": ".Values.worker.pods", "\n  replicas: 1": "\n  pods: 1"}
     told = "KubeRay 1.8.0 is later than 1.7.0, the newest known"
     before = uids(kubernetes)
@@ -208,6 +254,6 @@ def test_a_later_version_than_any_known_one_is_taken_by_its_charts(
         refused = stack.preview_text()
     assert not refused.ok
     assert (
-        'kuberay:kuberayVersion: "1.8.1" cannot be used: its chart ray-cluster does not read worker.replicas, which this stack sets; '
-        "the newest known is 1.7.0"
-    ) in refused.text
+        'kuberay:kuberayVersion: "1.8.1" cannot be used: its chart ray-cluster does not read worker.replicas,'
+        " which this stack sets; the newest known is 1.7.0" in refused.text
+    )

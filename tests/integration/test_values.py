@@ -1,4 +1,6 @@
-"""What is written reaches Ray as it stands: numbers, flags and images of raw values, and ports that a flag moves."""
+"""What is written reaches Ray as it stands: numbers, flags and images of raw values,
+and ports that a flag moves.
+"""
 
 import json
 from typing import Any
@@ -20,20 +22,31 @@ def head_pod(kubernetes: Kubernetes) -> dict[str, Any]:
     return pod["spec"]
 
 
-def test_numbers_flags_and_images_of_raw_values_arrive_as_they_are_written(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_numbers_flags_and_images_of_raw_values_arrive_as_they_are_written(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     group = {
         "rayStartParams": {"object-store-memory": 600_000_000, "resources": {"NPU": 1}},
         "podSecurityContext": {"runAsUser": 1_000_700_000, "runAsGroup": 0},
     }
     stack.configure(
-        guide(architecture="x86", values={"image": {"repository": "registry.example/ray", "tag": 20260102}, "head": group, "worker": group})
+        guide(
+            architecture="x86",
+            values={
+                "image": {"repository": "registry.example/ray", "tag": 20260102},
+                "head": group,
+                "worker": group,
+            },
+        )
     )
     stack.up_or_fail()
     pod = head_pod(kubernetes)
     assert pod["containers"][0]["image"] == "registry.example/ray:20260102"
     assert pod["securityContext"]["runAsUser"] == 1_000_700_000
     assert " --object-store-memory=600000000  --resources='{\"NPU\": 1}' " in pod["containers"][0]["args"][0]
-    assert {pod.image for pod in kubernetes.ray_pods("raycluster-kuberay")} == {"registry.example/ray:20260102"}
+    assert {pod.image for pod in kubernetes.ray_pods("raycluster-kuberay")} == {
+        "registry.example/ray:20260102"
+    }
     assert stack.refresh().ok
     assert stack.preview().changes == {}
 
@@ -47,7 +60,9 @@ def test_an_empty_list_takes_the_place_of_the_chart_s(stack: Stack, kubernetes: 
     assert stack.preview().changes == {}
 
 
-def test_a_map_that_becomes_the_text_that_people_write_by_hand_restarts_nothing(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_map_that_becomes_the_text_that_people_write_by_hand_restarts_nothing(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     stack.configure(guide(worker={"rayStartParams": {"resources": "'{\"NPU\": 1}'"}}))
     stack.up_or_fail()
     before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
@@ -57,7 +72,9 @@ def test_a_map_that_becomes_the_text_that_people_write_by_hand_restarts_nothing(
     assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
 
 
-def test_the_service_of_the_head_and_the_probes_follow_a_flag_that_moves_a_port(stack: Stack, kubernetes: Kubernetes, version: str) -> None:
+def test_the_service_of_the_head_and_the_probes_follow_a_flag_that_moves_a_port(
+    stack: Stack, kubernetes: Kubernetes, version: str
+) -> None:
     flags = {"ray-client-server-port": 10002, "metrics-export-port": 9080}
     followed = at_least(version, "1.6.0")
     stack.configure(guide(head={"rayStartParams": flags | ({"dashboard-port": 9265} if followed else {})}))
@@ -66,7 +83,13 @@ def test_the_service_of_the_head_and_the_probes_follow_a_flag_that_moves_a_port(
     dashboard = 9265 if followed else 8265
     ports = get(kubernetes, "service", "raycluster-kuberay-head-svc")["spec"]["ports"]
     named = {port["name"]: port["port"] for port in ports}
-    assert named == {"client": 10002, "dashboard": dashboard, "gcs-server": 6379, "metrics": 9080, "serve": 8000}
+    assert named == {
+        "client": 10002,
+        "dashboard": dashboard,
+        "gcs-server": 6379,
+        "metrics": 9080,
+        "serve": 8000,
+    }
     probe = head_pod(kubernetes)["containers"][0]["readinessProbe"]
     assert f"localhost:{dashboard}/" in " ".join(probe["exec"]["command"])
     told = stack.outputs()["clusters"]["raycluster"]
@@ -81,5 +104,7 @@ def test_the_service_of_applications_follows_their_serve_config(stack: Stack, ku
     ports = get(kubernetes, "service", "chat-serve-svc")["spec"]["ports"]
     assert {port["name"]: port["port"] for port in ports} == {"serve": 9000}
     (worker,) = get(kubernetes, "pods", "-l", "ray.io/node-type=worker")["items"]
-    assert "localhost:9000/-/healthz" in " ".join(worker["spec"]["containers"][0]["readinessProbe"]["exec"]["command"])
+    assert "localhost:9000/-/healthz" in " ".join(
+        worker["spec"]["containers"][0]["readinessProbe"]["exec"]["command"]
+    )
     assert stack.outputs()["services"]["chat"]["serveAddress"] == "http://chat-serve-svc.kuberay.svc:9000"

@@ -1,4 +1,6 @@
-"""What the pipelines run works: each `run:` step of the workflows, in a clone, against a local cluster. GitHub's comments are a double."""
+"""What the pipelines run works: each `run:` step of the workflows, in a clone, against
+a local cluster. GitHub's comments are a double.
+"""
 
 import json
 import shutil
@@ -20,7 +22,8 @@ WORKFLOWS = ROOT / ".github/workflows"
 
 
 class CommentsDouble:
-    """Stands in for GitHub's (and GitLab's) list of comments on loopback: it keeps them, and knows nothing else of either.
+    """Stands in for GitHub's (and GitLab's) list of comments on loopback: it keeps
+    them, and knows nothing else of either.
 
     A workflow's token may not ask on GitHub whose it is.
     """
@@ -33,7 +36,10 @@ class CommentsDouble:
             def do_GET(self) -> None:
                 if self.path == "/user":
                     refused = "PRIVATE-TOKEN" not in self.headers
-                    self._answer({"message": "not for integrations"} if refused else {"username": "project_bot"}, 403 if refused else 200)
+                    self._answer(
+                        {"message": "not for integrations"} if refused else {"username": "project_bot"},
+                        403 if refused else 200,
+                    )
                     return
                 self._answer(double.comments if "page=1" in self.path else [])
 
@@ -81,12 +87,16 @@ def comments() -> Iterator[CommentsDouble]:
 
 
 class Clone:
-    """The project's main as a runner has checked it out, with one stack. It is its own origin, with a branch for the request."""
+    """The project's main as a runner has checked it out, with one stack. It is its own
+    origin, with a branch for the request.
+    """
 
     def __init__(self, folder: Path, cluster: LocalCluster) -> None:
         self.folder = folder
         self._cluster = cluster
-        tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+        tracked = subprocess.run(
+            ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.split("\n")
         for name in filter(None, tracked):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             if (ROOT / name).exists():
@@ -103,7 +113,9 @@ class Clone:
         self._commit("main")
 
     def request(self, worker: Mapping[str, Any], code: Mapping[str, str] | None = None) -> str:
-        """The commit of a pull request that asks for these workers, and for this code."""
+        """The commit of a pull request that asks for these workers, and for
+        this code.
+        """
         self.git("checkout", "--quiet", "--force", "-B", "request", "main")
         self._write(worker)
         for name, text in (code or {}).items():
@@ -118,7 +130,9 @@ class Clone:
 
     def git(self, *arguments: str) -> str:
         who = ["-c", "user.name=me", "-c", "user.email=me@example.com"]
-        return subprocess.run(["git", *who, *arguments], cwd=self.folder, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *who, *arguments], cwd=self.folder, capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     def _commit(self, message: str) -> str:
         self.git("add", "--all")
@@ -135,11 +149,19 @@ class Clone:
             "kubernetes:kubeconfig": str(self._cluster.kubeconfig),
         }
         file = self.folder / "Pulumi.dev.yaml"
-        kept = {key: value for key, value in (yaml.safe_load(file.read_text()) if file.exists() else {}).items() if key != "config"}
+        kept = {
+            key: value
+            for key, value in (yaml.safe_load(file.read_text()) if file.exists() else {}).items()
+            if key != "config"
+        }
         file.write_text(yaml.safe_dump({**kept, "config": config}))
 
-    def run(self, workflow: str, job: str, environment: Mapping[str, str]) -> dict[str, subprocess.CompletedProcess[str]]:
-        """Every `run:` step of a job, by name, as a runner runs it: the ones with `if` whatever became of those before."""
+    def run(
+        self, workflow: str, job: str, environment: Mapping[str, str]
+    ) -> dict[str, subprocess.CompletedProcess[str]]:
+        """Every `run:` step of a job, by name, as a runner runs it: the ones with `if`
+        whatever became of those before.
+        """
         definition = yaml.safe_load((WORKFLOWS / workflow).read_text())["jobs"][job]
         done: dict[str, subprocess.CompletedProcess[str]] = {}
         failed = False
@@ -147,7 +169,11 @@ class Clone:
             if "run" not in step or (failed and "if" not in step):
                 continue
             # Expressions are the runner's: here each variable that has one is given.
-            names = {name for name, value in {**definition.get("env", {}), **step.get("env", {})}.items() if "${{" in value}
+            names = {
+                name
+                for name, value in {**definition.get("env", {}), **step.get("env", {})}.items()
+                if "${{" in value
+            }
             assert "${{" not in step["run"], "expressions belong into env: elsewhere they are an injection"
             assert names <= environment.keys() | {
                 "PULUMI_ACCESS_TOKEN",
@@ -170,7 +196,9 @@ class Clone:
 
 
 @pytest.fixture(scope="module")
-def clone(cluster: LocalCluster, kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+def clone(
+    cluster: LocalCluster, kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Clone]:
     clone = Clone(tmp_path_factory.mktemp("clone"), cluster)
     yield clone
     destroyed = clone.shell("pulumi destroy --yes --skip-preview --stack dev --non-interactive", {})
@@ -178,8 +206,12 @@ def clone(cluster: LocalCluster, kubernetes: Kubernetes, tmp_path_factory: pytes
     kubernetes.kubectl("delete", "namespace", "kuberay", "--ignore-not-found")
 
 
-def preview_of(clone: Clone, commit: str, comments: CommentsDouble) -> dict[str, subprocess.CompletedProcess[str]]:
-    """What becomes of a pull request: both jobs, with the artifact that one hands to the other."""
+def preview_of(
+    clone: Clone, commit: str, comments: CommentsDouble
+) -> dict[str, subprocess.CompletedProcess[str]]:
+    """What becomes of a pull request: both jobs, with the artifact that one hands to
+    the other.
+    """
     shutil.rmtree(clone.folder / "report", ignore_errors=True)
     shutil.rmtree(clone.folder / "reports", ignore_errors=True)
     ran = clone.run("preview.yml", "preview", {"STACK": "dev", "GITHUB_TOKEN": "token", "COMMIT": commit})
@@ -190,13 +222,21 @@ def preview_of(clone: Clone, commit: str, comments: CommentsDouble) -> dict[str,
         (clone.folder / "report").rename(clone.folder / "reports/preview-dev")
     event = clone.folder / ".git/event.json"
     event.write_text(json.dumps({"pull_request": {"head": {"sha": commit}}}))
-    own = {"STACKS": "dev", "GITHUB_TOKEN": "token", "PULL_REQUEST": "7", "REPOSITORY": "me/kuberay", "GITHUB_API_URL": comments.url}
+    own = {
+        "STACKS": "dev",
+        "GITHUB_TOKEN": "token",
+        "PULL_REQUEST": "7",
+        "REPOSITORY": "me/kuberay",
+        "GITHUB_API_URL": comments.url,
+    }
     ran |= clone.run("preview.yml", "comment", own | {"GITHUB_EVENT_PATH": str(event)})
     assert f"Preview of commit {commit}.\n" in comments.reports[0]
     return ran
 
 
-def test_a_stack_goes_through_its_pipelines(clone: Clone, comments: CommentsDouble, kubernetes: Kubernetes) -> None:
+def test_a_stack_goes_through_its_pipelines(
+    clone: Clone, comments: CommentsDouble, kubernetes: Kubernetes
+) -> None:
     # A pull request for a stack that is not up yet: a comment.
     assert_ok(preview_of(clone, clone.request({"replicas": 1}), comments))
     (report,) = comments.reports
@@ -216,7 +256,13 @@ def test_a_stack_goes_through_its_pipelines(clone: Clone, comments: CommentsDoub
     assert json.loads((clone.folder / "report/report.json").read_text())["level"] == "restarts"
 
     # Its code is not run, and named.
-    assert_ok(preview_of(clone, clone.request({"memory": "3G"}, {"__main__.py": "raise RuntimeError('theirs')\n"}), comments))
+    assert_ok(
+        preview_of(
+            clone,
+            clone.request({"memory": "3G"}, {"__main__.py": "raise RuntimeError('theirs')\n"}),
+            comments,
+        )
+    )
     (report,) = comments.reports
     assert "**Not in this preview**" in report
     assert "    __main__.py\n" in report
@@ -225,7 +271,9 @@ def test_a_stack_goes_through_its_pipelines(clone: Clone, comments: CommentsDoub
 
     # Once someone has approved it, it is.
     commit = clone.git("rev-parse", "request")
-    ran = clone.run("preview-code.yml", "preview", {"STACK": "dev", "GITHUB_TOKEN": "token", "COMMIT": commit})
+    ran = clone.run(
+        "preview-code.yml", "preview", {"STACK": "dev", "GITHUB_TOKEN": "token", "COMMIT": commit}
+    )
     assert ran["preview"].returncode != 0
     assert "theirs" in ran["preview"].stdout + ran["preview"].stderr
     clone.git("reset", "--quiet", "--hard", "main")
@@ -245,7 +293,10 @@ def test_up_does_nothing_where_the_stack_has_changed_since_its_preview(clone: Cl
     assert brought.returncode == 0, brought.stdout + brought.stderr
     ran = clone.run("up.yml", "up", {"STACK": "dev"})
     assert ran["still as previewed"].returncode != 0
-    assert "dev is no longer as it was previewed (then: Ray pods restart; now: nothing changes)" in ran["still as previewed"].stderr
+    assert (
+        "dev is no longer as it was previewed (then: Ray pods restart; now: nothing changes)"
+        in ran["still as previewed"].stderr
+    )
     assert "up" not in ran
 
 

@@ -1,4 +1,6 @@
-"""What the newest operator does with a job's schedule, submitter and token, and with a service's Service and upgrades."""
+"""What the newest operator does with a job's schedule, submitter and token, and with a
+service's Service and upgrades.
+"""
 
 import json
 from typing import Any
@@ -53,7 +55,9 @@ def test_a_schedule_runs_at_its_minute_and_a_change_of_it_restarts_nothing(
     report = stack.make_preview(stack.name).text
     assert "job nightly: runs at 0 3 1 1 * (UTC); a run that is under way goes on" in report
     stack.up_or_fail()
-    assert kubernetes.eventually(lambda: {run["status"].get("jobStatus") for run in workloads.runs()} == {"SUCCEEDED"})
+    assert kubernetes.eventually(
+        lambda: {run["status"].get("jobStatus") for run in workloads.runs()} == {"SUCCEEDED"}
+    )
     assert first["metadata"]["uid"] in {run["metadata"]["uid"] for run in workloads.runs()}
     assert "RayCronJob nightly: runs at 0 3 1 1 * (UTC); its last run nightly-" in stack.make_doctor().text
 
@@ -63,7 +67,9 @@ def test_a_schedule_runs_at_its_minute_and_a_change_of_it_restarts_nothing(
     assert workloads.get("rayjobs,rayclusters")["items"] == []
 
 
-def test_a_job_has_its_submitter_its_token_and_its_own_time(workloads: Workloads, stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_job_has_its_submitter_its_token_and_its_own_time(
+    workloads: Workloads, stack: Stack, kubernetes: Kubernetes
+) -> None:
     main = {"entrypoint": "python main.py", "preRunningDeadlineSeconds": 600}
     small = {"cpu": "200m", "memory": "300Mi", "backoffLimit": 0}
     jobs: dict[str, dict[str, Any]] = {
@@ -74,12 +80,19 @@ def test_a_job_has_its_submitter_its_token_and_its_own_time(workloads: Workloads
     workloads.configure(jobs=jobs, rayVersion="2.56.0")
     stack.up_or_fail()
     outputs = stack.outputs()["jobs"]
-    assert {name: output["status"] for name, output in outputs.items()} == {"pod": "SUCCEEDED", "beside": "SUCCEEDED", "later": "suspended"}
+    assert {name: output["status"] for name, output in outputs.items()} == {
+        "pod": "SUCCEEDED",
+        "beside": "SUCCEEDED",
+        "later": "suspended",
+    }
 
     submits = workloads.get("job", "pod")["spec"]
     (container,) = submits["template"]["spec"]["containers"]
     assert submits["backoffLimit"] == 0
-    assert container["resources"] == {"limits": {"cpu": "200m", "memory": "300Mi"}, "requests": {"cpu": "200m", "memory": "200Mi"}}
+    assert container["resources"] == {
+        "limits": {"cpu": "200m", "memory": "300Mi"},
+        "requests": {"cpu": "200m", "memory": "200Mi"},
+    }
     token = {"secretKeyRef": {"name": "jobs-pod-token", "key": "auth_token"}}
     assert {"name": "RAY_AUTH_TOKEN", "valueFrom": token} in container["env"]
     assert kubernetes.kubectl(*outputs["pod"]["getToken"].partition(" |")[0].replace("'", "").split()[1:])
@@ -98,11 +111,15 @@ def test_a_job_has_its_submitter_its_token_and_its_own_time(workloads: Workloads
     assert stack.preview().changes == {}
 
 
-def test_a_change_of_the_serve_service_reaches_it_as_it_is_and_incremental_upgrades_are_as_the_operator_has_them(
+def test_a_change_reaches_the_serve_service_as_it_is_and_incremental_upgrades_are_as_the_operator_has_them(
     workloads: Workloads, stack: Stack, kubernetes: Kubernetes
 ) -> None:
     chat = {"serveConfig": {"applications": [{"import_path": "echo:app"}]}}
-    workloads.configure(services={"chat": chat | {"serveService": {"type": "NodePort", "annotations": {"a.b/c": "d", "e": "f"}}}})
+    workloads.configure(
+        services={
+            "chat": chat | {"serveService": {"type": "NodePort", "annotations": {"a.b/c": "d", "e": "f"}}}
+        }
+    )
     stack.up_or_fail()
     before = workloads.get("service", "chat-serve-svc")
     assert before["spec"]["type"] == "NodePort"
@@ -118,7 +135,10 @@ def test_a_change_of_the_serve_service_reaches_it_as_it_is_and_incremental_upgra
     assert after["spec"]["selector"] == before["spec"]["selector"]
 
     autoscaling = {"autoscaling": {}, "worker": {"maxReplicas": 2}}
-    upgrade = {"upgradeStrategy": "NewClusterWithIncrementalUpgrade", "clusterUpgradeOptions": {"gatewayClassName": "istio"}}
+    upgrade = {
+        "upgradeStrategy": "NewClusterWithIncrementalUpgrade",
+        "clusterUpgradeOptions": {"gatewayClassName": "istio"},
+    }
     workloads.configure(services={"chat": chat | upgrade | {"rayCluster": autoscaling}})
     # The API server is asked, strictly; no Gateway is there that could bring it.
     asked = kubernetes.dry_runs()

@@ -1,4 +1,6 @@
-"""Charts come from the official repository where it answers, and in seconds from elsewhere where it does not."""
+"""Charts come from the official repository where it answers, and in seconds from
+elsewhere where it does not.
+"""
 
 import contextlib
 import threading
@@ -19,7 +21,9 @@ Answer = Callable[[BaseHTTPRequestHandler, bytes], None]
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty one for what is downloaded and made; Helm itself is the one that is built."""
+    """An empty one for what is downloaded and made; Helm itself is the one that is
+    built.
+    """
     monkeypatch.setenv("KUBERAY_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("CHARTS", raising=False)
     monkeypatch.setattr(chart_repository, "DOWNLOAD_SECONDS", 3)
@@ -77,8 +81,12 @@ def wrong_archive(request: BaseHTTPRequestHandler, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def official_repository(folder: Path, answer: Answer, monkeypatch: pytest.MonkeyPatch) -> Generator[list[str]]:
-    """A server on loopback in the place of the official repository; gives what it was asked for."""
+def official_repository(
+    folder: Path, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> Generator[list[str]]:
+    """A server on loopback in the place of the official repository; gives what it was
+    asked for.
+    """
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -123,7 +131,9 @@ def names(folder: str | Path) -> list[str]:
 BOTH = [f"kuberay-operator-{OFFICIAL}.tgz", f"ray-cluster-{OFFICIAL}.tgz"]
 
 
-def test_charts_come_from_the_official_repository_where_it_answers(charts: Path, helm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_charts_come_from_the_official_repository_where_it_answers(
+    charts: Path, helm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with official_repository(charts, whole, monkeypatch) as asked:
         folder, (source,) = repository([OFFICIAL], helm)
         first = len(asked)
@@ -135,7 +145,9 @@ def test_charts_come_from_the_official_repository_where_it_answers(charts: Path,
     assert len(asked) == first > 0
 
 
-@pytest.mark.parametrize("answer", [missing, cut_off, cut_off_archive, slow, silent, another_page, wrong_archive])
+@pytest.mark.parametrize(
+    "answer", [missing, cut_off, cut_off_archive, slow, silent, another_page, wrong_archive]
+)
 def test_charts_come_from_the_go_module_in_seconds_where_the_official_repository_fails(
     answer: Answer, charts: Path, helm: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,23 +164,33 @@ def test_charts_come_from_the_go_module_in_seconds_where_the_official_repository
     assert [name for name in names(cache / "charts") if name.startswith("official")] == []
 
 
-def test_charts_of_the_guide_are_doubles_where_nothing_answers(helm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_charts_of_the_guide_are_doubles_where_nothing_answers(
+    helm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(chart_repository, "OFFICIAL_REPOSITORY", "http://127.0.0.1:9/")
     folder, sources = repository([DOUBLED, OFFICIAL], helm)
     assert [(source.version, source.kind) for source in sources] == [(DOUBLED, "double"), (OFFICIAL, "real")]
-    assert names(folder) == sorted(["index.yaml", f"kuberay-operator-{DOUBLED}.tgz", f"ray-cluster-{DOUBLED}.tgz", *BOTH])
-
-
-def test_charts_that_cannot_be_had_are_named_with_the_way_out(helm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chart_repository, "OFFICIAL_REPOSITORY", "http://127.0.0.1:9/")
-    with pytest.raises(LocalError) as refused:
-        repository(["1.5.0"], helm)
-    assert str(refused.value) == (
-        "KubeRay's charts 1.5.0 are out of reach, http://127.0.0.1:9/ does not answer; CHARTS=<folder> takes others"
+    assert names(folder) == sorted(
+        ["index.yaml", f"kuberay-operator-{DOUBLED}.tgz", f"ray-cluster-{DOUBLED}.tgz", *BOTH]
     )
 
 
-def test_a_folder_of_charts_goes_before_all(helm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_charts_that_cannot_be_had_are_named_with_the_way_out(
+    helm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chart_repository, "OFFICIAL_REPOSITORY", "http://127.0.0.1:9/")
+    with pytest.raises(LocalError) as refused:
+        repository(["1.5.0"], helm)
+    assert (
+        str(refused.value)
+        == "KubeRay's charts 1.5.0 are out of reach, http://127.0.0.1:9/ does not answer; CHARTS=<folder>"
+        " takes others"
+    )
+
+
+def test_a_folder_of_charts_goes_before_all(
+    helm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = official_charts(OFFICIAL)
     assert source
     layout = tmp_path / "source" / f"v{OFFICIAL}"
@@ -181,18 +203,25 @@ def test_a_folder_of_charts_goes_before_all(helm: Path, tmp_path: Path, monkeypa
         assert names(folder) == ["index.yaml", *BOTH]
 
 
-def test_a_folder_without_charts_is_named(helm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_charts_is_named(
+    helm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CHARTS", str(tmp_path))
-    with pytest.raises(LocalError, match=r"holds neither an index\.yaml nor KubeRay's charts, kuberay-operator and ray-cluster"):
+    with pytest.raises(
+        LocalError,
+        match=r"holds neither an index\.yaml nor KubeRay's charts, kuberay-operator and ray-cluster",
+    ):
         repository([OFFICIAL], helm)
 
 
-def test_a_folder_without_the_version_that_is_run_is_named(helm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_the_version_that_is_run_is_named(
+    helm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = official_charts(OFFICIAL)
     monkeypatch.setenv("CHARTS", str(source))
     with pytest.raises(LocalError) as refused:
         repository([DOUBLED], helm)
-    assert str(refused.value) == (
-        f"CHARTS={source} holds no kuberay-operator {DOUBLED} ({OFFICIAL}); "
+    assert (
+        str(refused.value) == f"CHARTS={source} holds no kuberay-operator {DOUBLED} ({OFFICIAL}); "
         "set kuberayVersion to a version that it holds, or leave CHARTS out"
     )

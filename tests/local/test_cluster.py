@@ -1,4 +1,6 @@
-"""A cluster of the tests' own: it starts, runs the real operator, shows failures as real nodes would, and goes without a trace."""
+"""A cluster of the tests' own: it starts, runs the real operator, shows failures as
+real nodes would, and goes without a trace.
+"""
 
 import json
 import os
@@ -18,13 +20,17 @@ from local.errors import LocalError
 HEAD = {"cpu": "1", "memory": "2G"}
 
 
-def ray_cluster(name: str, image: str = "rayproject/ray:2.46.0-aarch64", **annotations: str) -> dict[str, Any]:
+def ray_cluster(
+    name: str, image: str = "rayproject/ray:2.46.0-aarch64", **annotations: str
+) -> dict[str, Any]:
     """A Ray cluster of a head alone, on ARM."""
     template = {
         "metadata": {"annotations": {f"kwok.kuberay/{key}": value for key, value in annotations.items()}},
         "spec": {
             "nodeSelector": {"kubernetes.io/arch": "arm64"},
-            "containers": [{"name": "ray-head", "image": image, "resources": {"limits": HEAD, "requests": HEAD}}],
+            "containers": [
+                {"name": "ray-head", "image": image, "resources": {"limits": HEAD, "requests": HEAD}}
+            ],
         },
     }
     return {
@@ -47,7 +53,16 @@ def eventually(condition: Callable[[], Any], seconds: float = 40) -> Any:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     with LocalCluster(tmp_path_factory.mktemp("local")) as cluster:
-        helm(cluster, "install", "kuberay-operator", "kuberay-operator", "--repo", cluster.charts_url, "--version", "1.3.0")
+        helm(
+            cluster,
+            "install",
+            "kuberay-operator",
+            "kuberay-operator",
+            "--repo",
+            cluster.charts_url,
+            "--version",
+            "1.3.0",
+        )
         yield cluster
 
 
@@ -82,7 +97,10 @@ def operator_processes(cluster: LocalCluster) -> list[psutil.Process]:
 
 
 def is_ready(pod: Any) -> bool:
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in pod["status"].get("conditions", []))
+    return any(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for condition in pod["status"].get("conditions", [])
+    )
 
 
 def test_there_is_a_node_of_each_architecture(cluster: LocalCluster) -> None:
@@ -90,7 +108,9 @@ def test_there_is_a_node_of_each_architecture(cluster: LocalCluster) -> None:
     assert {node["metadata"]["labels"]["kubernetes.io/arch"] for node in nodes} == {"amd64", "arm64"}
 
 
-def test_the_operator_is_a_real_process_and_brings_a_ray_cluster_up(cluster: LocalCluster, tmp_path: Path) -> None:
+def test_the_operator_is_a_real_process_and_brings_a_ray_cluster_up(
+    cluster: LocalCluster, tmp_path: Path
+) -> None:
     eventually(lambda: all(is_ready(pod) for pod in operator_pods(cluster)) and operator_processes(cluster))
     apply(cluster, tmp_path, ray_cluster("good"))
     eventually(lambda: get(cluster, "raycluster", "good").get("status", {}).get("state") == "ready")
@@ -113,7 +133,13 @@ def test_an_operator_that_dies_is_started_again_and_the_pod_says_so(cluster: Loc
 
 
 def test_an_operator_that_is_not_on_this_machine_says_which_are(cluster: LocalCluster) -> None:
-    cluster.kubectl("run", "stranger", "--image=quay.io/kuberay/operator:v0.9.0", "-l", "app.kubernetes.io/component=kuberay-operator")
+    cluster.kubectl(
+        "run",
+        "stranger",
+        "--image=quay.io/kuberay/operator:v0.9.0",
+        "-l",
+        "app.kubernetes.io/component=kuberay-operator",
+    )
 
     def waiting() -> Any:
         statuses = get(cluster, "pod", "stranger")["status"].get("containerStatuses") or [{}]
@@ -125,22 +151,41 @@ def test_an_operator_that_is_not_on_this_machine_says_which_are(cluster: LocalCl
 
 def test_an_image_that_does_not_exist_cannot_be_pulled(cluster: LocalCluster, tmp_path: Path) -> None:
     apply(cluster, tmp_path, ray_cluster("no-image", image="rayproject/ray:missing"))
-    eventually(lambda: head_container(cluster, "no-image").get("state", {}).get("waiting", {}).get("reason") == "ImagePullBackOff")
+    eventually(
+        lambda: (
+            head_container(cluster, "no-image").get("state", {}).get("waiting", {}).get("reason")
+            == "ImagePullBackOff"
+        )
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "manifest", "code", "reason", "log"),
     [
         ("memory", ray_cluster("memory", fail="oom"), 137, "OOMKilled", ""),
-        ("crash", ray_cluster("crash", fail="crash"), 1, "Error", "ValueError: Attempting to cap object store memory"),
+        (
+            "crash",
+            ray_cluster("crash", fail="crash"),
+            1,
+            "Error",
+            "ValueError: Attempting to cap object store memory",
+        ),
         ("wrong", ray_cluster("wrong", image="rayproject/ray:2.46.0"), 1, "Error", "exec format error"),
     ],
 )
 def test_a_container_that_fails_is_started_over_and_over(
-    cluster: LocalCluster, tmp_path: Path, name: str, manifest: dict[str, Any], code: int, reason: str, log: str
+    cluster: LocalCluster,
+    tmp_path: Path,
+    name: str,
+    manifest: dict[str, Any],
+    code: int,
+    reason: str,
+    log: str,
 ) -> None:
     apply(cluster, tmp_path, manifest)
-    status = eventually(lambda: (found := head_container(cluster, name)) and "waiting" in found.get("state", {}) and found)
+    status = eventually(
+        lambda: (found := head_container(cluster, name)) and "waiting" in found.get("state", {}) and found
+    )
     assert status["state"]["waiting"]["reason"] == "CrashLoopBackOff"
     assert status["restartCount"] >= 1
     ended = status["lastState"]["terminated"]
@@ -174,7 +219,9 @@ def test_what_a_killed_supervisor_leaves_is_stopped_too_and_a_kept_cluster_comes
         cluster.stop(keep=True)
         assert mentioning(cluster.home.folder) == []
         cluster.start()
-        assert cluster.kubectl("get", "namespace", "remembered", "-o", "name").strip() == "namespace/remembered"
+        assert (
+            cluster.kubectl("get", "namespace", "remembered", "-o", "name").strip() == "namespace/remembered"
+        )
         assert cluster.charts_url == address
     finally:
         cluster.stop()

@@ -16,7 +16,14 @@ from local.errors import LocalError
 from local.ports import free_ports, is_free
 from local.tools import Toolbox
 
-NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kuberay-operator-1.3.0")
+NAMES = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kwok",
+    "kuberay-operator-1.3.0",
+)
 TOOLS = Toolbox({name: Path("/tools", name) for name in NAMES})
 PORTS = Ports(api=16001, kwok=16002, kubelet=16003, ray=16004, charts=16005)
 HOME = Home(Path("/home/of/cluster"))
@@ -33,7 +40,9 @@ def test_nothing_listens_beyond_this_machine() -> None:
 
 
 def test_calls_to_addresses_of_simulated_pods_end_on_this_machine() -> None:
-    environments = {program.name: program.environment for program in control_plane.programs(HOME, PORTS, TOOLS)}
+    environments = {
+        program.name: program.environment for program in control_plane.programs(HOME, PORTS, TOOLS)
+    }
     for name in ("kube-apiserver", "kubelet"):
         assert environments[name]["HTTP_PROXY"].startswith("http://127.0.0.1:")
 
@@ -55,7 +64,9 @@ def test_a_folder_with_too_long_a_name_is_refused_in_a_line() -> None:
 
 
 def test_the_kubeconfig_needs_no_other_file() -> None:
-    written = yaml.safe_load(control_plane.kubeconfig("https://127.0.0.1:1", b"authority", b"certificate", b"key"))
+    written = yaml.safe_load(
+        control_plane.kubeconfig("https://127.0.0.1:1", b"authority", b"certificate", b"key")
+    )
     assert base64.b64decode(written["clusters"][0]["cluster"]["certificate-authority-data"]) == b"authority"
     assert base64.b64decode(written["users"][0]["user"]["client-key-data"]) == b"key"
 

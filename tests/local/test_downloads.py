@@ -1,7 +1,10 @@
-"""Pulumi's CLI and plugin come from their host where it answers; where it does not, that is found out in seconds.
+"""Pulumi's CLI and plugin come from their host where it answers; where it does not,
+that is found out in seconds.
 
-The host is a server on loopback: a proxy that speaks for it, with a certificate that the programs are told to trust. So what runs is the
-real probe, the SDK's real installer and the real `pulumi plugin install`; only the installer's script is ours, as Pulumi's is out of reach.
+The host is a server on loopback: a proxy that speaks for it, with a certificate that
+the programs are told to trust. So what runs is the real probe, the SDK's real installer
+and the real `pulumi plugin install`; only the installer's script is ours, as Pulumi's
+is out of reach.
 """
 
 import contextlib
@@ -26,7 +29,8 @@ while [ $# -gt 0 ]; do
   shift
 done
 mkdir -p "$root/bin"
-curl --fail --silent "https://get.pulumi.com/releases/sdk/pulumi-v$version-linux-x64.tar.gz" | tar -xz -C "$root/bin" --strip-components 1
+curl --fail --silent "https://get.pulumi.com/releases/sdk/pulumi-v$version-linux-x64.tar.gz" |
+  tar -xz -C "$root/bin" --strip-components 1
 """
 Answer = Callable[[BaseHTTPRequestHandler, bytes], None]
 
@@ -114,7 +118,9 @@ class Host:
                 self.send_response(200)
                 self.end_headers()
                 with contextlib.suppress(OSError, ssl.SSLError):
-                    self.connection = self.request = host.certificate.wrap_socket(self.connection, server_side=True)
+                    self.connection = self.request = host.certificate.wrap_socket(
+                        self.connection, server_side=True
+                    )
                     self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)  # pyright: ignore
                     self.close_connection = False
                     return
@@ -122,7 +128,9 @@ class Host:
 
             def do_GET(self) -> None:
                 host.asked.append(self.path)
-                content = next((content for end, content in host.files.items() if self.path.endswith(end)), None)
+                content = next(
+                    (content for end, content in host.files.items() if self.path.endswith(end)), None
+                )
                 with contextlib.suppress(OSError, ssl.SSLError):
                     (missing if content is None else host.answer)(self, content or b"")
 
@@ -190,7 +198,10 @@ def test_the_plugin_comes_by_the_cli(host: Host, cache: Path, pulumi: Path) -> N
 
 
 def test_a_plugin_that_the_user_has_installed_is_used_as_it_is(host: Host, cache: Path, pulumi: Path) -> None:
-    theirs = cache.parent / f"home/.pulumi/plugins/resource-kubernetes-v{tools.provider_version()}/pulumi-resource-kubernetes"
+    theirs = (
+        cache.parent
+        / f"home/.pulumi/plugins/resource-kubernetes-v{tools.provider_version()}/pulumi-resource-kubernetes"
+    )
     theirs.parent.mkdir(parents=True)
     theirs.touch()
     assert downloads.kubernetes_plugin(lambda: pulumi) == theirs
@@ -198,7 +209,9 @@ def test_a_plugin_that_the_user_has_installed_is_used_as_it_is(host: Host, cache
 
 
 @pytest.mark.parametrize("answer", [missing, broken, cut_off, slow, silent, another_page, wrong_bytes])
-def test_a_host_that_fails_is_found_out_in_seconds_and_leaves_nothing(host: Host, cache: Path, pulumi: Path, answer: Answer) -> None:
+def test_a_host_that_fails_is_found_out_in_seconds_and_leaves_nothing(
+    host: Host, cache: Path, pulumi: Path, answer: Answer
+) -> None:
     host.answer = answer
     started = time.monotonic()
     assert downloads.pulumi_cli() == {}

@@ -1,4 +1,6 @@
-"""After `make up`, the commands for one's own stacks work on the one that it has brought up, and touch nothing else of the user's."""
+"""After `make up`, the commands for one's own stacks work on the one that it has
+brought up, and touch nothing else of the user's.
+"""
 
 import os
 import shutil
@@ -16,7 +18,9 @@ LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "r
 
 
 class Clone:
-    """A clone of the project with a cluster of its own, and a user who is logged in elsewhere."""
+    """A clone of the project with a cluster of its own, and a user who is logged in
+    elsewhere.
+    """
 
     def __init__(self, folder: Path, home: Path) -> None:
         self.folder = folder
@@ -27,7 +31,9 @@ class Clone:
         kubeconfig = self.user / ".kube/config"
         kubeconfig.parent.mkdir()
         kubeconfig.write_text("apiVersion: v1\nkind: Config\n")
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "KUBE", "MAKE"))}
+        kept = {
+            key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "KUBE", "MAKE"))
+        }
         self.environment = {
             **kept,
             "HOME": str(self.user),
@@ -41,12 +47,18 @@ class Clone:
         return self.run(["make", *arguments], ok=ok)
 
     def run(self, command: list[str], *, ok: bool = True) -> str:
-        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
         assert (done.returncode == 0) is ok, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     def files_of_the_user(self) -> dict[str, bytes]:
-        return {str(file.relative_to(self.user)): file.read_bytes() for file in self.user.rglob("*") if file.is_file()}
+        return {
+            str(file.relative_to(self.user)): file.read_bytes()
+            for file in self.user.rglob("*")
+            if file.is_file()
+        }
 
     def set_worker_memory(self, memory: str) -> None:
         file = self.folder / "Pulumi.dev.yaml"
@@ -77,14 +89,24 @@ def test_up_ends_with_what_to_type_next(clone: Clone) -> None:
     start = printed.index(next(line for line in printed if line.startswith("Ready after")))
     assert printed[start + 1 : start + 5] == [
         "",
-        "  sed -i '$ s/2G/3G/' Pulumi.dev.yaml && make preview       # more memory for the worker: what would restart",
+        (
+            "  sed -i '$ s/2G/3G/' Pulumi.dev.yaml && make preview       # more memory for the worker: what"
+            " would restart"
+        ),
         "  make up                                                   # brings it",
-        '  eval "$(make -s env)"                                     # pulumi, kubectl and helm of this shell work on it',
+        (
+            '  eval "$(make -s env)"                                     # pulumi, kubectl and helm of this'
+            " shell work on it"
+        ),
     ]
 
 
 def test_preview_drift_and_doctor_look_at_the_local_stack(clone: Clone) -> None:
-    for target, said in {"preview": "nothing changes", "drift": "nothing was edited or deleted there", "doctor": "\n1 warning"}.items():
+    for target, said in {
+        "preview": "nothing changes",
+        "drift": "nothing was edited or deleted there",
+        "doctor": "\n1 warning",
+    }.items():
         printed = clone.make(target)
         assert "dev: on this machine's cluster (LOCAL=no: on your own)" in printed
         assert said in printed
@@ -104,7 +126,9 @@ def test_a_changed_memory_is_previewed_and_then_reached(clone: Clone) -> None:
 
 def test_pulumi_kubectl_and_helm_of_a_shell_work_on_the_local_cluster(clone: Clone) -> None:
     preview = 'cd "$KUBERAY_WORKSPACE" && pulumi preview --stack dev --non-interactive --expect-no-changes'
-    printed = clone.run(["bash", "-c", f'eval "$(make -s env)" && {preview} && kubectl get rayclusters -A && helm ls -A'])
+    printed = clone.run(
+        ["bash", "-c", f'eval "$(make -s env)" && {preview} && kubectl get rayclusters -A && helm ls -A']
+    )
     assert "unchanged" in printed
     assert "raycluster-kuberay" in printed
     assert "kuberay-operator" in printed
@@ -112,7 +136,10 @@ def test_pulumi_kubectl_and_helm_of_a_shell_work_on_the_local_cluster(clone: Clo
 
 def test_stacks_of_two_places_are_named_one_by_one(clone: Clone) -> None:
     refused = clone.make("preview", "STACK=dev prod", ok=False)
-    assert "error: dev: on this machine's cluster, and prod not; name them one by one, or add LOCAL=no" in refused
+    assert (
+        "error: dev: on this machine's cluster, and prod not; name them one by one, or add LOCAL=no"
+        in refused
+    )
 
 
 def test_a_stack_of_the_users_own_is_looked_for_where_the_user_is_logged_in(clone: Clone) -> None:

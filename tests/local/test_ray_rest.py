@@ -60,7 +60,9 @@ def test_a_job_runs_for_a_moment_and_succeeds(rest: RayRest, clock: Clock) -> No
 
 
 @pytest.mark.parametrize("entrypoint", ["bash -c 'exit 1'", "python fail.py"])
-def test_a_job_whose_entrypoint_says_so_fails_with_a_message(rest: RayRest, clock: Clock, entrypoint: str) -> None:
+def test_a_job_whose_entrypoint_says_so_fails_with_a_message(
+    rest: RayRest, clock: Clock, entrypoint: str
+) -> None:
     submit(rest, "a", entrypoint)
     clock.now += JOB_SECONDS
     assert status(rest, "a") == "FAILED"
@@ -102,7 +104,9 @@ def test_it_answers_as_a_proxy_for_any_address(rest: RayRest) -> None:
     made = server(port, rest)
     Thread(target=made.serve_forever, daemon=True).start()
     try:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": f"http://127.0.0.1:{port}"}))
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({"http": f"http://127.0.0.1:{port}"})
+        )
         with opener.open(f"http://{HEAD}/api/serve/applications/", timeout=5) as answer:
             assert json.load(answer)["applications"] == {}
         with opener.open("http://10.244.1.7:8000/-/healthz", timeout=5) as answer:

@@ -1,4 +1,6 @@
-"""What is written for a real node and made of a stack's settings, without starting one. Real pods are tested in tests/real."""
+"""What is written for a real node and made of a stack's settings, without starting one.
+Real pods are tested in tests/real.
+"""
 
 import json
 import tomllib
@@ -47,7 +49,10 @@ def test_the_nodes_own_address_is_the_way_out_of_every_pod() -> None:
 
 
 def test_the_nodes_files_lie_in_the_clusters_folder() -> None:
-    assert all(path.is_relative_to("/home/of/cluster") for path in node.texts(FILES, Path("/debian"), registry_port=1))
+    assert all(
+        path.is_relative_to("/home/of/cluster")
+        for path in node.texts(FILES, Path("/debian"), registry_port=1)
+    )
 
 
 def test_two_clusters_have_control_groups_of_their_own() -> None:
@@ -84,7 +89,9 @@ def test_the_guides_cluster_stays_as_it_is_on_two_cores(tmp_path: Path) -> None:
         {"additionalWorkerGroups": {"more": {"cpu": 4, "cpuRequest": "100m"}}},
     ],
 )
-def test_a_cluster_that_asks_for_more_than_all_cores_asks_for_less(cluster: dict[str, Any], tmp_path: Path) -> None:
+def test_a_cluster_that_asks_for_more_than_all_cores_asks_for_less(
+    cluster: dict[str, Any], tmp_path: Path
+) -> None:
     adapted = RealCluster(tmp_path, cores=2).adapted({"kuberay:clusters": {"one": cluster}})
     assert adapted["kuberay:clusters"]["one"]["head"] == {"cpuRequest": "250m"}
     adapted = RealCluster(tmp_path, cores=4).adapted({"kuberay:clusters": {"one": cluster}})
@@ -92,7 +99,10 @@ def test_a_cluster_that_asks_for_more_than_all_cores_asks_for_less(cluster: dict
 
 
 def test_settings_are_made_to_fit_a_small_machine(tmp_path: Path) -> None:
-    committed: dict[str, Any] = {"kuberay:clusters": {"one": {"worker": {"cpu": 1, "memory": "2G"}}}, "kuberay:namespace": "kuberay"}
+    committed: dict[str, Any] = {
+        "kuberay:clusters": {"one": {"worker": {"cpu": 1, "memory": "2G"}}},
+        "kuberay:namespace": "kuberay",
+    }
     adapted = RealCluster(tmp_path, cores=1).adapted(committed)
     assert adapted["kuberay:namespace"] == "kuberay"
     assert adapted["kuberay:pythonVersion"] == "3.11"
@@ -104,7 +114,9 @@ def test_settings_are_made_to_fit_a_small_machine(tmp_path: Path) -> None:
 
 
 def test_what_a_setting_asks_for_itself_is_left(tmp_path: Path) -> None:
-    adapted = RealCluster(tmp_path, cores=1).adapted({"kuberay:clusters": {"one": {"head": {"cpuRequest": "1"}}}})
+    adapted = RealCluster(tmp_path, cores=1).adapted(
+        {"kuberay:clusters": {"one": {"head": {"cpuRequest": "1"}}}}
+    )
     assert adapted["kuberay:clusters"]["one"]["head"] == {"cpuRequest": "1"}
 
 
@@ -112,11 +124,19 @@ def test_what_a_setting_asks_for_itself_is_left(tmp_path: Path) -> None:
     ("lack", "kind", "said"),
     [
         (None, RealCluster, "nodes: real, as this machine can"),
-        ("they need root", LocalCluster, "nodes: simulated, as this machine cannot run real nodes: they need root"),
+        (
+            "they need root",
+            LocalCluster,
+            "nodes: simulated, as this machine cannot run real nodes: they need root",
+        ),
     ],
 )
 def test_the_kind_of_nodes_is_chosen_by_what_the_machine_can(
-    lack: str | None, kind: type, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    lack: str | None,
+    kind: type,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("local.real.machine.why_not", lambda: lack)
     assert choose("auto") is kind

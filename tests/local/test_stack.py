@@ -11,9 +11,13 @@ from local.stack import local_config
 
 
 def test_what_this_machine_needs_lies_over_the_committed_settings() -> None:
-    committed = {"config": {"kuberay:architecture": "aarch64", "kuberay:chartRepository": "https://charts.example"}}
+    committed = {
+        "config": {"kuberay:architecture": "aarch64", "kuberay:chartRepository": "https://charts.example"}
+    }
     made = local_config(committed, {"kuberay:chartRepository": "http://127.0.0.1:1/"}, None)
-    assert made == {"config": {"kuberay:architecture": "aarch64", "kuberay:chartRepository": "http://127.0.0.1:1/"}}
+    assert made == {
+        "config": {"kuberay:architecture": "aarch64", "kuberay:chartRepository": "http://127.0.0.1:1/"}
+    }
 
 
 def test_the_salt_of_the_stack_that_is_there_stays() -> None:
@@ -21,17 +25,24 @@ def test_the_salt_of_the_stack_that_is_there_stays() -> None:
 
 
 def test_a_committed_salt_goes_first() -> None:
-    assert local_config({"config": {}, "encryptionsalt": "committed"}, {}, "salt")["encryptionsalt"] == "committed"
+    assert (
+        local_config({"config": {}, "encryptionsalt": "committed"}, {}, "salt")["encryptionsalt"]
+        == "committed"
+    )
 
 
 def test_a_stack_file_without_settings_will_do() -> None:
     assert local_config({}, {"a": "b"}, None) == {"config": {"a": "b"}}
 
 
-def test_a_command_never_goes_elsewhere_because_the_local_cluster_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_never_goes_elsewhere_because_the_local_cluster_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     workspace = Home(tmp_path).workspace
     workspace.mkdir()
     (workspace / "Pulumi.dev.yaml").write_text("config: {}\n")
     monkeypatch.setattr("os.execvpe", lambda *_: None)  # it would take the place of the tests
-    with pytest.raises(LocalError, match="dev: on this machine's cluster, which does not answer; `make up` starts it"):
+    with pytest.raises(
+        LocalError, match="dev: on this machine's cluster, which does not answer; `make up` starts it"
+    ):
         within(tmp_path, ["dev"], ["pulumi"])

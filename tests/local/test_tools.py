@@ -16,7 +16,9 @@ def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tool:
     monkeypatch.setenv("KUBERAY_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "hello"
     folder.mkdir()
-    (folder / "go.mod").write_text("module hello\n\ngo 1.21\n\n// require example.org/hello v1.2.3\nrequire example.org/hello v1.2.3\n")
+    (folder / "go.mod").write_text(
+        "module hello\n\ngo 1.21\n\n// require example.org/hello v1.2.3\nrequire example.org/hello v1.2.3\n"
+    )
     (folder / "main.go").write_text('package main\n\nfunc main() { println("hello") }\n')
     return Tool("hello", folder, "example.org/hello", {"hello": "."})
 
@@ -26,7 +28,16 @@ def test_the_version_is_the_one_that_go_mod_pins(tool: Tool) -> None:
 
 
 def test_every_tool_of_this_project_has_a_version() -> None:
-    every = [tools.PULUMI, tools.PYTHON_HOST, tools.KUBERNETES, tools.ETCD, tools.KWOK, tools.HELM, tools.PROVIDER, tools.operator("1.3.0")]
+    every = [
+        tools.PULUMI,
+        tools.PYTHON_HOST,
+        tools.KUBERNETES,
+        tools.ETCD,
+        tools.KWOK,
+        tools.HELM,
+        tools.PROVIDER,
+        tools.operator("1.3.0"),
+    ]
     assert all(tool.version[0].isdigit() for tool in every)
 
 
@@ -37,7 +48,10 @@ def test_a_changed_source_is_another_build(tool: Tool) -> None:
 
 
 def test_a_changed_flag_is_another_build(tool: Tool) -> None:
-    assert Tool(tool.name, tool.folder, tool.source, tool.programs, link="-X main.version={version}").key != tool.key
+    assert (
+        Tool(tool.name, tool.folder, tool.source, tool.programs, link="-X main.version={version}").key
+        != tool.key
+    )
 
 
 def test_the_same_pins_in_another_clone_are_the_same_build(tool: Tool, tmp_path: Path) -> None:
@@ -81,7 +95,9 @@ def test_a_tool_is_built_once(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> No
     assert tools.ensure([made])["hello"].exists()
 
 
-def test_a_failed_build_shows_the_end_of_its_log_and_leaves_nothing_to_find(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_build_shows_the_end_of_its_log_and_leaves_nothing_to_find(
+    tool: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tool.folder / "go.mod").write_text("module hello\n\ngo 1.21\n")
     (tool.folder / "main.go").write_text("package main\n\nfunc main() { undefined() }\n")
     monkeypatch.setattr(Tool, "version", "1.2.3")
@@ -90,7 +106,9 @@ def test_a_failed_build_shows_the_end_of_its_log_and_leaves_nothing_to_find(tool
     assert tools.in_cache(tool) == {}
 
 
-def test_a_copy_on_the_path_is_used_only_at_the_pinned_version(tool: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_on_the_path_is_used_only_at_the_pinned_version(
+    tool: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = tmp_path / "bin/hello"
     program.parent.mkdir()
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")

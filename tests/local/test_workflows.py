@@ -1,4 +1,6 @@
-"""The pipelines' files are well formed and pinned. Who may run what with which key: tests/unit/test_pipelines.py."""
+"""The pipelines' files are well formed and pinned. Who may run what with which key:
+tests/unit/test_pipelines.py.
+"""
 
 import re
 import subprocess
@@ -26,7 +28,9 @@ def test_actionlint_finds_nothing() -> None:
 @pytest.mark.parametrize("file", [*WORKFLOWS, ACTION], ids=lambda file: file.stem)
 def test_every_action_is_pinned_by_its_commit_and_says_which_release_that_is(file: Any) -> None:
     used = [line.strip() for line in file.read_text().splitlines() if "uses:" in line]
-    assert all(re.search(r"uses: (\./\S+|[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)$", line) for line in used), used
+    assert all(re.search(r"uses: (\./\S+|[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)$", line) for line in used), (
+        used
+    )
 
 
 def test_the_cli_is_the_version_that_the_tests_run_on() -> None:
@@ -47,12 +51,19 @@ def test_what_gitlab_downloads_has_its_checksum() -> None:
     assert all(f" {file}" in script[check] for file in downloads)
     # Nothing is opened before it is checked.
     assert all("tar " not in line for line in script[:check])
-    assert all(re.fullmatch(r"[0-9a-f]{64}", gitlab["variables"][f"{name}_SHA256"]) for name in ("PULUMI", "HELM"))
+    assert all(
+        re.fullmatch(r"[0-9a-f]{64}", gitlab["variables"][f"{name}_SHA256"]) for name in ("PULUMI", "HELM")
+    )
     assert f"# {gitlab['variables']['HELM_VERSION']}\n" in GITLAB.read_text()
 
 
 def test_gitlab_calls_the_targets_that_github_calls() -> None:
-    github = {target for file in WORKFLOWS if file.stem != "ci" for target in _targets(yaml.safe_load(file.read_text()))}
+    github = {
+        target
+        for file in WORKFLOWS
+        if file.stem != "ci"
+        for target in _targets(yaml.safe_load(file.read_text()))
+    }
     gitlab = set(_targets(_gitlab()))
     assert github == gitlab == {"preview", "request", "join", "comment", "deploy", "drift"}
 

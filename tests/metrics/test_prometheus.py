@@ -1,7 +1,9 @@
-"""The real Prometheus in a cluster with real Ray: it takes the alerts, finds and scrapes what it is told to, draws every panel, alerts.
+"""The real Prometheus in a cluster with real Ray: it takes the alerts, finds and
+scrapes what it is told to, draws every panel, alerts.
 
-No Prometheus operator is to be had here, so what it would make of PodMonitors and of a PrometheusRule is made in this file.
-`make metrics` runs it: apart from `make test`, as Prometheus takes long to build.
+No Prometheus operator is to be had here, so what it would make of PodMonitors and of a
+PrometheusRule is made in this file. `make metrics` runs it: apart from `make test`, as
+Prometheus takes long to build.
 """
 
 import json
@@ -39,19 +41,32 @@ def programs() -> tools.Toolbox:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
-    """The guide's cluster, a service, and a job that fails for its memory, with all of metrics."""
+    """The guide's cluster, a service, and a job that fails for its memory, with all of
+    metrics.
+    """
     if reason := machine.why_not():
         pytest.skip(f"this machine cannot run real nodes: {reason}")
     with RealCluster(tmp_path_factory.mktemp("metrics"), kuberay_versions=(NEWEST,), cores=0) as cluster:
         kubernetes = Kubernetes(cluster)
         kubernetes.apply(yaml.safe_dump_all(_definition(plural, kind) for plural, kind in CRDS.items()))
         stack = RealStack(cluster, kubernetes, tmp_path_factory.mktemp("stack"))
-        files = {"volumes": [{"name": "code", "configMap": {"name": "code"}}], "volumeMounts": [{"name": "code", "mountPath": "/opt/code"}]}
+        files = {
+            "volumes": [{"name": "code", "configMap": {"name": "code"}}],
+            "volumeMounts": [{"name": "code", "mountPath": "/opt/code"}],
+        }
         alone = {"worker": {"replicas": 0}, "head": files | {"env": {"PYTHONPATH": "/opt/code"}}}
         train = {"entrypoint": "python /opt/code/train.py", "rayCluster": alone}
         everything = {
-            "metrics": {"enabled": True, "dashboards": True, "alerts": True, "interval": "5s", "allowedNamespaces": [MONITORING]},
-            "services": {"chat": {"serveConfig": {"applications": [{"import_path": "echo:app"}]}, "rayCluster": alone}},
+            "metrics": {
+                "enabled": True,
+                "dashboards": True,
+                "alerts": True,
+                "interval": "5s",
+                "allowedNamespaces": [MONITORING],
+            },
+            "services": {
+                "chat": {"serveConfig": {"applications": [{"import_path": "echo:app"}]}, "rayCluster": alone}
+            },
             # Its pods stay, so that they can be scraped.
             "jobs": {"train": train | {"wait": False, "shutdownAfterJobFinishes": False}},
         }
@@ -72,7 +87,12 @@ def _definition(plural: str, kind: str) -> dict[str, Any]:
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {"name": f"{plural}.monitoring.coreos.com"},
-        "spec": {"group": "monitoring.coreos.com", "names": names, "scope": "Namespaced", "versions": [version]},
+        "spec": {
+            "group": "monitoring.coreos.com",
+            "names": names,
+            "scope": "Namespaced",
+            "versions": [version],
+        },
     }
 
 
@@ -81,23 +101,37 @@ def made(stack: RealStack, kind: str) -> list[dict[str, Any]]:
 
 
 def rules(stack: RealStack) -> dict[str, Any]:
-    """What the Prometheus operator hands over: a PrometheusRule has the groups of a file of rules."""
+    """What the Prometheus operator hands over: a PrometheusRule has the groups of a
+    file of rules.
+    """
     (rule,) = made(stack, "prometheusrules")
     return rule["spec"]
 
 
 def scrape_config(monitor: dict[str, Any]) -> dict[str, Any]:
-    """What the Prometheus operator makes of a PodMonitor: the pods that its labels select, and the port of that name."""
+    """What the Prometheus operator makes of a PodMonitor: the pods that its labels
+    select, and the port of that name.
+    """
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     name, namespace = monitor["metadata"]["name"], monitor["metadata"]["namespace"]
     selector = monitor["spec"]["selector"]
     wanted = {label: [value] for label, value in (selector.get("matchLabels") or {}).items()}
     wanted |= {each["key"]: each["values"] for each in selector.get("matchExpressions") or []}
     pod = "__meta_kubernetes_pod_"
-    kept = {f"{pod}label_{label.translate(str.maketrans('./-', '___'))}": "|".join(values) for label, values in wanted.items()}
+    kept = {
+        f"{pod}label_{label.translate(str.maketrans('./-', '___'))}": "|".join(values)
+        for label, values in wanted.items()
+    }
     kept[f"{pod}container_port_name"] = endpoint["port"]
-    renamed = {"__meta_kubernetes_namespace": "namespace", f"{pod}container_name": "container", f"{pod}name": "pod"}
-    given = [{"source_labels": each["sourceLabels"], "target_label": each["targetLabel"]} for each in endpoint.get("relabelings") or []]
+    renamed = {
+        "__meta_kubernetes_namespace": "namespace",
+        f"{pod}container_name": "container",
+        f"{pod}name": "pod",
+    }
+    given = [
+        {"source_labels": each["sourceLabels"], "target_label": each["targetLabel"]}
+        for each in endpoint.get("relabelings") or []
+    ]
     return {
         "job_name": f"podMonitor/{namespace}/{name}/0",
         "scrape_interval": endpoint["interval"],
@@ -153,7 +187,12 @@ def prometheus(stack: RealStack, programs: tools.Toolbox) -> "Prometheus":
         yaml.safe_dump_all(
             [
                 {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": MONITORING}},
-                {"apiVersion": rbac, "kind": "ClusterRole", "metadata": {"name": "prometheus"}, "rules": allowed},
+                {
+                    "apiVersion": rbac,
+                    "kind": "ClusterRole",
+                    "metadata": {"name": "prometheus"},
+                    "rules": allowed,
+                },
                 {
                     "apiVersion": rbac,
                     "kind": "ClusterRoleBinding",
@@ -166,9 +205,17 @@ def prometheus(stack: RealStack, programs: tools.Toolbox) -> "Prometheus":
         )
     )
     # The account that the pod runs as is made a moment after its namespace.
-    stack.kubernetes.eventually(lambda: "default" in stack.kubernetes.kubectl("get", "serviceaccounts", "-n", MONITORING, "-o", "name"))
-    stack.kubernetes.apply(yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod}))
-    stack.kubernetes.kubectl("wait", "--for=condition=Ready", "pod/prometheus", "-n", MONITORING, "--timeout=120s")
+    stack.kubernetes.eventually(
+        lambda: (
+            "default" in stack.kubernetes.kubectl("get", "serviceaccounts", "-n", MONITORING, "-o", "name")
+        )
+    )
+    stack.kubernetes.apply(
+        yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod})
+    )
+    stack.kubernetes.kubectl(
+        "wait", "--for=condition=Ready", "pod/prometheus", "-n", MONITORING, "--timeout=120s"
+    )
     return Prometheus(stack.kubernetes)
 
 
@@ -188,7 +235,11 @@ class Prometheus:
         return self.ask("query_range", query=query, start=str(now - 600), end=str(now), step="5")["result"]
 
     def firing(self) -> set[str]:
-        return {alert["labels"]["alertname"] for alert in self.ask("alerts")["alerts"] if alert["state"] == "firing"}
+        return {
+            alert["labels"]["alertname"]
+            for alert in self.ask("alerts")["alerts"]
+            if alert["state"] == "firing"
+        }
 
 
 def panels(stack: RealStack) -> Iterator[tuple[str, str]]:
@@ -199,19 +250,29 @@ def panels(stack: RealStack) -> Iterator[tuple[str, str]]:
                 dashboard = json.loads(text)
                 for panel in dashboard["panels"]:
                     for target in panel["targets"]:
-                        yield f"{dashboard['title']}: {panel['title']}", target["expr"].replace("$cluster", ".*")
+                        yield (
+                            f"{dashboard['title']}: {panel['title']}",
+                            target["expr"].replace("$cluster", ".*"),
+                        )
 
 
 def test_promtool_takes_the_alerts(stack: RealStack, programs: tools.Toolbox, tmp_path: Path) -> None:
     file = tmp_path / "rules.yml"
     file.write_text(yaml.safe_dump(rules(stack)))
-    checked = subprocess.run([programs["promtool"], "check", "rules", "--lint-fatal", file], capture_output=True, text=True, check=False)
+    checked = subprocess.run(
+        [programs["promtool"], "check", "rules", "--lint-fatal", file],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert checked.returncode == 0, checked.stdout + checked.stderr
     print(f"\n{checked.stdout.strip()}")
 
 
 def test_prometheus_scrapes_every_pod_that_it_is_told_of(stack: RealStack, prometheus: Prometheus) -> None:
-    pods = stack.kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", "ray.io/node-type", "-o", "name").split()
+    pods = stack.kubernetes.kubectl(
+        "get", "pods", "-n", "kuberay", "-l", "ray.io/node-type", "-o", "name"
+    ).split()
     operator = stack.kubernetes.kubectl(
         "get", "pods", "-n", "kuberay", "-l", "app.kubernetes.io/name=kuberay-operator", "-o", "name"
     ).split()
@@ -220,7 +281,12 @@ def test_prometheus_scrapes_every_pod_that_it_is_told_of(stack: RealStack, prome
 
     def all_up() -> bool:
         up.clear()
-        up.update({target["labels"]["pod"]: target["health"] for target in prometheus.ask("targets", state="active")["activeTargets"]})
+        up.update(
+            {
+                target["labels"]["pod"]: target["health"]
+                for target in prometheus.ask("targets", state="active")["activeTargets"]
+            }
+        )
         return wanted <= {pod for pod, health in up.items() if health == "up"}
 
     assert stack.kubernetes.eventually(all_up, 120), up
@@ -240,7 +306,9 @@ def test_every_panel_has_something_to_draw(stack: RealStack, prometheus: Prometh
         for panel, query in panels(stack):
             found = prometheus.series(query)
             last = [f"{each['values'][-1][1]} {json.dumps(each['metric'])}" for each in found]
-            drawn[f"{panel}\n    {query}"] = "; ".join(last[:2]) or ("nothing here" if metrics_in(query) <= ABSENT else "")
+            drawn[f"{panel}\n    {query}"] = "; ".join(last[:2]) or (
+                "nothing here" if metrics_in(query) <= ABSENT else ""
+            )
         return {panel for panel, value in drawn.items() if not value}
 
     stack.kubernetes.eventually(lambda: not empty(), 240)
@@ -255,9 +323,18 @@ def test_every_panel_has_something_to_draw(stack: RealStack, prometheus: Prometh
 def test_a_job_that_fails_for_its_memory_is_alerted_of(stack: RealStack, prometheus: Prometheus) -> None:
     expected = {"RayJobFailed", "RayTasksKilledForMemory"}
     assert stack.kubernetes.eventually(lambda: expected <= prometheus.firing(), 120), prometheus.firing()
-    alerts = {alert["labels"]["alertname"]: alert for alert in prometheus.ask("alerts")["alerts"] if alert["state"] == "firing"}
+    alerts = {
+        alert["labels"]["alertname"]: alert
+        for alert in prometheus.ask("alerts")["alerts"]
+        if alert["state"] == "firing"
+    }
     assert alerts["RayJobFailed"]["annotations"]["summary"] == "Ray job train has failed."
-    assert alerts["RayJobFailed"]["labels"] == {"alertname": "RayJobFailed", "name": "train", "namespace": "kuberay", "severity": "warning"}
+    assert alerts["RayJobFailed"]["labels"] == {
+        "alertname": "RayJobFailed",
+        "name": "train",
+        "namespace": "kuberay",
+        "severity": "warning",
+    }
     # Nothing is said of what is in order.
     assert alerts.keys() == expected
     for alert in alerts.values():

@@ -13,15 +13,22 @@ from tests.real.real_stack import RealStack
 
 @pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
-    """It is stopped while Ray runs in it, and must leave nothing behind all the same; at once, as Ray takes its part of a processor."""
+    """It is stopped while Ray runs in it, and must leave nothing behind all the same;
+    at once, as Ray takes its part of a processor.
+    """
     if reason := machine.why_not():
         pytest.skip(f"this machine cannot run real nodes: {reason}")
     before = traces()
-    # Without cores to share out, pods ask for little from the first: the guide's are not replaced when other clusters come beside it.
+    # Without cores to share out, pods ask for little from the first: the guide's are
+    # not replaced when other clusters come beside it.
     with RealCluster(tmp_path_factory.mktemp("real"), cores=0) as cluster:
         yield cluster
     assert not cluster.home.folder.exists()
-    mine = {trace for trace in traces() - before if not trace.startswith("process") or str(cluster.home.folder) in trace}
+    mine = {
+        trace
+        for trace in traces() - before
+        if not trace.startswith("process") or str(cluster.home.folder) in trace
+    }
     assert not mine, f"a stopped cluster has left: {', '.join(sorted(mine))}"
 
 
@@ -31,7 +38,9 @@ def kubernetes(cluster: RealCluster) -> Kubernetes:
 
 
 @pytest.fixture(scope="package")
-def stack(cluster: RealCluster, kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> RealStack:
+def stack(
+    cluster: RealCluster, kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory
+) -> RealStack:
     """Up, with the guide's cluster."""
     stack = RealStack(cluster, kubernetes, tmp_path_factory.mktemp("stack"))
     stack.with_cluster()

@@ -13,7 +13,9 @@ app = Echo.bind()
 
 
 def taking_memory(num_cpus: float) -> str:
-    """Takes memory bit by bit, so that Ray's monitor sees it before the kernel has to act, until Ray kills it; then it fails."""
+    """Takes memory bit by bit, so that Ray's monitor sees it before the kernel has to
+    act, until Ray kills it; then it fails.
+    """
     return f"""
 import ray, time
 

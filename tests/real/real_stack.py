@@ -25,8 +25,12 @@ class RealStack(Stack):
         super().__init__(cluster, "real", folder)
         self.kubernetes = kubernetes
 
-    def with_cluster(self, timeout: int = TIMEOUT, more: dict[str, Any] | None = None, **settings: Any) -> None:
-        """The guide's cluster, with these settings of it different, and `more` of the stack."""
+    def with_cluster(
+        self, timeout: int = TIMEOUT, more: dict[str, Any] | None = None, **settings: Any
+    ) -> None:
+        """The guide's cluster, with these settings of it different, and `more` of the
+        stack.
+        """
         self.configure({"timeoutSeconds": timeout, "clusters": {GUIDE: settings}} | (more or {}))
 
     def fails(self, cause: str) -> Run:
@@ -50,8 +54,12 @@ class RealStack(Stack):
 
     @contextmanager
     def dashboard(self, cluster: str = GUIDE) -> Generator[str]:
-        """Address of Ray's dashboard on this machine, by way of the port-forward that the outputs name."""
-        with job.forwarded(self.cluster, self.outputs()["clusters"][cluster]["portForward"], port=8265) as address:
+        """Address of Ray's dashboard on this machine, by way of the port-forward that
+        the outputs name.
+        """
+        with job.forwarded(
+            self.cluster, self.outputs()["clusters"][cluster]["portForward"], port=8265
+        ) as address:
             yield address
 
     def a_job(self, cluster: str = GUIDE) -> set[str]:
@@ -66,9 +74,12 @@ class RealStack(Stack):
         self.kubernetes.kubectl("delete", "pod", killed, "-n", "kuberay", "--grace-period=1", "--wait=false")
 
         def replaced() -> bool:
-            # The RayCluster's own condition may still be that of the pod that was killed.
+            # The RayCluster's own condition may still be that of the pod that was
+            # killed.
             head = self.head_or_none(cluster)
-            return head not in (killed, None) and "True" in self.kubernetes.kubectl("get", "pod", str(head), "-n", "kuberay", "-o", READY)
+            return head not in (killed, None) and "True" in self.kubernetes.kubectl(
+                "get", "pod", str(head), "-n", "kuberay", "-o", READY
+            )
 
         assert self.kubernetes.eventually(replaced, 120)
 
@@ -78,10 +89,22 @@ class RealStack(Stack):
             return {found["submission_id"] for found in job.ask(f"{address}/api/jobs/")}
 
     def status_of(self, kind: str, name: str) -> dict[str, Any]:
-        return json.loads(self.kubernetes.kubectl("get", kind, name, "-n", "kuberay", "-o", "json")).get("status") or {}
+        return (
+            json.loads(self.kubernetes.kubectl("get", kind, name, "-n", "kuberay", "-o", "json")).get(
+                "status"
+            )
+            or {}
+        )
 
     def up_meanwhile(self) -> "subprocess.Popen[str]":
         """Starts `up` and goes on; its output is read from the process."""
         command = self.command("up", "--yes", "--skip-preview")
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=self.program, env=self._environment(), stdout=pipe, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(
+            command,
+            cwd=self.program,
+            env=self._environment(),
+            stdout=pipe,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )

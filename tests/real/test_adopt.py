@@ -1,4 +1,6 @@
-"""A Ray cluster that someone has installed by hand is taken over while a job runs on it, and the job knows nothing of it."""
+"""A Ray cluster that someone has installed by hand is taken over while a job runs on
+it, and the job knows nothing of it.
+"""
 
 import json
 import subprocess
@@ -27,19 +29,37 @@ RUNS_FOR_A_WHILE = "python -c 'import ray, time; ray.init(); time.sleep(60); pri
 def pods(kubernetes: Kubernetes) -> dict[str, int]:
     """Restarts of the containers of each Ray pod, by its UID."""
     found = json.loads(kubernetes.kubectl("get", "pods", "-n", NAMESPACE, "-o", "json"))["items"]
-    return {pod["metadata"]["uid"]: sum(each["restartCount"] for each in pod["status"]["containerStatuses"]) for pod in found}
+    return {
+        pod["metadata"]["uid"]: sum(each["restartCount"] for each in pod["status"]["containerStatuses"])
+        for pod in found
+    }
 
 
-def test_a_job_runs_on_while_its_cluster_is_taken_over(stack: RealStack, kubernetes: Kubernetes, tmp_path: Path) -> None:
+def test_a_job_runs_on_while_its_cluster_is_taken_over(
+    stack: RealStack, kubernetes: Kubernetes, tmp_path: Path
+) -> None:
     values = tmp_path / "values.yaml"
     values.write_text(yaml.safe_dump(VALUES))
     kubernetes.kubectl("create", "namespace", NAMESPACE)
-    chart = ["ray-cluster", "--repo", stack.cluster.charts_url, "--version", stack.cluster.kuberay_versions[0]]
+    chart = [
+        "ray-cluster",
+        "--repo",
+        stack.cluster.charts_url,
+        "--version",
+        stack.cluster.kuberay_versions[0],
+    ]
     install = ["helm", "install", "raycluster", *chart, "--namespace", NAMESPACE, "--values", str(values)]
     subprocess.run(install, env=stack.cluster.pulumi_env(), capture_output=True, check=True)
     adopted = Stack(stack.cluster, "adopt", tmp_path)
     try:
-        kubernetes.kubectl("wait", "--for=condition=HeadPodReady", "raycluster/raycluster-kuberay", "-n", NAMESPACE, "--timeout=240s")
+        kubernetes.kubectl(
+            "wait",
+            "--for=condition=HeadPodReady",
+            "raycluster/raycluster-kuberay",
+            "-n",
+            NAMESPACE,
+            "--timeout=240s",
+        )
         before = pods(kubernetes)
         with job.forwarded(stack.cluster, PORT_FORWARD, port=8265) as address:
             submitted = job.ask(f"{address}/api/jobs/", {"entrypoint": RUNS_FOR_A_WHILE})["submission_id"]

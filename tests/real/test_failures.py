@@ -1,4 +1,6 @@
-"""What real pods say when they fail: `up` names the cause in a line, and a rerun after the repair converges."""
+"""What real pods say when they fail: `up` names the cause in a line, and a rerun after
+the repair converges.
+"""
 
 import dataclasses
 from collections.abc import Iterator
@@ -12,7 +14,9 @@ from tests.real.real_stack import GUIDE, RealStack
 
 @pytest.fixture(autouse=True)
 def repaired(stack: RealStack) -> Iterator[None]:
-    """After each failure the settings are repaired, and `up` has to converge by itself."""
+    """After each failure the settings are repaired, and `up` has to
+    converge by itself.
+    """
     yield
     stack.with_cluster()
     stack.up_or_fail()
@@ -59,7 +63,12 @@ def test_a_worker_that_is_killed_for_memory(stack: RealStack) -> None:
 def test_a_full_disk(stack: RealStack) -> None:
     def room_for_logs(room: str) -> dict[str, Any]:
         volume = {"name": "log-volume", "emptyDir": {"medium": "Memory", "sizeLimit": room}}
-        return {"clusters": {GUIDE: {}, "logging": {"worker": {"replicas": 0}, "values": {"head": {"volumes": [volume]}}}}}
+        return {
+            "clusters": {
+                GUIDE: {},
+                "logging": {"worker": {"replicas": 0}, "values": {"head": {"volumes": [volume]}}},
+            }
+        }
 
     stack.with_cluster(more=room_for_logs("64Ki"))
     stack.fails("No space left on device")

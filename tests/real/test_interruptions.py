@@ -16,7 +16,13 @@ REDIS = {
             "kind": "Pod",
             "metadata": {"name": "redis", "namespace": "kuberay", "labels": {"app": "redis"}},
             "spec": {
-                "containers": [{"name": "redis", "image": redis().reference, "args": ["--protected-mode", "no", "--save", ""]}],
+                "containers": [
+                    {
+                        "name": "redis",
+                        "image": redis().reference,
+                        "args": ["--protected-mode", "no", "--save", ""],
+                    }
+                ],
                 "terminationGracePeriodSeconds": 1,
             },
         },
@@ -53,9 +59,13 @@ def test_an_operator_that_is_killed_during_up(stack: RealStack) -> None:
     stack.with_cluster(worker={"memory": "2100M"})
     with stack.up_meanwhile() as up:
         time.sleep(2)
-        stack.kubernetes.kubectl(*"delete pod -n kuberay -l app.kubernetes.io/component=kuberay-operator --grace-period=1".split())
+        stack.kubernetes.kubectl(
+            *"delete pod -n kuberay -l app.kubernetes.io/component=kuberay-operator --grace-period=1".split()
+        )
         ends_well_or_says_why(stack, up)
-    assert {pod.memory for pod in stack.kubernetes.ray_pods("raycluster-kuberay") if pod.kind == "worker"} == {"2100M"}
+    assert {
+        pod.memory for pod in stack.kubernetes.ray_pods("raycluster-kuberay") if pod.kind == "worker"
+    } == {"2100M"}
 
 
 def test_an_api_server_that_is_restarted_during_up(stack: RealStack) -> None:
@@ -64,7 +74,9 @@ def test_an_api_server_that_is_restarted_during_up(stack: RealStack) -> None:
         time.sleep(2)
         stack.cluster.restart("kube-apiserver")
         ends_well_or_says_why(stack, up)
-    assert {pod.memory for pod in stack.kubernetes.ray_pods("raycluster-kuberay") if pod.kind == "worker"} == {"2200M"}
+    assert {
+        pod.memory for pod in stack.kubernetes.ray_pods("raycluster-kuberay") if pod.kind == "worker"
+    } == {"2200M"}
 
 
 def test_with_fault_tolerance_the_history_outlives_the_head(stack: RealStack) -> None:

@@ -1,4 +1,6 @@
-"""`pulumi up` gives a Ray cluster that runs jobs, in pods of the size that the settings ask for."""
+"""`pulumi up` gives a Ray cluster that runs jobs, in pods of the size that the settings
+ask for.
+"""
 
 import json
 import shlex
@@ -24,7 +26,8 @@ def shared_memory():
 
 ray.init(log_to_driver=False)
 for node in [node for node in ray.nodes() if node["Alive"]]:
-    there = shared_memory.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
+    on_it = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+    there = shared_memory.options(scheduling_strategy=on_it)
     print(json.dumps({"figures": node["Resources"], "sharedMemory": ray.get(there.remote())}))
 """
 EACH_NODE = (ROOT / "examples/each_node.py").read_text()
@@ -50,7 +53,9 @@ def test_ray_job_submit_runs_a_task_on_each_node_within_the_memory_of_the_settin
 def test_ray_gets_what_the_preview_tells_of_the_settings(stack: RealStack) -> None:
     printed = stack.in_pod(stack.head(), "python", "-c", FIGURES)
     found = [json.loads(line) for line in printed.splitlines() if line.startswith('{"figures"')]
-    by_kind = {"head" if "node:__internal_head__" in node["figures"] else "workergroup": node for node in found}
+    by_kind = {
+        "head" if "node:__internal_head__" in node["figures"] else "workergroup": node for node in found
+    }
     settings = load_settings({"kuberay:clusters": json.dumps({GUIDE: {}})})
     told = cluster_memory(plan_cluster(settings, GUIDE))
     assert by_kind.keys() == told.keys()
@@ -58,14 +63,17 @@ def test_ray_gets_what_the_preview_tells_of_the_settings(stack: RealStack) -> No
         figures = by_kind[group]["figures"]
         assert figures["memory"] == memory.schedulable
         assert figures["CPU"] == memory.cpus
-        # What is free when Ray starts differs a little each time, and with how far the head's dashboard is by then.
+        # What is free when Ray starts differs a little each time, and with how far the
+        # head's dashboard is by then.
         assert memory.object_store - 20_000_000 < figures["object_store_memory"] <= memory.most_object_store
         if group != "head":
             assert figures["object_store_memory"] < memory.object_store + 20_000_000
         assert by_kind[group]["sharedMemory"] == -(-memory.limit // 4096) * 4096  # in whole pages, rounded up
 
 
-def test_a_job_from_this_machine_goes_through_the_port_forward_of_the_outputs(stack: RealStack, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_job_from_this_machine_goes_through_the_port_forward_of_the_outputs(
+    stack: RealStack, capsys: pytest.CaptureFixture[str]
+) -> None:
     with stack.dashboard() as address:
         assert job.follow(address, shlex.join(["python", "-c", EACH_NODE]))
         assert seen_by_nodes(capsys.readouterr().out).keys() == {"head", "worker"}

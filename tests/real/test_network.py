@@ -1,4 +1,6 @@
-"""Who reaches Ray: network policies and Services as a cluster enforces them, with pods that try."""
+"""Who reaches Ray: network policies and Services as a cluster enforces them, with pods
+that try.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -33,7 +35,14 @@ def reaches(stack: RealStack, kubernetes: Kubernetes) -> Iterator[Reaches]:
             made.append(namespace)
             if namespace != "kuberay":
                 kubernetes.kubectl("create", "namespace", namespace)
-            probe = ("run", "probe", "--image", images.ray().reference, "--image-pull-policy=Never", "--restart=Never")
+            probe = (
+                "run",
+                "probe",
+                "--image",
+                images.ray().reference,
+                "--image-pull-policy=Never",
+                "--restart=Never",
+            )
             kubernetes.kubectl(*probe, "-n", namespace, "--command", "--", "sleep", "infinity")
         assert kubernetes.eventually(lambda: _runs(kubernetes, namespace), 60)
         command = ("exec", "-n", namespace, "probe", "--", "python3", "-c", TRY, host, *map(str, ports))
@@ -48,12 +57,28 @@ def reaches(stack: RealStack, kubernetes: Kubernetes) -> Iterator[Reaches]:
 
 def _reached_from_ray(kubernetes: Kubernetes, host: str, *ports: int) -> set[int]:
     head = next(pod.name for pod in kubernetes.ray_pods("raycluster-kuberay") if pod.kind == "head")
-    command = ("exec", "-n", "kuberay", head, "-c", "ray-head", "--", "python3", "-c", TRY, host, *map(str, ports))
+    command = (
+        "exec",
+        "-n",
+        "kuberay",
+        head,
+        "-c",
+        "ray-head",
+        "--",
+        "python3",
+        "-c",
+        TRY,
+        host,
+        *map(str, ports),
+    )
     return {int(port) for port in kubernetes.kubectl(*command).split()}
 
 
 def _runs(kubernetes: Kubernetes, namespace: str) -> bool:
-    return kubernetes.kubectl("get", "pod", "probe", "-n", namespace, "-o", "jsonpath={.status.phase}") == "Running"
+    return (
+        kubernetes.kubectl("get", "pod", "probe", "-n", namespace, "-o", "jsonpath={.status.phase}")
+        == "Running"
+    )
 
 
 def test_ray_is_reached_from_its_own_namespace_and_from_no_other(stack: RealStack, reaches: Reaches) -> None:
@@ -66,7 +91,9 @@ def test_a_service_with_an_address_of_its_own_is_reached(reaches: Reaches) -> No
     assert reaches("stranger", "kubernetes.default.svc.cluster.local", 443) == {443}
 
 
-def test_an_allowed_namespace_reaches_ray_and_others_still_do_not(stack: RealStack, kubernetes: Kubernetes, reaches: Reaches) -> None:
+def test_an_allowed_namespace_reaches_ray_and_others_still_do_not(
+    stack: RealStack, kubernetes: Kubernetes, reaches: Reaches
+) -> None:
     stack.with_cluster(more={"protection": {"networkPolicy": {"allowedNamespaces": ["friend"]}}})
     stack.up_or_fail()
     assert kubernetes.eventually(lambda: reaches("friend", HEAD, *PORTS) == set(PORTS), 30)
@@ -76,18 +103,27 @@ def test_an_allowed_namespace_reaches_ray_and_others_still_do_not(stack: RealSta
 def test_a_namespace_that_is_let_in_for_one_purpose_reaches_that_port_alone(
     stack: RealStack, kubernetes: Kubernetes, reaches: Reaches
 ) -> None:
-    node = kubernetes.kubectl("get", "nodes", "-o", "jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}")
-    policy = {"dashboardNamespaces": ["friend"], "clientNamespaces": ["stranger"], "blockedAddresses": [f"{node}/32"]}
+    node = kubernetes.kubectl(
+        "get", "nodes", "-o", "jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}"
+    )
+    policy = {
+        "dashboardNamespaces": ["friend"],
+        "clientNamespaces": ["stranger"],
+        "blockedAddresses": [f"{node}/32"],
+    }
     stack.with_cluster(more={"protection": {"networkPolicy": policy}})
     stack.up_or_fail()
     assert kubernetes.eventually(lambda: reaches("friend", HEAD, *PORTS) == {8265}, 30)
     assert reaches("stranger", HEAD, *PORTS) == {10001}
-    # What is blocked is out of reach, and nothing else: names are found, and Ray's pods reach each other.
+    # What is blocked is out of reach, and nothing else: names are found, and Ray's pods
+    # reach each other.
     assert _reached_from_ray(kubernetes, "kuberay-operator.kuberay.svc.cluster.local", 8080) == {8080}
     assert kubernetes.eventually(lambda: _reached_from_ray(kubernetes, node, 10250) == set(), 30)
 
 
-def test_without_the_policy_every_namespace_reaches_ray(stack: RealStack, kubernetes: Kubernetes, reaches: Reaches) -> None:
+def test_without_the_policy_every_namespace_reaches_ray(
+    stack: RealStack, kubernetes: Kubernetes, reaches: Reaches
+) -> None:
     stack.with_cluster(more={"protection": {"networkPolicy": {"enabled": False}}})
     stack.up_or_fail()
     assert kubernetes.eventually(lambda: reaches("stranger", HEAD, *PORTS) == set(PORTS), 30)

@@ -29,7 +29,10 @@ def workloads(stack: RealStack) -> RealStack:
     }
     applications = [{"name": "echo", "import_path": "echo:app", "route_prefix": "/"}]
     chat = {"serveConfig": {"applications": applications}, "rayCluster": HEAD_ALONE | {"head": head}}
-    total = {"entrypoint": 'python -c "import ray; ray.init(); print(ray.cluster_resources())"', "rayCluster": HEAD_ALONE}
+    total = {
+        "entrypoint": 'python -c "import ray; ray.init(); print(ray.cluster_resources())"',
+        "rayCluster": HEAD_ALONE,
+    }
     stack.with_cluster(more={"jobs": {"total": total}, "services": {"chat": chat}})
     stack.up_or_fail()
     return stack
@@ -37,7 +40,8 @@ def workloads(stack: RealStack) -> RealStack:
 
 def test_a_rayjob_with_a_cluster_of_its_own_succeeds(workloads: RealStack) -> None:
     assert workloads.status_of("rayjob", "total")["jobStatus"] == "SUCCEEDED"
-    # The one that did it: a submitter that could not reach the head yet is tried again, in a pod of its own.
+    # The one that did it: a submitter that could not reach the head yet is tried again,
+    # in a pod of its own.
     did_it = ("--selector=job-name=total", "--field-selector=status.phase=Succeeded", "--output=name")
     submitter = workloads.kubernetes.kubectl("get", "pods", "-n", "kuberay", *did_it).strip()
     assert "'memory': 2000000000.0" in workloads.kubernetes.kubectl("logs", submitter, "-n", "kuberay")
@@ -45,14 +49,21 @@ def test_a_rayjob_with_a_cluster_of_its_own_succeeds(workloads: RealStack) -> No
 
 def test_a_service_answers_over_http(workloads: RealStack) -> None:
     command = workloads.outputs()["services"]["chat"]["portForward"]
-    with job.forwarded(workloads.cluster, command, port=8000) as address, urllib.request.urlopen(f"{address}/?say=hello") as answer:  # noqa: S310
+    with (
+        job.forwarded(workloads.cluster, command, port=8000) as address,
+        urllib.request.urlopen(f"{address}/?say=hello") as answer,  # noqa: S310
+    ):
         assert answer.read() == b"you said hello"
 
 
 def served_by_ray(stack: RealStack) -> set[str]:
     """The metrics of all Ray pods."""
-    pods = stack.kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", "ray.io/node-type", "-o", "name").split()
-    return {name for pod in pods for name in names_of(stack.in_pod(pod, "wget", "-qO-", "localhost:8080/metrics"))}
+    pods = stack.kubernetes.kubectl(
+        "get", "pods", "-n", "kuberay", "-l", "ray.io/node-type", "-o", "name"
+    ).split()
+    return {
+        name for pod in pods for name in names_of(stack.in_pod(pod, "wget", "-qO-", "localhost:8080/metrics"))
+    }
 
 
 def names_of(metrics: str) -> set[str]:
@@ -73,10 +84,16 @@ def test_what_dashboards_and_alerts_name_is_served(workloads: RealStack) -> None
     assert expected - served_by_ray(workloads) == set()
 
     label = "app.kubernetes.io/name=kuberay-operator"
-    operator = workloads.kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", label, "-o", "jsonpath={.items[0].metadata.name}")
-    metrics = workloads.kubernetes.kubectl("get", "--raw", f"/api/v1/namespaces/kuberay/pods/{operator}:8080/proxy/metrics")
+    operator = workloads.kubernetes.kubectl(
+        "get", "pods", "-n", "kuberay", "-l", label, "-o", "jsonpath={.items[0].metadata.name}"
+    )
+    metrics = workloads.kubernetes.kubectl(
+        "get", "--raw", f"/api/v1/namespaces/kuberay/pods/{operator}:8080/proxy/metrics"
+    )
     version = workloads.cluster.kuberay_versions[0]
-    expected = {name for name, metric in METRICS.items() if metric.of == "KubeRay" and at_least(version, metric.since)}
+    expected = {
+        name for name, metric in METRICS.items() if metric.of == "KubeRay" and at_least(version, metric.since)
+    }
     assert expected - names_of(metrics) == set()
 
 

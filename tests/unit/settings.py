@@ -15,11 +15,16 @@ from tests.paths import ROOT
 
 def as_config(settings: Mapping[str, Any]) -> dict[str, str]:
     """As Pulumi hands settings over."""
-    return {f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    return {
+        f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in settings.items()
+    }
 
 
 def load(secret_keys: tuple[str, ...] = (), **settings: Any) -> StackSettings:
-    """The settings of a stack with these, of which the top-level ``secret_keys`` are encrypted."""
+    """The settings of a stack with these, of which the top-level ``secret_keys`` are
+    encrypted.
+    """
     return load_settings(as_config(settings), secret_keys=[f"kuberay:{key}" for key in secret_keys])
 
 

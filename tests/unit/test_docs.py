@@ -1,4 +1,6 @@
-"""What is read about the settings is made from them, what is read about versions is true, and what is to be copied is taken."""
+"""What is read about the settings is made from them, what is read about versions is
+true, and what is to be copied is taken.
+"""
 
 import json
 import re
@@ -40,8 +42,13 @@ def test_every_version_of_kuberay_is_said_to_be_tested_in_one_way() -> None:
     told = rows("docs/versions.md", "How each version")
     tested = {version: how for versions, how in told[:-1] for version in versions.split(", ")}
     assert sorted(tested) == sorted(typing.get_args(KubeRayVersion))
-    assert [version for version, how in tested.items() if how.startswith("on its operator, by CI")] == [OLDEST, NEWEST]
-    assert sorted(version for version, how in tested.items() if how.startswith("on its operator")) == versions_at_hand("kuberay-operator")
+    assert [version for version, how in tested.items() if how.startswith("on its operator, by CI")] == [
+        OLDEST,
+        NEWEST,
+    ]
+    assert sorted(
+        version for version, how in tested.items() if how.startswith("on its operator")
+    ) == versions_at_hand("kuberay-operator")
 
 
 def test_every_version_that_is_advised_against_is_in_the_docs() -> None:
@@ -49,7 +56,9 @@ def test_every_version_that_is_advised_against_is_in_the_docs() -> None:
     assert [(what, fixed) for _, what, fixed in told] == [
         (f"{each.name}: {each.what}".removesuffix(": "), each.fixed) for each in ADVISORIES
     ]
-    assert all(versions.startswith(each.product) for (versions, *_), each in zip(told, ADVISORIES, strict=True))
+    assert all(
+        versions.startswith(each.product) for (versions, *_), each in zip(told, ADVISORIES, strict=True)
+    )
     assert f"As of {AS_OF}, " in (ROOT / "docs/versions.md").read_text()
 
 

@@ -1,4 +1,6 @@
-"""requirements*.txt is the lock: what requirements*.in asks for, and all that it needs, by version and hash."""
+"""requirements*.txt is the lock: what requirements*.in asks for, and all that it needs,
+by version and hash.
+"""
 
 import re
 from collections.abc import Mapping
@@ -35,7 +37,9 @@ def locked(name: str) -> Mapping[str, list[Locked]]:
     return found
 
 
-EVERY_LOCK = pytest.mark.parametrize("name", ["requirements", "requirements-dev", "local/tools/go/requirements"])
+EVERY_LOCK = pytest.mark.parametrize(
+    "name", ["requirements", "requirements-dev", "local/tools/go/requirements"]
+)
 
 
 @EVERY_LOCK

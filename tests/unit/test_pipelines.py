@@ -1,4 +1,6 @@
-"""Who may run what with which key in the pipelines: docs/security.md says it, and this holds it."""
+"""Who may run what with which key in the pipelines: docs/security.md says it, and this
+holds it.
+"""
 
 import re
 from collections.abc import Iterator
@@ -35,15 +37,21 @@ class Run(NamedTuple):
 
 
 def test_who_may_run_what_with_which_key() -> None:
-    assert {f"{file.stem}: {name}": run_of(yaml.safe_load(file.read_text()), job) for file, name, job in jobs()} == {
+    assert {
+        f"{file.stem}: {name}": run_of(yaml.safe_load(file.read_text()), job) for file, name, job in jobs()
+    } == {
         "ci: test": Run({"pull_request", "push", "schedule"}, "the request's", None, set(), READS),
         "preview: preview": Run({"pull_request_target"}, "main's", "preview-<stack>", PULUMI, OF_A_ROLE),
         "preview: comment": Run({"pull_request_target"}, "main's", None, set(), COMMENTS),
-        "preview-code: preview": Run({"workflow_dispatch"}, "the request's, approved", "code-<stack>", PULUMI, OF_A_ROLE),
+        "preview-code: preview": Run(
+            {"workflow_dispatch"}, "the request's, approved", "code-<stack>", PULUMI, OF_A_ROLE
+        ),
         "preview-code: comment": Run({"workflow_dispatch"}, "main's", None, set(), COMMENTS),
         "up: preview": Run({"push", "workflow_dispatch"}, "main's", "preview-<stack>", PULUMI, OF_A_ROLE),
         "up: up": Run({"push", "workflow_dispatch"}, "main's", "<stack>", PULUMI | {"KUBECONFIG"}, OF_A_ROLE),
-        "drift: drift": Run({"schedule", "workflow_dispatch"}, "main's", "drift-<stack>", PULUMI | {"KUBECONFIG"}, OF_A_ROLE),
+        "drift: drift": Run(
+            {"schedule", "workflow_dispatch"}, "main's", "drift-<stack>", PULUMI | {"KUBECONFIG"}, OF_A_ROLE
+        ),
     }
 
 
@@ -107,8 +115,11 @@ def test_a_pull_request_brings_no_code_where_there_are_keys() -> None:
             # Without a `ref`, `pull_request_target` checks out main.
             if "checkout" in step.get("uses", ""):
                 assert set(step["with"]) <= {"fetch-depth", "persist-credentials"}
-    # Of all that the author of a request chooses, a commit's number alone is used, and `make request` takes it as data.
-    chosen = re.findall(r"\$\{\{ (github\.(?:event|head|base)[\w.]*) \}\}", yaml.safe_dump(workflow, width=1000))
+    # Of all that the author of a request chooses, a commit's number alone is used, and
+    # `make request` takes it as data.
+    chosen = re.findall(
+        r"\$\{\{ (github\.(?:event|head|base)[\w.]*) \}\}", yaml.safe_dump(workflow, width=1000)
+    )
     assert sorted(chosen) == [
         "github.event.pull_request.head.sha",
         *["github.event.pull_request.number"] * 2,
@@ -141,12 +152,18 @@ def test_what_others_have_written_reaches_a_shell_as_the_environment_alone(file:
 
 
 def steps(tree: dict[str, Any]) -> list[dict[str, Any]]:
-    return tree["runs"]["steps"] if "runs" in tree else [step for job in tree["jobs"].values() for step in job["steps"]]
+    return (
+        tree["runs"]["steps"]
+        if "runs" in tree
+        else [step for job in tree["jobs"].values() for step in job["steps"]]
+    )
 
 
 def test_no_long_lived_key_of_a_cloud_is_kept() -> None:
     for file in [*WORKFLOWS, ACTION, GITLAB]:
-        assert not re.search("AWS_ACCESS_KEY|AWS_SECRET|GOOGLE_CREDENTIALS|ARM_CLIENT_SECRET", file.read_text()), file
+        assert not re.search(
+            "AWS_ACCESS_KEY|AWS_SECRET|GOOGLE_CREDENTIALS|ARM_CLIENT_SECRET", file.read_text()
+        ), file
 
 
 def test_up_comes_after_the_preview_that_is_approved_and_holds_to_it() -> None:
@@ -163,12 +180,17 @@ def test_up_comes_after_the_preview_that_is_approved_and_holds_to_it() -> None:
 
 def test_gitlab_gives_a_merge_requests_own_pipeline_no_key() -> None:
     taken, pipeline = yaml.safe_load_all(GITLAB.read_text())
-    # What comes of a request is what these two let through: no variable, which could run something before a script does.
+    # What comes of a request is what these two let through: no variable, which could
+    # run something before a script does.
     forms = {name: one["regex"] for name, one in taken["spec"]["inputs"].items()}
     assert forms == {"merge_request": "^[0-9]*$", "commit": "^([0-9a-f]{40}|[0-9a-f]{64})?$"}
     assert "No one allowed" in GITLAB.read_text()
     named = {name: job for name, job in pipeline.items() if name not in ("stages", "default", "variables")}
-    whole = {name: named[job["extends"]] | job if "extends" in job else job for name, job in named.items() if name[0] != "."}
+    whole = {
+        name: named[job["extends"]] | job if "extends" in job else job
+        for name, job in named.items()
+        if name[0] != "."
+    }
     request = whole.pop("request")
     assert request["inherit"] == {"default": False, "variables": False}
     assert "environment" not in request
@@ -190,5 +212,7 @@ def test_gitlab_gives_a_merge_requests_own_pipeline_no_key() -> None:
         "up prod": "$STACK",
         "drift": "drift/$STACK",
     }
-    assert [name for name, job in whole.items() if any("--with-code" in line for line in job.get("script", []))] == ["preview code"]
+    assert [
+        name for name, job in whole.items() if any("--with-code" in line for line in job.get("script", []))
+    ] == ["preview code"]
     assert whole["preview code"]["rules"][0]["when"] == "manual"

@@ -4,24 +4,37 @@ from commands.preview.meaning.clusters import clusters
 from commands.preview.meaning.differences import hidden_changes, lines, shown_differences
 from commands.preview.meaning.pods import add_totals, versions
 from commands.preview.meaning.protection import protection_of
-from commands.preview.meaning.report import Level, OtherChange, RayChange, StackReport, Totals, VersionChange, worst
+from commands.preview.meaning.report import (
+    Level,
+    OtherChange,
+    RayChange,
+    StackReport,
+    Totals,
+    VersionChange,
+    worst,
+)
 from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
 from commands.preview.meaning.workloads import JOB, SCHEDULE, SERVICE, workloads
 from commands.stack.state import RELEASE
 from kuberay.facts.charts import OPERATOR_RELEASE
 
-#: A new one is not the old one: what it held is gone. A Secret of the same name is as good as another.
+#: A new one is not the old one: what it held is gone. A Secret of the same name is as
+#: good as another.
 _HOLDERS = (":Release", ":Namespace", ":PersistentVolumeClaim")
 
 
 def stack_report(stack: str, preview: Preview) -> StackReport:
     """The report of a stack, but for what Helm renders and what the cluster says."""
     if preview.errors:
-        return StackReport(stack=stack, level="failed", errors=list(preview.errors), warnings=list(preview.warnings))
+        return StackReport(
+            stack=stack, level="failed", errors=list(preview.errors), warnings=list(preview.warnings)
+        )
     ray = [*clusters(preview), *workloads(preview)]
     others = _others(preview)
     protection = protection_of(preview)
-    changed: list[Level] = ["changes"] if any(count for name, count in preview.operations.items() if name != "same") else []
+    changed: list[Level] = (
+        ["changes"] if any(count for name, count in preview.operations.items() if name != "same") else []
+    )
     before, after = _stack_totals(preview, ray)
     report = StackReport(
         stack=stack,
@@ -37,8 +50,12 @@ def stack_report(stack: str, preview: Preview) -> StackReport:
         warnings=list(preview.warnings),
     )
     released = {step.name for step in preview.steps if step.type == RELEASE and step.operation != "delete"}
-    if hidden := [one.name for one in ray if one.kind == "cluster" and one.name in released and one.after is None]:
-        report.unknown.append(f"CPU, memory and GPUs of {', '.join(hidden)}: all of its Helm values are encrypted")
+    if hidden := [
+        one.name for one in ray if one.kind == "cluster" and one.name in released and one.after is None
+    ]:
+        report.unknown.append(
+            f"CPU, memory and GPUs of {', '.join(hidden)}: all of its Helm values are encrypted"
+        )
     return report
 
 
@@ -55,13 +72,18 @@ def _is_other(step: Step) -> bool:
 
 
 def _other(step: Step) -> OtherChange:
-    old, new = (step.old.get("values"), step.new.get("values")) if step.type == RELEASE else (step.old, step.new)
+    old, new = (
+        (step.old.get("values"), step.new.get("values")) if step.type == RELEASE else (step.old, step.new)
+    )
     found = shown_differences(old, new)
     operation = step.operation
     is_claim = step.type.endswith(":PersistentVolumeClaim")
-    # Another one beside it: in another namespace, for Kubernetes takes no second one of a name.
+    # Another one beside it: in another namespace, for Kubernetes takes no second one of
+    # a name.
     is_second = is_claim and operation == "replace" and step.is_kept
-    is_lost = operation == "delete" or (operation == "replace" and step.type.endswith(_HOLDERS) and not is_second)
+    is_lost = operation == "delete" or (
+        operation == "replace" and step.type.endswith(_HOLDERS) and not is_second
+    )
     return OtherChange(
         kind="Helm release" if step.type == RELEASE else step.type.rpartition(":")[2],
         name=step.name,
@@ -90,7 +112,8 @@ def _versions(preview: Preview) -> list[VersionChange]:
     for step in preview.steps:
         if step.type == RELEASE and step.name == OPERATOR_RELEASE and step.operation != "delete":
             old, new = [step.old.get("version")], [step.new.get("version")]
-            # The hook before the operator's release brings the CRDs of that version (kuberay/live/crds/upgrade.py).
+            # The hook before the operator's release brings the CRDs of that version
+            # (kuberay/live/crds/upgrade.py).
             return [*versions("KubeRay operator", old, new), *versions("CRDs", old, new)]
     return []
 
@@ -98,7 +121,9 @@ def _versions(preview: Preview) -> list[VersionChange]:
 def _stack_totals(preview: Preview, ray: list[RayChange]) -> tuple[Totals | None, Totals | None]:
     known: dict[str, Totals] = {}
     for name, cluster in (preview.outputs.get("clusters") or {}).items():
-        known[name] = Totals(cpu=str(cluster["cpu"]), memory=str(cluster["memory"]), gpus=int(cluster["gpus"]))
+        known[name] = Totals(
+            cpu=str(cluster["cpu"]), memory=str(cluster["memory"]), gpus=int(cluster["gpus"])
+        )
     before = add_totals(list(known.values())) if preview.outputs else None
     changed = {one.name: one for one in ray if one.kind == "cluster"}
     after: list[Totals] = [total for name, total in known.items() if name not in changed]

@@ -13,14 +13,15 @@ from commands.stack.state import RELEASE
 from kuberay.facts.digests import KEY_STASH
 
 _LOSES_KEY = (
-    "the key of the stack's fingerprints goes with the last encrypted setting; protection.sealFingerprints: true keeps it, and the pods"
+    "the key of the stack's fingerprints goes with the last encrypted setting; protection.sealFingerprints:"
+    " true keeps it, and the pods"
 )
 
 
 #: Values that are of one group, or of no pod.
 _NOT_SHARED = frozenset(
-    """additionalWorkerGroups annotations fullnameOverride gcsFaultTolerance global head headServiceAnnotations image managedBy
-    nameOverride service suspend upgradeStrategy worker""".split()
+    """additionalWorkerGroups annotations fullnameOverride gcsFaultTolerance global head
+    headServiceAnnotations image managedBy nameOverride service suspend upgradeStrategy worker""".split()
 )
 
 
@@ -49,10 +50,15 @@ def clusters(preview: Preview) -> list[RayChange]:
         elif step.type == WAIT_FOR and step.name.endswith(".pods"):
             release, _, group = step.name.removesuffix(".pods").partition(".")
             groups.setdefault(release, {})[group] = step
-    loses_key = any(step.type == WAIT_FOR and step.name == KEY_STASH and step.operation == "delete" for step in preview.steps)
+    loses_key = any(
+        step.type == WAIT_FOR and step.name == KEY_STASH and step.operation == "delete"
+        for step in preview.steps
+    )
     otherwise = _LOSES_KEY if loses_key else HIDDEN
     names = dict.fromkeys([*releases, *groups])
-    return [_cluster(name, _ClusterSteps(releases.get(name), groups.get(name, {}), otherwise)) for name in names]
+    return [
+        _cluster(name, _ClusterSteps(releases.get(name), groups.get(name, {}), otherwise)) for name in names
+    ]
 
 
 def _cluster(name: str, steps: _ClusterSteps) -> RayChange:
@@ -72,12 +78,14 @@ def _cluster(name: str, steps: _ClusterSteps) -> RayChange:
         groups=groups,
         before=totals(before),
         after=totals(after),
-        versions=[
-            *pod_versions(before, after, (_ray(old), _ray(new))),
-            *(versions("chart", [chart_of(release.old)], [chart_of(release.new)]) if release else []),
-        ]
-        if operation in ("update", "replace")
-        else [],
+        versions=(
+            [
+                *pod_versions(before, after, (_ray(old), _ray(new))),
+                *(versions("chart", [chart_of(release.old)], [chart_of(release.new)]) if release else []),
+            ]
+            if operation in ("update", "replace")
+            else []
+        ),
         secrets=secrets,
         values=lines(shown_differences(*shown)) if operation not in ("adopt", "delete") else [],
     )
@@ -86,7 +94,11 @@ def _cluster(name: str, steps: _ClusterSteps) -> RayChange:
 
 
 def _groups(
-    steps: _ClusterSteps, before: Groups | None, after: Groups | None, found: list[Difference], places: Mapping[str, tuple[str, ...]]
+    steps: _ClusterSteps,
+    before: Groups | None,
+    after: Groups | None,
+    found: list[Difference],
+    places: Mapping[str, tuple[str, ...]],
 ) -> list[GroupChange]:
     before, after = before or {}, after or {}
     names = dict.fromkeys([*before, *after, *steps.groups])
@@ -98,15 +110,26 @@ def _groups(
         below = [one for one in found if one.path[: len(place)] == place and len(one.path) > len(place)]
         shared = [one for one in found if one.top not in _NOT_SHARED]
         own = [one.path[len(place)] for one in below]
-        why = _why(before.get(name), after.get(name), own, [one.top for one in shared], head and name != "head")
+        why = _why(
+            before.get(name), after.get(name), own, [one.top for one in shared], head and name != "head"
+        )
         return why or [steps.otherwise]
 
     adopted = release is not None and release.operation == "adopt"
-    return [_group(name, steps.groups.get(name), before.get(name), after.get(name), why, adopted=adopted) for name in names]
+    return [
+        _group(name, steps.groups.get(name), before.get(name), after.get(name), why, adopted=adopted)
+        for name in names
+    ]
 
 
 def _group(
-    name: str, step: Step | None, before: Pods | None, after: Pods | None, why: Callable[[str], list[str]], *, adopted: bool
+    name: str,
+    step: Step | None,
+    before: Pods | None,
+    after: Pods | None,
+    why: Callable[[str], list[str]],
+    *,
+    adopted: bool,
 ) -> GroupChange:
     change = GroupChange(group=name, effect="stays", before=before, after=after)
     if step is None:
@@ -134,11 +157,22 @@ def _pods_said(step: Step) -> list[str]:
     return [f"{old} → {new}"] if old != new else []
 
 
-def _why(before: Pods | None, after: Pods | None, own: list[str], shared: list[str], with_head: bool) -> list[str]:
-    """A reason that a group shares with the head is enough. KubeRay's workers cannot join a new head: they are replaced with it."""
+def _why(
+    before: Pods | None, after: Pods | None, own: list[str], shared: list[str], with_head: bool
+) -> list[str]:
+    """A reason that a group shares with the head is enough. KubeRay's workers cannot
+    join a new head: they are replaced with it.
+    """
     sizes = what_differs(before, after) if before and after else []
     # Said by the sizes already, or no reason for new pods.
-    said = ("resources", "image", "replicas", "minReplicas", "maxReplicas", *(["nodeSelector"] if sizes else []))
+    said = (
+        "resources",
+        "image",
+        "replicas",
+        "minReplicas",
+        "maxReplicas",
+        *(["nodeSelector"] if sizes else []),
+    )
     why = [*sizes, *dict.fromkeys(key for key in (*own, *shared) if key not in said)]
     return why or (["its head restarts"] if with_head else [])
 
@@ -148,7 +182,10 @@ def _places(*sides: Any) -> dict[str, tuple[str, ...]]:
     places: dict[str, tuple[str, ...]] = {"head": ("head",)}
     for values in sides:
         if isinstance(values, Mapping):
-            places |= {str(name): ("additionalWorkerGroups", str(name)) for name in values.get("additionalWorkerGroups") or {}}
+            places |= {
+                str(name): ("additionalWorkerGroups", str(name))
+                for name in values.get("additionalWorkerGroups") or {}
+            }
             places |= {str((values.get("worker") or {}).get("groupName")): ("worker",)}
     return places
 
@@ -162,12 +199,22 @@ def _cluster_headline(change: RayChange, found: list[Difference]) -> tuple[str, 
     if change.operation == "create":
         return f"new: {_all_pods(groups, new=True)}", "changes"
     if change.operation == "adopt":
-        return f"is taken over from Helm as it runs, {_all_pods(groups, new=True)}: no pod restarts", "changes"
+        return (
+            f"is taken over from Helm as it runs, {_all_pods(groups, new=True)}: no pod restarts",
+            "changes",
+        )
     if change.operation == "delete":
         return f"goes, with {_all_pods(groups, new=False)}", "destroys"
     if change.operation == "replace":
-        why = ", ".join(one.where for one in found if one.top in ("service", "fullnameOverride") or "headService" in one.path)
-        return f"is deleted and made anew{f' ({why})' if why else ''}: {_all_pods(groups, new=False)} restart", "restarts"
+        why = ", ".join(
+            one.where
+            for one in found
+            if one.top in ("service", "fullnameOverride") or "headService" in one.path
+        )
+        return (
+            f"is deleted and made anew{f' ({why})' if why else ''}: {_all_pods(groups, new=False)} restart",
+            "restarts",
+        )
     parts: list[str] = []
     level: Level = "changes"
     reasons: dict[tuple[str, ...], list[GroupChange]] = {}
@@ -177,17 +224,27 @@ def _cluster_headline(change: RayChange, found: list[Difference]) -> tuple[str, 
     for why, which in reasons.items():
         pods = sum(group.before.pods for group in which if group.before)
         named = _and([group.group for group in which])
-        what = f"{_counted(pods, 'pod')} of {named} {'restarts' if pods == 1 else 'restart'}" if pods else f"pods of {named} restart"
+        what = (
+            f"{_counted(pods, 'pod')} of {named} {'restarts' if pods == 1 else 'restart'}"
+            if pods
+            else f"pods of {named} restart"
+        )
         parts.append(f"{what} ({', '.join(why)})")
         level = "restarts"
     for group in groups:
         if group.effect == "new" and group.after:
             parts.append(f"new group {group.group}, {_counted(group.after.pods, 'pod')}")
         elif group.effect == "goes":
-            parts.append(f"group {group.group} goes" + (f", with {_counted(group.before.pods, 'pod')}" if group.before else ""))
+            parts.append(
+                f"group {group.group} goes"
+                + (f", with {_counted(group.before.pods, 'pod')}" if group.before else "")
+            )
             level = "destroys"
         elif group.effect == "keeps the old spec":
-            parts.append(f"running pods of {group.group} keep the old spec (upgradeStrategy: None; {', '.join(group.why)})")
+            parts.append(
+                f"running pods of {group.group} keep the old spec (upgradeStrategy: None;"
+                f" {', '.join(group.why)})"
+            )
         if group.before and group.after and group.before.count != group.after.count:
             parts.append(f"{group.group}: {group.before.count} → {_counted(group.after.count, 'pod')}")
     if not any(group.effect == "restarts" for group in groups):

@@ -1,4 +1,6 @@
-"""What a month costs before and after a change, by the prices in the stack's settings. Pure."""
+"""What a month costs before and after a change, by the prices in the stack's settings.
+Pure.
+"""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -31,14 +33,18 @@ def add_costs(report: StackReport, preview: Preview) -> None:
         report.unknown.append("what a month costs: the prices are encrypted")
         return
     found = list(demands(preview))
-    costs = {(one.kind, one.name): (_cost(one.before, one, prices, report), _cost(one.after, one, prices, report)) for one in found}
+    costs = {
+        (one.kind, one.name): (_cost(one.before, one, prices, report), _cost(one.after, one, prices, report))
+        for one in found
+    }
     hourly = {(one.kind, one.name) for one in found if not one.stays}
     for change in report.ray:
         key = (change.kind, change.name)
         if key in costs:
             change.cost_before, change.cost_after = costs[key]
             change.cost_is_hourly = key in hourly
-    # The outputs know more clusters than the steps where the preview was not asked to list what stays.
+    # The outputs know more clusters than the steps where the preview was not asked to
+    # list what stays.
     listed = {one.name for one in found if one.kind == "cluster"}
     is_whole = set(preview.outputs.get("clusters") or {}) <= listed
     staying = [costs[one.kind, one.name] for one in found if one.stays]
@@ -62,7 +68,9 @@ def _cost(groups: Groups, of: Demand, prices: PriceSettings, report: StackReport
         if line not in report.unknown:
             report.unknown.append(line)
         return None
-    return _sum(_as_cost(group.pods * price, group.at_least * price, group.at_most * price) for group, price in each)
+    return _sum(
+        _as_cost(group.pods * price, group.at_least * price, group.at_most * price) for group, price in each
+    )
 
 
 def _hour(group: GroupDemand, prices: PriceSettings) -> Decimal:
@@ -87,7 +95,11 @@ def _prices_of(pod: Mapping[str, Any], prices: PriceSettings) -> HourPrices:
     for entry in prices.nodes:
         if entry.labels.items() <= selector.items():
             devices = prices.device_hour | entry.device_hour
-            given = {name: getattr(entry, name) for name in ("cpu_hour", "gb_hour") if getattr(entry, name) is not None}
+            given = {
+                name: getattr(entry, name)
+                for name in ("cpu_hour", "gb_hour")
+                if getattr(entry, name) is not None
+            }
             return prices.model_copy(update={**given, "device_hour": devices})
     return prices
 
@@ -105,5 +117,7 @@ def _sum(costs: Iterable[Cost | None]) -> Cost | None:
     for cost in costs:
         if cost is None:
             return None
-        total = Cost(amount=total.amount + cost.amount, least=total.least + cost.least, most=total.most + cost.most)
+        total = Cost(
+            amount=total.amount + cost.amount, least=total.least + cost.least, most=total.most + cost.most
+        )
     return Cost(amount=round(total.amount, 2), least=round(total.least, 2), most=round(total.most, 2))

@@ -1,4 +1,6 @@
-"""Which Ray pods a stack asks for, before and after a change, as the scheduler and a price list count them. Pure."""
+"""Which Ray pods a stack asks for, before and after a change, as the scheduler and a
+price list count them. Pure.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -39,12 +41,18 @@ class Demand:
 
     @property
     def stays(self) -> bool:
-        """Whether its pods are there for as long as the stack is, and not for a job's time alone."""
-        return self.kind != "job" or not any((side.get("spec") or {}).get("shutdownAfterJobFinishes") for side in (self.old, self.new))
+        """Whether its pods are there for as long as the stack is, and not for a job's
+        time alone.
+        """
+        return self.kind != "job" or not any(
+            (side.get("spec") or {}).get("shutdownAfterJobFinishes") for side in (self.old, self.new)
+        )
 
 
 def demands(preview: Preview) -> Iterator[Demand]:
-    """Everything that has Ray pods: what changes, and what stays as far as the preview lists it."""
+    """Everything that has Ray pods: what changes, and what stays as far as the preview
+    lists it.
+    """
     for step in preview.steps:
         if kind := _kind(step.parents, step.type):
             yield _changed(kind, step)
@@ -56,7 +64,8 @@ def demands(preview: Preview) -> Iterator[Demand]:
 
 def _changed(kind: Kind, step: Step) -> Demand:
     before, after = _groups(kind, step.old), _groups(kind, step.new)
-    # A release that is taken over runs already; what is left in the cluster is no longer the stack's.
+    # A release that is taken over runs already; what is left in the cluster is no
+    # longer the stack's.
     before = after if step.operation == "adopt" else before
     return Demand(kind, step.name, step.operation, before, after, step.old, step.new)
 

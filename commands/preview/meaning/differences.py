@@ -1,4 +1,6 @@
-"""What is different between two trees of JSON, a line a value, and where only a secret is. Pure."""
+"""What is different between two trees of JSON, a line a value, and where only a secret
+is. Pure.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +38,9 @@ class Difference:
 
 
 def differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[Difference]:
-    """Every value that is in one tree only, or differs. Empty maps and lists count as nothing there."""
+    """Every value that is in one tree only, or differs. Empty maps and lists count as
+    nothing there.
+    """
     if new == SECRET and old not in (_MISSING, SECRET):
         # What is kept encrypted from now on may well be what stood there before.
         yield Difference(path, SECRET, SECRET)
@@ -53,7 +57,9 @@ def differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[Diff
 
 
 def shown_differences(old: Any, new: Any) -> list[Difference]:
-    """What differs, without what stands there for the program itself; nothing where all of the new tree is a secret."""
+    """What differs, without what stands there for the program itself; nothing where all
+    of the new tree is a secret.
+    """
     if new == SECRET:
         return []
     before, after = old if isinstance(old, Mapping) else {}, new if isinstance(new, Mapping) else {}
@@ -62,7 +68,9 @@ def shown_differences(old: Any, new: Any) -> list[Difference]:
 
 
 def lines(found: Iterator[Difference] | list[Difference]) -> list[str]:
-    """As a diff: ``- path: old`` and ``+ path: new``; ``~`` where a secret changes. Of a longer text each line has the sign, further in."""
+    """As a diff: ``- path: old`` and ``+ path: new``; ``~`` where a secret changes. Of
+    a longer text each line has the sign, further in.
+    """
     written: list[str] = []
     for one in found:
         if one.old == one.new == SECRET:
@@ -86,7 +94,9 @@ def _whole(tree: Any, path: tuple[str, ...], *, gone: bool) -> Iterator[Differen
 
 
 def _by_name(items: list[Any]) -> dict[str, Any]:
-    """Entries with names are compared by name, as Kubernetes merges them; others by their place."""
+    """Entries with names are compared by name, as Kubernetes merges them; others by
+    their place.
+    """
     names = [item.get("name") if isinstance(item, Mapping) else None for item in items]
     if items and all(names) and len(set(names)) == len(names):
         return {f"[{name}]": item for name, item in zip(names, items, strict=True)}
@@ -102,8 +112,14 @@ def _show(value: Any) -> str | None:
 
 
 def hidden_changes(old: Any, new: Any, changed: Sequence[str]) -> list[str]:
-    """The secrets that differ, by path, though both sides show the same: as the provider found them (`detailedDiff`)."""
-    return [path for path in _secret_paths(old, new) if any(one.startswith(path) or path.startswith(f"{one}.") for one in changed)]
+    """The secrets that differ, by path, though both sides show the same: as the
+    provider found them (`detailedDiff`).
+    """
+    return [
+        path
+        for path in _secret_paths(old, new)
+        if any(one.startswith(path) or path.startswith(f"{one}.") for one in changed)
+    ]
 
 
 def _secret_paths(old: Any, new: Any, path: str = "") -> Iterator[str]:

@@ -1,7 +1,9 @@
-"""What in the cluster is no longer as the stack made it, where `pulumi refresh` does not look: inside Helm releases. Pure.
+"""What in the cluster is no longer as the stack made it, where `pulumi refresh` does
+not look: inside Helm releases. Pure.
 
-The API server is asked what an object would be if it were applied once more, without applying it. Compared with the object as it is, that
-shows neither what the API server fills in by default nor another way to write a quantity.
+The API server is asked what an object would be if it were applied once more, without
+applying it. Compared with the object as it is, that shows neither what the API server
+fills in by default nor another way to write a quantity.
 """
 
 from collections.abc import Mapping
@@ -16,21 +18,30 @@ from kuberay.facts.quantities import same_amount
 Object = Mapping[str, Any]
 
 #: Written by the API server, or by whoever reports on the object.
-_NOT_COMPARED = {"metadata": ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"), "": ("status",)}
+_NOT_COMPARED = {
+    "metadata": ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"),
+    "": ("status",),
+}
 #: Of a group that Ray's autoscaler scales.
 _AUTOSCALERS = ("replicas", "scaleStrategy")
 _GLOBAL_KINDS = ("Namespace", "CustomResourceDefinition", "PriorityClass", "StorageClass")
 
 
 def drift_of(applied: Object, live: Object | None, *, shown: bool = True) -> Drift | None:
-    """How an object differs from what it would be if it were applied again; None where it does not.
+    """How an object differs from what it would be if it were applied again; None where
+    it does not.
 
-    Both are decrypted. A value is told where nobody can have written a secret, and only with ``shown``; else, that it differs.
+    Both are decrypted. A value is told where nobody can have written a secret, and only
+    with ``shown``; else, that it differs.
     """
     kind, name = str(applied["kind"]), str(applied["metadata"]["name"])
     if live is None:
         return Drift(kind=kind, name=name, what="deleted")
-    found = [one for one in differences(_strip(live), _strip(applied)) if not _is_same(one) and not _is_autoscalers(one, applied)]
+    found = [
+        one
+        for one in differences(_strip(live), _strip(applied))
+        if not _is_same(one) and not _is_autoscalers(one, applied)
+    ]
     fields = [_describe(one, shown=shown and not may_be_secret(one.path)) for one in found]
     return Drift(kind=kind, name=name, what="edited", fields=fields) if found else None
 
@@ -42,11 +53,18 @@ def is_namespaced(obj: Object) -> bool:
 
 def _strip(obj: Object) -> Object:
     kept = {key: value for key, value in obj.items() if key not in _NOT_COMPARED[""]}
-    return {**kept, "metadata": {key: value for key, value in obj["metadata"].items() if key not in _NOT_COMPARED["metadata"]}}
+    return {
+        **kept,
+        "metadata": {
+            key: value for key, value in obj["metadata"].items() if key not in _NOT_COMPARED["metadata"]
+        },
+    }
 
 
 def _is_same(one: Difference) -> bool:
-    """Whether both are the same amount: custom resources keep quantities as they were written."""
+    """Whether both are the same amount: custom resources keep quantities as they were
+    written.
+    """
     is_amount = {"limits", "requests"} & set(one.path) and one.old is not None and one.new is not None
     return bool(is_amount) and same_amount(one.old, one.new)
 
@@ -65,7 +83,9 @@ def _describe(one: Difference, *, shown: bool) -> str:
 
 
 def seen_by_refresh(preview: Preview) -> list[Drift]:
-    """What `--refresh` has found deleted, so that it is created again, or other than the stack made it, whose settings are the same."""
+    """What `--refresh` has found deleted, so that it is created again, or other than
+    the stack made it, whose settings are the same.
+    """
     found: list[Drift] = []
     for step in preview.steps:
         made = preview.refreshed.get((step.type, step.name))
@@ -80,6 +100,8 @@ def seen_by_refresh(preview: Preview) -> list[Drift]:
 
 
 def add_drift(report: StackReport, found: list[Drift]) -> None:
-    """A stack that has drifted is one that changes, whether `pulumi up` would notice it or not."""
+    """A stack that has drifted is one that changes, whether `pulumi up` would notice it
+    or not.
+    """
     report.drift = sorted(found, key=lambda one: (one.what, one.kind, one.name))
     report.level = worst([report.level, "changes" if found else "nothing"])

@@ -1,6 +1,8 @@
-"""Whether the nodes have room for the pods that a change brings, by the scheduler's own rules. Pure.
+"""Whether the nodes have room for the pods that a change brings, by the scheduler's own
+rules. Pure.
 
-What is certain is said: that all pods fit wherever the scheduler puts them, or that they fit in no way. Anything else cannot be told.
+What is certain is said: that all pods fit wherever the scheduler puts them, or that
+they fit in no way. Anything else cannot be told.
 """
 
 from collections import Counter
@@ -26,7 +28,8 @@ from kuberay.facts.scheduling import Amounts, allocatable, is_device, keeps_out,
 from kuberay.plan.demand import GroupDemand
 
 _NONE = Decimal(0)
-#: So many pods are placed one by one at most; of more, only what is certain without that is said.
+#: So many pods are placed one by one at most; of more, only what is certain without
+#: that is said.
 _MANY = 20_000
 
 
@@ -80,29 +83,38 @@ def brings_pods(report: StackReport, preview: Preview) -> bool:
 
 
 def add_fit(report: StackReport, preview: Preview, room: Room | str) -> None:
-    """Fills in whether what comes fits the nodes. ``room``: or why the cluster could not be asked."""
+    """Fills in whether what comes fits the nodes. ``room``: or why the cluster could
+    not be asked.
+    """
     change, hidden = _change(report, preview, [] if isinstance(room, str) else room.pods)
     if hidden:
         report.fit = Fit(answer="cannot tell", why=[f"settings of {first_few(hidden)} are kept encrypted"])
     elif isinstance(room, str):
-        report.fit = Fit(answer="cannot tell", why=[*change.notes, f"the cluster could not be asked ({room})"])
+        report.fit = Fit(
+            answer="cannot tell", why=[*change.notes, f"the cluster could not be asked ({room})"]
+        )
     else:
         report.fit = fit_of(change, room)
 
 
-# --- What comes and what goes -----------------------------------------------------------------------------------------------
+# --- What comes and what goes ---------------------------------------------------------
 
 
 def _change(report: StackReport, preview: Preview, pods: Sequence[Object]) -> tuple[Change, list[str]]:
-    """What a preview brings to the nodes, beside the pods that there are, and what cannot be told, as it is encrypted."""
+    """What a preview brings to the nodes, beside the pods that there are, and what
+    cannot be told, as it is encrypted.
+    """
     found = [one for one in demands(preview) if one.operation in ("create", "update", "replace", "delete")]
     hidden = [one.what for one in found if one.after is None]
-    effects = {f"{one.kind} {one.name}": {group.group: group.effect for group in one.groups} for one in report.ray}
+    effects = {
+        f"{one.kind} {one.name}": {group.group: group.effect for group in one.groups} for one in report.ray
+    }
     total = Change(coming=[*_operator(preview)])
     for demand in found:
         running = _pods_of(demand, pods)
         if demand.operation == "delete":
-            # Pulumi deletes last: what comes has to fit beside it, for as long as `up` waits for that.
+            # Pulumi deletes last: what comes has to fit beside it, for as long as `up`
+            # waits for that.
             total.may_leave |= _uids(running)
         elif demand.kind == "cluster":
             _cluster(total, demand, effects[demand.what], running)
@@ -116,8 +128,15 @@ def _change(report: StackReport, preview: Preview, pods: Sequence[Object]) -> tu
 def _operator(preview: Preview) -> Iterator[Coming]:
     for step in preview.steps:
         values = step.new.get("values")
-        if step.type == RELEASE and step.name == OPERATOR_RELEASE and step.operation == "create" and isinstance(values, Mapping):
-            chosen = {key: values[key] for key in ("nodeSelector", "tolerations", "affinity") if values.get(key)}
+        if (
+            step.type == RELEASE
+            and step.name == OPERATOR_RELEASE
+            and step.operation == "create"
+            and isinstance(values, Mapping)
+        ):
+            chosen = {
+                key: values[key] for key in ("nodeSelector", "tolerations", "affinity") if values.get(key)
+            }
             yield Coming("operator", 1, {"containers": [{"resources": values.get("resources")}], **chosen})
 
 
@@ -131,7 +150,12 @@ def _cluster(total: Change, demand: Demand, effects: Mapping[str, str], running:
             total.leaves |= _uids(there)
             # `up` leaves an autoscaler's number as it is.
             keeps = is_scaled and there and not anew
-            _add(total, demand, group, max(group.at_least, min(len(there), group.at_most)) if keeps else group.pods)
+            _add(
+                total,
+                demand,
+                group,
+                max(group.at_least, min(len(there), group.at_most)) if keeps else group.pods,
+            )
         elif old := before.get(group.name):
             more = group.at_least - max(len(there), old.at_least) if is_scaled else group.pods - old.pods
             _add(total, demand, group, more)
@@ -157,7 +181,9 @@ def _job(total: Change, demand: Demand) -> None:
 def _service(total: Change, demand: Demand) -> None:
     old, new = demand.old.get("spec") or {}, demand.new["spec"]
     strategy = (new.get("upgradeStrategy") or {}).get("type")
-    upgrade = demand.operation == "update" and takes_a_new_cluster(old.get("rayClusterConfig"), new.get("rayClusterConfig"))
+    upgrade = demand.operation == "update" and takes_a_new_cluster(
+        old.get("rayClusterConfig"), new.get("rayClusterConfig")
+    )
     before = {group.name: group for group in demand.before or ()}
     if upgrade and strategy == "None":
         return
@@ -167,9 +193,15 @@ def _service(total: Change, demand: Demand) -> None:
     if demand.operation == "replace":
         total.unsure.append(f"what {demand.what} of before still has")
     if upgrade:
-        needs, runs = (_total((group.pods, requests_of(group.pod)) for group in side or ()) for side in (demand.after, demand.before))
+        needs, runs = (
+            _total((group.pods, requests_of(group.pod)) for group in side or ())
+            for side in (demand.after, demand.before)
+        )
         names = _telling(needs)
-        total.notes.append(f"{demand.what}: this upgrade needs {_named(names, needs)} beside the {_named(names, runs)} that run")
+        total.notes.append(
+            f"{demand.what}: this upgrade needs {_named(names, needs)} beside the {_named(names, runs)}"
+            " that run"
+        )
         if strategy not in ("NewCluster", None):
             total.unsure.append(f"how much of {demand.what} an upgrade of type {strategy} brings at once")
 
@@ -180,13 +212,19 @@ def _add(total: Change, demand: Demand, group: GroupDemand, pods: int) -> None:
 
 
 def _pods_of(demand: Demand, pods: Sequence[Object]) -> list[Object]:
-    """The running pods of a cluster of the stack's own; KubeRay chooses the names of the others."""
+    """The running pods of a cluster of the stack's own; KubeRay chooses the names of
+    the others.
+    """
     names: set[tuple[str, str]] = set()
     for side in (demand.old, demand.new):
         values = side.get("values")
         if isinstance(values, Mapping):
             names.add((str(side.get("namespace")), str(values.get("fullnameOverride"))))
-    return [pod for pod in pods if (pod["metadata"].get("namespace"), _labels(pod).get(CLUSTER_LABEL)) in names and _counts(pod)]
+    return [
+        pod
+        for pod in pods
+        if (pod["metadata"].get("namespace"), _labels(pod).get(CLUSTER_LABEL)) in names and _counts(pod)
+    ]
 
 
 def _uids(pods: Iterable[Object]) -> set[str]:
@@ -207,7 +245,7 @@ def _counts(pod: Object) -> bool:
     return (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
 
 
-# --- Whether it fits ------------------------------------------------------------------------------------------------------------
+# --- Whether it fits ------------------------------------------------------------------
 
 
 def fit_of(change: Change, room: Room) -> Fit | None:
@@ -220,13 +258,21 @@ def fit_of(change: Change, room: Room) -> Fit | None:
     if lacking:
         said = {text: [one.what for one, about in lacking if one and about == text] for _, text in lacking}
         why = [*notes, *(f"{first_few(some)}: {text}" if some else text for text, some in said.items())]
-        growth = [growth_for(one.pod if one else None, room.node_pools, room.autoscaler_status) for one, _ in lacking]
+        growth = [
+            growth_for(one.pod if one else None, room.node_pools, room.autoscaler_status)
+            for one, _ in lacking
+        ]
         return _lacks(why, growth, change)
     if not worst.hold(change.coming):
-        doubts = change.unsure or ["it hangs on where the scheduler puts each pod, and on which pods wait or go meanwhile"]
+        doubts = change.unsure or [
+            "it hangs on where the scheduler puts each pod, and on which pods wait or go meanwhile"
+        ]
         return Fit(answer="cannot tell", why=[*notes, *doubts])
     if also := sorted({reason for one in change.coming for reason in _also_decides(one.pod)}):
-        return Fit(answer="cannot tell", why=[*notes, f"the nodes have room, but {first_few(also)} may say otherwise"])
+        return Fit(
+            answer="cannot tell",
+            why=[*notes, f"the nodes have room, but {first_few(also)} may say otherwise"],
+        )
     return Fit(answer="fits", why=notes)
 
 
@@ -243,7 +289,9 @@ class _Nodes:
     """The nodes, and what is free on each."""
 
     def __init__(self, room: Room, change: Change, *, best: bool) -> None:
-        """``best``: all that may be gone is gone, and nothing else comes; otherwise nothing is, and what waits comes first."""
+        """``best``: all that may be gone is gone, and nothing else comes; otherwise
+        nothing is, and what waits comes first.
+        """
         self.nodes = room.nodes
         self._has = [allocatable(node) for node in room.nodes]
         self.free = [dict(amounts) for amounts in self._has]
@@ -251,7 +299,11 @@ class _Nodes:
         waiting: list[Coming] = []
         for pod in filter(_counts, room.pods):
             uid, spec = pod["metadata"]["uid"], pod["spec"]
-            may_go = uid in change.may_leave or pod["metadata"].get("deletionTimestamp") or int(spec.get("priority") or 0) < 0
+            may_go = (
+                uid in change.may_leave
+                or pod["metadata"].get("deletionTimestamp")
+                or int(spec.get("priority") or 0) < 0
+            )
             if uid in change.leaves or (best and may_go):
                 continue
             if (number := names.get(spec.get("nodeName"))) is not None:
@@ -266,10 +318,16 @@ class _Nodes:
         return [number for number, node in enumerate(self.nodes) if keeps_out(node, one.pod) is None]
 
     def hold(self, coming: Sequence[Coming]) -> bool:
-        """Whether all pods find room, both where the scheduler spreads them and where it packs them."""
+        """Whether all pods find room, both where the scheduler spreads them and where
+        it packs them.
+        """
         if sum(one.pods for one in coming) > _MANY:
             return False
-        largest_first = sorted(coming, key=lambda one: [one.requests.get(name, _NONE) for name in ("cpu", "memory")], reverse=True)
+        largest_first = sorted(
+            coming,
+            key=lambda one: [one.requests.get(name, _NONE) for name in ("cpu", "memory")],
+            reverse=True,
+        )
         ways = ((coming, True), (largest_first, False))
         return all(self._all_placed(some, spread=spread) for some, spread in ways)
 
@@ -279,7 +337,11 @@ class _Nodes:
 
     def _place(self, one: Coming, free: list[Amounts], *, spread: bool) -> bool:
         sign = -1 if spread else 1
-        able = [(sign * self._share(number, free), number) for number in self.takers(one) if times(free[number], one.requests)]
+        able = [
+            (sign * self._share(number, free), number)
+            for number in self.takers(one)
+            if times(free[number], one.requests)
+        ]
         heapify(able)
         for _ in range(one.pods):
             if not able:
@@ -294,7 +356,9 @@ class _Nodes:
     def _share(self, number: int, free: list[Amounts]) -> Decimal:
         """How much of a node is free, of CPU and memory alike."""
         has = self._has[number]
-        return sum((free[number].get(name, _NONE) / has[name] for name in ("cpu", "memory") if has.get(name)), _NONE)
+        return sum(
+            (free[number].get(name, _NONE) / has[name] for name in ("cpu", "memory") if has.get(name)), _NONE
+        )
 
     def _take(self, number: int, requests: Amounts) -> None:
         for name, amount in requests.items():
@@ -303,7 +367,10 @@ class _Nodes:
 
 def times(free: Amounts, requests: Amounts) -> int:
     """How many such pods a node has room for."""
-    return min((int(max(free.get(name, _NONE), _NONE) // amount) for name, amount in requests.items() if amount), default=0)
+    return min(
+        (int(max(free.get(name, _NONE), _NONE) // amount) for name, amount in requests.items() if amount),
+        default=0,
+    )
 
 
 def _lacking(coming: Sequence[Coming], nodes: _Nodes) -> Iterator[tuple[Coming | None, str]]:
@@ -315,7 +382,11 @@ def _lacking(coming: Sequence[Coming], nodes: _Nodes) -> Iterator[tuple[Coming |
         if room < one.pods:
             short = True
             nobody = _nobody(one, nodes.nodes) if not room else None
-            yield one, nobody or f"{_pods(one.pods)} of {_readable(one.requests)} come, the nodes have room for {room}"
+            yield (
+                one,
+                nobody
+                or f"{_pods(one.pods)} of {_readable(one.requests)} come, the nodes have room for {room}",
+            )
     if short:
         return
     for name in dict.fromkeys(name for one in coming for name in one.requests):
@@ -324,7 +395,13 @@ def _lacking(coming: Sequence[Coming], nodes: _Nodes) -> Iterator[tuple[Coming |
         asked = sum((one.pods * one.requests[name] for one in asking), _NONE)
         free = sum((max(nodes.free[number].get(name, _NONE), _NONE) for number in numbers), _NONE)
         if free < asked:
-            yield None, f"all that comes asks for {_amount(name, asked)}, the nodes that take it have {_amount(name, free)} free"
+            yield (
+                None,
+                (
+                    f"all that comes asks for {_amount(name, asked)}, the nodes that take it have"
+                    f" {_amount(name, free)} free"
+                ),
+            )
             return
 
 
@@ -334,7 +411,10 @@ def _nobody(one: Coming, nodes: Sequence[Object]) -> str | None:
     if reasons and all(reasons):
         (reason, count), *_ = Counter(reasons).most_common(1)
         which = "all" if count == len(nodes) else f"{count} of"
-        return f"no node takes them: {f'{which} {len(nodes)} nodes are' if len(nodes) > 1 else 'the only node is'} {reason}"
+        return (
+            "no node takes them:"
+            f" {f'{which} {len(nodes)} nodes are' if len(nodes) > 1 else 'the only node is'} {reason}"
+        )
     never = no_node_will_do({"spec": one.pod}, nodes) if nodes else "there is none"
     return f"no node takes them: {f'each {never}' if nodes else never}" if never else None
 
@@ -342,13 +422,21 @@ def _nobody(one: Coming, nodes: Sequence[Object]) -> str | None:
 def _also_decides(pod: Object) -> Iterator[str]:
     """What the scheduler looks at beside room, labels and taints."""
     affinity: Object = pod.get("affinity") or {}
-    for key, what in (("podAffinity", "its affinity to other pods"), ("podAntiAffinity", "its anti-affinity to other pods")):
+    for key, what in (
+        ("podAffinity", "its affinity to other pods"),
+        ("podAntiAffinity", "its anti-affinity to other pods"),
+    ):
         if (affinity.get(key) or {}).get("requiredDuringSchedulingIgnoredDuringExecution"):
             yield what
-    if any(each.get("whenUnsatisfiable") != "ScheduleAnyway" for each in pod.get("topologySpreadConstraints") or []):
+    if any(
+        each.get("whenUnsatisfiable") != "ScheduleAnyway"
+        for each in pod.get("topologySpreadConstraints") or []
+    ):
         yield "its topology spread"
     volumes: Any = pod.get("volumes") or []
-    if isinstance(volumes, str) or any("persistentVolumeClaim" in volume or "ephemeral" in volume for volume in volumes):
+    if isinstance(volumes, str) or any(
+        "persistentVolumeClaim" in volume or "ephemeral" in volume for volume in volumes
+    ):
         yield "where its volumes are"
     if any(port.get("hostPort") for container in pod["containers"] for port in container.get("ports") or []):
         yield "a port of the node's own"
@@ -358,15 +446,24 @@ def _also_decides(pod: Object) -> Iterator[str]:
         yield "another scheduler"
 
 
-# --- In words ---------------------------------------------------------------------------------------------------------------------
+# --- In words -------------------------------------------------------------------------
 
 
 def _amounts_of(change: Change, note: str, room: Room) -> str:
-    """What the nodes that take the pods of a note have in all, of what the note names."""
+    """What the nodes that take the pods of a note have in all, of what the
+    note names.
+    """
     what = note.partition(":")[0]
     coming = [one for one in change.coming if one.what.endswith(f" of {what}")]
-    numbers = [number for number, node in enumerate(room.nodes) if any(keeps_out(node, one.pod) is None for one in coming)]
-    return _named(_telling(_total((one.pods, one.requests) for one in coming)), _total((1, allocatable(room.nodes[n])) for n in numbers))
+    numbers = [
+        number
+        for number, node in enumerate(room.nodes)
+        if any(keeps_out(node, one.pod) is None for one in coming)
+    ]
+    return _named(
+        _telling(_total((one.pods, one.requests) for one in coming)),
+        _total((1, allocatable(room.nodes[n])) for n in numbers),
+    )
 
 
 def _total(each: Iterable[tuple[int, Amounts]]) -> Amounts:
@@ -378,7 +475,9 @@ def _total(each: Iterable[tuple[int, Amounts]]) -> Amounts:
 
 
 def _telling(amounts: Amounts) -> list[str]:
-    """What a reviewer asks about first: devices where there are any, else CPU and memory."""
+    """What a reviewer asks about first: devices where there are any, else CPU and
+    memory.
+    """
     return [name for name in amounts if is_device(name) and amounts[name]] or ["cpu", "memory"]
 
 
@@ -389,7 +488,9 @@ def _named(names: Iterable[str], amounts: Amounts) -> str:
 def _readable(requests: Amounts) -> str:
     """``1 GPU, 4 CPU and 16G memory``"""
     devices = [name for name in requests if is_device(name) and requests[name]]
-    *most, last = [_amount(name, requests[name]) for name in (*devices, "cpu", "memory") if requests.get(name)] or ["nothing"]
+    *most, last = [
+        _amount(name, requests[name]) for name in (*devices, "cpu", "memory") if requests.get(name)
+    ] or ["nothing"]
     return " and ".join(part for part in (", ".join(most), last) if part)
 
 

@@ -1,4 +1,6 @@
-"""What a node autoscaler may add for pods that find no room, by what it tells of itself. Pure."""
+"""What a node autoscaler may add for pods that find no room, by what it tells of
+itself. Pure.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +15,8 @@ from kuberay.facts.phrases import first_few
 from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.scheduling import meets_requirement, requests_of, tolerates
 
-#: What the cluster autoscaler wrote of a node group before version 1.30, which writes YAML.
+#: What the cluster autoscaler wrote of a node group before version 1.30, which writes
+#: YAML.
 _AS_TEXT = re.compile(r"cloudProviderTarget=(\d+) \(minSize=\d+, maxSize=(\d+)\)")
 
 
@@ -41,8 +44,12 @@ def growth_for(pod: Object | None, node_pools: Sequence[Object], status: str | N
 
 
 def _more_nodes(status: str) -> int | None:
-    """How many nodes the cluster autoscaler may still add; None where its status does not say."""
-    groups = [(int(target), int(most)) for target, most in _AS_TEXT.findall(status)] or list(_groups_of_yaml(status))
+    """How many nodes the cluster autoscaler may still add; None where its status does
+    not say.
+    """
+    groups = [(int(target), int(most)) for target, most in _AS_TEXT.findall(status)] or list(
+        _groups_of_yaml(status)
+    )
     return sum(max(most - target, 0) for target, most in groups) if groups else None
 
 
@@ -62,22 +69,32 @@ def _by_karpenter(pod: Object | None, node_pools: Sequence[Object]) -> Growth:
     open_ones = [str(pool["metadata"]["name"]) for pool in able if _has_room(pool, pod)]
     if not open_ones:
         names = [str(pool["metadata"]["name"]) for pool in able]
-        return Growth(False, f"the limits of Karpenter's NodePool {first_few(names)} leave no room for one such pod")
+        return Growth(
+            False, f"the limits of Karpenter's NodePool {first_few(names)} leave no room for one such pod"
+        )
     return Growth(True, f"Karpenter's NodePool {first_few(open_ones)} may add nodes for it")
 
 
 def _may_make_nodes_for(pool: Object, pod: Object) -> bool:
     template: Object = pool["spec"].get("template") or {}
     spec: Object = template.get("spec") or {}
-    if any(taint["effect"] != "PreferNoSchedule" and not tolerates(pod, taint) for taint in spec.get("taints") or []):
+    if any(
+        taint["effect"] != "PreferNoSchedule" and not tolerates(pod, taint)
+        for taint in spec.get("taints") or []
+    ):
         return False
     labels: Mapping[str, str] = (template.get("metadata") or {}).get("labels") or {}
     requirements: Sequence[Object] = spec.get("requirements") or []
-    return all(_may_have(key, str(value), labels, requirements) for key, value in (pod.get("nodeSelector") or {}).items())
+    return all(
+        _may_have(key, str(value), labels, requirements)
+        for key, value in (pod.get("nodeSelector") or {}).items()
+    )
 
 
 def _may_have(key: str, value: str, labels: Mapping[str, str], requirements: Sequence[Object]) -> bool:
-    """Whether nodes of a pool may have a label: those with a domain may be the cloud's own, of which a pool need not speak."""
+    """Whether nodes of a pool may have a label: those with a domain may be the cloud's
+    own, of which a pool need not speak.
+    """
     if key in labels:
         return labels[key] == value
     about = [each for each in requirements if each["key"] == key]
@@ -89,6 +106,7 @@ def _has_room(pool: Object, pod: Object | None) -> bool:
     used: Mapping[str, Any] = (pool.get("status") or {}).get("resources") or {}
     asked = requests_of(pod) if pod is not None else {}
     return all(
-        parse_quantity(limit) - parse_quantity(used.get(name, "0")) >= asked.get(name, Decimal(0)) and str(limit) != "0"
+        parse_quantity(limit) - parse_quantity(used.get(name, "0")) >= asked.get(name, Decimal(0))
+        and str(limit) != "0"
         for name, limit in limits.items()
     )

@@ -1,7 +1,8 @@
-"""Which values a report does not show: those that may be a secret, though nothing marks them as one. Pure.
+"""Which values a report does not show: those that may be a secret, though nothing marks
+them as one. Pure.
 
-Pulumi marks what the stack keeps encrypted. It marks neither what is in the cluster, where everything is
-decrypted, nor what a secret was before it was one.
+Pulumi marks what the stack keeps encrypted. It marks neither what is in the cluster,
+where everything is decrypted, nor what a secret was before it was one.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,18 +15,21 @@ UNSHOWN = "[hidden]"
 
 #: Below these keys people write whatever they like, passwords among it.
 _FREE = frozenset(
-    """annotations args binaryData command containerEnv data entrypoint env envFrom headers httpHeaders initArgs labels lifecycle
-    livenessProbe matchLabels nodeSelector options parameters rayStartParams readinessProbe runtimeEnvYAML selector serveConfigV2
-    startupProbe stringData volumes""".split()
+    """annotations args binaryData command containerEnv data entrypoint env envFrom headers httpHeaders
+    initArgs labels lifecycle livenessProbe matchLabels nodeSelector options parameters rayStartParams
+    readinessProbe runtimeEnvYAML selector serveConfigV2 startupProbe stringData volumes""".split()
 )
-#: Keys whose values Kubernetes and KubeRay prescribe, so that nobody can write a password there.
+#: Keys whose values Kubernetes and KubeRay prescribe, so that nobody can write a
+#: password there.
 _PRESCRIBED = frozenset(
-    """allowPrivilegeEscalation automountServiceAccountToken containerPort enableInTreeAutoscaling groupName idleTimeoutSeconds image
-    imagePullPolicy maxReplicas minReplicas nodePort numOfHosts port privileged protocol pullPolicy rayVersion readOnlyRootFilesystem
-    replicas repository restartPolicy runAsNonRoot suspend tag targetPort terminationGracePeriodSeconds type upgradingMode""".split()
+    """allowPrivilegeEscalation automountServiceAccountToken containerPort enableInTreeAutoscaling groupName
+    idleTimeoutSeconds image imagePullPolicy maxReplicas minReplicas nodePort numOfHosts port privileged
+    protocol pullPolicy rayVersion readOnlyRootFilesystem replicas repository restartPolicy runAsNonRoot
+    suspend tag targetPort terminationGracePeriodSeconds type upgradingMode""".split()
 )
 _AMOUNTS = frozenset(("limits", "requests"))
-#: How Kubernetes names a Secret that holds a value; a CSI driver may bring one from anywhere.
+#: How Kubernetes names a Secret that holds a value; a CSI driver may bring one from
+#: anywhere.
 _REFERENCES = frozenset(("csi", "secret", "secretKeyRef", "secretName", "secretRef"))
 _VARIABLES = frozenset(("containerEnv", "env"))
 
@@ -43,17 +47,23 @@ def may_be_secret(path: Path) -> bool:
 
 
 def hides_more(tree: Any) -> bool:
-    """Whether a tree keeps secrets elsewhere than where `may_be_secret` looks for them."""
+    """Whether a tree keeps secrets elsewhere than where `may_be_secret`
+    looks for them.
+    """
     return any(_FREE.isdisjoint(path) for path in _places(tree) if path[-1] == SECRET)
 
 
 def without_moved(old: Any, new: Any) -> Any:
-    """The old tree without texts that a secret of the new one replaces: what moved into a Secret is as secret as it is there."""
+    """The old tree without texts that a secret of the new one replaces: what moved into
+    a Secret is as secret as it is there.
+    """
     return _hide(old, new, (), hides=_hides(old, new), alike=False)
 
 
 def hidden_alike(old: Any, new: Any) -> Any:
-    """The same, and without what is a secret in the new tree: what Helm renders of both shows no secret's coming."""
+    """The same, and without what is a secret in the new tree: what Helm renders of both
+    shows no secret's coming.
+    """
     return _hide(old, new, (), hides=_hides(old, new), alike=True)
 
 
@@ -61,7 +71,8 @@ def _hides(old: Any, new: Any) -> Hides:
     before, after = set(_places(old)), set(_places(new))
     if after - before:
         return may_be_secret
-    # What stood in a variable may come from a Secret by now that another variable named already.
+    # What stood in a variable may come from a Secret by now that another variable named
+    # already.
     return _is_variable if before or after else lambda _: False
 
 
@@ -74,7 +85,10 @@ def _hide(old: Any, new: Any, path: Path, *, hides: Hides, alike: bool) -> Any:
         return SECRET if alike else old
     if isinstance(old, Mapping):
         below: Mapping[str, Any] = new if isinstance(new, Mapping) else {}
-        return {key: _hide(value, below.get(key, _MISSING), (*path, str(key)), hides=hides, alike=alike) for key, value in old.items()}
+        return {
+            key: _hide(value, below.get(key, _MISSING), (*path, str(key)), hides=hides, alike=alike)
+            for key, value in old.items()
+        }
     if isinstance(old, list):
         return _hide_items(old, new if isinstance(new, list) else [], path, hides=hides, alike=alike)
     return UNSHOWN if old != new and hides(path) and _is_text(old) else old
@@ -91,9 +105,15 @@ def _hide_items(old: list[Any], new: list[Any], path: Path, *, hides: Hides, ali
         if item in new:
             hidden.append(item)
         elif name in named:
-            hidden.append({**_hide(item, named[name], (*path, f"[{name}]"), hides=hides, alike=alike), "name": name})
+            hidden.append(
+                {**_hide(item, named[name], (*path, f"[{name}]"), hides=hides, alike=alike), "name": name}
+            )
         else:
-            rest = _hide_all(item) if any_secret else _hide(item, _MISSING, (*path, f"[{number}]"), hides=hides, alike=alike)
+            rest = (
+                _hide_all(item)
+                if any_secret
+                else _hide(item, _MISSING, (*path, f"[{number}]"), hides=hides, alike=alike)
+            )
             hidden.append({**rest, "name": name} if name else rest)
     return hidden
 

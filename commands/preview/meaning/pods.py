@@ -1,4 +1,6 @@
-"""What a cluster's pods are, and come to in sum, read from Helm values or from a RayCluster's spec. Pure."""
+"""What a cluster's pods are, and come to in sum, read from Helm values or from a
+RayCluster's spec. Pure.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +23,9 @@ Groups = Mapping[str, Pods]
 
 
 def pods_of_values(values: Any) -> Groups | None:
-    """The pods of a release of the `ray-cluster` chart; None where the values are encrypted or are no such release's."""
+    """The pods of a release of the `ray-cluster` chart; None where the values are
+    encrypted or are no such release's.
+    """
     try:
         selectors = {name: group.get("nodeSelector") for name, group in rendered_groups(values).items()}
         return {
@@ -49,7 +53,9 @@ def pods_of_spec(spec: Any) -> Groups | None:
 
 
 def totals(groups: Groups | None) -> Totals | None:
-    """What all pods of a cluster ask for; with autoscaling, what those ask for that there are at first."""
+    """What all pods of a cluster ask for; with autoscaling, what those ask for that
+    there are at first.
+    """
     if groups is None:
         return None
     pods = [group for group in groups.values() for _ in range(group.pods)]
@@ -79,19 +85,25 @@ def what_differs(before: Pods, after: Pods) -> list[str]:
         "Python": (python_of(before.image), python_of(after.image)),
         "architecture": (before.architecture, after.architecture),
     }
-    found = {what: f"{what} {old or '–'} → {new or '–'}" for what, (old, new) in compared.items() if old != new}
+    found = {
+        what: f"{what} {old or '–'} → {new or '–'}" for what, (old, new) in compared.items() if old != new
+    }
     if before.image != after.image and not found.keys() & {"Ray", "Python", "architecture"}:
         found["image"] = f"image {before.image} → {after.image}"
     return list(found.values())
 
 
 def versions(what: str, before: Iterable[str | None], after: Iterable[str | None]) -> list[VersionChange]:
-    """A change of a version, of which a cluster may have several; nothing where it stays."""
+    """A change of a version, of which a cluster may have several; nothing where it
+    stays.
+    """
     old, new = (", ".join(sorted({one for one in some if one})) or None for some in (before, after))
     return [] if old == new else [VersionChange(what=what, before=old, after=new)]
 
 
-def pod_versions(before: Groups | None, after: Groups | None, ray: tuple[str | None, str | None]) -> list[VersionChange]:
+def pod_versions(
+    before: Groups | None, after: Groups | None, ray: tuple[str | None, str | None]
+) -> list[VersionChange]:
     """What changes in what pods run; ``ray`` is the version of Ray before and after."""
     sides = [list((side or {}).values()) for side in (before, after)]
     pythons, architectures, images = (

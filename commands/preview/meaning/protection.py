@@ -25,7 +25,9 @@ def protection_of(preview: Preview) -> Protection:
             if before != after:
                 (lost if before else gained).setdefault(protection, []).extend(of)
     said = [note.removeprefix(_OPEN) for note in preview.notes if note.startswith(_OPEN)]
-    return Protection(lost=_as_changes(lost), gained=_as_changes(gained) if preview.outputs else [], open=said)
+    return Protection(
+        lost=_as_changes(lost), gained=_as_changes(gained) if preview.outputs else [], open=said
+    )
 
 
 def _as_changes(found: Mapping[str, list[str]]) -> list[ProtectionChange]:
@@ -33,17 +35,30 @@ def _as_changes(found: Mapping[str, list[str]]) -> list[ProtectionChange]:
 
 
 def _facts(step: Step) -> Iterator[tuple[str, list[str], bool, bool]]:
-    """Each protection that a step may touch, of which clusters, and whether it was there before, and is after."""
+    """Each protection that a step may touch, of which clusters, and whether it was
+    there before, and is after.
+    """
     if step.type.endswith((":Ingress", ":HTTPRoute")):
         before, after = _addresses(step.old), _addresses(step.new)
         for address in sorted(before ^ after):
             yield _reached_within(step), [address], address not in before, address not in after
     if step.type.endswith(":PodDisruptionBudget") and step.operation in ("create", "delete"):
-        yield "nobody evicts the head of a cluster that is lost with it", [], step.operation == "delete", step.operation == "create"
+        yield (
+            "nobody evicts the head of a cluster that is lost with it",
+            [],
+            step.operation == "delete",
+            step.operation == "create",
+        )
     if step.type.endswith(":NetworkPolicy"):
-        # What belongs to a cluster or a service lets requests in by a way in of its own, and closes nothing.
+        # What belongs to a cluster or a service lets requests in by a way in of its
+        # own, and closes nothing.
         if step.operation in ("create", "delete") and step.parents in ("", f"{COMPONENT}Namespace"):
-            yield "a NetworkPolicy limits who reaches Ray's ports", [], step.operation == "delete", step.operation == "create"
+            yield (
+                "a NetworkPolicy limits who reaches Ray's ports",
+                [],
+                step.operation == "delete",
+                step.operation == "create",
+            )
             return
         before, after = _reached_from(step.old), _reached_from(step.new)
         for what, namespace in sorted(before ^ after):
@@ -54,19 +69,32 @@ def _facts(step: Step) -> Iterator[tuple[str, list[str], bool, bool]]:
     if step.type.endswith(":Namespace"):
         before, after = _enforced(step.old), _enforced(step.new)
         for number, standard in enumerate(_STANDARDS[1:], 1):
-            yield f"the namespace enforces the pod security standard {standard}", [], before >= number, after >= number
+            yield (
+                f"the namespace enforces the pod security standard {standard}",
+                [],
+                before >= number,
+                after >= number,
+            )
     if step.type.endswith(":Release"):
         old, new = (_release_facts(side.get("values")) for side in (step.old, step.new))
         for protection in old:
             if protection in new:
-                yield protection, [] if protection == _OWN_NAMESPACE else [step.name], old[protection], new[protection]
+                yield (
+                    protection,
+                    [] if protection == _OWN_NAMESPACE else [step.name],
+                    old[protection],
+                    new[protection],
+                )
 
 
 def _reached_within(step: Step) -> str:
     name, _, target = step.name.rpartition(".")
     what = "the applications" if target == "serve" else "the dashboard"
     kind = step.parents.removeprefix(f"{COMPONENT}Ray").lower()
-    return f"{what} of {kind} {name} {'are' if target == 'serve' else 'is'} reached from within the Kubernetes cluster only"
+    return (
+        f"{what} of {kind} {name} {'are' if target == 'serve' else 'is'} reached from within the Kubernetes"
+        " cluster only"
+    )
 
 
 def _addresses(route: Properties) -> set[str]:
@@ -74,7 +102,11 @@ def _addresses(route: Properties) -> set[str]:
     spec = route.get("spec")
     if not isinstance(spec, Mapping):
         return set()
-    return {str(host) for host in (*(rule.get("host") for rule in spec.get("rules") or []), *(spec.get("hostnames") or [])) if host}
+    return {
+        str(host)
+        for host in (*(rule.get("host") for rule in spec.get("rules") or []), *(spec.get("hostnames") or []))
+        if host
+    }
 
 
 def _enforced(namespace: Properties) -> int:
@@ -103,7 +135,9 @@ def _ports(numbers: list[str]) -> str:
 
 
 def _release_facts(values: Any) -> dict[str, bool]:
-    """Of a release: protections by what they say; those of encrypted values are not known."""
+    """Of a release: protections by what they say; those of encrypted values are not
+    known.
+    """
     if not isinstance(values, Mapping):
         return {}
     if "singleNamespaceInstall" in values:
@@ -112,13 +146,20 @@ def _release_facts(values: Any) -> dict[str, bool]:
     try:
         variables = values["common"]["containerEnv"] or values["head"].get("containerEnv") or []
         found = {
-            "the head's Service is reached from within the Kubernetes cluster only": head_service_type(dict(values)) == "ClusterIP",
-            "pods run with the restricted security context": all(map(_is_restricted, rendered_groups(dict(values)).values())),
+            "the head's Service is reached from within the Kubernetes cluster only": (
+                head_service_type(dict(values)) == "ClusterIP"
+            ),
+            "pods run with the restricted security context": all(
+                map(_is_restricted, rendered_groups(dict(values)).values())
+            ),
         }
     except (AttributeError, KeyError, TypeError):
         return {}
     if isinstance(variables, list):
-        asks = any(variable.get("name") == "RAY_AUTH_MODE" and variable.get("value") == "token" for variable in variables)
+        asks = any(
+            variable.get("name") == "RAY_AUTH_MODE" and variable.get("value") == "token"
+            for variable in variables
+        )
         found["jobs, dashboard and clients have to show a token"] = asks
     return found
 

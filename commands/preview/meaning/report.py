@@ -1,6 +1,8 @@
-"""The report as data: what `report.json` holds, and what Markdown and terminal text are written from. Pure.
+"""The report as data: what `report.json` holds, and what Markdown and terminal text are
+written from. Pure.
 
-Amounts are Kubernetes quantities as strings (``4G``, ``500m``); before and after are None where there is none, or it is not known.
+Amounts are Kubernetes quantities as strings (``4G``, ``500m``); before and after are
+None where there is none, or it is not known.
 """
 
 from collections.abc import Iterable
@@ -38,7 +40,9 @@ class Cost(BaseModel):
     """With autoscaling, of as many pods as there are at first."""
     least: float
     most: float
-    """Between these it may be by what an autoscaler chooses; both are ``amount`` without one."""
+    """Between these it may be by what an autoscaler chooses; both are ``amount``
+    without one.
+    """
 
 
 class Pods(BaseModel):
@@ -77,7 +81,9 @@ class ManifestDiff(BaseModel):
     """A difference between what Helm renders of the old and of the new values."""
 
     rendered_for: str
-    """The release that it was rendered for; others with the same change differ in their names only."""
+    """The release that it was rendered for; others with the same change differ in their
+    names only.
+    """
     lines: list[str]
     """A unified diff, without its header."""
 
@@ -97,24 +103,31 @@ class RayChange(BaseModel):
     cost_after: Cost | None = None
     """Of a month; None where the settings have no prices, or it is not known."""
     cost_is_hourly: bool = False
-    """Whether these are of an hour: nobody knows how long a job runs whose cluster goes with it."""
+    """Whether these are of an hour: nobody knows how long a job runs whose cluster goes
+    with it.
+    """
     versions: list[VersionChange] = []
     secrets: list[str] = []
     """Which settings change that the stack keeps encrypted; never what they hold."""
     values: list[str] = []
-    """What changes in its Helm values, or in its spec: lines that begin with ``-``, ``+`` or ``~``."""
+    """What changes in its Helm values, or in its spec: lines that begin with ``-``,
+    ``+`` or ``~``.
+    """
     manifests: ManifestDiff | None = None
     level: Level = "changes"
 
 
 class OtherChange(BaseModel):
-    """Anything else that changes: an operator's release, a namespace, a Secret, a NetworkPolicy."""
+    """Anything else that changes: an operator's release, a namespace, a Secret, a
+    NetworkPolicy.
+    """
 
     kind: str
     name: str
     operation: Operation
     about: str = ""
-    """What comes of it, where that is more than the operation says: of a claim's data."""
+    """What comes of it, where that is more than the operation says: of a claim's data.
+    """
     values: list[str] = []
     secrets: list[str] = []
     manifests: ManifestDiff | None = None
@@ -156,7 +169,9 @@ class Fit(BaseModel):
 
 
 class MonthlyCost(BaseModel):
-    """What a stack's clusters and services cost a month, by the prices in its settings."""
+    """What a stack's clusters and services cost a month, by the prices in
+    its settings.
+    """
 
     currency: str
     before: Cost | None
@@ -171,9 +186,13 @@ class StackReport(BaseModel):
     is_new: bool = False
     errors: list[str] = []
     operations: dict[str, int] = {}
-    """How many resources there are by operation, ``same`` included, as Pulumi counts them."""
+    """How many resources there are by operation, ``same`` included, as Pulumi counts
+    them.
+    """
     before: Totals | None = None
-    """Of all Ray clusters of the stack, those that do not change included; jobs and services have their own."""
+    """Of all Ray clusters of the stack, those that do not change included; jobs and
+    services have their own.
+    """
     after: Totals | None = None
     cost: MonthlyCost | None = None
     """None where its settings have no prices."""
@@ -192,14 +211,23 @@ class StackReport(BaseModel):
     report_seconds: float = 0
 
 
-#: What no change to a stack is: how long it took, what is said of the state of its cluster, and what it costs.
-_BESIDE = {"preview_seconds": True, "report_seconds": True, "warnings": True, "unknown": True, "drift": True, "fit": True, "cost": True} | {
-    "ray": {"__all__": {"cost_before", "cost_after"}}
-}
+#: What no change to a stack is: how long it took, what is said of the state of its
+#: cluster, and what it costs.
+_BESIDE = {
+    "preview_seconds": True,
+    "report_seconds": True,
+    "warnings": True,
+    "unknown": True,
+    "drift": True,
+    "fit": True,
+    "cost": True,
+} | {"ray": {"__all__": {"cost_before", "cost_after"}}}
 
 
 def same_change(one: StackReport, other: StackReport) -> bool:
-    """Whether two previews come to the same: what was approved is what would be done now."""
+    """Whether two previews come to the same: what was approved is what would be done
+    now.
+    """
     return one.model_dump(exclude=_BESIDE) == other.model_dump(exclude=_BESIDE)
 
 

@@ -1,4 +1,6 @@
-"""The values of a cluster's release, whichever chart it is of: KubeRay's, or the program's own, whose values are the RayCluster. Pure."""
+"""The values of a cluster's release, whichever chart it is of: KubeRay's, or the
+program's own, whose values are the RayCluster. Pure.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +20,8 @@ def spec_of(values: Any) -> Any:
     """The spec of the RayCluster that they make.
 
     Raises:
-        AttributeError, KeyError, TypeError, ValueError: a part of them is encrypted, and text.
+        AttributeError, KeyError, TypeError, ValueError: a part of them is encrypted,
+            and text.
     """
     return values["spec"] if is_resource(values) else ray_cluster_spec(dict(values))
 
@@ -65,8 +68,13 @@ def _without_chart_labels(values: Any) -> Any:
     """Those that say of every object that Helm made it, by which chart."""
 
     def cleaned(metadata: Any) -> Any:
-        labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key not in _CHART_LABELS}
-        return {**{key: value for key, value in metadata.items() if key != "labels"}, **({"labels": labels} if labels else {})}
+        labels = {
+            key: value for key, value in (metadata.get("labels") or {}).items() if key not in _CHART_LABELS
+        }
+        return {
+            **{key: value for key, value in metadata.items() if key != "labels"},
+            **({"labels": labels} if labels else {}),
+        }
 
     def of_group(group: Any) -> Any:
         template = group["template"]
@@ -81,7 +89,9 @@ def _without_chart_labels(values: Any) -> Any:
 
 
 def _without_token_mode(values: Any) -> Any:
-    """What a patch has written of a RayCluster that the chart has made (components/cluster.py)."""
+    """What a patch has written of a RayCluster that the chart has made
+    (components/cluster.py).
+    """
     if not is_resource(values) or values["spec"].get("authOptions") != {"mode": "token"}:
         return values
     return {**values, "spec": {key: value for key, value in values["spec"].items() if key != "authOptions"}}

@@ -14,9 +14,12 @@ from kuberay.settings.stack import PROJECT
 Properties = Mapping[str, Any]
 
 Operation = Literal["create", "adopt", "update", "replace", "delete", "retain"]
-"""Pulumi's words; with `retain` something leaves the stack and stays in the cluster, with `adopt` it was there and comes into the stack."""
+"""Pulumi's words; with `retain` something leaves the stack and stays in the cluster,
+with `adopt` it was there and comes into the stack.
+"""
 
-#: What stands for pods that are up (components/resources/wait_for.py): replaced when they restart.
+#: What stands for pods that are up (components/resources/wait_for.py): replaced when
+#: they restart.
 WAIT_FOR = "pulumi:index:Stash"
 #: The beginning of the types of its components.
 COMPONENT = "kuberay:components:"
@@ -27,8 +30,15 @@ PRICES = f"{PROJECT}:prices"
 #: What the CLI prints instead of a secret.
 SECRET = "[secret]"
 
-#: The halves of a replacement, which is listed as a whole too, and what `--refresh` reads, are no changes.
-_CHANGES: dict[str, Operation] = {"create": "create", "import": "create", "update": "update", "replace": "replace", "delete": "delete"}
+#: The halves of a replacement, which is listed as a whole too, and what `--refresh`
+#: reads, are no changes.
+_CHANGES: dict[str, Operation] = {
+    "create": "create",
+    "import": "create",
+    "update": "update",
+    "replace": "replace",
+    "delete": "delete",
+}
 _FRAMING = "program exited with non-zero exit code"
 
 
@@ -45,7 +55,8 @@ class Step:
     old: Properties
     new: Properties
     changed: tuple[str, ...] = ()
-    """Paths of the inputs that the provider finds changed, those of secrets included."""
+    """Paths of the inputs that the provider finds changed, those of secrets included.
+    """
     is_kept: bool = False
     """Whether what was there before stays in the cluster (`retainOnDelete`)."""
 
@@ -63,11 +74,18 @@ class Preview:
     notes: tuple[str, ...]
     """What the program says of the stack, a line each."""
     refreshed: Mapping[tuple[str, str], Properties]
-    """With `--refresh`: the inputs that the state had of everything, by type and name."""
+    """With `--refresh`: the inputs that the state had of everything, by type and name.
+    """
     connection: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Where the cluster is, by the provider's keys in the stack's config; a kubeconfig may be encrypted."""
-    unchanged: Mapping[tuple[str, str, str], Properties] = field(default_factory=dict[tuple[str, str, str], Properties])
-    """The inputs of what stays as it is, by parents, type and name, where the preview was asked to list it."""
+    """Where the cluster is, by the provider's keys in the stack's config; a kubeconfig
+    may be encrypted.
+    """
+    unchanged: Mapping[tuple[str, str, str], Properties] = field(
+        default_factory=dict[tuple[str, str, str], Properties]
+    )
+    """The inputs of what stays as it is, by parents, type and name, where the preview
+    was asked to list it.
+    """
     prices: str = ""
     """The setting `prices`, as JSON."""
 
@@ -78,18 +96,31 @@ def read_preview(digest: Mapping[str, Any]) -> Preview:
     said: list[Mapping[str, Any]] = digest.get("diagnostics") or []
     config: Mapping[str, str] = digest.get("config") or {}
     notes = tuple(one_line(_text(one)) for one in said if one.get("severity") == "info")
-    adopted = {note.removeprefix(TAKES_OVER).partition(",")[0] for note in notes if note.startswith(TAKES_OVER)}
+    adopted = {
+        note.removeprefix(TAKES_OVER).partition(",")[0] for note in notes if note.startswith(TAKES_OVER)
+    }
     # The engine does many at a time, in another order each time.
     changes = [_read_step(step, adopted) for step in steps if step["op"] in _CHANGES]
-    stack = next((step for step in steps if _identity(step)[1] == "pulumi:pulumi:Stack" and step["op"] in ("same", "update")), {})
+    stack = next(
+        (
+            step
+            for step in steps
+            if _identity(step)[1] == "pulumi:pulumi:Stack" and step["op"] in ("same", "update")
+        ),
+        {},
+    )
     return Preview(
         steps=tuple(sorted(changes, key=lambda step: _by_number(step.name))),
         outputs=(stack.get("oldState") or {}).get("outputs") or {},
         operations=digest.get("changeSummary") or {},
         errors=tuple(_error_lines(said)),
-        warnings=tuple(one_line(_text(one).removeprefix("warning: ")) for one in said if one.get("severity") == "warning"),
+        warnings=tuple(
+            one_line(_text(one).removeprefix("warning: ")) for one in said if one.get("severity") == "warning"
+        ),
         notes=notes,
-        refreshed={_identity(step)[1:]: _inputs(step, "oldState") for step in steps if step["op"] == "refresh"},
+        refreshed={
+            _identity(step)[1:]: _inputs(step, "oldState") for step in steps if step["op"] == "refresh"
+        },
         connection={key: value for key, value in config.items() if key.startswith("kubernetes:")},
         unchanged={_identity(step): _inputs(step, "newState") for step in steps if step["op"] == "same"},
         prices=str(config.get(PRICES) or ""),

@@ -16,7 +16,8 @@ SCHEDULE = "kubernetes:ray.io/v1:RayCronJob"
 #: What says when a RayCronJob runs, and not what.
 _WHEN = {"schedule", "suspend", "timeZone"}
 
-#: What KubeRay changes on a RayService's running cluster, rather than bring up another one.
+#: What KubeRay changes on a RayService's running cluster, rather than bring up another
+#: one.
 _SCALED = ("replicas", "minReplicas", "maxReplicas", "scaleStrategy")
 
 
@@ -40,7 +41,9 @@ def _job(step: Step) -> RayChange:
         case "replace":
             change.headline = f"runs again: {', '.join(where) or HIDDEN}"
         case _ if "suspend" in where and new.get("suspend"):
-            change.headline = "is suspended: where it runs, its cluster goes, and it runs anew when suspend is false"
+            change.headline = (
+                "is suspended: where it runs, its cluster goes, and it runs anew when suspend is false"
+            )
             change.level = "destroys"
         case _ if "suspend" in where:
             change.headline = "is suspended no longer: runs, unless it has ended before"
@@ -59,7 +62,9 @@ def _schedule(step: Step) -> RayChange:
     parts: list[str] = []
     match change.operation:
         case "create":
-            parts.append(f"new: runs `{new.get('entrypoint')}` at {at}" if isinstance(new, Mapping) else "new")
+            parts.append(
+                f"new: runs `{new.get('entrypoint')}` at {at}" if isinstance(new, Mapping) else "new"
+            )
             parts += ["suspended for now"] if paused else []
         case "delete":
             parts.append("goes, with all of its runs")
@@ -71,7 +76,11 @@ def _schedule(step: Step) -> RayChange:
             if {"schedule", "timeZone"} & where.keys():
                 parts.append(f"runs at {at}")
             if "suspend" in where:
-                parts.append("makes no more runs until suspend is false" if paused else "makes runs again, at once what it has missed")
+                parts.append(
+                    "makes no more runs until suspend is false"
+                    if paused
+                    else "makes runs again, at once what it has missed"
+                )
             if what or not where:
                 parts.append(f"its next run is changed: {', '.join(what) or HIDDEN}")
             parts.append("a run that is under way goes on")
@@ -80,10 +89,15 @@ def _schedule(step: Step) -> RayChange:
 
 
 def _flat(spec: Any) -> Any:
-    """The spec of a RayCronJob as that of the RayJobs that it makes, and when it does."""
+    """The spec of a RayCronJob as that of the RayJobs that it makes, and
+    when it does.
+    """
     if not isinstance(spec, Mapping) or not isinstance(spec.get("jobTemplate"), Mapping):
         return spec
-    return {**_read_spec(spec["jobTemplate"]), **{key: value for key, value in spec.items() if key != "jobTemplate"}}
+    return {
+        **_read_spec(spec["jobTemplate"]),
+        **{key: value for key, value in spec.items() if key != "jobTemplate"},
+    }
 
 
 def _service(step: Step) -> RayChange:
@@ -112,11 +126,18 @@ def _service_headline(change: RayChange, old: Any, new: Any) -> tuple[str, Level
             parts.append("its running cluster keeps the old spec (upgradeStrategy: None)")
         else:
             reason = "; ".join(why) or ", ".join(change.secrets and [HIDDEN]) or "its spec"
-            parts.append(f"all its pods are replaced: a second cluster comes up and takes over{_step_by_step(new)} ({reason})")
+            parts.append(
+                f"all its pods are replaced: a second cluster comes up and takes over{_step_by_step(new)}"
+                f" ({reason})"
+            )
             parts += _room(change, new)
             level = "restarts"
     if old.get("serveConfigV2") != new.get("serveConfigV2"):
-        parts.append("a new Serve config goes to the running cluster" if level == "changes" else "with a new Serve config")
+        parts.append(
+            "a new Serve config goes to the running cluster"
+            if level == "changes"
+            else "with a new Serve config"
+        )
     if old.get("serveService") != new.get("serveService"):
         parts.append("the Service of its applications changes in place")
     return "; ".join(parts) or "no pod restarts", level
@@ -124,14 +145,23 @@ def _service_headline(change: RayChange, old: Any, new: Any) -> tuple[str, Level
 
 def _step_by_step(new: Mapping[str, Any]) -> str:
     options = (new.get("upgradeStrategy") or {}).get("clusterUpgradeOptions")
-    return f", {options['stepSizePercent']} % of the requests every {options['intervalSeconds']} s" if options else ""
+    return (
+        f", {options['stepSizePercent']} % of the requests every {options['intervalSeconds']} s"
+        if options
+        else ""
+    )
 
 
 def _room(change: RayChange, new: Mapping[str, Any]) -> Iterator[str]:
-    """What the new cluster of an upgrade takes beside the old one; less at a time where it grows as the old one shrinks."""
+    """What the new cluster of an upgrade takes beside the old one; less at a time where
+    it grows as the old one shrinks.
+    """
     if change.before and change.after:
         up_to = "up to " if (new.get("upgradeStrategy") or {}).get("clusterUpgradeOptions") else ""
-        yield f"until then it needs {up_to}{_amounts(change.after)} beside the {_amounts(change.before)} that run"
+        yield (
+            f"until then it needs {up_to}{_amounts(change.after)} beside the {_amounts(change.before)}"
+            " that run"
+        )
 
 
 def _amounts(side: Totals) -> str:
@@ -140,10 +170,15 @@ def _amounts(side: Totals) -> str:
 
 
 def takes_a_new_cluster(old: Any, new: Any) -> bool:
-    """Whether KubeRay answers a changed cluster spec of a RayService with a second cluster: not for replicas, nor for groups at the end."""
+    """Whether KubeRay answers a changed cluster spec of a RayService with a second
+    cluster: not for replicas, nor for groups at the end.
+    """
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return old != new
-    groups = [[{k: v for k, v in one.items() if k not in _SCALED} for one in side.get("workerGroupSpecs") or []] for side in (old, new)]
+    groups = [
+        [{k: v for k, v in one.items() if k not in _SCALED} for one in side.get("workerGroupSpecs") or []]
+        for side in (old, new)
+    ]
     rest = [{key: value for key, value in side.items() if key != "workerGroupSpecs"} for side in (old, new)]
     return rest[0] != rest[1] or groups[1][: len(groups[0])] != groups[0]
 
@@ -183,7 +218,10 @@ def _read_spec(spec: Any) -> Any:
     """The YAML texts in it as what they say."""
     if not isinstance(spec, Mapping):
         return spec
-    return {key: _load_yaml(value) if key in ("serveConfigV2", "runtimeEnvYAML") else value for key, value in spec.items()}
+    return {
+        key: _load_yaml(value) if key in ("serveConfigV2", "runtimeEnvYAML") else value
+        for key, value in spec.items()
+    }
 
 
 def _load_yaml(text: Any) -> Any:

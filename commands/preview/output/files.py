@@ -18,5 +18,7 @@ def write(report: Report, folder: Path, title: str) -> None:
 
 
 def as_json(report: Report) -> str:
-    """The report as data. A text of others is written in ASCII and so that no log takes it for a command, and is read as it was."""
+    """The report as data. A text of others is written in ASCII and so that no log takes
+    it for a command, and is read as it was.
+    """
     return json.dumps(report.model_dump(mode="json"), indent=2).replace("##", r"#\u0023") + "\n"

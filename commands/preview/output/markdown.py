@@ -1,7 +1,8 @@
-"""The report as Markdown, as GitHub and GitLab show it: the summary first, details folded. Pure.
+"""The report as Markdown, as GitHub and GitLab show it: the summary first, details
+folded. Pure.
 
-A comment on GitHub holds 65,536 characters. What does not fit is left out from the least important on, and the comment says so: the report
-without a limit has everything.
+A comment on GitHub holds 65,536 characters. What does not fit is left out from the
+least important on, and the comment says so: the report without a limit has everything.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -39,10 +40,19 @@ from kuberay.facts.phrases import first_few
 COMMENT_LIMIT = 64_000
 """In characters."""
 
-_SIGNS: dict[Level, str] = {"nothing": "⚪", "changes": "🔵", "restarts": "🟠", "destroys": "🔴", "failed": "❌"}
+_SIGNS: dict[Level, str] = {
+    "nothing": "⚪",
+    "changes": "🔵",
+    "restarts": "🟠",
+    "destroys": "🔴",
+    "failed": "❌",
+}
 #: Of what a request changes, so many names are enough.
 _NAMED = 20
-_LEFT_OUT = "\n_Left out here for its length: {count} of {all} sections. The full report has them (artifact of this run)._\n"
+_LEFT_OUT = (
+    "\n_Left out here for its length: {count} of {all} sections. The full report has them (artifact of this"
+    " run)._\n"
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,9 @@ class Block:
 
     text: str
     rank: int = 0
-    """Blocks of the highest rank are left out first: 3 manifests, 2 values, 1 tables, 0 what has to be there."""
+    """Blocks of the highest rank are left out first: 3 manifests, 2 values, 1 tables, 0
+    what has to be there.
+    """
 
 
 def markdown(report: Report, *, limit: int | None = None, title: str) -> str:
@@ -102,7 +114,9 @@ def _summary(report: Report) -> str:
     for stack in report.stacks:
         headline, about = what_happens(stack)
         said = headline if stack.level in ("nothing", "changes") else f"**{headline}**"
-        figures = [_amount(before, after) for _, before, after in amounts(stack.before or stack.after, stack.after)]
+        figures = [
+            _amount(before, after) for _, before, after in amounts(stack.before or stack.after, stack.after)
+        ]
         if priced:
             figures.append(_money(monthly(stack), stack if len(priced) > 1 else None))
         if stack.level == "failed":
@@ -116,8 +130,8 @@ def _left_out(left_out: LeftOut) -> str:
     named = left_out.waiting[:_NAMED]
     more = [f"and {len(left_out.waiting) - _NAMED} more"] if len(left_out.waiting) > _NAMED else []
     return (
-        "**Not in this preview**, which main's code has made of the request's settings. "
-        f"A preview of all of it waits for an approval, of commit {name(left_out.commit)} (docs/reviewing.md):\n\n"
+        "**Not in this preview**, which main's code has made of the request's settings. A preview of all of"
+        f" it waits for an approval, of commit {name(left_out.commit)} (docs/reviewing.md):\n\n"
         + "\n".join(f"    {line[:200]}" for line in (*named, *more))
     )
 
@@ -148,7 +162,10 @@ def _parts(report: StackReport) -> Iterator[Block]:
         secret = f"; a secret changes ({', '.join(map(code, change.secrets))})" if change.secrets else ""
         bold = "**" if change.level == "destroys" else ""
         about = f": {sentence(change.about)}" if change.about else ""
-        yield Block(f"{bold}{sentence(change.kind)} {name(change.name)} {OPERATIONS[change.operation]}{about}{bold}{secret}")
+        yield Block(
+            f"{bold}{sentence(change.kind)} {name(change.name)}"
+            f" {OPERATIONS[change.operation]}{about}{bold}{secret}"
+        )
         yield from _folds(change.values, change.manifests, others=0)
     for heading, lines in (
         ("Warnings", report.warnings),
@@ -156,14 +173,18 @@ def _parts(report: StackReport) -> Iterator[Block]:
         ("What stays open", report.protection.open if report.level != "nothing" else []),
     ):
         if lines:
-            yield Block(_folded(f"{heading} ({len(lines)})", "\n".join(f"- {sentence(line)}" for line in lines)), 1)
+            yield Block(
+                _folded(f"{heading} ({len(lines)})", "\n".join(f"- {sentence(line)}" for line in lines)), 1
+            )
 
 
 def _fit(fit: Fit) -> list[str]:
     said, signs = FITS[fit.answer], {"fits": "✅ ", "does not fit": "🚫 **", "cannot tell": "❔ "}
     why = [sentence(line) for line in fit.why]
     about = f": {why[0]}" if len(why) == 1 else "".join(f"\n  - {line}" for line in why)
-    return [f"{signs[fit.answer]}{said[0].upper()}{said[1:]}{'**' if fit.answer == 'does not fit' else ''}{about}"]
+    return [
+        f"{signs[fit.answer]}{said[0].upper()}{said[1:]}{'**' if fit.answer == 'does not fit' else ''}{about}"
+    ]
 
 
 def _ray(group: Alike, report: StackReport) -> Iterator[Block]:
@@ -179,18 +200,28 @@ def _ray(group: Alike, report: StackReport) -> Iterator[Block]:
         yield Block(_groups(change.groups), 1)
     if len(group.names) > 3:
         yield Block(_folded(f"All {len(group.names)}", ", ".join(map(name, group.names))), 1)
-    yield from _folds(change.values if change.operation != "create" else [], change.manifests, others=len(group.names) - 1)
+    yield from _folds(
+        change.values if change.operation != "create" else [], change.manifests, others=len(group.names) - 1
+    )
 
 
 def _groups(groups: list[GroupChange]) -> str:
     gpus = any(side and side.gpus for group in groups for side in (group.before, group.after))
-    columns = {"Pods": "count", "CPU": "cpu", "Memory": "memory", **({"GPU": "gpus"} if gpus else {}), "Image": "image"}
+    columns = {
+        "Pods": "count",
+        "CPU": "cpu",
+        "Memory": "memory",
+        **({"GPU": "gpus"} if gpus else {}),
+        "Image": "image",
+    }
     rows = [
         f"| Group | | {' | '.join(columns)} |",
         f"| --- | --- | {' | '.join('---' if column == 'Image' else '--:' for column in columns)} |",
     ]
     for group in groups:
-        cells = [_side(*sides(group, field), code if field == "image" else name) for field in columns.values()]
+        cells = [
+            _side(*sides(group, field), code if field == "image" else name) for field in columns.values()
+        ]
         effect = group.effect if group.effect in ("stays", "scales") else f"**{group.effect}**"
         rows.append(f"| {' | '.join(map(cell, (name(group.group), effect, *cells)))} |")
     return "\n".join(rows)
@@ -202,7 +233,13 @@ def _folds(values: list[str], manifests: ManifestDiff | None, *, others: int) ->
     if manifests and manifests.lines:
         same = f"; the other {others} differ in their names only" if others else ""
         whose = f"Rendered for {name(manifests.rendered_for)}.\n\n" if others else ""
-        yield Block(_folded(f"Rendered manifests: {_lines(manifests.lines)}{same}", f"{whose}{fenced(manifests.lines, 'diff')}"), 3)
+        yield Block(
+            _folded(
+                f"Rendered manifests: {_lines(manifests.lines)}{same}",
+                f"{whose}{fenced(manifests.lines, 'diff')}",
+            ),
+            3,
+        )
 
 
 def _drift(drift: list[Drift]) -> str:
@@ -211,7 +248,10 @@ def _drift(drift: list[Drift]) -> str:
     lines: list[str] = []
     for one in drift:
         fields = [code(field) for field in one.fields]
-        lines.append(f"- {name(one.kind)} {name(one.name)} was {one.what} in the cluster{': ' if fields else ''}{first_few(fields, 5)}")
+        lines.append(
+            f"- {name(one.kind)} {name(one.name)} was {one.what} in the"
+            f" cluster{': ' if fields else ''}{first_few(fields, 5)}"
+        )
     return "**Changed in the cluster**, outside of Pulumi:\n" + "\n".join(lines)
 
 
@@ -220,11 +260,16 @@ def _protection(sign: str, change: ProtectionChange) -> str:
 
 
 def _versions(changes: list[VersionChange]) -> list[str]:
-    return [f"{sentence(one.what)} {f'{name(one.before)} → ' if one.before else ''}**{name(one.after or '')}**" for one in changes]
+    return [
+        f"{sentence(one.what)} {f'{name(one.before)} → ' if one.before else ''}**{name(one.after or '')}**"
+        for one in changes
+    ]
 
 
 def _folded(summary: str, inside: str) -> str:
-    """Markdown that a reader unfolds. The summary is HTML, and has no text of others."""
+    """Markdown that a reader unfolds. The summary is HTML, and has no text
+    of others.
+    """
     return f"<details><summary>{summary}</summary>\n\n{inside}\n</details>"
 
 
@@ -242,7 +287,11 @@ def _money(sides: tuple[str, str], report: StackReport | None) -> str:
     """Costs before and after; in the currency of the report, where one is given."""
     before, after = map(sentence, sides)
     currency = f" {sentence(report.cost.currency)}" if report and report.cost and report.cost.currency else ""
-    return (after if before == after else f"{before} → **{after}**").replace(" ", "\u00a0") + currency if any(sides) else ""
+    return (
+        (after if before == after else f"{before} → **{after}**").replace(" ", "\u00a0") + currency
+        if any(sides)
+        else ""
+    )
 
 
 def _side(before: str | None, after: str | None, write: Callable[[str], str]) -> str:

@@ -1,7 +1,8 @@
 """Texts of others in Markdown, as GitHub and GitLab show it. Pure.
 
-A word stays as it is where Markdown, GitHub and GitLab make nothing of it. Any other is written as code, in which
-nothing is markup, a link or a mention. The texts have been made visible before, so that each is one line.
+A word stays as it is where Markdown, GitHub and GitLab make nothing of it. Any other is
+written as code, in which nothing is markup, a link or a mention. The texts have been
+made visible before, so that each is one line.
 """
 
 import re
@@ -12,8 +13,8 @@ _LONGEST = 1000
 _PIECE = re.compile(r"`(?P<quoted>[^`]+)`|(?P<space>\s+)|(?P<word>[^\s`]+|`+)")
 #: What a word may mean.
 _MARKUP = re.compile(
-    r"""[^\w.,:;()/'"→–…=+%?-]|_     # most other characters: markup, references to people, issues, milestones
-    | ^[-+=/:]                       # at the start of a line: a list, a heading, a table, one of GitLab's commands
+    r"""[^\w.,:;()/'"→–…=+%?-]|_     # most others: markup, references to people, issues
+    | ^[-+=/:]                       # at a line's start: a list, a table, a command of GitLab's
     | :[\w+-]+:                      # an emoji
     | ://|\bwww\.|%\w|\bgh-\d        # a link, a milestone, an issue
     | \b[0-9a-f]{7,40}\b             # a commit
@@ -25,7 +26,9 @@ _NUMBERED = re.compile(r"\d+[.)]")
 
 
 def sentence(text: str) -> str:
-    """Words of a paragraph, or of an item of a list. What stands in them between backticks is code."""
+    """Words of a paragraph, or of an item of a list. What stands in them between
+    backticks is code.
+    """
     shown = _shortened(text)
     written = ""
     codes = ""
@@ -55,7 +58,8 @@ def code(text: str) -> str:
 
 def fenced(lines: Iterable[str], language: str = "") -> str:
     """Lines as a block of code."""
-    # GitLab looks for its commands at the start of a line before it knows where code is.
+    # GitLab looks for its commands at the start of a line before it knows where code
+    # is.
     kept = [f" {line}" if line.startswith("/") else line for line in lines]
     fence = _longer_than("```", kept)
     return "\n".join([f"{fence}{language}", *kept, fence])
@@ -73,7 +77,9 @@ def _pieces(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _word(word: str) -> Iterator[tuple[str, bool]]:
-    """A word without the brackets, quotes and stops around it, where it has to be code."""
+    """A word without the brackets, quotes and stops around it, where it has
+    to be code.
+    """
     rest = word.lstrip("(\"'")
     core = rest.rstrip(".,;)\"'")
     if _NUMBERED.fullmatch(word):

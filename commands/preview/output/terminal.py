@@ -22,10 +22,17 @@ from kuberay.facts.visible import as_no_command
 Paint = Callable[[str, str], str]
 """A text and the name of its colour -> the text as it is printed."""
 
-#: A longer difference of manifests, as of all that is new, would bury the rest; a terminal folds nothing.
+#: A longer difference of manifests, as of all that is new, would bury the rest; a
+#: terminal folds nothing.
 _LONG = 60
 _CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "blue": 34}
-_COLOURS: dict[Level, str] = {"nothing": "dim", "changes": "blue", "restarts": "yellow", "destroys": "red", "failed": "red"}
+_COLOURS: dict[Level, str] = {
+    "nothing": "dim",
+    "changes": "blue",
+    "restarts": "yellow",
+    "destroys": "red",
+    "failed": "red",
+}
 
 
 def terminal(report: Report, *, colours: bool) -> str:
@@ -41,9 +48,14 @@ def _lines(report: Report, paint: Paint) -> Iterator[str]:
     width = max(len(stack.stack) for stack in report.stacks)
     for stack in report.stacks:
         headline, about = what_happens(stack)
-        yield f"{stack.stack:<{width}}  {paint(headline, _COLOURS[stack.level])}{f': {about}' if about else ''}"
+        yield (
+            f"{stack.stack:<{width}}  {paint(headline, _COLOURS[stack.level])}{f': {about}' if about else ''}"
+        )
         if stack.after and stack.level != "failed":
-            figures = [f"{name} {_amount(before, after)}" for name, before, after in amounts(stack.before or stack.after, stack.after)]
+            figures = [
+                f"{name} {_amount(before, after)}"
+                for name, before, after in amounts(stack.before or stack.after, stack.after)
+            ]
             figures += [f"a month {_amount(*monthly(stack))}{_currency(stack)}"] if stack.cost else []
             yield f"{'':<{width}}  {', '.join(figures)}"
     for stack in report.stacks:
@@ -59,8 +71,14 @@ def _stack(report: StackReport, paint: Paint) -> Iterator[str]:
     if report.drift is not None:
         yield from _drift(report.drift, paint)
     yield from (f"{one.what} {one.before or '–'} → {one.after}" for one in report.versions)
-    for sign, colour, changes in (("no longer", "red", report.protection.lost), ("from now on", "green", report.protection.gained)):
-        yield from (f"{paint(sign, colour)}: {one.what}{f' ({first_few(one.of)})' if one.of else ''}" for one in changes)
+    for sign, colour, changes in (
+        ("no longer", "red", report.protection.lost),
+        ("from now on", "green", report.protection.gained),
+    ):
+        yield from (
+            f"{paint(sign, colour)}: {one.what}{f' ({first_few(one.of)})' if one.of else ''}"
+            for one in changes
+        )
     if report.fit:
         yield from _fit(report.fit, paint)
     for group in alike(report.ray):
@@ -156,7 +174,11 @@ def _currency(report: StackReport) -> str:
 
 
 def _side(before: str | None, after: str | None) -> str:
-    return (after or before or "–") if before is None or after is None or before == after else f"{before} → {after}"
+    return (
+        (after or before or "–")
+        if before is None or after is None or before == after
+        else f"{before} → {after}"
+    )
 
 
 def _amount(before: str, after: str) -> str:

@@ -5,11 +5,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from commands.preview.meaning.report import Cost, GroupChange, Level, OtherChange, RayChange, Report, StackReport, Totals, VersionChange
+from commands.preview.meaning.report import (
+    Cost,
+    GroupChange,
+    Level,
+    OtherChange,
+    RayChange,
+    Report,
+    StackReport,
+    Totals,
+    VersionChange,
+)
 from kuberay.facts.phrases import first_few
 from kuberay.facts.visible import visible
 
-FITS = {"fits": "the nodes have room", "does not fit": "does not fit the nodes", "cannot tell": "cannot tell whether it fits the nodes"}
+FITS = {
+    "fits": "the nodes have room",
+    "does not fit": "does not fit the nodes",
+    "cannot tell": "cannot tell whether it fits the nodes",
+}
 WORDS: dict[Level, str] = {
     "nothing": "nothing changes",
     "changes": "changes",
@@ -28,7 +42,9 @@ OPERATIONS = {
 
 
 def visible_report(report: Report) -> Report:
-    """The report with all its texts visible, and so of one line each, whoever has written them."""
+    """The report with all its texts visible, and so of one line each, whoever has
+    written them.
+    """
     return Report.model_validate(_visible(report.model_dump()))
 
 
@@ -52,7 +68,11 @@ class Alike:
     def title(self) -> str:
         """``cluster ray0`` or ``100 clusters: ray0, ray1, ray2 …``."""
         kind = self.change.kind
-        return f"{kind} {self.names[0]}" if len(self.names) == 1 else f"{len(self.names)} {kind}s: {first_few(self.names)}"
+        return (
+            f"{kind} {self.names[0]}"
+            if len(self.names) == 1
+            else f"{len(self.names)} {kind}s: {first_few(self.names)}"
+        )
 
     @property
     def headline(self) -> str:
@@ -77,7 +97,9 @@ def what_happens(report: StackReport) -> tuple[str, str]:
     match report.level:
         case "failed":
             # The whole of it is below.
-            return WORDS["failed"], textwrap.shorten(report.errors[0], 150, placeholder=" …") if report.errors else ""
+            return WORDS["failed"], (
+                textwrap.shorten(report.errors[0], 150, placeholder=" …") if report.errors else ""
+            )
         case "nothing":
             return WORDS["nothing"], ""
         case "changes" if report.drift:
@@ -86,19 +108,29 @@ def what_happens(report: StackReport) -> tuple[str, str]:
                 [f"{one.kind} {one.name}" for one in report.drift]
             )
         case "changes":
-            versions = [f"{one.what} {one.before} → {one.after}" for one in report.versions if one.before and one.after]
+            versions = [
+                f"{one.what} {one.before} → {one.after}"
+                for one in report.versions
+                if one.before and one.after
+            ]
             about = [*versions[:1], *([first_few([one.name for one in report.ray])] if report.ray else [])]
             return f"{_changes(report)}{' (a new stack)' if report.is_new else ''}", "; ".join(about)
         case "restarts":
             return WORDS["restarts"], _restarting(report)
         case _:
-            gone = [f"{one.kind} {one.name}" for one in (*report.ray, *report.others) if one.level == "destroys"]
+            gone = [
+                f"{one.kind} {one.name}" for one in (*report.ray, *report.others) if one.level == "destroys"
+            ]
             restarting = _restarting(report)
-            return WORDS["destroys"], first_few(gone) + (f"; Ray pods restart: {restarting}" if restarting else "")
+            return WORDS["destroys"], first_few(gone) + (
+                f"; Ray pods restart: {restarting}" if restarting else ""
+            )
 
 
 def amounts(before: Totals | None, after: Totals | None) -> list[tuple[str, str, str]]:
-    """CPU, memory and GPUs, each by name, before and after; ``?`` where that is not known."""
+    """CPU, memory and GPUs, each by name, before and after; ``?`` where that is not
+    known.
+    """
     sides = [(side.cpu, side.memory, str(side.gpus)) if side else ("?", "?", "?") for side in (before, after)]
     return list(zip(("CPU", "Memory", "GPU"), *sides, strict=True))
 
@@ -109,7 +141,9 @@ def currencies(report: Report) -> list[str]:
 
 
 def monthly(report: StackReport) -> tuple[str, str]:
-    """What a stack costs a month, before and after; empty without prices, ``?`` where it is not known."""
+    """What a stack costs a month, before and after; empty without prices, ``?`` where
+    it is not known.
+    """
     cost = report.cost
     if cost is None:
         return "", ""
@@ -117,7 +151,9 @@ def monthly(report: StackReport) -> tuple[str, str]:
 
 
 def cost_of(change: RayChange) -> tuple[str, str, str] | None:
-    """For how long, and what one cluster, job or service costs then, before and after; None where that is not known."""
+    """For how long, and what one cluster, job or service costs then, before and after;
+    None where that is not known.
+    """
     if change.cost_before is None and change.cost_after is None:
         return None
     before = change.cost_after if change.operation == "create" else change.cost_before
@@ -150,14 +186,21 @@ def sides(group: GroupChange, field: str) -> tuple[str | None, str | None]:
 
 def other_line(change: OtherChange) -> str:
     """``Namespace kuberay is new``"""
-    return f"{change.kind} {change.name} {OPERATIONS[change.operation]}{f': {change.about}' if change.about else ''}"
+    return (
+        f"{change.kind} {change.name}"
+        f" {OPERATIONS[change.operation]}{f': {change.about}' if change.about else ''}"
+    )
 
 
 def _restarting(report: StackReport) -> str:
     found: list[str] = []
     pods = 0
     for one in report.ray:
-        groups = [group for group in one.groups if group.effect == "restarts" or (one.level == "restarts" and one.operation == "replace")]
+        groups = [
+            group
+            for group in one.groups
+            if group.effect == "restarts" or (one.level == "restarts" and one.operation == "replace")
+        ]
         if one.kind == "service" and one.level == "restarts":
             groups = one.groups
         count = sum(group.before.pods for group in groups if group.before)

@@ -1,1 +1,3 @@
-"""How the API server of a stack is reached: which cluster it is, clients for it, kinds of objects."""
+"""How the API server of a stack is reached: which cluster it is, clients for it, kinds
+of objects.
+"""

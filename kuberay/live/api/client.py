@@ -1,4 +1,6 @@
-"""Kubernetes clients for the cluster that a stack lies in, and what their answers mean."""
+"""Kubernetes clients for the cluster that a stack lies in, and what their
+answers mean.
+"""
 
 from collections.abc import Awaitable
 from typing import Final, TypeVar
@@ -13,24 +15,38 @@ from kuberay.live.api.connection import Connection
 from kuberay.live.api.kubeconfig import Endpoint, find_endpoint
 from kuberay.live.api.transport import BUSY, AsyncPatientTransport, PatientTransport
 
-__all__ = ["ApiError", "AsyncClient", "HTTPError", "code_of", "connect", "connect_blocking", "is_unanswered", "no_answer", "or_none"]
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "HTTPError",
+    "code_of",
+    "connect",
+    "connect_blocking",
+    "is_unanswered",
+    "no_answer",
+    "or_none",
+]
 
 T = TypeVar("T")
 
 #: Names this program as the writer in `managedFields`.
 FIELD_MANAGER: Final = "pulumi-kuberay"
-#: How long an API server that is busy or restarts is asked again, in seconds, by whatever has no progress to report meanwhile.
+#: How long an API server that is busy or restarts is asked again, in seconds, by
+#: whatever has no progress to report meanwhile.
 PATIENCE: Final = 15.0
 
 
-def connect(connection: Connection, namespace: str, *, timeout: float = 10, patience: float = PATIENCE) -> AsyncClient:
+def connect(
+    connection: Connection, namespace: str, *, timeout: float = 10, patience: float = PATIENCE
+) -> AsyncClient:
     """A client for an event loop.
 
     Args:
         connection: of the stack.
         namespace: where objects are that name none.
         timeout: of each try of a request, in seconds.
-        patience: how long a request is made again while the API server is busy or out of reach, in seconds.
+        patience: how long a request is made again while the API server is busy or out
+            of reach, in seconds.
     """
     endpoint = find_endpoint(connection)
     return AsyncClient(
@@ -42,7 +58,9 @@ def connect(connection: Connection, namespace: str, *, timeout: float = 10, pati
     )
 
 
-def connect_blocking(connection: Connection, namespace: str | None = None, *, timeout: float = 10, patience: float = PATIENCE) -> Client:
+def connect_blocking(
+    connection: Connection, namespace: str | None = None, *, timeout: float = 10, patience: float = PATIENCE
+) -> Client:
     """A client outside of an event loop; its arguments are those of `connect`."""
     endpoint = find_endpoint(connection)
     return Client(
@@ -55,18 +73,20 @@ def connect_blocking(connection: Connection, namespace: str | None = None, *, ti
 
 
 def _as_lightkube_has_it(endpoint: Endpoint) -> SingleConfig:
-    # The transport alone knows certificates and credentials; lightkube is kept from loading all of the machine's for nothing.
+    # The transport alone knows certificates and credentials; lightkube is kept from
+    # loading all of the machine's for nothing.
     context = Context(cluster="it", namespace=endpoint.namespace)
     return SingleConfig(endpoint.context, context, Cluster(server=endpoint.server, insecure=True), User())
 
 
-# --- Answers ----------------------------------------------------------------------------------------------------------------
+# --- Answers --------------------------------------------------------------------------
 
 
 def code_of(error: Exception) -> int | None:
     """The code of an answer that is an error; None where there was no answer.
 
-    An unknown API group is answered with plain text, which makes no `ApiError`; an error inside a watch is one without a response.
+    An unknown API group is answered with plain text, which makes no `ApiError`; an
+    error inside a watch is one without a response.
     """
     if isinstance(error, ApiError):
         return error.status.code
@@ -74,7 +94,9 @@ def code_of(error: Exception) -> int | None:
 
 
 async def or_none(answer: Awaitable[T]) -> T | None:
-    """What the API server answers; None where there is no such object, or no such kind."""
+    """What the API server answers; None where there is no such object, or
+    no such kind.
+    """
     try:
         return await answer
     except HTTPStatusError as error:
@@ -84,13 +106,17 @@ async def or_none(answer: Awaitable[T]) -> T | None:
 
 
 def is_unanswered(error: HTTPError) -> bool:
-    """Whether the API server is out of reach or busy, and may answer the same request later."""
+    """Whether the API server is out of reach or busy, and may answer the same request
+    later.
+    """
     code = code_of(error)
     return code is None or code in BUSY
 
 
 def no_answer(error: HTTPError) -> str:
-    """What to say of a request that the API server has not answered, and that a wait makes again; any other error is raised."""
+    """What to say of a request that the API server has not answered, and that a wait
+    makes again; any other error is raised.
+    """
     if not is_unanswered(error):
         raise error
     return f"the Kubernetes API server does not answer: {error_line(error)}"

@@ -1,4 +1,6 @@
-"""Which cluster a stack lies in, as its config says it. Costs a preview nothing: no client is imported here."""
+"""Which cluster a stack lies in, as its config says it. Costs a preview nothing: no
+client is imported here.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +13,9 @@ CLUSTER: Final = "kubernetes:cluster"
 
 @dataclass(frozen=True)
 class Connection:
-    """What a stack's config says of its cluster; the rest is found as the default Kubernetes provider finds it."""
+    """What a stack's config says of its cluster; the rest is found as the default
+    Kubernetes provider finds it.
+    """
 
     kubeconfig: str | None = field(default=None, repr=False)
     """A path, or the content itself."""

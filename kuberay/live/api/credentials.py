@@ -1,4 +1,6 @@
-"""Credentials that a program gives: the `exec` of a kubeconfig, asked as client-go asks it (client-go's credential plugins)."""
+"""Credentials that a program gives: the `exec` of a kubeconfig, asked as client-go asks
+it (client-go's credential plugins).
+"""
 
 import base64
 import json
@@ -23,7 +25,9 @@ _BEFORE_IT_ENDS = 30.0
 
 
 class CredentialError(Exception):
-    """A plugin that gives no credentials; the message says which and why, in one line, and nothing of what it printed."""
+    """A plugin that gives no credentials; the message says which and why, in one line,
+    and nothing of what it printed.
+    """
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,9 @@ class Plugin:
     def of(cls, given: Any, user: str, cluster: Mapping[str, Any]) -> Self:
         """The plugin that a kubeconfig describes below `exec`."""
         if not isinstance(given, Mapping):
-            raise CredentialError(f"user '{user}' of the kubeconfig has an exec that is not a map with apiVersion and command")
+            raise CredentialError(
+                f"user '{user}' of the kubeconfig has an exec that is not a map with apiVersion and command"
+            )
         version, command = str(given.get("apiVersion") or ""), str(given.get("command") or "")
         what = f"user '{user}' of the kubeconfig has a credential plugin"
         if version not in _VERSIONS:
@@ -62,17 +68,22 @@ class Plugin:
         if not command:
             raise CredentialError(f"{what} without a command")
         if given.get("interactiveMode") == "Always":
-            raise CredentialError(f"{what}, {command}, that asks a person (interactiveMode: Always); nobody is asked here")
+            raise CredentialError(
+                f"{what}, {command}, that asks a person (interactiveMode: Always); nobody is asked here"
+            )
         shown = json.dumps(_told(cluster)) if given.get("provideClusterInfo") else None
         try:
             variables = tuple((str(each["name"]), str(each["value"])) for each in given.get("env") or [])
             arguments = tuple(map(str, given.get("args") or []))
         except (TypeError, KeyError):
-            raise CredentialError(f"{what} whose env is not a list of maps with name and value, or whose args are no list") from None
+            raise CredentialError(
+                f"{what} whose env is not a list of maps with name and value, or whose args are no list"
+            ) from None
         return cls(user, version, command, arguments, variables, shown)
 
     def ask(self, *, anew: bool = False) -> Credential:
-        """What the plugin gives, which is kept for as long as it holds. ``anew``: the server no longer takes what is kept.
+        """What the plugin gives, which is kept for as long as it holds. ``anew``: the
+        server no longer takes what is kept.
 
         Raises:
             CredentialError: it is not there, fails, hangs, or prints something else.
@@ -85,7 +96,9 @@ class Plugin:
 
     def _run(self) -> Credential:
         what = f"the credential plugin {self.command} of user '{self.user}'"
-        spec: dict[str, Any] = {"interactive": False} | ({"cluster": json.loads(self.cluster)} if self.cluster else {})
+        spec: dict[str, Any] = {"interactive": False} | (
+            {"cluster": json.loads(self.cluster)} if self.cluster else {}
+        )
         asked = {"apiVersion": self.version, "kind": "ExecCredential", "spec": spec}
         environment = {**os.environ, **dict(self.environment), "KUBERNETES_EXEC_INFO": json.dumps(asked)}
         try:
@@ -100,12 +113,18 @@ class Plugin:
         except FileNotFoundError:
             raise CredentialError(f"{what} is not there; install it, or put its folder on the PATH") from None
         except (OSError, ValueError) as error:  # An argument cannot hold every character, for one.
-            reason = error.strerror if isinstance(error, OSError) else "its command, args or env hold a NUL or an = in a name"
+            reason = (
+                error.strerror
+                if isinstance(error, OSError)
+                else "its command, args or env hold a NUL or an = in a name"
+            )
             raise CredentialError(f"{what} cannot be run: {reason}") from None
         except subprocess.TimeoutExpired:
             raise CredentialError(f"{what} gave nothing in {_SECONDS:.0f} s") from None
         if done.returncode:
-            raise CredentialError(f"{what} failed with exit code {done.returncode}; run it by itself to see why")
+            raise CredentialError(
+                f"{what} failed with exit code {done.returncode}; run it by itself to see why"
+            )
         try:
             status = json.loads(done.stdout)["status"]
             ends = status.get("expirationTimestamp")

@@ -1,4 +1,6 @@
-"""Kinds of Kubernetes objects for the client, beside those that lightkube has types for."""
+"""Kinds of Kubernetes objects for the client, beside those that lightkube has types
+for.
+"""
 
 from typing import Any
 
@@ -20,16 +22,22 @@ RayCronJob: Kind = create_namespaced_resource("ray.io", "v1", "RayCronJob", "ray
 RayService: Kind = create_namespaced_resource("ray.io", "v1", "RayService", "rayservices")
 #: Pods and CRDs as plain dicts: the typed ones take ten times as long to read.
 PlainPod: Kind = create_namespaced_resource("", "v1", "Pod", "pods")
-PlainCrd: Kind = create_global_resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions")
+PlainCrd: Kind = create_global_resource(
+    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions"
+)
 #: Karpenter's: where this kind is known, nodes are made when pods need them.
 NodePool: Kind = create_global_resource("karpenter.sh", "v1", "NodePool", "nodepools")
 #: The Prometheus operator's.
 PodMonitor: Kind = create_namespaced_resource("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
-PrometheusRule: Kind = create_namespaced_resource("monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules")
+PrometheusRule: Kind = create_namespaced_resource(
+    "monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules"
+)
 
 
 def kind_of(api_version: str, kind: str, *, namespaced: bool, path: str | None = None) -> Kind:
-    """Any kind, by what an object of it says. ``path``: the kind's name in API paths, where it is not the usual plural."""
+    """Any kind, by what an object of it says. ``path``: the kind's name in API paths,
+    where it is not the usual plural.
+    """
     group, _, version = api_version.rpartition("/")
     base = GenericNamespacedResource if namespaced else GenericGlobalResource
     return type(kind, (base,), {"_api_info": create_api_info(group, version, kind, path or plural(kind))})

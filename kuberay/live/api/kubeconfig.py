@@ -1,7 +1,9 @@
-"""Which cluster a stack lies in, found as client-go finds it: so this program asks the one that the stack's provider changes.
+"""Which cluster a stack lies in, found as client-go finds it: so this program asks the
+one that the stack's provider changes.
 
-Everything of a kubeconfig that client-go honours is honoured, or refused by its name: what is ignored would ask another cluster, or as
-someone else. No message shows any of a kubeconfig's content but the names of its entries.
+Everything of a kubeconfig that client-go honours is honoured, or refused by its name:
+what is ignored would ask another cluster, or as someone else. No message shows any of a
+kubeconfig's content but the names of its entries.
 """
 
 import base64
@@ -19,7 +21,8 @@ from kuberay.live.api.credentials import Plugin
 
 #: Where Kubernetes gives a pod what its own account needs.
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-#: Which key takes what would be in a file, where it is not that of the file with `-data`.
+#: Which key takes what would be in a file, where it is not that of the file with
+#: `-data`.
 _INSTEAD_OF_FILE = {"tokenFile": "token"}
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -32,7 +35,9 @@ class KubeconfigError(Exception):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """How to reach an API server, and as whom. Certificates and keys are PEM, given or in a file."""
+    """How to reach an API server, and as whom. Certificates and keys are PEM, given or
+    in a file.
+    """
 
     server: str
     context: str = ""
@@ -54,10 +59,12 @@ class Endpoint:
 
 
 def find_endpoint(connection: Connection) -> Endpoint:
-    """How to reach the cluster of a stack: what its config says, completed as the provider completes it.
+    """How to reach the cluster of a stack: what its config says, completed as the
+    provider completes it.
 
     Raises:
-        KubeconfigError: no cluster is named, one that is not there, or one that is reached in a way that this program does not know.
+        KubeconfigError: no cluster is named, one that is not there, or one that is
+            reached in a way that this program does not know.
     """
     if connection.kubeconfig:
         loaded = _load(connection.kubeconfig)
@@ -78,7 +85,9 @@ class _Kubeconfig:
     current: str | None
 
     def over(self, other: "_Kubeconfig") -> "_Kubeconfig":
-        """One out of two: of each name, and of the current context, the first that has it decides."""
+        """One out of two: of each name, and of the current context, the first that has
+        it decides.
+        """
         return _Kubeconfig(
             {**other.clusters, **self.clusters},
             {**other.contexts, **self.contexts},
@@ -93,11 +102,23 @@ class _Kubeconfig:
         chosen = _entry(self.contexts, name, f"context '{name}' is not in the kubeconfig")
         named = str(chosen.get("cluster") or "")
         if cluster:
-            reached = _entry(self.clusters, cluster, f"{CLUSTER} is '{cluster}', which is not in the kubeconfig")
+            reached = _entry(
+                self.clusters, cluster, f"{CLUSTER} is '{cluster}', which is not in the kubeconfig"
+            )
         else:
-            reached = _entry(self.clusters, named, f"context '{name}' of the kubeconfig names cluster '{named}', which is not there")
+            reached = _entry(
+                self.clusters,
+                named,
+                f"context '{name}' of the kubeconfig names cluster '{named}', which is not there",
+            )
         who = str(chosen.get("user") or "")
-        user = _entry(self.users, who, f"context '{name}' of the kubeconfig names user '{who}', which is not there") if who else {}
+        user = (
+            _entry(
+                self.users, who, f"context '{name}' of the kubeconfig names user '{who}', which is not there"
+            )
+            if who
+            else {}
+        )
         server = reached.get("server")
         if not server:
             raise KubeconfigError(f"cluster '{cluster or named}' of the kubeconfig names no server")
@@ -119,13 +140,19 @@ def _user(user: Mapping[str, Any], name: str, cluster: Mapping[str, Any]) -> dic
     what = f"user '{name}'"
     if provider := user.get("auth-provider"):
         kind = provider.get("name") if isinstance(provider, Mapping) else "?"
-        raise KubeconfigError(f"{what} of the kubeconfig has the auth-provider '{kind}', which this program does not know; use `exec`")
+        raise KubeconfigError(
+            f"{what} of the kubeconfig has the auth-provider '{kind}', which this program does not know; use"
+            " `exec`"
+        )
     groups, extra = user.get("as-groups") or [], user.get("as-user-extra") or {}
     if not _are_texts(groups):
-        raise KubeconfigError(f"{what} of the kubeconfig has as-groups that are not a list of texts, such as [ops]")
+        raise KubeconfigError(
+            f"{what} of the kubeconfig has as-groups that are not a list of texts, such as [ops]"
+        )
     if not isinstance(extra, Mapping) or not all(map(_are_texts, extra.values())):
         raise KubeconfigError(
-            f"{what} of the kubeconfig has an as-user-extra that is not a map of lists of texts, such as {{reason: [on-call]}}"
+            f"{what} of the kubeconfig has an as-user-extra that is not a map of lists of texts, such as"
+            " {reason: [on-call]}"
         )
     impersonated = [
         *([("Impersonate-User", str(user["as"]))] if user.get("as") else []),
@@ -181,10 +208,12 @@ def _are_texts(value: Any) -> bool:
 def _check_proxy(proxy: str, cluster: str) -> None:
     if not proxy.startswith(("http://", "https://")):
         known = "known here: http://<host>:<port> and https://<host>:<port>"
-        raise KubeconfigError(f"cluster '{cluster}' of the kubeconfig has a proxy-url that this program does not know; {known}")
+        raise KubeconfigError(
+            f"cluster '{cluster}' of the kubeconfig has a proxy-url that this program does not know; {known}"
+        )
 
 
-# --- Files -------------------------------------------------------------------------------------------------------------------
+# --- Files ----------------------------------------------------------------------------
 
 
 def _load(kubeconfig: str) -> _Kubeconfig:
@@ -194,16 +223,25 @@ def _load(kubeconfig: str) -> _Kubeconfig:
     file = Path(kubeconfig).expanduser()
     if _is_file(file):
         return _read(file)
-    # Whatever is not plainly a path may be the content, encoded once more: none of it is shown.
+    # Whatever is not plainly a path may be the content, encoded once more: none of it
+    # is shown.
     if kubeconfig.startswith(("/", "~", ".")):
         raise KubeconfigError(f"{KUBECONFIG}: the file {kubeconfig} does not exist")
-    raise KubeconfigError(f"{KUBECONFIG} is neither a file that exists nor the content of a kubeconfig, which is YAML or JSON")
+    raise KubeconfigError(
+        f"{KUBECONFIG} is neither a file that exists nor the content of a kubeconfig, which is YAML or JSON"
+    )
 
 
 def _load_files(context: str | None) -> _Kubeconfig | None:
-    """The files of ``KUBECONFIG``, else ``~/.kube/config``; None where they name no context and this is a pod with an account."""
+    """The files of ``KUBECONFIG``, else ``~/.kube/config``; None where they name no
+    context and this is a pod with an account.
+    """
     listed = os.environ.get("KUBECONFIG")
-    files = [Path(file) for file in listed.split(os.pathsep) if file] if listed else [Path.home() / ".kube" / "config"]
+    files = (
+        [Path(file) for file in listed.split(os.pathsep) if file]
+        if listed
+        else [Path.home() / ".kube" / "config"]
+    )
     merged = _merge(file for file in files if _is_file(file))
     if context or merged.current:
         return merged
@@ -247,24 +285,34 @@ def _parse(text: str, where: str, folder: Path | None = None) -> _Kubeconfig:
         raise KubeconfigError(f"{where} is not the content of a kubeconfig")
     parts: dict[str, dict[str, dict[str, Any]]] = {}
     for part, key in (("clusters", "cluster"), ("contexts", "context"), ("users", "user")):
-        # A file that others complete may lack any of them; `kubectl config unset` leaves an empty context.
+        # A file that others complete may lack any of them; `kubectl config unset`
+        # leaves an empty context.
         try:
-            parts[part] = {str(entry["name"]): dict(entry.get(key) or {}) for entry in content.get(part) or []}
+            parts[part] = {
+                str(entry["name"]): dict(entry.get(key) or {}) for entry in content.get(part) or []
+            }
         except (TypeError, KeyError, AttributeError, ValueError):
-            raise KubeconfigError(f"{where}: `{part}` is not a list of entries with a name and a {key}") from None
+            raise KubeconfigError(
+                f"{where}: `{part}` is not a list of entries with a name and a {key}"
+            ) from None
     if folder:
         _make_absolute(parts, folder)
-    return _Kubeconfig(parts["clusters"], parts["contexts"], parts["users"], content.get("current-context") or None)
+    return _Kubeconfig(
+        parts["clusters"], parts["contexts"], parts["users"], content.get("current-context") or None
+    )
 
 
 def _make_absolute(parts: Mapping[str, Mapping[str, dict[str, Any]]], folder: Path) -> None:
-    """Relative paths are to the file that has them, also when it is merged with others."""
+    """Relative paths are to the file that has them, also when it is merged
+    with others.
+    """
     for entry in (*parts["clusters"].values(), *parts["users"].values()):
         for key in ("certificate-authority", "client-certificate", "client-key", "tokenFile"):
             if entry.get(key):
                 entry[key] = str(folder / str(entry[key]))
         plugin = entry.get("exec")
-        if isinstance(plugin, Mapping) and os.sep in str(plugin.get("command") or ""):  # Else it is looked up on the PATH.
+        # Else it is looked up on the PATH.
+        if isinstance(plugin, Mapping) and os.sep in str(plugin.get("command") or ""):
             entry["exec"] = {**plugin, "command": str(folder / str(plugin["command"]))}
 
 

@@ -1,6 +1,8 @@
-"""How every request gets to the API server: as the kubeconfig says, and again where the server is busy or a connection was lost.
+"""How every request gets to the API server: as the kubeconfig says, and again where the
+server is busy or a connection was lost.
 
-This is the one place with patience. What reports progress while it waits, or can do without an answer, asks with none.
+This is the one place with patience. What reports progress while it waits, or can do
+without an answer, asks with none.
 """
 
 import asyncio
@@ -34,7 +36,9 @@ class PatientTransport(httpx2.BaseTransport):
     """For requests outside of an event loop."""
 
     def __init__(self, endpoint: Endpoint, patience: float) -> None:
-        """``patience``: in seconds, from the first try of a request on; 0: there is one try."""
+        """``patience``: in seconds, from the first try of a request on; 0: there is one
+        try.
+        """
         self._endpoint, self._patience = endpoint, patience
         self._below = httpx2.HTTPTransport(verify=_tls(endpoint), proxy=_proxy(endpoint))
 
@@ -62,7 +66,9 @@ class AsyncPatientTransport(httpx2.AsyncBaseTransport):
     """For requests in an event loop."""
 
     def __init__(self, endpoint: Endpoint, patience: float) -> None:
-        """``patience``: in seconds, from the first try of a request on; 0: there is one try."""
+        """``patience``: in seconds, from the first try of a request on; 0: there is one
+        try.
+        """
         self._endpoint, self._patience = endpoint, patience
         self._below = httpx2.AsyncHTTPTransport(verify=_tls(endpoint), proxy=_proxy(endpoint))
 
@@ -83,7 +89,9 @@ class AsyncPatientTransport(httpx2.AsyncBaseTransport):
             await asyncio.sleep(pause)
 
     async def _aside(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        """A credential plugin takes seconds, for which the loop is not to stand; without one there is nothing to wait for."""
+        """A credential plugin takes seconds, for which the loop is not to stand;
+        without one there is nothing to wait for.
+        """
         if self._endpoint.plugin:
             return await asyncio.to_thread(work, *arguments, **named)
         return work(*arguments, **named)
@@ -93,7 +101,9 @@ class AsyncPatientTransport(httpx2.AsyncBaseTransport):
 
 
 class _Exchange:
-    """One request, as often as it is made. Every request of this program may be made twice with the result of one."""
+    """One request, as often as it is made. Every request of this program may be made
+    twice with the result of one.
+    """
 
     def __init__(self, endpoint: Endpoint, patience: float, request: httpx2.Request) -> None:
         self._endpoint, self._request = endpoint, request
@@ -102,7 +112,9 @@ class _Exchange:
         self._signed_anew = False
 
     def sign(self, *, anew: bool = False) -> None:
-        """Says on the request who asks, and as whom; a credential plugin may take seconds."""
+        """Says on the request who asks, and as whom; a credential plugin may take
+        seconds.
+        """
         endpoint, headers = self._endpoint, self._request.headers
         token = endpoint.token
         if endpoint.token_file:
@@ -120,7 +132,9 @@ class _Exchange:
                 self._request.extensions = {**self._request.extensions, "sni_hostname": endpoint.server_name}
 
     def pause_after(self, outcome: Outcome) -> float | None:
-        """How long to wait before the request is made again, in seconds; None where its outcome is final."""
+        """How long to wait before the request is made again, in seconds; None where its
+        outcome is final.
+        """
         response = outcome if isinstance(outcome, httpx2.Response) else None
         if response is not None and response.status_code == 401 and not self._signed_anew:
             self._signed_anew = True
@@ -145,7 +159,9 @@ def _final(outcome: Outcome) -> httpx2.Response:
 
 
 def _proxy(endpoint: Endpoint) -> str | None:
-    """The kubeconfig's proxy, else that of the environment, as client-go has it: never for this machine itself."""
+    """The kubeconfig's proxy, else that of the environment, as client-go has it: never
+    for this machine itself.
+    """
     address = urlsplit(endpoint.server)
     host = address.hostname or ""
     if endpoint.proxy or host in _LOOPBACK or urllib.request.proxy_bypass(host):
@@ -159,7 +175,11 @@ def _tls(endpoint: Endpoint) -> ssl.SSLContext | bool:
     context = ssl.create_default_context(cadata=endpoint.authority.decode() if endpoint.authority else None)
     if endpoint.insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    given = endpoint.plugin.ask() if endpoint.plugin else Credential(None, endpoint.client_certificate, endpoint.client_key, None)
+    given = (
+        endpoint.plugin.ask()
+        if endpoint.plugin
+        else Credential(None, endpoint.client_certificate, endpoint.client_key, None)
+    )
     if given.certificate and given.key:
         # Python reads them from files alone; these are gone again at once.
         with tempfile.TemporaryDirectory() as folder:

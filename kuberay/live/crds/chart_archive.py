@@ -1,8 +1,10 @@
-"""What is in a chart, from wherever the chart comes: a folder, an archive, a Helm repository or an OCI registry.
+"""What is in a chart, from wherever the chart comes: a folder, an archive, a Helm
+repository or an OCI registry.
 
-Helm installs a chart's CRDs with the first release and never touches them again, and its Release resource hands nobody the archive that it
-downloads. So an upgrade reads the chart once more, in `up` and in the preview of an upgrade; so does each run where the chart is later than
-any known one.
+Helm installs a chart's CRDs with the first release and never touches them again, and
+its Release resource hands nobody the archive that it downloads. So an upgrade reads the
+chart once more, in `up` and in the preview of an upgrade; so does each run where the
+chart is later than any known one.
 """
 
 import base64
@@ -31,7 +33,8 @@ _HELM_CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 #: The C parser where PyYAML has it: KubeRay's CRDs are several megabytes.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-#: The most that is taken of a download, and of what it unpacks to, in bytes: Helm takes no larger chart.
+#: The most that is taken of a download, and of what it unpacks to, in bytes: Helm takes
+#: no larger chart.
 _MOST = 100 * 1024 * 1024
 #: The longest that a download may take, however steadily it drips, in seconds.
 _LONGEST = 120.0
@@ -64,7 +67,9 @@ class ChartError(Exception):
 def chart_crds(source: ChartSource) -> list[dict[str, Any]]:
     """Every CRD in the chart's `crds` folder."""
     with _reading(source):
-        crds = [crd for text in _files(source, _CRD_FILES).values() for crd in yaml.load_all(text, _Loader) if crd]
+        crds = [
+            crd for text in _files(source, _CRD_FILES).values() for crd in yaml.load_all(text, _Loader) if crd
+        ]
     if not crds:
         raise ChartError(f"the chart {_named(source)} has no CRDs")
     return crds
@@ -84,7 +89,10 @@ class ChartTexts:
         """One of the CRDs."""
         for text in self.crds:
             if name in text:
-                found = next((crd for crd in yaml.load_all(text, _Loader) if crd and crd["metadata"]["name"] == name), None)
+                found = next(
+                    (crd for crd in yaml.load_all(text, _Loader) if crd and crd["metadata"]["name"] == name),
+                    None,
+                )
                 if found:
                     return found
         return None
@@ -113,11 +121,15 @@ def _reading(source: ChartSource) -> Generator[None]:
         yield
     except _MISTAKES as error:
         reason = without_logins(without_queries(" ".join(str(error).split())))
-        raise ChartError(f"the chart {_named(source)} cannot be read: {reason or type(error).__name__}") from error
+        raise ChartError(
+            f"the chart {_named(source)} cannot be read: {reason or type(error).__name__}"
+        ) from error
 
 
 def _named(source: ChartSource) -> str:
-    return f"{source.chart} {source.version}" + (f" of {without_queries(source.repository)}" if source.repository else "")
+    return f"{source.chart} {source.version}" + (
+        f" of {without_queries(source.repository)}" if source.repository else ""
+    )
 
 
 def _files(source: ChartSource, wanted: re.Pattern[str]) -> dict[str, str]:
@@ -142,13 +154,20 @@ def _archive(source: ChartSource) -> bytes:
     is_plain = address.startswith("http://") or (address.startswith("oci://") and is_loopback(address))
     hooks = {} if is_plain else {"request": [_refuse_plain]}
     with httpx2.Client(follow_redirects=True, timeout=60, event_hooks=hooks) as http:
-        return _from_registry(http, source) if source.repository is None else _from_repository(http, source, source.repository)
+        return (
+            _from_registry(http, source)
+            if source.repository is None
+            else _from_repository(http, source, source.repository)
+        )
 
 
 def _refuse_plain(request: httpx2.Request) -> None:
     """Also on the way between two that are none."""
     if request.url.scheme != "https":
-        raise ValueError(f"it leads to {request.url.copy_with(query=None)}, and on that way anyone could exchange the chart")
+        raise ValueError(
+            f"it leads to {request.url.copy_with(query=None)}, and on that way anyone could exchange the"
+            " chart"
+        )
 
 
 def _unpack(packed: bytes) -> bytes:
@@ -164,7 +183,8 @@ def _from_repository(http: httpx2.Client, source: ChartSource, repository: str) 
     index = _load_index(_get(http, f"{base}index.yaml", login=source.login).content)
     for entry in index["entries"].get(source.chart, []):
         if str(entry["version"]).removeprefix("v") == source.version:
-            # Relative addresses are allowed, to the repository. As with Helm, the login is for the repository's host alone.
+            # Relative addresses are allowed, to the repository. As with Helm, the login
+            # is for the repository's host alone.
             address = urljoin(base, entry["urls"][0])
             login = source.login if urlsplit(address)[:2] == urlsplit(base)[:2] else None
             content = _get(http, address, login=login).content
@@ -176,7 +196,8 @@ def _from_repository(http: httpx2.Client, source: ChartSource, repository: str) 
 
 def _load_index(content: bytes) -> Any:
     depth = 0
-    # The C parser recurses without a bound when it composes: a deep text would end this process.
+    # The C parser recurses without a bound when it composes: a deep text would end this
+    # process.
     for event in yaml.parse(content, _Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
@@ -185,7 +206,9 @@ def _load_index(content: bytes) -> Any:
 
 
 def _from_registry(http: httpx2.Client, source: ChartSource) -> bytes:
-    """Pulls as the OCI distribution specification has it: the manifest of the tag, then the layer that is the chart."""
+    """Pulls as the OCI distribution specification has it: the manifest of the tag, then
+    the layer that is the chart.
+    """
     address = urlsplit(source.chart)
     scheme = "http" if is_loopback(source.chart) else "https"  # as container tools do
     repository = f"{scheme}://{address.netloc}/v2{address.path}"
@@ -203,7 +226,9 @@ def _from_registry(http: httpx2.Client, source: ChartSource) -> bytes:
 
 
 def _authorization(http: httpx2.Client, challenge: str, registry: str) -> dict[str, str]:
-    """What the registry asks for: the user's password, or a token for it, or one for nobody."""
+    """What the registry asks for: the user's password, or a token for it, or one for
+    nobody.
+    """
     login = _login(registry)
     basic = {"Authorization": f"Basic {login}"} if login else {}
     if not challenge.lower().startswith("bearer"):
@@ -215,7 +240,9 @@ def _authorization(http: httpx2.Client, challenge: str, registry: str) -> dict[s
 
 
 def _login(registry: str) -> str | None:
-    """`user:password` in base 64, as `helm registry login` and `docker login` keep it in files; their credential helpers are not asked."""
+    """`user:password` in base 64, as `helm registry login` and `docker login` keep it
+    in files; their credential helpers are not asked.
+    """
     helm = os.environ.get("HELM_REGISTRY_CONFIG") or Path.home() / ".config/helm/registry/config.json"
     docker = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
     for file in (Path(helm), docker):

@@ -1,6 +1,8 @@
-"""Whether a version of KubeRay that is later than any known one has what a stack needs: its charts and CRDs tell.
+"""Whether a version of KubeRay that is later than any known one has what a stack needs:
+its charts and CRDs tell.
 
-Helm drops a value that a chart does not read, and the API server a field that a CRD does not know, both without a word.
+Helm drops a value that a chart does not read, and the API server a field that a CRD
+does not know, both without a word.
 """
 
 import re
@@ -25,7 +27,12 @@ _SERVING: Final = {"rayClusterName": "", "applicationStatuses": {"any": {"status
 _STATUS: Final[Mapping[str, Any]] = {
     "RayCluster": {"conditions": [{"type": "", "status": "", "reason": "", "message": ""}]},
     "RayJob": dict.fromkeys("jobDeploymentStatus jobStatus reason message failed rayClusterName".split(), ""),
-    "RayService": {"conditions": [], "observedGeneration": 0, "activeServiceStatus": _SERVING, "pendingServiceStatus": _SERVING},
+    "RayService": {
+        "conditions": [],
+        "observedGeneration": 0,
+        "activeServiceStatus": _SERVING,
+        "pendingServiceStatus": _SERVING,
+    },
 }
 
 
@@ -40,7 +47,8 @@ class LaterVersion:
 
 
 def look_at_later_version(plan: StackPlan, project_folder: Path) -> LaterVersion | None:
-    """Reads the charts where the stack's version of KubeRay is later than any known one; None where it is known.
+    """Reads the charts where the stack's version of KubeRay is later than any known
+    one; None where it is known.
 
     Args:
         plan: of the stack.
@@ -54,14 +62,23 @@ def look_at_later_version(plan: StackPlan, project_folder: Path) -> LaterVersion
     try:
         for chart, values in _releases(plan).items():
             texts = chart_texts(
-                chart_source(chart, version=version, repository=plan.settings.chart_repository, project_folder=project_folder)
+                chart_source(
+                    chart,
+                    version=version,
+                    repository=plan.settings.chart_repository,
+                    project_folder=project_folder,
+                )
             )
             known = chart_keys(chart, version)
             read = read_values(texts.templates, texts.values, known)
             if unread := [path for path in _set_paths(values, known) if not is_read(_general(path), read)]:
                 paths = first_few(list(dict.fromkeys(map(".".join, unread))), 5)
                 problems.append(f"its chart {chart} does not read {paths}, which this stack sets")
-            new += [f"{chart} {'.'.join(path)}" for path in value_paths(texts.values, known) if not is_listed(path, known)]
+            new += [
+                f"{chart} {'.'.join(path)}"
+                for path in value_paths(texts.values, known)
+                if not is_listed(path, known)
+            ]
             if chart == "kuberay-operator":
                 problems += _crd_problems(plan, texts)
     except ChartError as error:
@@ -69,12 +86,15 @@ def look_at_later_version(plan: StackPlan, project_folder: Path) -> LaterVersion
     refusal = f'kuberay:kuberayVersion: "{version}" cannot be used'
     looked_at = "charts and CRDs" if plan.operator.settings.install else "charts"
     remark = (
-        f"KubeRay {version} is later than {NEWEST_KNOWN}, the newest known: its {looked_at} have what this stack uses, by their texts; "
-        "nothing else of it was tested, neither its operator nor its feature gates"
+        f"KubeRay {version} is later than {NEWEST_KNOWN}, the newest known: its {looked_at} have what this"
+        " stack uses, by their texts; nothing else of it was tested, neither its operator nor its feature"
+        " gates"
     )
     if new:
         remark += f"; new values of its charts keep their defaults: {first_few(new, 5)}"
-    return LaterVersion([f"{refusal}: {problem}; the newest known is {NEWEST_KNOWN}" for problem in problems], remark)
+    return LaterVersion(
+        [f"{refusal}: {problem}; the newest known is {NEWEST_KNOWN}" for problem in problems], remark
+    )
 
 
 def _releases(plan: StackPlan) -> dict[Chart, list[Values]]:
@@ -82,7 +102,8 @@ def _releases(plan: StackPlan) -> dict[Chart, list[Values]]:
     releases: dict[Chart, list[Values]] = {}
     if plan.operator.settings.install:
         releases["kuberay-operator"] = [plan.operator.values]
-    # One whose RayCluster is written here is of the program's own chart, which reads all of it.
+    # One whose RayCluster is written here is of the program's own chart, which reads
+    # all of it.
     if of_chart := [cluster.values for cluster in plan.clusters.values() if cluster.resource is None]:
         releases["ray-cluster"] = of_chart
     return releases
@@ -109,7 +130,9 @@ def _general(path: ValuePath) -> ValuePath:
 
 def _crd_problems(plan: StackPlan, texts: ChartTexts) -> Iterator[str]:
     by_kind: dict[str, list[Manifest]] = {}
-    for question in (question for whose in what_changes(plan) for question in questions(plan, whose) if question.is_custom):
+    for question in (
+        question for whose in what_changes(plan) for question in questions(plan, whose) if question.is_custom
+    ):
         by_kind.setdefault(question.manifest["kind"], []).append(question.manifest)
     for kind, objects in by_kind.items():
         name, api = f"{plural(kind)}.ray.io", objects[0]["apiVersion"]
@@ -117,12 +140,23 @@ def _crd_problems(plan: StackPlan, texts: ChartTexts) -> Iterator[str]:
         if crd is None:
             yield f"its chart kuberay-operator has no CRD {name}, and this stack has a {kind}"
             continue
-        served = [version for version in crd["spec"]["versions"] if version["served"] and api.endswith(f"/{version['name']}")]
+        served = [
+            version
+            for version in crd["spec"]["versions"]
+            if version["served"] and api.endswith(f"/{version['name']}")
+        ]
         if not served:
             yield f"its CRD {name} has no {api}, in which this stack writes its {kind}"
             continue
         schema = served[0]["schema"]["openAPIV3Schema"]["properties"]
-        lost = [re.sub(r"\[\d+\]", "[]", field) for obj in objects for field in lost_fields(obj["spec"], {}, schema["spec"], "spec")]
+        lost = [
+            re.sub(r"\[\d+\]", "[]", field)
+            for obj in objects
+            for field in lost_fields(obj["spec"], {}, schema["spec"], "spec")
+        ]
         lost += lost_fields(_STATUS.get(kind, {}), {}, schema.get("status", {}), "status")
         if lost:
-            yield f"its CRD {name} does not know {first_few(list(dict.fromkeys(lost)), 5)}, which this stack needs"
+            yield (
+                f"its CRD {name} does not know {first_few(list(dict.fromkeys(lost)), 5)}, which this stack"
+                " needs"
+            )

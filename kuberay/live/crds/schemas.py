@@ -1,4 +1,6 @@
-"""What a schema of a CRD says: what of an object it does not take, and what a stored one would lose under another."""
+"""What a schema of a CRD says: what of an object it does not take, and what a stored
+one would lose under another.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,7 +17,8 @@ def storage_schema(crd: Mapping[str, Any]) -> Schema:
 
 
 def lost_fields(value: Any, now: Schema, then: Schema, path: str = "") -> Iterator[str]:
-    """The fields of a stored object that the API server would drop: those that ``then`` does not know.
+    """The fields of a stored object that the API server would drop: those that ``then``
+    does not know.
 
     What ``now`` fills in by itself is nobody's, and does not count.
     """
@@ -75,7 +78,9 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 def refused_values(
     value: Any, schema: Schema, path: tuple[str, ...] = (), *, whose: str = "the CRD"
 ) -> Iterator[tuple[tuple[str, ...], Any, str]]:
-    """Where a value is none that a schema takes: the place below, what stands there, and why. A null takes a field away."""
+    """Where a value is none that a schema takes: the place below, what stands there,
+    and why. A null takes a field away.
+    """
     if value is None or not schema:
         return
     if "enum" in schema and value not in schema["enum"]:
@@ -87,7 +92,12 @@ def refused_values(
     else:
         wanted, said = _TYPES.get(schema.get("type", ""), ((object,), ""))
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted not in ((bool,), (object,))):
-        yield path, value, f"must be {said}" + ("; quote it" if said == "text" and isinstance(value, bool | int | float) else "")
+        yield (
+            path,
+            value,
+            f"must be {said}"
+            + ("; quote it" if said == "text" and isinstance(value, bool | int | float) else ""),
+        )
     elif isinstance(value, list):
         for index, item in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
             yield from refused_values(item, schema.get("items", {}), (*path, str(index)), whose=whose)

@@ -1,7 +1,8 @@
-"""The fields that an owner gives a resource's spec, held against the CRD of the stack's version of KubeRay.
+"""The fields that an owner gives a resource's spec, held against the CRD of the stack's
+version of KubeRay.
 
-The API server's dry run says the same of most, but not what was meant; and a preview may reach no API server, or one whose CRDs are to be
-upgraded first.
+The API server's dry run says the same of most, but not what was meant; and a preview
+may reach no API server, or one whose CRDs are to be upgraded first.
 """
 
 import asyncio
@@ -19,11 +20,15 @@ from kuberay.live.crds.schemas import Schema, storage_schema
 _TIMEOUT = 3.0
 
 
-async def spec_schemas(connection: Connection | None, kinds: Collection[str], source: ChartSource) -> dict[str, Schema]:
-    """The schema of the spec of each kind: of the cluster's CRDs, or of the chart's where they cannot be read.
+async def spec_schemas(
+    connection: Connection | None, kinds: Collection[str], source: ChartSource
+) -> dict[str, Schema]:
+    """The schema of the spec of each kind: of the cluster's CRDs, or of the chart's
+    where they cannot be read.
 
     Args:
-        connection: of the stack; None where the cluster's CRDs are not of its version yet.
+        connection: of the stack; None where the cluster's CRDs are not of its version
+            yet.
         kinds: ``RayCluster``, ``RayJob`` …
         source: of the operator's chart.
 
@@ -35,7 +40,11 @@ async def spec_schemas(connection: Connection | None, kinds: Collection[str], so
     if missing := names.keys() - found.keys():
         texts = await asyncio.to_thread(chart_texts, source)
         found |= {name: crd for name in missing if (crd := await asyncio.to_thread(texts.crd, name))}
-    return {kind: storage_schema(found[name])["properties"]["spec"] for name, kind in names.items() if name in found}
+    return {
+        kind: storage_schema(found[name])["properties"]["spec"]
+        for name, kind in names.items()
+        if name in found
+    }
 
 
 async def _of_cluster(connection: Connection, names: Collection[str]) -> dict[str, Mapping[str, Any]]:

@@ -1,10 +1,12 @@
 """KubeRay's CRDs at the operator's version.
 
-Helm installs the CRDs of a chart with the first release and never upgrades them. So before the operator's release changes, a hook of `up`
-brings them to its version: each carries, as an annotation, the version it was brought to, so that a run that was killed goes on where it
-stopped. They are no resources of the stack: at a megabyte each they would make every preview ten times as long. `destroy` leaves them, and
-with them every Ray cluster that another stack or person made. So a new stack may find CRDs of whoever was there before: older ones are
-brought to its version, newer ones are refused.
+Helm installs the CRDs of a chart with the first release and never upgrades them. So
+before the operator's release changes, a hook of `up` brings them to its version: each
+carries, as an annotation, the version it was brought to, so that a run that was killed
+goes on where it stopped. They are no resources of the stack: at a megabyte each they
+would make every preview ten times as long. `destroy` leaves them, and with them every
+Ray cluster that another stack or person made. So a new stack may find CRDs of whoever
+was there before: older ones are brought to its version, newer ones are refused.
 """
 
 import asyncio
@@ -37,13 +39,22 @@ _PREVIEW_TIMEOUT = 3.0
 
 
 class CrdError(Exception):
-    """CRDs that cannot be brought to a version; the message is the cause in one line."""
+    """CRDs that cannot be brought to a version; the message is the cause in
+    one line.
+    """
 
 
 async def bring_to_version(
-    connection: Connection, version: str, source: ChartSource, was: str | None, report: Report, *, dry_run: bool = False
+    connection: Connection,
+    version: str,
+    source: ChartSource,
+    was: str | None,
+    report: Report,
+    *,
+    dry_run: bool = False,
 ) -> None:
-    """Before the operator's release changes: brings the CRDs to its version, or refuses to where someone would lose something by it.
+    """Before the operator's release changes: brings the CRDs to its version, or refuses
+    to where someone would lose something by it.
 
     Args:
         connection: of the stack.
@@ -61,22 +72,32 @@ async def bring_to_version(
         except ApiError as error:
             if error.status.code != 403:
                 raise
-            report(f"the CRDs are left as they are, for you may not read them; KubeRay {version} needs its own: ask who may")
+            report(
+                f"the CRDs are left as they are, for you may not read them; KubeRay {version} needs its own:"
+                " ask who may"
+            )
             return
         # Helm makes what is not there with a first install only.
         deleted = was is not None and any(name not in present for name in OF_EACH_VERSION)
-        if not deleted and not any(is_stale(_annotations(crd).get(VERSION_ANNOTATION), version, was) for crd in present.values()):
+        if not deleted and not any(
+            is_stale(_annotations(crd).get(VERSION_ANNOTATION), version, was) for crd in present.values()
+        ):
             return
         crds = {crd["metadata"]["name"]: crd for crd in await asyncio.to_thread(chart_crds, source)}
         new = [name for name in crds if name not in present]
-        old = [name for name in crds if name in present and is_stale(_annotations(present[name]).get(VERSION_ANNOTATION), version, was)]
+        old = [
+            name
+            for name in crds
+            if name in present and is_stale(_annotations(present[name]).get(VERSION_ANNOTATION), version, was)
+        ]
         if was is None:
             refuse_newer(present, crds, version)
         for name in old:
             await _refuse_to_lose(client, present[name], crds[name], version)
         report(f"CRDs brought to KubeRay {version}: {', '.join(sorted(new + old))}")
         if not dry_run:
-            # New ones first: while one is missing, those that are there say by their version that there is more to do.
+            # New ones first: while one is missing, those that are there say by their
+            # version that there is more to do.
             for names in (new, old):
                 await asyncio.gather(*(_apply(client, crds[name], version) for name in names))
     finally:
@@ -95,15 +116,17 @@ def is_stale(found: str | None, version: str, was: str | None) -> bool:
         return was != version  # Helm installed it: it is as old as its release.
     if found == version:
         return False
-    # One of a newer version may be another operator's; it is taken back only when this operator itself is.
+    # One of a newer version may be another operator's; it is taken back only when this
+    # operator itself is.
     return was not in (None, version) or not at_least(found, version)
 
 
 def refuse_newer(present: Mapping[str, Crd], wanted: Mapping[str, Crd], version: str) -> None:
-    """Before a first install: CRDs that another install made, and that its operator may need, are not taken back to an older version.
+    """Before a first install: CRDs that another install made, and that its operator may
+    need, are not taken back to an older version.
 
-    No version is written on those. But each version of KubeRay takes a few fields away and adds many: of two CRDs, the newer has more
-    that the other does not know.
+    No version is written on those. But each version of KubeRay takes a few fields away
+    and adds many: of two CRDs, the newer has more that the other does not know.
 
     Args:
         present: the CRDs of the cluster, by name.
@@ -120,10 +143,11 @@ def refuse_newer(present: Mapping[str, Crd], wanted: Mapping[str, Crd], version:
         fields = [f"spec.{field}" for field in unknown_fields(now, then)]
         if len(fields) > len(unknown_fields(then, now)):
             raise CrdError(
-                f"kuberay:kuberayVersion: the CRDs of the cluster are another install's and newer than KubeRay {version}, which does not "
-                f"know {first_few(fields, 2)} of {name}; set kuberayVersion to the version they are of, or use the operator that "
-                "is there (`operator.install: false`), or, when nobody needs them, delete them and with them every Ray object: "
-                f"`kubectl delete crd {' '.join(present)}`"
+                "kuberay:kuberayVersion: the CRDs of the cluster are another install's and newer than"
+                f" KubeRay {version}, which does not know {first_few(fields, 2)} of {name}; set"
+                " kuberayVersion to the version they are of, or use the operator that is there"
+                " (`operator.install: false`), or, when nobody needs them, delete them and with them every"
+                f" Ray object: `kubectl delete crd {' '.join(present)}`"
             )
 
 
@@ -133,8 +157,12 @@ async def _get(client: AsyncClient, name: str) -> Crd | None:
 
 
 async def _apply(client: AsyncClient, crd: Crd, version: str) -> None:
-    # Annotations of the archive stay: controller-gen's version, by which people tell CRDs apart.
-    annotated = {**crd, "metadata": {**crd["metadata"], "annotations": {**_annotations(crd), VERSION_ANNOTATION: version}}}
+    # Annotations of the archive stay: controller-gen's version, by which people tell
+    # CRDs apart.
+    annotated = {
+        **crd,
+        "metadata": {**crd["metadata"], "annotations": {**_annotations(crd), VERSION_ANNOTATION: version}},
+    }
     name = crd["metadata"]["name"]
     try:
         await client.patch(PlainCrd, name, annotated, patch_type=PatchType.APPLY, force=True)
@@ -143,21 +171,28 @@ async def _apply(client: AsyncClient, crd: Crd, version: str) -> None:
 
 
 async def _refuse_to_lose(client: AsyncClient, present: Crd, wanted: Crd, version: str) -> None:
-    """A downgrade may take fields away that stored objects use: the API server would drop them without a word."""
+    """A downgrade may take fields away that stored objects use: the API server would
+    drop them without a word.
+    """
     names = present["spec"]["names"]
     storage = next(each["name"] for each in present["spec"]["versions"] if each["storage"])
-    kind = kind_of(f"{present['spec']['group']}/{storage}", names["kind"], namespaced=True, path=names["plural"])
+    kind = kind_of(
+        f"{present['spec']['group']}/{storage}", names["kind"], namespaced=True, path=names["plural"]
+    )
     now, then = storage_schema(present), storage_schema(wanted)
     found: list[str] = []
 
     for stored in [stored.to_dict() async for stored in client.list(kind, namespace="*")]:
         fields = [*lost_fields(stored.get("spec", {}), _spec(now), _spec(then), "spec")]
         if fields:
-            found.append(f"{names['kind']} {stored['metadata']['namespace']}/{stored['metadata']['name']} ({', '.join(fields[:3])})")
+            found.append(
+                f"{names['kind']} {stored['metadata']['namespace']}/{stored['metadata']['name']}"
+                f" ({', '.join(fields[:3])})"
+            )
     if found:
         raise CrdError(
-            f"kuberay:kuberayVersion: KubeRay {version} does not know fields that are in use and would be lost: "
-            f"{first_few(found)}; take them away first, or keep the newer version"
+            f"kuberay:kuberayVersion: KubeRay {version} does not know fields that are in use and would be"
+            f" lost: {first_few(found)}; take them away first, or keep the newer version"
         )
 
 

@@ -1,4 +1,6 @@
-"""Looks at pods, and further where their status alone does not say enough: logs, events, nodes, autoscalers."""
+"""Looks at pods, and further where their status alone does not say enough: logs,
+events, nodes, autoscalers.
+"""
 
 import time
 from collections.abc import Callable, Iterable
@@ -16,18 +18,23 @@ from kuberay.live.api.kinds import NodePool
 from kuberay.live.diagnosis.operator import operator_trouble, will_last
 from kuberay.live.diagnosis.pods import Trouble, is_ready, pod_trouble, starting_trouble, with_logs
 
-#: A pod that no node can take is given this long, in seconds: nodes may just be registering.
+#: A pod that no node can take is given this long, in seconds: nodes may just be
+#: registering.
 SCHEDULING_GRACE = 5.0
-#: A pod may say nothing for this long, in seconds, before its events are read: Ray's own start is no trouble.
+#: A pod may say nothing for this long, in seconds, before its events are read: Ray's
+#: own start is no trouble.
 _QUIET_START = 15.0
-#: What the operator says of an object is read after this time, in seconds: it looks at a new one at once.
+#: What the operator says of an object is read after this time, in seconds: it looks at
+#: a new one at once.
 _OPERATOR_LOOKS = 1.0
 #: And how often events are read again.
 _EVENTS_AGAIN = 5.0
 
 
 class Diagnoser:
-    """Looks at pods, and further where their status alone does not say enough: logs, events, nodes, autoscalers."""
+    """Looks at pods, and further where their status alone does not say enough: logs,
+    events, nodes, autoscalers.
+    """
 
     def __init__(self, client: AsyncClient, namespace: str, *, at_once: bool = False) -> None:
         """``at_once``: with no time for what may pass by itself, for a single look."""
@@ -45,7 +52,11 @@ class Diagnoser:
 
     async def look_at_all(self, pods: Iterable[Object], *, room_may_come: bool) -> Trouble | None:
         """What is to be told first of what keeps these pods from being ready."""
-        troubles = [t for pod in pods if not is_ready(pod) and (t := await self.look_at(pod, room_may_come=room_may_come))]
+        troubles = [
+            t
+            for pod in pods
+            if not is_ready(pod) and (t := await self.look_at(pod, room_may_come=room_may_come))
+        ]
         return min(troubles, key=lambda trouble: trouble.rank, default=None)
 
     async def look_at(self, pod: Object, *, room_may_come: bool) -> Trouble | None:
@@ -61,7 +72,9 @@ class Diagnoser:
         return trouble
 
     async def said_by_operator(self, obj: Object, *, room_may_come: bool) -> Trouble | None:
-        """What KubeRay's operator says against a RayCluster, RayJob or RayService, in that one's events."""
+        """What KubeRay's operator says against a RayCluster, RayJob or RayService, in
+        that one's events.
+        """
         known = await self._told_by_events(obj, _OPERATOR_LOOKS, operator_trouble)
         if known is None or known.certain or room_may_come or not will_last(known):
             return known
@@ -69,10 +82,16 @@ class Diagnoser:
 
     async def _starting(self, pod: Object) -> Trouble | None:
         """What its events tell, where a pod takes long to start."""
-        return await self._told_by_events(pod, _QUIET_START, lambda pod, events: starting_trouble(pod["metadata"]["name"], events))
+        return await self._told_by_events(
+            pod, _QUIET_START, lambda pod, events: starting_trouble(pod["metadata"]["name"], events)
+        )
 
-    async def _told_by_events(self, obj: Object, after: float, judge: Callable[[Object, list[Object]], Trouble | None]) -> Trouble | None:
-        """What the events of an object tell. They are read once it has been looked at for ``after`` seconds, and again now and then."""
+    async def _told_by_events(
+        self, obj: Object, after: float, judge: Callable[[Object, list[Object]], Trouble | None]
+    ) -> Trouble | None:
+        """What the events of an object tell. They are read once it has been looked at
+        for ``after`` seconds, and again now and then.
+        """
         uid = obj["metadata"]["uid"]
         if not self.lasts(f"events {uid}", after):
             return None
@@ -85,11 +104,17 @@ class Diagnoser:
     async def _events_of(self, uid: str) -> list[Object]:
         with suppress(HTTPStatusError):  # An account that may not read them goes without.
             fields: dict[str, Any] = {"involvedObject.uid": uid}
-            return [event.to_dict() async for event in self._client.list(Event, namespace=self._namespace, fields=fields)]
+            return [
+                event.to_dict()
+                async for event in self._client.list(Event, namespace=self._namespace, fields=fields)
+            ]
         return []
 
     async def _last_lines(self, pod: Object, container: str) -> list[str]:
-        statuses = [*(pod["status"].get("initContainerStatuses") or []), *(pod["status"].get("containerStatuses") or [])]
+        statuses = [
+            *(pod["status"].get("initContainerStatuses") or []),
+            *(pod["status"].get("containerStatuses") or []),
+        ]
         status = next(status for status in statuses if status["name"] == container)
         restarts = int(status.get("restartCount") or 0)
         name = str(pod["metadata"]["name"])
@@ -97,7 +122,8 @@ class Diagnoser:
             # The log is now that of the next run, which has not got to its end.
             return self._logs.get((name, restarts - 1), [])
         if (name, restarts) not in self._logs:
-            # Of a container that waits to be restarted, the kubelet gives the log of the run that crashed.
+            # Of a container that waits to be restarted, the kubelet gives the log of
+            # the run that crashed.
             lines: list[str] = []
             with suppress(HTTPError, OSError, ValueError):
                 log = self._client.log(name, namespace=self._namespace, container=container, tail_lines=5)
@@ -106,7 +132,9 @@ class Diagnoser:
         return self._logs[name, restarts]
 
     async def _never_scheduled(self, pod: Object) -> str | None:
-        """Why no node will ever take the pod; None where that is not certain: nodes may come, or may not be listed by this account."""
+        """Why no node will ever take the pod; None where that is not certain: nodes may
+        come, or may not be listed by this account.
+        """
         try:
             never = no_node_will_do(pod, [node.to_dict() async for node in self._client.list(Node)])
         except ApiError:
@@ -129,7 +157,8 @@ class Diagnoser:
         try:
             async for _ in self._client.list(NodePool):
                 break
-        except HTTPStatusError as error:  # An unknown API group is answered with plain text, which makes no ApiError.
+        # An unknown API group is answered with plain text, which makes no ApiError.
+        except HTTPStatusError as error:
             if error.response.status_code == 404:
                 return False
             raise

@@ -1,7 +1,9 @@
-"""What pods tell about why Ray is not up. Pure: Kubernetes objects in (as plain dicts), a verdict out.
+"""What pods tell about why Ray is not up. Pure: Kubernetes objects in (as plain dicts),
+a verdict out.
 
-A cause is certain when waiting longer cannot help: then `up` fails at once, with that cause. Anything else is progress until the stack's
-timeout. KubeRay itself names no cause: a failing pod leaves `.status.state` of the RayCluster empty (1.3.0 to 1.6.2).
+A cause is certain when waiting longer cannot help: then `up` fails at once, with that
+cause. Anything else is progress until the stack's timeout. KubeRay itself names no
+cause: a failing pod leaves `.status.state` of the RayCluster empty (1.3.0 to 1.6.2).
 """
 
 import re
@@ -22,26 +24,37 @@ _IMAGE_WILL_NOT_COME = re.compile(
 )
 #: What the scheduler adds about claims and preemption says nothing about the want.
 _PREEMPTION = re.compile(r"\.? (?:no new claims to deallocate|preemption: )")
-#: KubeRay starts Ray with `ulimit -n 65536`, which many container runtimes refuse and Ray does without.
+#: KubeRay starts Ray with `ulimit -n 65536`, which many container runtimes refuse and
+#: Ray does without.
 _SAID_BY_EVERY_POD = re.compile(r"ulimit: open files: cannot modify limit")
 #: What Python prints at the end of a traceback.
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)\b: ")
-#: The kubelet evicts a pod for what it uses of its own ephemeral storage or of a volume.
+#: The kubelet evicts a pod for what it uses of its own ephemeral storage or of a
+#: volume.
 _BEYOND_ITS_OWN_LIMIT = re.compile(r"exceeds the (?:total )?limit")
 _FAILURES_TO_BE_CERTAIN = 3
-#: What the API server says where it refuses an object by a rule of its own, a policy's or an admission webhook's.
+#: What the API server says where it refuses an object by a rule of its own, a policy's
+#: or an admission webhook's.
 _REFUSED_BY_RULE = ("exceeded quota", "is invalid", "forbidden", "violates PodSecurity", "denied the request")
-#: What gives a container more memory, by its name; Ray's own and those that KubeRay adds.
+#: What gives a container more memory, by its name; Ray's own and those that KubeRay
+#: adds.
 _MORE_MEMORY = {
     "ray-head": "raise memory",
     "ray-worker": "raise memory",
     "autoscaler": "raise autoscaling.memory",
     "wait-gcs-ready": (
-        'KubeRay fixes it; `operator.values.env: [{name: ENABLE_INIT_CONTAINER_INJECTION, value: "false"}]` leaves this container out'
+        'KubeRay fixes it; `operator.values.env: [{name: ENABLE_INIT_CONTAINER_INJECTION, value: "false"}]`'
+        " leaves this container out"
     ),
     "ray-job-submitter": "`submissionMode: HTTPMode` does without it",
 }
-_IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
+_IMAGE_REASONS = (
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "ImageInspectError",
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +92,9 @@ def is_going(pod: Object) -> bool:
 
 
 def is_over(pod: Object) -> bool:
-    """Succeeded and Failed pods never run again; KubeRay deletes them and makes new ones."""
+    """Succeeded and Failed pods never run again; KubeRay deletes them and makes new
+    ones.
+    """
     return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 
@@ -97,7 +112,9 @@ def pod_trouble(pod: Object) -> Trouble | None:
             return Trouble(name, f"unschedulable: {_PREEMPTION.split(message)[0]}", unschedulable=True)
     if has_failed(pod):
         what = "evicted" if status.get("reason") == "Evicted" else "failed"
-        return Trouble(name, f"{what}: {one_line(status.get('message') or status.get('reason') or 'no reason given')}")
+        return Trouble(
+            name, f"{what}: {one_line(status.get('message') or status.get('reason') or 'no reason given')}"
+        )
     containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     for container in containers:
         trouble = _container_trouble(name, pod, container)
@@ -117,11 +134,21 @@ def _container_trouble(pod_name: str, pod: Object, container: Object) -> Trouble
     name = str(container["name"])
     if reason in _IMAGE_REASONS:
         message = one_line(waiting.get("message"))
-        certain = reason in ("InvalidImageName", "ErrImageNeverPull") or bool(_IMAGE_WILL_NOT_COME.search(message))
-        return Trouble(pod_name, f"image {container.get('image') or _image(pod, name)} cannot be pulled ({reason}): {message}", certain)
+        certain = reason in ("InvalidImageName", "ErrImageNeverPull") or bool(
+            _IMAGE_WILL_NOT_COME.search(message)
+        )
+        return Trouble(
+            pod_name,
+            f"image {container.get('image') or _image(pod, name)} cannot be pulled ({reason}): {message}",
+            certain,
+        )
     if reason in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
         message = one_line(waiting.get("message"))
-        return Trouble(pod_name, f"container {name} cannot be made: {message}", "exec format error" in message or "not found" in message)
+        return Trouble(
+            pod_name,
+            f"container {name} cannot be made: {message}",
+            "exec format error" in message or "not found" in message,
+        )
     ended: Object = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
     if not ended or ended.get("exitCode") == 0 or container.get("ready"):
         return None
@@ -132,13 +159,20 @@ def _container_trouble(pod_name: str, pod: Object, container: Object) -> Trouble
     if ended.get("reason") == "OOMKilled":
         limit = _limit(pod, name)
         advice = _MORE_MEMORY.get(name, "raise its limit in `values`")
-        return Trouble(pod_name, f"OOMKilled: container {name} needed more than its memory limit of {limit}; {advice}", certain=looping)
-    text = f"container {name} crashed with exit code {ended.get('exitCode')}" + (f": {message}" if message else "")
+        return Trouble(
+            pod_name,
+            f"OOMKilled: container {name} needed more than its memory limit of {limit}; {advice}",
+            certain=looping,
+        )
+    text = f"container {name} crashed with exit code {ended.get('exitCode')}" + (
+        f": {message}" if message else ""
+    )
     return Trouble(pod_name, text, certain=looping, crashed_container=name)
 
 
 def starting_trouble(pod_name: str, events: Iterable[Object]) -> Trouble | None:
-    """What the last event of a pod tells whose status tells nothing: a volume that is not there, a probe that fails, an image on its way.
+    """What the last event of a pod tells whose status tells nothing: a volume that is
+    not there, a probe that fails, an image on its way.
 
     Never certain: whoever looks at events alone sees tries, which may still succeed.
     """
@@ -146,12 +180,20 @@ def starting_trouble(pod_name: str, events: Iterable[Object]) -> Trouble | None:
     last = max(reversed(list(events)), key=happened_at, default=None)
     if last is None or (last.get("type") != "Warning" and last.get("reason") != "Pulling"):
         return None
-    return Trouble(pod_name, f"{last.get('reason')}: {one_line(last.get('message')).rstrip(': ')}", from_event=True)
+    return Trouble(
+        pod_name, f"{last.get('reason')}: {one_line(last.get('message')).rstrip(': ')}", from_event=True
+    )
 
 
 def happened_at(event: Object) -> str:
-    """When an event last did, ``2026-11-27T18:30:05``; the scheduler notes it in other fields than the kubelet and the operator."""
-    times = (event.get("lastTimestamp"), (event.get("series") or {}).get("lastObservedTime"), event.get("eventTime"))
+    """When an event last did, ``2026-11-27T18:30:05``; the scheduler notes it in other
+    fields than the kubelet and the operator.
+    """
+    times = (
+        event.get("lastTimestamp"),
+        (event.get("series") or {}).get("lastObservedTime"),
+        event.get("eventTime"),
+    )
     return max(to_the_second(time) for time in (*times, event["metadata"].get("creationTimestamp")))
 
 
@@ -161,11 +203,14 @@ def to_the_second(time: object) -> str:
 
 
 def failed_pods_trouble(failed: Sequence[Object]) -> Trouble | None:
-    """What the pods of a group that have failed so far tell, the last one of them last; KubeRay makes new ones, which may fare alike."""
+    """What the pods of a group that have failed so far tell, the last one of them last;
+    KubeRay makes new ones, which may fare alike.
+    """
     trouble = pod_trouble(failed[-1]) if failed else None
     if trouble is None or len(failed) == 1:
         return trouble
-    # What a pod uses beyond its own limit it will use again; a node that runs short of something may recover.
+    # What a pod uses beyond its own limit it will use again; a node that runs short of
+    # something may recover.
     certain = len(failed) >= _FAILURES_TO_BE_CERTAIN and bool(_BEYOND_ITS_OWN_LIMIT.search(trouble.text))
     return Trouble(trouble.pod, f"{trouble.text} (as {len(failed) - 1} before it)", certain)
 
@@ -176,11 +221,15 @@ def with_logs(trouble: Trouble, pod: Object, lines: Sequence[str]) -> Trouble:
     if any("exec format error" in line for line in lines):
         return Trouble(trouble.pod, _wrong_architecture(pod, trouble.crashed_container), certain=True)
     said = " | ".join(telling(lines))
-    return Trouble(trouble.pod, f"{trouble.text}; its last lines: {said}" if said else trouble.text, trouble.certain)
+    return Trouble(
+        trouble.pod, f"{trouble.text}; its last lines: {said}" if said else trouble.text, trouble.certain
+    )
 
 
 def telling(lines: Sequence[str]) -> list[str]:
-    """The lines of a log's end that say why: of a Python traceback its last part, and nothing that every Ray pod says at its start."""
+    """The lines of a log's end that say why: of a Python traceback its last part, and
+    nothing that every Ray pod says at its start.
+    """
     said = [one_line(line) for line in lines if line.strip() and not _SAID_BY_EVERY_POD.search(line)]
     raised = next((number for number, line in reversed(list(enumerate(said))) if _EXCEPTION.match(line)), 0)
     return said[raised:]
@@ -188,14 +237,19 @@ def telling(lines: Sequence[str]) -> list[str]:
 
 def _wrong_architecture(pod: Object, container: str) -> str:
     node = pod["spec"].get("nodeSelector", {}).get(ARCHITECTURE_LABEL, "another architecture")
-    return f"exec format error: image {_image(pod, container)} is not for this node's architecture ({node}); check architecture and image"
+    return (
+        f"exec format error: image {_image(pod, container)} is not for this node's architecture ({node});"
+        " check architecture and image"
+    )
 
 
-# --- The RayCluster itself -------------------------------------------------------------------------------------------------
+# --- The RayCluster itself ------------------------------------------------------------
 
 
 def cluster_trouble(cluster: Object) -> str | None:
-    """Why KubeRay could not make pods: a quota, a refused pod template (condition `ReplicaFailure`, KubeRay 1.3)."""
+    """Why KubeRay could not make pods: a quota, a refused pod template (condition
+    `ReplicaFailure`, KubeRay 1.3).
+    """
     for condition in _conditions(cluster):
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
             return one_line(condition.get("message") or condition.get("reason"))
@@ -203,7 +257,9 @@ def cluster_trouble(cluster: Object) -> str | None:
 
 
 def refused_for_good(message: str) -> bool:
-    """Whether the API server refused the pod by rule: asking again will not change its mind."""
+    """Whether the API server refused the pod by rule: asking again will not change its
+    mind.
+    """
     return any(words in message for words in _REFUSED_BY_RULE)
 
 
@@ -216,7 +272,10 @@ def _image(pod: Object, container: str) -> str:
 
 
 def _limit(pod: Object, container: str) -> str:
-    limits = next(((c.get("resources") or {}).get("limits") or {} for c in _containers(pod) if c["name"] == container), {})
+    limits = next(
+        ((c.get("resources") or {}).get("limits") or {} for c in _containers(pod) if c["name"] == container),
+        {},
+    )
     return str(limits.get("memory", "?"))
 
 

@@ -1,4 +1,6 @@
-"""What a RayJob or a RayService says of itself. Pure: the Kubernetes object in (as a plain dict), a verdict out."""
+"""What a RayJob or a RayService says of itself. Pure: the Kubernetes object in (as a
+plain dict), a verdict out.
+"""
 
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
@@ -8,13 +10,15 @@ from kuberay.facts.phrases import one_line
 
 #: Ray sends whole tracebacks; what went wrong stands at their end.
 _LONGEST_MESSAGE = 600
-#: Of the log Ray keeps ten lines in the message, and these are its advice and the pod's processes (2.46).
+#: Of the log Ray keeps ten lines in the message, and these are its advice and the pod's
+#: processes (2.46).
 _ADVICE_ON_MEMORY = "ray-oom-prevention"
 _OUT_OF_MEMORY = (
     "OutOfMemoryError: Ray's memory monitor killed a task, as its pod came close to the memory limit; "
     "raise the pod's memory or let fewer tasks run on it at a time (more num_cpus for each)"
 )
-#: Serve starts replicas that die anew; an application that stays unhealthy for this long, in seconds, is given up.
+#: Serve starts replicas that die anew; an application that stays unhealthy for this
+#: long, in seconds, is given up.
 _UNHEALTHY_GRACE = 30.0
 
 
@@ -41,10 +45,12 @@ def job_verdict(job: Object) -> Verdict:
     cause = ": ".join(part for part in ("" if reason == "AppFailed" and message else reason, message) if part)
     if deployment == "Complete" and ray == "SUCCEEDED":
         return Verdict("SUCCEEDED", good=True)
-    # The try that failed is counted, and its status kept, until the cluster of the next one is made.
+    # The try that failed is counted, and its status kept, until the cluster of the next
+    # one is made.
     if deployment == "Retrying":
         return Verdict("failed and is tried again" + (f": {cause}" if cause else ""))
-    # KubeRay holds its own "Failed" back until the submitter has given up, three times; that Ray's job failed is final before.
+    # KubeRay holds its own "Failed" back until the submitter has given up, three times;
+    # that Ray's job failed is final before.
     tries = int(job["spec"].get("backoffLimit") or 0) - int(status.get("failed") or 0)
     if deployment in ("Failed", "ValidationFailed") or (ray == "FAILED" and tries <= 0):
         return Verdict(cause or "it gives no reason", failed=True)
@@ -59,15 +65,25 @@ def job_verdict(job: Object) -> Verdict:
 
 
 def schedule_text(schedule: Object, run: Object | None) -> str:
-    """How a RayCronJob stands, and what has become of the newest RayJob that it has made."""
+    """How a RayCronJob stands, and what has become of the newest RayJob that it has
+    made.
+    """
     text = "suspended" if schedule["spec"].get("suspend") else f"runs at {schedule_of(schedule['spec'])}"
-    return f"{text}; no run yet" if run is None else f"{text}; its last run {run['metadata']['name']}: {job_verdict(run).text}"
+    return (
+        f"{text}; no run yet"
+        if run is None
+        else f"{text}; its last run {run['metadata']['name']}: {job_verdict(run).text}"
+    )
 
 
 def service_verdict(service: Object, applications: Set[str]) -> Verdict:
-    """How a RayService stands that is to run these applications (KubeRay 1.3.0 to 1.7.0)."""
+    """How a RayService stands that is to run these applications (KubeRay 1.3.0 to
+    1.7.0).
+    """
     status: Object = service.get("status") or {}
-    conditions: dict[str, Object] = {condition["type"]: condition for condition in status.get("conditions") or []}
+    conditions: dict[str, Object] = {
+        condition["type"]: condition for condition in status.get("conditions") or []
+    }
     ready = conditions.get("Ready") or {}
     active: Object = status.get("activeServiceStatus") or {}
     pending: Object = status.get("pendingServiceStatus") or {}
@@ -88,8 +104,14 @@ def service_verdict(service: Object, applications: Set[str]) -> Verdict:
             text = f"waits for its cluster {cluster}" if cluster else "the operator has not taken it up yet"
             return Verdict(text, cluster=cluster or None)
         # Of an incremental upgrade.
-        routed = f"; {pending['trafficRoutedPercent']} % of the requests go to {cluster}" if "trafficRoutedPercent" in pending else ""
-        return Verdict(f"its applications: {', '.join(_states(found, applications))}{routed}", cluster=cluster)
+        routed = (
+            f"; {pending['trafficRoutedPercent']} % of the requests go to {cluster}"
+            if "trafficRoutedPercent" in pending
+            else ""
+        )
+        return Verdict(
+            f"its applications: {', '.join(_states(found, applications))}{routed}", cluster=cluster
+        )
     if ready.get("status") != "True" or (conditions.get("UpgradeInProgress") or {}).get("status") == "True":
         return Verdict("its applications run, and no pod takes requests yet")
     return Verdict("Ready", good=True, cluster=cluster)
@@ -97,7 +119,9 @@ def service_verdict(service: Object, applications: Set[str]) -> Verdict:
 
 def operator_has_seen(workload: Object) -> bool:
     """Whether the operator says that its status is about the spec as it is now."""
-    return int((workload.get("status") or {}).get("observedGeneration") or 0) >= int(workload["metadata"].get("generation") or 0)
+    return int((workload.get("status") or {}).get("observedGeneration") or 0) >= int(
+        workload["metadata"].get("generation") or 0
+    )
 
 
 def shortened(message: object) -> str:
@@ -107,12 +131,16 @@ def shortened(message: object) -> str:
 
 
 def _explained(message: object) -> str:
-    """A job's message; Ray's advice on one error is so long that of the error's own words nothing is left in it."""
+    """A job's message; Ray's advice on one error is so long that of the error's own
+    words nothing is left in it.
+    """
     return _OUT_OF_MEMORY if _ADVICE_ON_MEMORY in str(message) else shortened(message)
 
 
 def with_last_lines(text: str, lines: Iterable[str]) -> str:
-    """A cause, and what the log adds to it: Ray's own message of a failed job mostly holds the log's end already."""
+    """A cause, and what the log adds to it: Ray's own message of a failed job mostly
+    holds the log's end already.
+    """
     added = [said for line in lines if (said := one_line(line)) and said not in text]
     return f"{text}; its last lines: {' | '.join(added)}" if added else text
 
@@ -120,10 +148,16 @@ def with_last_lines(text: str, lines: Iterable[str]) -> str:
 def _why(application: Object) -> str:
     deployments: dict[str, Object] = application.get("serveDeploymentStatuses") or {}
     parts = [shortened(application.get("message"))]
-    parts += [f"{name}: {shortened(each.get('message'))}" for name, each in deployments.items() if each.get("status") == "UNHEALTHY"]
+    parts += [
+        f"{name}: {shortened(each.get('message'))}"
+        for name, each in deployments.items()
+        if each.get("status") == "UNHEALTHY"
+    ]
     return "; ".join(part for part in parts if part) or "it gives no reason"
 
 
 def _states(found: dict[str, Object], wanted: Set[str]) -> Iterator[str]:
     for name in sorted(wanted | set(found)):
-        yield f"{name} {(found.get(name) or {}).get('status') or 'not there yet'}" + ("" if name in wanted else " (to go)")
+        yield f"{name} {(found.get(name) or {}).get('status') or 'not there yet'}" + (
+            "" if name in wanted else " (to go)"
+        )

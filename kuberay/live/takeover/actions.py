@@ -67,7 +67,8 @@ async def take_over_install(run: Run, release: Mapping[str, Any]) -> None:
 
 
 async def look_at_adopted(run: Run, release: Mapping[str, Any]) -> int | None:
-    """The revision that a run would take over of a release made by hand; None where there is nothing to take over. It changes nothing.
+    """The revision that a run would take over of a release made by hand; None where
+    there is nothing to take over. It changes nothing.
 
     Raises:
         RecoveryError: it is not as the stack was told.
@@ -141,7 +142,10 @@ class _Cluster:
 
     async def records(self, release: str | None = None) -> list[Record]:
         labels: dict[str, Any] = {"owner": "helm"} | ({"name": release} if release else {})
-        return [read_record(secret.to_dict()) async for secret in self._client.list(Secret, namespace=self._namespace, labels=labels)]
+        return [
+            read_record(secret.to_dict())
+            async for secret in self._client.list(Secret, namespace=self._namespace, labels=labels)
+        ]
 
     async def complete(self, record: Record) -> list[str]:
         """Objects of a release that a stack has in its state."""
@@ -157,7 +161,11 @@ class _Cluster:
         # Records last: if this run is killed too, the next one has to find them.
         for obj in leftover.objects:
             there = {**obj, "metadata": {"namespace": self._namespace, **obj["metadata"]}}
-            await or_none(self._client.delete(kind_of_object(there), there["metadata"]["name"], namespace=there["metadata"]["namespace"]))
+            await or_none(
+                self._client.delete(
+                    kind_of_object(there), there["metadata"]["name"], namespace=there["metadata"]["namespace"]
+                )
+            )
             await self.gone(there)
         for record in leftover.records:
             await or_none(self._client.delete(Secret, record.secret, namespace=self._namespace))

@@ -1,4 +1,6 @@
-"""Whose an object or a Helm release is: the mark of the stack that made it, and Helm's own record of a release. Pure."""
+"""Whose an object or a Helm release is: the mark of the stack that made it, and Helm's
+own record of a release. Pure.
+"""
 
 import base64
 import gzip
@@ -12,19 +14,24 @@ import yaml
 from kuberay.facts.labels import STACK_MARK
 from kuberay.facts.objects import Object
 
-#: Helm passes `global` to each chart, whatever the chart knows: the mark is kept in the release's record and renders nothing.
+#: Helm passes `global` to each chart, whatever the chart knows: the mark is kept in the
+#: release's record and renders nothing.
 _HELM_GLOBAL = "global"
 
 
 @dataclass(frozen=True)
 class Record:
-    """One revision of a Helm release, as Helm keeps it in a Secret of type `helm.sh/release.v1`."""
+    """One revision of a Helm release, as Helm keeps it in a Secret of type
+    `helm.sh/release.v1`.
+    """
 
     secret: str
     release: str
     revision: int
     status: str
-    """Helm's word: `deployed`, `superseded`, `failed`, `uninstalling`, `pending-install`, `pending-upgrade`, `pending-rollback`."""
+    """Helm's word: `deployed`, `superseded`, `failed`, `uninstalling`,
+    `pending-install`, `pending-upgrade`, `pending-rollback`.
+    """
     stack: str | None
     """Whose it is; None where no stack's."""
     values: Mapping[str, Any]
@@ -41,11 +48,17 @@ class Record:
     @property
     def objects(self) -> list[Object]:
         """What the release rendered."""
-        return [found for found in yaml.safe_load_all(self.manifest) if isinstance(found, dict) and found.get("kind")]
+        return [
+            found
+            for found in yaml.safe_load_all(self.manifest)
+            if isinstance(found, dict) and found.get("kind")
+        ]
 
 
 def read_record(secret: Object) -> Record:
-    """A record out of its Secret, whose data the API has encoded once and Helm once more."""
+    """A record out of its Secret, whose data the API has encoded once and Helm once
+    more.
+    """
     release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
     values: dict[str, Any] = release.get("config") or {}
     chart: dict[str, Any] = release.get("chart") or {}

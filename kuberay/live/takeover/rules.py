@@ -1,8 +1,11 @@
-"""What a killed run left in the cluster, and what to do about it. Pure: objects in (as plain dicts), a decision out.
+"""What a killed run left in the cluster, and what to do about it. Pure: objects in (as
+plain dicts), a decision out.
 
-Pulumi writes a resource into its state when it is done. What was being made when `up` was killed is in the cluster and not in the
-state, so the next `up` creates it again: Helm then refuses the name, and the API server the object. Everything that a stack makes
-carries the stack's mark; what carries it and is not in the state is such a leftover, and anything else belongs to someone.
+Pulumi writes a resource into its state when it is done. What was being made when `up`
+was killed is in the cluster and not in the state, so the next `up` creates it again:
+Helm then refuses the name, and the API server the object. Everything that a stack makes
+carries the stack's mark; what carries it and is not in the state is such a leftover,
+and anything else belongs to someone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +20,9 @@ from kuberay.plan.stack import Adopted
 
 
 class RecoveryError(Exception):
-    """A run cannot go on by itself; the message says whose something seems to be, and what to do."""
+    """A run cannot go on by itself; the message says whose something seems to be, and
+    what to do.
+    """
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,9 @@ class Leftover:
 
     records: tuple[Record, ...] = ()
     objects: tuple[Object, ...] = ()
-    """Custom resources made from other values than the new ones: Helm adopts a custom resource as it stands (`createPatch`, 3.19)."""
+    """Custom resources made from other values than the new ones: Helm adopts a custom
+    resource as it stands (`createPatch`, 3.19).
+    """
 
 
 def before_install(
@@ -39,7 +46,8 @@ def before_install(
 ) -> Leftover:
     """What has to go before a release is installed that the state does not have.
 
-    Only the records go. Helm adopts the objects, which carry its annotations from the moment they are made, so that nothing restarts.
+    Only the records go. Helm adopts the objects, which carry its annotations from the
+    moment they are made, so that nothing restarts.
 
     Args:
         name: of the release.
@@ -57,22 +65,28 @@ def before_install(
     newest = max(records, key=lambda record: record.revision)
     if adopted and newest.stack in (None, stack) and not adopted.as_found:
         raise RecoveryError(
-            f"Helm release {name} was made by hand, and its settings are no longer those that `make adopt` wrote: a change of it would "
-            f"not reach what runs; take the change back until `up` has taken the release over "
-            f"(or `helm uninstall {name}`, if nothing is to stay)"
+            f"Helm release {name} was made by hand, and its settings are no longer those that `make adopt`"
+            " wrote: a change of it would not reach what runs; take the change back until `up` has taken the"
+            f" release over (or `helm uninstall {name}`, if nothing is to stay)"
         )
     if adopted and newest.stack is None:
         return _of_adopted(name, records, newest, adopted.revision)
     if newest.stack != stack:
-        owner = f"stack {newest.stack}" if newest.stack else "no stack: it was installed by hand or by another tool"
+        owner = (
+            f"stack {newest.stack}"
+            if newest.stack
+            else "no stack: it was installed by hand or by another tool"
+        )
         raise RecoveryError(
-            f"Helm release {name} exists already and is of {owner}; choose another name or namespace for this stack, "
-            f"or remove it with `helm uninstall {name}`" + ("" if newest.stack else "; to bring it along as it runs: `make adopt`")
+            f"Helm release {name} exists already and is of {owner}; choose another name or namespace for this"
+            f" stack, or remove it with `helm uninstall {name}`"
+            + ("" if newest.stack else "; to bring it along as it runs: `make adopt`")
         )
     for found in complete:
         raise RecoveryError(
-            f"Helm release {name} is in use ({found}) by a stack that is called {stack} too and has its state elsewhere; "
-            f"log in to that state with `pulumi login`, or remove the release with `helm uninstall {name}`"
+            f"Helm release {name} is in use ({found}) by a stack that is called {stack} too and has its state"
+            " elsewhere; log in to that state with `pulumi login`, or remove the release with `helm"
+            f" uninstall {name}`"
         )
     # What is adopted ran before any run of the stack.
     stale = newest.values != without_mark(values) and not adopted
@@ -81,26 +95,31 @@ def before_install(
 
 
 def _of_adopted(name: str, records: Sequence[Record], newest: Record, revision: int) -> Leftover:
-    """What has to go of a release that was made by hand: its records, so that Helm installs it anew over what runs.
+    """What has to go of a release that was made by hand: its records, so that Helm
+    installs it anew over what runs.
 
-    The stack's values render what that revision has rendered (commands/adopt), and Helm takes a custom resource as it stands.
+    The stack's values render what that revision has rendered (commands/adopt), and Helm
+    takes a custom resource as it stands.
     """
     if newest.revision != revision or newest.status != "deployed":
         raise RecoveryError(
-            f"Helm release {name} is at revision {newest.revision} ({newest.status}), and the stack is to take over revision {revision}; "
-            "`make adopt` reads it anew"
+            f"Helm release {name} is at revision {newest.revision} ({newest.status}), and the stack is to"
+            f" take over revision {revision}; `make adopt` reads it anew"
         )
     return Leftover(tuple(records))
 
 
 def before_upgrade(name: str, records: Sequence[Record]) -> Leftover:
-    """What has to go before a release is upgraded that the state has: the record of an upgrade that was killed.
+    """What has to go before a release is upgraded that the state has: the record of an
+    upgrade that was killed.
 
     Raises:
         RecoveryError: the release was removed, or half removed.
     """
     if not records:
-        raise RecoveryError(f"Helm release {name} was removed by hand; `pulumi up --refresh` notices and installs it again")
+        raise RecoveryError(
+            f"Helm release {name} was removed by hand; `pulumi up --refresh` notices and installs it again"
+        )
     if max(records, key=lambda record: record.revision).status == "uninstalling":
         raise RecoveryError(half_removed(name))
     pending = [record for record in records if record.status.startswith("pending-")]
@@ -111,18 +130,22 @@ def before_upgrade(name: str, records: Sequence[Record]) -> Leftover:
 def how_to_make_anew(release: str) -> str:
     """What to say where something of a release is gone: Helm never looks for it.
 
-    With a refresh, for of the release itself there may be nothing left that could be replaced.
+    With a refresh, for of the release itself there may be nothing left that could be
+    replaced.
     """
     return f"`pulumi up --refresh --replace '**Release::{release}'` makes it anew"
 
 
 def half_removed(release: str) -> str:
-    """What to say where Helm's record of a release says `uninstalling`: any part of it may be gone, and Helm upgrades it no more."""
+    """What to say where Helm's record of a release says `uninstalling`: any part of it
+    may be gone, and Helm upgrades it no more.
+    """
     return f"Helm release {release} was being removed by a run that was killed; {how_to_make_anew(release)}"
 
 
 def before_creating(kind: str, existing: Object | None, stack: str, records: Sequence[Record] = ()) -> None:
-    """Whether an object that the state does not have may be made, or taken over where it exists.
+    """Whether an object that the state does not have may be made, or taken over where
+    it exists.
 
     Args:
         kind: of the object.
@@ -140,27 +163,37 @@ def before_creating(kind: str, existing: Object | None, stack: str, records: Seq
     remedy = "choose another name, or delete it"
     if kind == "Namespace":
         remedy = "to use it as it is set `createNamespace: false`, else choose another `namespace`"
-        by_hand = sorted({record.release for record in records if record.stack is None and record.chart in CHARTS})
+        by_hand = sorted(
+            {record.release for record in records if record.stack is None and record.chart in CHARTS}
+        )
         if by_hand:
             remedy += f"; `make adopt` brings along what was installed there by hand ({', '.join(by_hand)})"
     if owner != stack:
-        raise RecoveryError(f"{what} exists already and is of {f'stack {owner}' if owner else 'no stack'}; {remedy}")
+        raise RecoveryError(
+            f"{what} exists already and is of {f'stack {owner}' if owner else 'no stack'}; {remedy}"
+        )
     for record in records:
         if record.stack != stack:
             continue
         raise RecoveryError(
-            f"{what} is in use (Helm release {record.release}) by a stack that is called {stack} too and has its state elsewhere; "
-            f"log in to that state with `pulumi login`; {remedy}"
+            f"{what} is in use (Helm release {record.release}) by a stack that is called {stack} too and has"
+            f" its state elsewhere; log in to that state with `pulumi login`; {remedy}"
         )
 
 
 def what_it_waits_for(obj: Object) -> str:
-    """What keeps an object that is being deleted: a namespace's conditions by their own words, else finalizers; empty where nothing does.
+    """What keeps an object that is being deleted: a namespace's conditions by their own
+    words, else finalizers; empty where nothing does.
 
-    ``", which waits: Some resources are remaining: rayclusters.ray.io has 1 resource instances"``
+    ``", which waits: Some resources are remaining: rayclusters.ray.io has 1 resource
+    instances"``
     """
     conditions = (obj.get("status") or {}).get("conditions") or []
-    told = [one_line(each.get("message")) for each in conditions if each.get("status") == "True" and each.get("message")]
+    told = [
+        one_line(each.get("message"))
+        for each in conditions
+        if each.get("status") == "True" and each.get("message")
+    ]
     finalizers = obj["metadata"].get("finalizers") or []
     told = told or ([f"for {', '.join(finalizers)}"] if finalizers else [])
     return f", which waits: {'; '.join(told)}" if told else ""

@@ -1,1 +1,3 @@
-"""Waits until what a stack asked for is up, or fails with the cause as soon as it is certain."""
+"""Waits until what a stack asked for is up, or fails with the cause as soon as it is
+certain.
+"""

@@ -41,7 +41,8 @@ async def wait_for_deployment(connection: Connection, target: DeploymentTarget, 
     """Ends when every pod of the Deployment's newest template is available.
 
     Raises:
-        NotUpError: with the cause, as early as it is certain and at the latest after the timeout.
+        NotUpError: with the cause, as early as it is certain and at the latest after
+            the timeout.
     """
     client = connect(connection, target.namespace, patience=0)
     try:
@@ -64,12 +65,16 @@ async def wait_for_deployment(connection: Connection, target: DeploymentTarget, 
             )
 
         pause = every(_LOOK_AGAIN, at_first=0.1)
-        await wait(look, what=target.name, so_far="not available", timeout=target.timeout, report=report, pause=pause)
+        await wait(
+            look, what=target.name, so_far="not available", timeout=target.timeout, report=report, pause=pause
+        )
     finally:
         await client.close()
 
 
-async def look_at_deployment(client: AsyncClient, target: DeploymentTarget, diagnoser: Diagnoser) -> DeploymentState:
+async def look_at_deployment(
+    client: AsyncClient, target: DeploymentTarget, diagnoser: Diagnoser
+) -> DeploymentState:
     """How a Deployment is now, and what keeps it from being up.
 
     Raises:
@@ -77,7 +82,9 @@ async def look_at_deployment(client: AsyncClient, target: DeploymentTarget, diag
     """
     deployment = (await client.get(Deployment, target.name, namespace=target.namespace)).to_dict()
     wanted = int(deployment["spec"].get("replicas", 1))
-    images = tuple(str(container.get("image")) for container in deployment["spec"]["template"]["spec"]["containers"])
+    images = tuple(
+        str(container.get("image")) for container in deployment["spec"]["template"]["spec"]["containers"]
+    )
     if _rolled_out(deployment):
         return DeploymentState(True, None, "", wanted, images)
     labels = deployment["spec"]["selector"]["matchLabels"]
@@ -90,8 +97,13 @@ async def look_at_deployment(client: AsyncClient, target: DeploymentTarget, diag
 
 
 def no_deployment(target: DeploymentTarget) -> str:
-    """What to say where the Deployment of a release is gone: by hand, or by a `destroy` that was killed, which tells Pulumi nothing."""
-    return f"there is no such Deployment, though the state has its Helm release; {how_to_make_anew(target.release)}"
+    """What to say where the Deployment of a release is gone: by hand, or by a `destroy`
+    that was killed, which tells Pulumi nothing.
+    """
+    return (
+        "there is no such Deployment, though the state has its Helm release;"
+        f" {how_to_make_anew(target.release)}"
+    )
 
 
 def _rolled_out(deployment: Object) -> bool:
@@ -104,4 +116,11 @@ def _rolled_out(deployment: Object) -> bool:
 
 def _replica_failure(deployment: Object) -> str | None:
     conditions = (deployment.get("status") or {}).get("conditions") or []
-    return next((str(c.get("message")) for c in conditions if c["type"] == "ReplicaFailure" and c["status"] == "True"), None)
+    return next(
+        (
+            str(c.get("message"))
+            for c in conditions
+            if c["type"] == "ReplicaFailure" and c["status"] == "True"
+        ),
+        None,
+    )

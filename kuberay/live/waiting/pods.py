@@ -1,7 +1,9 @@
-"""Waits until the pods of a group are what the stack asked for, and replaces those that run an old spec.
+"""Waits until the pods of a group are what the stack asked for, and replaces those that
+run an old spec.
 
-Runs in resource hooks of the program, so only while `up` changes something: a preview never comes here. Every wait looks at the cluster as
-it is, not at what this run did, so a killed run converges when it is run again.
+Runs in resource hooks of the program, so only while `up` changes something: a preview
+never comes here. Every wait looks at the cluster as it is, not at what this run did, so
+a killed run converges when it is run again.
 """
 
 import time
@@ -24,7 +26,15 @@ from kuberay.live.api.client import connect_blocking, is_unanswered, or_none
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import PlainPod, RayCluster
 from kuberay.live.diagnosis.diagnoser import SCHEDULING_GRACE, Diagnoser
-from kuberay.live.diagnosis.pods import Trouble, cluster_trouble, failed_pods_trouble, is_going, is_over, is_ready, refused_for_good
+from kuberay.live.diagnosis.pods import (
+    Trouble,
+    cluster_trouble,
+    failed_pods_trouble,
+    is_going,
+    is_over,
+    is_ready,
+    refused_for_good,
+)
 from kuberay.live.takeover.actions import refuse_half_removed
 from kuberay.live.takeover.rules import how_to_make_anew
 from kuberay.live.wait_loop import Look, NotUpError, wait
@@ -36,18 +46,29 @@ _LOOK_AGAIN = 2.0
 
 
 def old_pods(
-    connection: Connection, namespace: str, cluster: str, wanted: Mapping[str, str | None], *, as_at_first: bool = False
+    connection: Connection,
+    namespace: str,
+    cluster: str,
+    wanted: Mapping[str, str | None],
+    *,
+    as_at_first: bool = False,
 ) -> dict[str, int]:
-    """How many running pods of each group carry another template than the wanted one; nothing where the cluster cannot be asked.
+    """How many running pods of each group carry another template than the wanted one;
+    nothing where the cluster cannot be asked.
 
     Args:
         connection: of the stack.
         namespace: of the cluster.
         cluster: name of the RayCluster.
         wanted: the template's fingerprint by group, as its pods carry it.
-        as_at_first: as the pods were when a run first asked: all clusters of a stack take one request, and one wait for an answer.
+        as_at_first: as the pods were when a run first asked: all clusters of a stack
+            take one request, and one wait for an answer.
     """
-    found = _pods_at_first(connection, namespace) if as_at_first else _pods_now(connection, namespace, {CLUSTER_LABEL: cluster})
+    found = (
+        _pods_at_first(connection, namespace)
+        if as_at_first
+        else _pods_now(connection, namespace, {CLUSTER_LABEL: cluster})
+    )
     old: dict[str, int] = defaultdict(int)
     for pod in found:
         group = _group(pod)
@@ -64,7 +85,12 @@ def _pods_at_first(connection: Connection, namespace: str) -> list[Object]:
 
 def _pods_now(connection: Connection, namespace: str, labels: dict[str, Any]) -> list[Object]:
     with suppress(Exception):  # A preview has to work without access to the cluster.
-        return [pod.to_dict() for pod in connect_blocking(connection, namespace, timeout=3, patience=0).list(PlainPod, labels=labels)]
+        return [
+            pod.to_dict()
+            for pod in connect_blocking(connection, namespace, timeout=3, patience=0).list(
+                PlainPod, labels=labels
+            )
+        ]
     return []
 
 
@@ -89,7 +115,8 @@ async def wait_for_group(connection: Connection, target: GroupTarget, report: Re
     """Ends when the group's pods are ready and none runs an old spec.
 
     Raises:
-        NotUpError: with the cause, as early as it is certain and at the latest after the timeout.
+        NotUpError: with the cause, as early as it is certain and at the latest after
+            the timeout.
     """
     view = namespace_view(connection, target.namespace)
     await view.until_listed(target.timeout)
@@ -121,22 +148,34 @@ async def wait_for_group(connection: Connection, target: GroupTarget, report: Re
 
 
 def no_ray_cluster(target: GroupTarget) -> str:
-    """What to say where the RayCluster of a release is gone: by hand, or by a `destroy` that was killed, which tells Pulumi nothing."""
-    return f"there is no such RayCluster, though the state has its Helm release; {how_to_make_anew(target.release)}"
+    """What to say where the RayCluster of a release is gone: by hand, or by a `destroy`
+    that was killed, which tells Pulumi nothing.
+    """
+    return (
+        "there is no such RayCluster, though the state has its Helm release;"
+        f" {how_to_make_anew(target.release)}"
+    )
 
 
 def _changed_by_others(target: GroupTarget, ray_cluster: Object) -> str | None:
-    """What to say where the RayCluster no longer has the pod template that the stack gave it: the operator makes no pods of that one."""
+    """What to say where the RayCluster no longer has the pod template that the stack
+    gave it: the operator makes no pods of that one.
+    """
     asked = _template_fingerprint(ray_cluster, target.group)
     if asked in (None, target.fingerprint):
         return None
     return (
-        f"the RayCluster has another pod template than this stack gave it, by `helm rollback` for one; {how_to_make_anew(target.release)}"
+        "the RayCluster has another pod template than this stack gave it, by `helm rollback` for one;"
+        f" {how_to_make_anew(target.release)}"
     )
 
 
-async def look_at_group(view: NamespaceView, target: GroupTarget, ray_cluster: Object, diagnoser: Diagnoser) -> GroupState:
-    """How the pods of a group are now, and what keeps them from being up. ``ray_cluster``: as it was read last."""
+async def look_at_group(
+    view: NamespaceView, target: GroupTarget, ray_cluster: Object, diagnoser: Diagnoser
+) -> GroupState:
+    """How the pods of a group are now, and what keeps them from being up.
+    ``ray_cluster``: as it was read last.
+    """
     seen = view.ray_cluster(target.cluster)
     target = as_asked(target, seen)
     staying = [pod for pod in view.pods(target.cluster) if not is_going(pod)]
@@ -146,7 +185,14 @@ async def look_at_group(view: NamespaceView, target: GroupTarget, ray_cluster: O
         # Those that run are of that template, and to delete them would bring no others.
         old = sum(_fingerprint(pod) != target.fingerprint for pod in group)
         text = f"{sum(map(is_ready, group))} of {target.wanted} pods ready"
-        return GroupState(text, up=False, old=old, unwanted=(), trouble=Trouble(f"of {target.group}", changed, certain=True), cause=changed)
+        return GroupState(
+            text,
+            up=False,
+            old=old,
+            unwanted=(),
+            trouble=Trouble(f"of {target.group}", changed, certain=True),
+            cause=changed,
+        )
     unwanted = _unwanted(target, pods, group)
     if target.is_head and _shows(view, ray_cluster):
         unwanted += [pod for pod in staying if _owner(pod) not in (None, ray_cluster["metadata"]["uid"])]
@@ -156,13 +202,17 @@ async def look_at_group(view: NamespaceView, target: GroupTarget, ray_cluster: O
     up = not unwanted and len(alive) == len(ready) and target.satisfied_by(len(alive))
     trouble = None if up else await _trouble(view, target, pods, alive, diagnoser)
     cause = "" if up else trouble.line if trouble else view.unreachable or _nothing_known(view, target)
-    text = f"{len(ready)} of {target.wanted} pods ready" + (f", {len(unwanted)} with the old spec to go" if unwanted else "")
+    text = f"{len(ready)} of {target.wanted} pods ready" + (
+        f", {len(unwanted)} with the old spec to go" if unwanted else ""
+    )
     old = sum(_fingerprint(pod) != target.fingerprint for pod in group)
     return GroupState(text, up, old, tuple(unwanted), trouble, cause)
 
 
 async def _ray_cluster(client: AsyncClient, target: GroupTarget) -> Object:
-    """As it is now. Pods of one before it, of the same name, may be there for a while after it."""
+    """As it is now. Pods of one before it, of the same name, may be there for a while
+    after it.
+    """
     if target.is_head:
         await refuse_half_removed(client, target.namespace, target.release)
     answer = await or_none(client.get(RayCluster, target.cluster, namespace=target.namespace))
@@ -170,23 +220,32 @@ async def _ray_cluster(client: AsyncClient, target: GroupTarget) -> Object:
         raise NotUpError(f"{target.cluster}: {no_ray_cluster(target)}")
     found = answer.to_dict()
     if cluster_trouble(found):
-        # The operator tries again ever more seldom, and says until then what was wrong when it last did.
+        # The operator tries again ever more seldom, and says until then what was wrong
+        # when it last did.
         again = {"metadata": {"annotations": {RETRY_ANNOTATION: f"{time.time():.0f}"}}}
-        await client.patch(RayCluster, target.cluster, again, namespace=target.namespace, patch_type=PatchType.MERGE)
+        await client.patch(
+            RayCluster, target.cluster, again, namespace=target.namespace, patch_type=PatchType.MERGE
+        )
     return found
 
 
 def _shows(view: NamespaceView, cluster: Object | None) -> bool:
     """Whether the view has come to a RayCluster as it was read."""
     seen = view.ray_cluster(cluster["metadata"]["name"]) if cluster else None
-    return cluster is not None and seen is not None and seen["metadata"]["generation"] >= cluster["metadata"]["generation"]
+    return (
+        cluster is not None
+        and seen is not None
+        and seen["metadata"]["generation"] >= cluster["metadata"]["generation"]
+    )
 
 
 def _owner(pod: Object) -> str | None:
     """UID of the RayCluster that a pod was made for.
 
-    Another one than the cluster's own is that of a cluster before it, of the same name. Kubernetes deletes such pods, but where CRDs are
-    new it may take minutes; and as long as they are there the operator takes them for the cluster's own and makes no others.
+    Another one than the cluster's own is that of a cluster before it, of the same name.
+    Kubernetes deletes such pods, but where CRDs are new it may take minutes; and as
+    long as they are there the operator takes them for the cluster's own and makes no
+    others.
     """
     owners = pod["metadata"].get("ownerReferences") or []
     return next((str(owner["uid"]) for owner in owners if owner["kind"] == "RayCluster"), None)
@@ -209,7 +268,9 @@ def _fingerprint(pod: Object) -> str | None:
 
 
 def _template_fingerprint(ray_cluster: Object, group: str) -> str | None:
-    """Of the template that the operator makes a group's pods from; None where there is none, as of a group that it has yet to see."""
+    """Of the template that the operator makes a group's pods from; None where there is
+    none, as of a group that it has yet to see.
+    """
     spec = ray_cluster["spec"]
     workers = {worker["groupName"]: worker for worker in spec.get("workerGroupSpecs") or []}
     template = (spec.get("headGroupSpec") if group == HEAD_GROUP else workers.get(group)) or {}
@@ -217,7 +278,8 @@ def _template_fingerprint(ray_cluster: Object, group: str) -> str | None:
 
 
 async def _delete(client: AsyncClient, pod: Object, namespace: str, deleted: set[str]) -> None:
-    # By UID, and each pod once: the operator may make one more from the old spec before it has seen the new one.
+    # By UID, and each pod once: the operator may make one more from the old spec before
+    # it has seen the new one.
     uid = pod["metadata"]["uid"]
     if uid in deleted:
         return
@@ -227,27 +289,39 @@ async def _delete(client: AsyncClient, pod: Object, namespace: str, deleted: set
         if is_unanswered(error):
             raise
         if error.status.code != 404:
-            raise NotUpError(f"pod {pod['metadata']['name']} runs the old spec and cannot be deleted: {error.status.message}") from None
+            raise NotUpError(
+                f"pod {pod['metadata']['name']} runs the old spec and cannot be deleted:"
+                f" {error.status.message}"
+            ) from None
     deleted.add(uid)
 
 
 async def _trouble(
     view: NamespaceView, target: GroupTarget, pods: list[Object], alive: list[Object], diagnoser: Diagnoser
 ) -> Trouble | None:
-    # What old pods still hold may be all that new ones lack: nothing about room is certain until they are gone.
-    room_may_come = len(pods) != len(view.pods(target.cluster)) or any(pod not in alive for pod in pods if _group(pod) == target.group)
+    # What old pods still hold may be all that new ones lack: nothing about room is
+    # certain until they are gone.
+    room_may_come = len(pods) != len(view.pods(target.cluster)) or any(
+        pod not in alive for pod in pods if _group(pod) == target.group
+    )
     first = await diagnoser.look_at_all(alive, room_may_come=room_may_come)
     if first and first.waits_for_head:
         return await _head_trouble(pods, diagnoser, room_may_come=room_may_come) or first
     if first and not first.from_event:
         return first
-    ended = [pod for pod in view.failed_pods(target.cluster) if _group(pod) == target.group and _fingerprint(pod) == target.fingerprint]
+    ended = [
+        pod
+        for pod in view.failed_pods(target.cluster)
+        if _group(pod) == target.group and _fingerprint(pod) == target.fingerprint
+    ]
     if trouble := failed_pods_trouble(ended):
         return trouble
     cluster = view.ray_cluster(target.cluster)
     message = cluster_trouble(cluster) if cluster else None
     if message and len(alive) < target.at_least:
-        certain = refused_for_good(message) and not room_may_come and diagnoser.lasts("refused", SCHEDULING_GRACE)
+        certain = (
+            refused_for_good(message) and not room_may_come and diagnoser.lasts("refused", SCHEDULING_GRACE)
+        )
         return Trouble(f"of {target.group}", f"refused by the API server: {message}", certain)
     if cluster and len(alive) < target.at_least:
         return await diagnoser.said_by_operator(cluster, room_may_come=room_may_come) or first
@@ -255,12 +329,18 @@ async def _trouble(
 
 
 async def _head_trouble(pods: list[Object], diagnoser: Diagnoser, *, room_may_come: bool) -> Trouble | None:
-    """What keeps workers waiting for good: a head that will not come. Its own wait says more of it."""
+    """What keeps workers waiting for good: a head that will not come. Its own wait says
+    more of it.
+    """
     for pod in pods:
         if _group(pod) == HEAD_GROUP and not is_ready(pod) and not is_over(pod):
             trouble = await diagnoser.look_at(pod, room_may_come=room_may_come)
             if trouble and trouble.certain:
-                return Trouble(trouble.pod, f"the head, for which the workers wait, will not come: {trouble.text}", certain=True)
+                return Trouble(
+                    trouble.pod,
+                    f"the head, for which the workers wait, will not come: {trouble.text}",
+                    certain=True,
+                )
     return None
 
 

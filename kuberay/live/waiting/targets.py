@@ -30,13 +30,20 @@ class GroupTarget:
     """Value of the pods' label ``ray.io/group``."""
     at_least: int
     at_most: int | None
-    """None with autoscaling: KubeRay then leaves it to the autoscaler to remove pods."""
+    """None with autoscaling: KubeRay then leaves it to the autoscaler to remove pods.
+    """
     fingerprint: str | None
-    """What its pods carry; None where they ran before the stack took the release over, and carry none."""
+    """What its pods carry; None where they ran before the stack took the release over,
+    and carry none.
+    """
     replace_old: bool
-    """Whether pods that run another template are to be replaced (upgradeStrategy Recreate)."""
+    """Whether pods that run another template are to be replaced (upgradeStrategy
+    Recreate).
+    """
     all_groups: frozenset[str] | None
-    """For the head: every group of the cluster. KubeRay 1.3 forgets the pods of a group that was taken away."""
+    """For the head: every group of the cluster. KubeRay 1.3 forgets the pods of a group
+    that was taken away.
+    """
     timeout: float
     """In seconds."""
 
@@ -54,7 +61,9 @@ class GroupTarget:
 
 
 def group_target(plan: ClusterPlan, group: PodGroup) -> GroupTarget:
-    """The pods of a group of one of the stack's own clusters, as its settings ask for them."""
+    """The pods of a group of one of the stack's own clusters, as its settings ask for
+    them.
+    """
     return GroupTarget(
         namespace=plan.namespace,
         release=plan.release,
@@ -70,7 +79,9 @@ def group_target(plan: ClusterPlan, group: PodGroup) -> GroupTarget:
 
 
 def as_asked(target: GroupTarget, cluster: Object | None) -> GroupTarget:
-    """With autoscaling a RayCluster says how many pods KubeRay is to make now: what the stack asked for at first, then the autoscaler."""
+    """With autoscaling a RayCluster says how many pods KubeRay is to make now: what the
+    stack asked for at first, then the autoscaler.
+    """
     specs = cluster["spec"].get("workerGroupSpecs") or [] if cluster and target.at_most is None else []
     for group in specs:
         if group["groupName"] == target.group:

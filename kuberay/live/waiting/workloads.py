@@ -1,6 +1,7 @@
 """Waits for jobs and services, and fails with the cause as soon as it is certain.
 
-Like the wait for pods, it runs in resource hooks of the program, so only while `up` changes something, and looks at the cluster as it is.
+Like the wait for pods, it runs in resource hooks of the program, so only while `up`
+changes something, and looks at the cluster as it is.
 """
 
 from collections.abc import Callable
@@ -18,17 +19,25 @@ from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import Kind, RayCronJob, RayJob, RayService
 from kuberay.live.diagnosis.diagnoser import Diagnoser
 from kuberay.live.diagnosis.pods import Trouble, cluster_trouble, is_going, is_over, refused_for_good
-from kuberay.live.diagnosis.workloads import Verdict, job_verdict, operator_has_seen, service_verdict, with_last_lines
+from kuberay.live.diagnosis.workloads import (
+    Verdict,
+    job_verdict,
+    operator_has_seen,
+    service_verdict,
+    with_last_lines,
+)
 from kuberay.live.wait_loop import Look, every, wait
 from kuberay.live.waiting.targets import WorkloadTarget
 from kuberay.live.watch import NamespaceView, namespace_view
 
 _LOG_LINES = 5
-#: KubeRay looks at Serve every 2 s, hands over a new config after it has looked, and calls its status up to date all the same: what it says
-#: of the applications is about the new config from the round after that (1.3.0 to 1.6.2, `reconcileServe`).
+#: KubeRay looks at Serve every 2 s, hands over a new config after it has looked, and
+#: calls its status up to date all the same: what it says of the applications is about
+#: the new config from the round after that (1.3.0 to 1.6.2, `reconcileServe`).
 _SERVE_ROUNDS = 5.0
 _LOOK_AGAIN = 1.0
-#: The operator says nothing of a schedule that it takes, and of one that it refuses at once.
+#: The operator says nothing of a schedule that it takes, and of one that it refuses at
+#: once.
 _TAKEN = 3.0
 
 
@@ -36,13 +45,15 @@ async def wait_for_job(connection: Connection, target: WorkloadTarget, report: R
     """Ends when the job has succeeded.
 
     Raises:
-        NotUpError: with the job's own message and last log lines, or with what keeps its cluster from coming up.
+        NotUpError: with the job's own message and last log lines, or with what keeps
+            its cluster from coming up.
     """
     await _wait(connection, target, RayJob, job_verdict, report, settled=0)
 
 
 async def wait_for_schedule(connection: Connection, target: WorkloadTarget, report: Report) -> None:
-    """Ends when the operator has refused nothing of a RayCronJob, and waits for no run of it.
+    """Ends when the operator has refused nothing of a RayCronJob, and waits for no run
+    of it.
 
     Raises:
         NotUpError: with what the operator says against it.
@@ -54,41 +65,71 @@ async def wait_for_schedule(connection: Connection, target: WorkloadTarget, repo
     async def look() -> Look:
         schedule = await _get(view.client, RayCronJob, target)
         if schedule is None:
-            return Look(failed=f"{what}: there is no such RayCronJob, though the state has it; `pulumi up --refresh` makes it anew")
+            return Look(
+                failed=(
+                    f"{what}: there is no such RayCronJob, though the state has it; `pulumi up --refresh`"
+                    " makes it anew"
+                )
+            )
         trouble = await diagnoser.said_by_operator(schedule, room_may_come=False)
         if trouble is not None and trouble.certain:
             return Look(failed=f"{what}: {trouble.line}")
         return Look(up=diagnoser.lasts("there", _TAKEN), progress="the operator looks at it")
 
-    await wait(look, what=what, so_far="not taken", timeout=target.timeout, report=report, pause=every(_LOOK_AGAIN))
+    await wait(
+        look, what=what, so_far="not taken", timeout=target.timeout, report=report, pause=every(_LOOK_AGAIN)
+    )
 
 
 async def look_at_schedule(
     view: NamespaceView, target: WorkloadTarget, diagnoser: Diagnoser
 ) -> tuple[Object | None, Trouble | None, Object | None]:
-    """A RayCronJob if there is one, what the operator says against it, and the newest RayJob that it has made."""
+    """A RayCronJob if there is one, what the operator says against it, and the newest
+    RayJob that it has made.
+    """
     schedule = await _get(view.client, RayCronJob, target)
     if schedule is None:
         return None, None, None
     of_it = view.client.list(RayJob, namespace=target.namespace, labels={SCHEDULE_LABEL: target.name})
-    runs = sorted([run.to_dict() async for run in of_it], key=lambda run: str(run["metadata"]["creationTimestamp"]))
-    return schedule, await diagnoser.said_by_operator(schedule, room_may_come=False), runs[-1] if runs else None
+    runs = sorted(
+        [run.to_dict() async for run in of_it], key=lambda run: str(run["metadata"]["creationTimestamp"])
+    )
+    return (
+        schedule,
+        await diagnoser.said_by_operator(schedule, room_may_come=False),
+        runs[-1] if runs else None,
+    )
 
 
-async def wait_for_service(connection: Connection, target: WorkloadTarget, applications: frozenset[str], report: Report) -> str:
-    """Ends when all applications of the newest config run, on the newest cluster, and requests get to them; returns that cluster's name.
+async def wait_for_service(
+    connection: Connection, target: WorkloadTarget, applications: frozenset[str], report: Report
+) -> str:
+    """Ends when all applications of the newest config run, on the newest cluster, and
+    requests get to them; returns that cluster's name.
 
     Raises:
-        NotUpError: with the application's own message, or with what keeps its cluster from coming up.
+        NotUpError: with the application's own message, or with what keeps its cluster
+            from coming up.
     """
     good = await _wait(
-        connection, target, RayService, lambda service: service_verdict(service, applications), report, settled=_SERVE_ROUNDS
+        connection,
+        target,
+        RayService,
+        lambda service: service_verdict(service, applications),
+        report,
+        settled=_SERVE_ROUNDS,
     )
     return good.cluster or ""
 
 
 async def _wait(
-    connection: Connection, target: WorkloadTarget, kind: Kind, judge: Callable[[Object], Verdict], report: Report, *, settled: float
+    connection: Connection,
+    target: WorkloadTarget,
+    kind: Kind,
+    judge: Callable[[Object], Verdict],
+    report: Report,
+    *,
+    settled: float,
 ) -> Verdict:
     what = f"{'job' if kind is RayJob else 'service'} {target.name}"
     view = namespace_view(connection, target.namespace)
@@ -100,7 +141,9 @@ async def _wait(
         nonlocal verdict
         workload, verdict, trouble = await look_at_workload(view, kind, judge, target, diagnoser)
         if workload is None:
-            return Look(failed=f"{what}: {verdict.text}, though the state has it; `pulumi up --refresh` makes it anew")
+            return Look(
+                failed=f"{what}: {verdict.text}, though the state has it; `pulumi up --refresh` makes it anew"
+            )
         progress = verdict.text + (f": {trouble.line}" if trouble else "")
         # A status from before the last change says nothing, neither good nor bad.
         if settled and not (operator_has_seen(workload) and diagnoser.lasts("seen", settled)):
@@ -108,19 +151,28 @@ async def _wait(
         failed = None
         if verdict.failed and diagnoser.lasts(verdict.text, verdict.grace):
             failed = f"{what} failed: {await why_it_failed(view.client, kind, target, verdict)}"
-        # Until the operator has come to the new spec, these may be the pods of a cluster that it is about to take away.
+        # Until the operator has come to the new spec, these may be the pods of a
+        # cluster that it is about to take away.
         elif trouble is not None and trouble.certain:
             failed = f"{what}: {trouble.line}"
         return Look(up=verdict.good, failed=failed, progress=progress)
 
-    await wait(look, what=what, so_far="not over", timeout=target.timeout, report=report, pause=every(_LOOK_AGAIN))
+    await wait(
+        look, what=what, so_far="not over", timeout=target.timeout, report=report, pause=every(_LOOK_AGAIN)
+    )
     return verdict
 
 
 async def look_at_workload(
-    view: NamespaceView, kind: Kind, judge: Callable[[Object], Verdict], target: WorkloadTarget, diagnoser: Diagnoser
+    view: NamespaceView,
+    kind: Kind,
+    judge: Callable[[Object], Verdict],
+    target: WorkloadTarget,
+    diagnoser: Diagnoser,
 ) -> tuple[Object | None, Verdict, Trouble | None]:
-    """A RayJob or RayService if there is one, what it says of itself, and what keeps the pods that it still waits for from being ready."""
+    """A RayJob or RayService if there is one, what it says of itself, and what keeps
+    the pods that it still waits for from being ready.
+    """
     workload = await _get(view.client, kind, target)
     verdict = judge(workload) if workload is not None else Verdict(f"there is no such {kind.__name__}")
     trouble = None
@@ -144,7 +196,9 @@ async def _get(client: AsyncClient, kind: Kind, target: WorkloadTarget) -> Objec
 async def _trouble(
     view: NamespaceView, target: WorkloadTarget, verdict: Verdict, diagnoser: Diagnoser, *, submitter: bool
 ) -> Trouble | None:
-    """What keeps the pods that it still waits for from being ready, the certain first."""
+    """What keeps the pods that it still waits for from being ready, the
+    certain first.
+    """
     pods = view.pods(verdict.cluster) if verdict.cluster else []
     if submitter and not pods:
         pods = await _submitters(view.client, target)
@@ -163,15 +217,25 @@ async def _trouble(
 
 
 async def _submitters(client: AsyncClient, target: WorkloadTarget) -> list[Object]:
-    found = [pod.to_dict() async for pod in client.list(Pod, namespace=target.namespace, labels={JOB_LABEL: target.name})]
+    found = [
+        pod.to_dict()
+        async for pod in client.list(Pod, namespace=target.namespace, labels={JOB_LABEL: target.name})
+    ]
     return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
 
 async def _last_lines(client: AsyncClient, target: WorkloadTarget) -> list[str]:
-    """The end of the job's log, from the pod that submitted it; nothing in HTTPMode, where Ray's message holds it."""
+    """The end of the job's log, from the pod that submitted it; nothing in HTTPMode,
+    where Ray's message holds it.
+    """
     for pod in reversed(await _submitters(client, target)):
         with suppress(HTTPError, OSError, ValueError):
-            lines = [line async for line in client.log(pod["metadata"]["name"], namespace=target.namespace, tail_lines=_LOG_LINES)]
+            lines = [
+                line
+                async for line in client.log(
+                    pod["metadata"]["name"], namespace=target.namespace, tail_lines=_LOG_LINES
+                )
+            ]
             if any(line.strip() for line in lines):
                 return lines
     return []

@@ -39,9 +39,15 @@ class Kubernetes:
             self.kubectl("apply", "-f", file.name)
 
     def dry_runs(self) -> int:
-        """How many dry runs the API server has been asked for so far, by its own count."""
+        """How many dry runs the API server has been asked for so far, by
+        its own count.
+        """
         metrics = self.kubectl("get", "--raw", "/metrics").splitlines()
-        counts = [line for line in metrics if line.startswith("apiserver_request_total{") and 'dry_run="All"' in line]
+        counts = [
+            line
+            for line in metrics
+            if line.startswith("apiserver_request_total{") and 'dry_run="All"' in line
+        ]
         return sum(int(float(line.rpartition(" ")[2])) for line in counts)
 
     def may(self, user: str, verb: str, kind: str, namespace: str) -> bool:
@@ -55,7 +61,9 @@ class Kubernetes:
         """The cluster's pods, without those on their way out."""
         answer = self.kubectl("get", "pods", "-n", namespace, "-l", f"ray.io/cluster={cluster}", "-o", "json")
         nodes = json.loads(self.kubectl("get", "nodes", "-o", "json"))["items"]
-        architectures = {node["metadata"]["name"]: node["metadata"]["labels"]["kubernetes.io/arch"] for node in nodes}
+        architectures = {
+            node["metadata"]["name"]: node["metadata"]["labels"]["kubernetes.io/arch"] for node in nodes
+        }
         return [
             RayPod(
                 name=pod["metadata"]["name"],

@@ -1,4 +1,6 @@
-"""A Helm repository on loopback with charts of versions that there are not: the official ones of 1.6.2, changed."""
+"""A Helm repository on loopback with charts of versions that there are not: the
+official ones of 1.6.2, changed.
+"""
 
 import functools
 import io
@@ -31,7 +33,9 @@ def serving_later_charts(folder: Path, versions: Mapping[str, Changes]) -> Gener
     for version, changes in versions.items():
         for chart in CHARTS:
             name = f"{chart}-{version}.tgz"
-            (folder / name).write_bytes(_packed(official / chart, {f"version: {SOURCE}": f"version: {version}", **changes}))
+            (folder / name).write_bytes(
+                _packed(official / chart, {f"version: {SOURCE}": f"version: {version}", **changes})
+            )
             entries[chart].append({"apiVersion": "v2", "name": chart, "version": version, "urls": [name]})
     (folder / "index.yaml").write_text(json.dumps({"apiVersion": "v1", "entries": entries}))
     with serving(functools.partial(_Quiet, directory=str(folder))) as host:

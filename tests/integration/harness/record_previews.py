@@ -1,6 +1,8 @@
-"""Records what `pulumi preview --json` prints for the unit tests: `python -m tests.integration.harness.record_previews`.
+"""Records what `pulumi preview --json` prints for the unit tests: `python -m
+tests.integration.harness.record_previews`.
 
-Run it again when the program writes other resources, or the CLI another document. Only what the report reads is kept.
+Run it again when the program writes other resources, or the CLI another document. Only
+what the report reads is kept.
 """
 
 import json
@@ -21,7 +23,10 @@ SERVE = {"applications": [{"name": "chat", "import_path": "chat:app"}]}
 BEFORE: dict[str, Any] = {
     "architecture": "aarch64",
     "clusters": {
-        "raycluster": {"head": {"env": {"A": "1"}}, "additionalWorkerGroups": {"big": {"memory": "4G", "replicas": 2}}},
+        "raycluster": {
+            "head": {"env": {"A": "1"}},
+            "additionalWorkerGroups": {"big": {"memory": "4G", "replicas": 2}},
+        },
         "other": {},
     },
 }
@@ -29,7 +34,9 @@ BEFORE: dict[str, Any] = {
 
 def cluster(**changed: Any) -> dict[str, Any]:
     """The stack with another `raycluster`."""
-    return BEFORE | {"clusters": BEFORE["clusters"] | {"raycluster": BEFORE["clusters"]["raycluster"] | changed}}
+    return BEFORE | {
+        "clusters": BEFORE["clusters"] | {"raycluster": BEFORE["clusters"]["raycluster"] | changed}
+    }
 
 
 CHANGES: dict[str, dict[str, Any]] = {
@@ -46,7 +53,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "service-type": cluster(values={"service": {"type": "NodePort"}}),
     "kept-pods": cluster(upgradeStrategy="None", worker={"memory": "3G"}),
     "protection": BEFORE | {"protection": {"networkPolicy": {"enabled": False}, "podSecurity": "none"}},
-    "service-added": BEFORE | {"services": {"chat": {"serveConfig": SERVE}}, "jobs": {"train": {"entrypoint": "python -m train"}}},
+    "service-added": BEFORE
+    | {"services": {"chat": {"serveConfig": SERVE}}, "jobs": {"train": {"entrypoint": "python -m train"}}},
     "namespace-handed-over": BEFORE | {"createNamespace": False},
     "broken": BEFORE | {"archtecture": "x86"},
 }
@@ -55,7 +63,10 @@ CHANGES: dict[str, dict[str, Any]] = {
 def main() -> None:
     """Records every preview."""
     PREVIEWS.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, LocalCluster(Path(folder, "cluster"), kuberay_versions=("1.3.0", "1.6.2")) as local:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalCluster(Path(folder, "cluster"), kuberay_versions=("1.3.0", "1.6.2")) as local,
+    ):
         stack = Stack(local, "dev", _sub(folder, "dev"))
         _changes(stack)
         _secrets(stack)
@@ -73,9 +84,13 @@ def _changes(stack: Stack) -> None:
         record(stack, name)
     stack.configure(BEFORE)
     stack.cluster.kubectl("delete", "networkpolicy", "--all", "-n", "kuberay")
-    stack.cluster.kubectl("annotate", "namespace", "kuberay", "kuberay.pulumi/stack=someone/else", "--overwrite")
+    stack.cluster.kubectl(
+        "annotate", "namespace", "kuberay", "kuberay.pulumi/stack=someone/else", "--overwrite"
+    )
     record(stack, "drift", "--refresh")
-    stack.cluster.kubectl("annotate", "namespace", "kuberay", "kuberay.pulumi/stack=kuberay/dev", "--overwrite")
+    stack.cluster.kubectl(
+        "annotate", "namespace", "kuberay", "kuberay.pulumi/stack=kuberay/dev", "--overwrite"
+    )
     refreshed = stack.refresh()
     assert refreshed.ok, refreshed.text
 
@@ -101,7 +116,11 @@ def _workloads(stack: Stack) -> None:
     workloads = BEFORE | {"services": {"chat": chat}, "jobs": {"train": train}}
     stack.configure(workloads)
     stack.up_or_fail()
-    another = {"applications": [{"name": "chat", "import_path": "chat:app", "deployments": [{"name": "Chat", "num_replicas": 2}]}]}
+    another = {
+        "applications": [
+            {"name": "chat", "import_path": "chat:app", "deployments": [{"name": "Chat", "num_replicas": 2}]}
+        ]
+    }
     for name, service, job in (
         ("serve-config", chat | {"serveConfig": another}, train),
         ("service-cluster", chat | {"rayCluster": {"worker": {"replicas": 1, "memory": "3G"}}}, train),
@@ -130,7 +149,9 @@ def record(stack: Stack, name: str, *options: str) -> None:
 
 
 def _lines(kept: Mapping[str, Any]) -> str:
-    """A line a step, in an order that the engine does not give: small, and what changes shows in a diff."""
+    """A line a step, in an order that the engine does not give: small, and what changes
+    shows in a diff.
+    """
     steps = ",\n".join(sorted((json.dumps(step, sort_keys=True) for step in kept["steps"]), key=_place))
     rest = json.dumps({key: value for key, value in kept.items() if key != "steps"}, sort_keys=True)
     return f'{{"steps": [\n{steps}\n],\n{rest[1:]}\n'
@@ -146,7 +167,9 @@ def _kept(step: Mapping[str, Any]) -> dict[str, Any]:
     is_stack = step["urn"].split("::")[-2] == "pulumi:pulumi:Stack"
     for side in ("oldState", "newState"):
         if state := step.get(side):
-            inputs = {key: value for key, value in (state.get("inputs") or {}).items() if value not in ("", False)}
+            inputs = {
+                key: value for key, value in (state.get("inputs") or {}).items() if value not in ("", False)
+            }
             kept[side] = {"inputs": inputs} | ({"outputs": state.get("outputs")} if is_stack else {})
             kept[side] |= {"retainOnDelete": True} if state.get("retainOnDelete") else {}
     return kept

@@ -1,8 +1,10 @@
-"""The state of a stack that an older program has made, kept in tests/data/recorded-state.json.
+"""The state of a stack that an older program has made, kept in
+tests/data/recorded-state.json.
 
-`git worktree add <folder> <commit>`, a link to this clone's `.venv` in it, then
-`python -m tests.integration.harness.recorded_state <folder>` records it anew: the stack file's settings, and each resource with its
-type, name, inputs, parent and dependencies. What belongs to one cluster or machine alone is left out, and put in again by `restore`.
+`git worktree add <folder> <commit>`, a link to this clone's `.venv` in it, then `python
+-m tests.integration.harness.recorded_state <folder>` records it anew: the stack file's
+settings, and each resource with its type, name, inputs, parent and dependencies. What
+belongs to one cluster or machine alone is left out, and put in again by `restore`.
 """
 
 import json
@@ -39,11 +41,17 @@ def restore(recorded: list[Resource], state: State, charts: str) -> State:
 
     Args:
         recorded: the resources of then.
-        state: what the program of today has made; every resource of then has to be in it.
+        state: what the program of today has made; every resource of then has to be in
+            it.
         charts: where the charts of this cluster come from.
     """
     today = {resource["urn"]: resource for resource in state["resources"]}
-    return state | {"resources": [_restored(resource, today) for resource in json.loads(json.dumps(recorded).replace(_CHARTS, charts))]}
+    return state | {
+        "resources": [
+            _restored(resource, today)
+            for resource in json.loads(json.dumps(recorded).replace(_CHARTS, charts))
+        ]
+    }
 
 
 def _restored(resource: Resource, today: Mapping[str, Resource]) -> Resource:
@@ -53,7 +61,11 @@ def _restored(resource: Resource, today: Mapping[str, Resource]) -> Resource:
     if provider := resource.get("provider"):
         resource["provider"] = f"{provider}::{today[provider]['id']}"
     # A Stash has what it was given, and Kubernetes' objects what the cluster says.
-    return resource | {key: now[key] for key in ("id", "outputs") if key in now and not (key in resource and _is_stash(resource))}
+    return resource | {
+        key: now[key]
+        for key in ("id", "outputs")
+        if key in now and not (key in resource and _is_stash(resource))
+    }
 
 
 def _is_stash(resource: Resource) -> bool:
@@ -61,7 +73,11 @@ def _is_stash(resource: Resource) -> bool:
 
 
 def _scrubbed(resource: Resource, charts: str) -> Resource:
-    kept = {key: value for key, value in resource.items() if key not in (*_LEFT_OUT, "id") and (key != "outputs" or _is_stash(resource))}
+    kept = {
+        key: value
+        for key, value in resource.items()
+        if key not in (*_LEFT_OUT, "id") and (key != "outputs" or _is_stash(resource))
+    }
     if "provider" in kept:
         kept["provider"] = kept["provider"].rpartition("::")[0]
     if kept["type"].startswith("pulumi:providers:"):
@@ -72,7 +88,9 @@ def _scrubbed(resource: Resource, charts: str) -> Resource:
 def main() -> None:
     """Records the state that the program in a folder makes."""
     program = Path(sys.argv[1]).resolve()
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=program, capture_output=True, text=True, check=True).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=program, capture_output=True, text=True, check=True
+    ).stdout.strip()
     with tempfile.TemporaryDirectory() as folder, LocalCluster(Path(folder, "cluster")) as cluster:
         stack = Stack(cluster, STACK, Path(folder), program)
         stack.configure(SETTINGS)
@@ -83,7 +101,9 @@ def main() -> None:
 def write(commit: str, resources: list[Resource], charts: str) -> None:
     """Writes the file."""
     scrubbed = [_scrubbed(resource, charts) for resource in resources]
-    FILE.write_text(json.dumps({"commit": commit, "settings": SETTINGS, "resources": scrubbed}, indent=1) + "\n")
+    FILE.write_text(
+        json.dumps({"commit": commit, "settings": SETTINGS, "resources": scrubbed}, indent=1) + "\n"
+    )
 
 
 if __name__ == "__main__":

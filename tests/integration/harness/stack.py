@@ -33,7 +33,9 @@ class Run:
 
     @property
     def ended_early(self) -> bool:
-        """Whether `up` did not wait for all of the time that it is given: where that is over, it says so."""
+        """Whether `up` did not wait for all of the time that it is given: where that is
+        over, it says so.
+        """
         return "(timeoutSeconds)" not in self.text
 
     @property
@@ -47,13 +49,18 @@ class Preview:
     """The steps that `pulumi preview --json` announces."""
 
     steps: Mapping[str, str]
-    """Operation by resource: ``{"Stash raycluster.workergroup.pods": "replace", …}``."""
+    """Operation by resource: ``{"Stash raycluster.workergroup.pods": "replace", …}``.
+    """
 
     @property
     def changes(self) -> dict[str, str]:
-        """Without the record of what the API server was asked, which changes with whatever else does."""
+        """Without the record of what the API server was asked, which changes with
+        whatever else does.
+        """
         changes = {resource: operation for resource, operation in self.steps.items() if operation != "same"}
-        others = {resource: operation for resource, operation in changes.items() if resource != "Stash dry-run"}
+        others = {
+            resource: operation for resource, operation in changes.items() if resource != "Stash dry-run"
+        }
         return others or changes
 
 
@@ -70,12 +77,19 @@ class Stack:
         self.config_file = folder / f"Pulumi.{name}.yaml"
         # `stack init` writes the stack's salt beside Pulumi.yaml: beside a copy here.
         shutil.copy(program / "Pulumi.yaml", folder)
-        self._run(["pulumi", "stack", "init", name, "--secrets-provider", "passphrase", "--non-interactive"], folder)
+        self._run(
+            ["pulumi", "stack", "init", name, "--secrets-provider", "passphrase", "--non-interactive"], folder
+        )
         self.configure({})
 
     def configure(self, settings: Mapping[str, Any]) -> None:
-        """The whole config of the stack, without the project's prefix. KubeRay is of the version that the cluster has an operator of."""
-        config: dict[str, Any] = {"kuberay:chartRepository": self.cluster.charts_url, "kuberay:timeoutSeconds": 90}
+        """The whole config of the stack, without the project's prefix. KubeRay is of
+        the version that the cluster has an operator of.
+        """
+        config: dict[str, Any] = {
+            "kuberay:chartRepository": self.cluster.charts_url,
+            "kuberay:timeoutSeconds": 90,
+        }
         config["kuberay:kuberayVersion"] = self.cluster.kuberay_versions[0]
         config |= {f"kuberay:{key}": value for key, value in settings.items()}
         config["kubernetes:kubeconfig"] = str(self.cluster.kubeconfig)
@@ -95,7 +109,9 @@ class Stack:
         return run
 
     def up_killed_after(self, seconds: float) -> bool:
-        """Kills `up` and all that it has started, without a warning; False where it had ended by then."""
+        """Kills `up` and all that it has started, without a warning; False where it had
+        ended by then.
+        """
         return self._killed_after("up", seconds)
 
     def destroy_killed_after(self, seconds: float) -> bool:
@@ -114,7 +130,9 @@ class Stack:
         self.is_up = False
         command = self.command(command_name, "--yes", "--skip-preview")
         quiet = subprocess.DEVNULL
-        with subprocess.Popen(command, cwd=ROOT, env=self._environment(), stdin=quiet, stdout=quiet, stderr=quiet) as pulumi:
+        with subprocess.Popen(
+            command, cwd=ROOT, env=self._environment(), stdin=quiet, stdout=quiet, stderr=quiet
+        ) as pulumi:
             while pulumi.poll() is None:
                 if now():
                     # Plugins have process groups of their own.
@@ -129,16 +147,29 @@ class Stack:
     def preview(self) -> Preview:
         run = self._pulumi("preview", "--json")
         steps = json.loads(run.text[run.text.index("{") :])["steps"]
-        return Preview({_resource(step["urn"]): step["op"] for step in steps if step["op"] in _WHOLE_OPERATIONS})
+        return Preview(
+            {_resource(step["urn"]): step["op"] for step in steps if step["op"] in _WHOLE_OPERATIONS}
+        )
 
     def preview_json(self, *options: str) -> Run:
         """The CLI's document as it is."""
         return self._pulumi("preview", "--json", *options, check=False)
 
     def make_preview(self, *arguments: str) -> Run:
-        """What `make preview` runs; the report is in the folder `report` beside the config file."""
+        """What `make preview` runs; the report is in the folder `report` beside the
+        config file.
+        """
         folder = self.config_file.parent
-        command = [sys.executable, "-m", "commands.preview", "--config-folder", str(folder), "--output", str(folder / "report"), *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "commands.preview",
+            "--config-folder",
+            str(folder),
+            "--output",
+            str(folder / "report"),
+            *arguments,
+        ]
         return self._run(command, ROOT, check=False)
 
     def preview_text(self) -> Run:
@@ -173,7 +204,16 @@ class Stack:
         return self._command("doctor")
 
     def _command(self, command: str, *arguments: str) -> Run:
-        line = [sys.executable, "-m", f"commands.{command}", "--stack", self.name, "--config-file", str(self.config_file), *arguments]
+        line = [
+            sys.executable,
+            "-m",
+            f"commands.{command}",
+            "--stack",
+            self.name,
+            "--config-file",
+            str(self.config_file),
+            *arguments,
+        ]
         return self._run(line, ROOT, check=False)
 
     def pulumi(self, command: str, *arguments: str) -> Run:
@@ -194,8 +234,13 @@ class Stack:
         return self.state().get("resources", [])
 
     def needs(self) -> dict[str, set[str]]:
-        """What each resource depends on: ``{"Release raycluster": {"Namespace kuberay", …}, …}``."""
-        return {_resource(found["urn"]): {_resource(urn) for urn in found.get("dependencies", [])} for found in self.resources()}
+        """What each resource depends on: ``{"Release raycluster": {"Namespace kuberay",
+        …}, …}``.
+        """
+        return {
+            _resource(found["urn"]): {_resource(urn) for urn in found.get("dependencies", [])}
+            for found in self.resources()
+        }
 
     def state(self) -> dict[str, Any]:
         return json.loads(self._pulumi("stack", "export").text)["deployment"]
@@ -210,7 +255,9 @@ class Stack:
 
     @contextlib.contextmanager
     def state_at_the_end(self) -> Generator[None]:
-        """Pulumi writes the state when a run ends, and not twice for each resource, which of a hundred clusters takes half of the time."""
+        """Pulumi writes the state when a run ends, and not twice for each resource,
+        which of a hundred clusters takes half of the time.
+        """
         self._environment_more = {"PULUMI_SKIP_CHECKPOINTS": "true"}
         try:
             yield
@@ -234,7 +281,11 @@ class Stack:
 
     def command(self, *arguments: str) -> list[str]:
         # `stack …` and `cancel` read no settings and take no config file.
-        config = ["--config-file", str(self.config_file)] if arguments[0] in ("up", "preview", "destroy", "refresh", "config") else []
+        config = (
+            ["--config-file", str(self.config_file)]
+            if arguments[0] in ("up", "preview", "destroy", "refresh", "config")
+            else []
+        )
         return ["pulumi", *arguments, *config, "--stack", self.name, "--non-interactive", "--color", "never"]
 
     def _pulumi(self, *arguments: str, check: bool = True) -> Run:
@@ -242,7 +293,15 @@ class Stack:
 
     def _run(self, command: list[str], folder: Path, *, check: bool = True) -> Run:
         started = time.monotonic()
-        done = subprocess.run(command, cwd=folder, env=self._environment(), capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
         run = Run(done.returncode == 0, done.stdout + done.stderr, time.monotonic() - started)
         assert run.ok or not check, f"{' '.join(command)}\n{run.text}"
         return run

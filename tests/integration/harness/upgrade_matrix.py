@@ -1,6 +1,8 @@
-"""Every upgrade and downgrade between the operators that can be built, on a stack with all in it: `make upgrade-matrix`.
+"""Every upgrade and downgrade between the operators that can be built, on a stack with
+all in it: `make upgrade-matrix`.
 
-Keeps what came out in tests/data/upgrades.json, and writes docs/upgrades.md from it: a run may do some of the pairs, another the rest.
+Keeps what came out in tests/data/upgrades.json, and writes docs/upgrades.md from it: a
+run may do some of the pairs, another the rest.
 """
 
 import argparse
@@ -21,7 +23,8 @@ from tests.integration.harness.upgrades import delete_crds, everything, operator
 from tests.paths import ROOT
 
 Pair = tuple[str, str]
-#: By version of Kubernetes, then by both versions of KubeRay: the day, and what became of it.
+#: By version of Kubernetes, then by both versions of KubeRay: the day, and what became
+#: of it.
 Results = dict[str, dict[str, dict[str, tuple[str, str]]]]
 
 VERSIONS = tools.versions_at_hand("kuberay-operator")
@@ -35,9 +38,16 @@ def main() -> None:
     """Runs pairs and writes down each as it ends."""
     parser = argparse.ArgumentParser(prog="make upgrade-matrix", description=__doc__)
     kubernetes = tools.versions_at_hand("kubernetes")
-    parser.add_argument("--kubernetes", default=tools.KUBERNETES.version, help=f"one of {', '.join(kubernetes)}")
+    parser.add_argument(
+        "--kubernetes", default=tools.KUBERNETES.version, help=f"one of {', '.join(kubernetes)}"
+    )
     parser.add_argument("--missing", action="store_true", help="only pairs that have no result yet")
-    parser.add_argument("pairs", nargs="*", metavar="1.3.0-1.6.2", help="from which version to which; all of them where none is named")
+    parser.add_argument(
+        "pairs",
+        nargs="*",
+        metavar="1.3.0-1.6.2",
+        help="from which version to which; all of them where none is named",
+    )
     chosen = parser.parse_args()
     pairs = [_pair(parser, text) for text in chosen.pairs] or list(permutations(VERSIONS, 2))
     try:
@@ -48,7 +58,9 @@ def main() -> None:
         bad = 0
         with tempfile.TemporaryDirectory() as folder:
             versions = sorted({version for pair in pairs for version in pair}, key=tools.numbers)
-            with LocalCluster(Path(folder, "cluster"), kuberay_versions=versions, kubernetes=control_plane) as cluster:
+            with LocalCluster(
+                Path(folder, "cluster"), kuberay_versions=versions, kubernetes=control_plane
+            ) as cluster:
                 for pair, result in _run(cluster, Path(folder), pairs):
                     _write_down(chosen.kubernetes, pair, result)
                     bad += result != KEPT and not result.startswith("refused")
@@ -81,7 +93,9 @@ def _run(cluster: LocalCluster, folder: Path, pairs: Sequence[Pair]) -> Iterator
 
 
 def in_turn(pairs: Sequence[Pair]) -> Iterator[Pair]:
-    """Each pair once, the next from where the last has led to as long as there is one."""
+    """Each pair once, the next from where the last has led to as long as
+    there is one.
+    """
     left, now = list(dict.fromkeys(pairs)), ""
     while left:
         ways_on = Counter(old for old, _ in left)
@@ -101,7 +115,9 @@ def _upgrade(stack: Stack, kubernetes: Kubernetes, version: str) -> str:
         return f"failed: {image} runs"
     after = running(kubernetes)
     if after != before:
-        changed = [name for name in ("pods", "job", "service") if getattr(after, name) != getattr(before, name)]
+        changed = [
+            name for name in ("pods", "job", "service") if getattr(after, name) != getattr(before, name)
+        ]
         return f"restarted: {', '.join(changed)}"
     if changes := stack.preview().changes:
         return f"failed: the next preview changes {', '.join(changes)}"
@@ -110,10 +126,14 @@ def _upgrade(stack: Stack, kubernetes: Kubernetes, version: str) -> str:
 
 def _why(run: Run) -> str:
     refusals = [line.partition("kuberay:")[2] for line in run.error_lines if "kuberay:kuberayVersion" in line]
-    return f"refused: {refusals[0]}" if refusals else f"failed: {(run.error_lines or ['no reason given'])[0].strip()}"
+    return (
+        f"refused: {refusals[0]}"
+        if refusals
+        else f"failed: {(run.error_lines or ['no reason given'])[0].strip()}"
+    )
 
 
-# --- What is written down -----------------------------------------------------------------------------------------------------
+# --- What is written down -------------------------------------------------------------
 
 
 def load() -> Results:
@@ -135,10 +155,11 @@ def page(results: Results) -> str:
     lines = [
         "# Upgrades that were run",
         "",
-        "Written by `make upgrade-matrix`. Each cell is one `up` that leads a running stack from KubeRay's version of the line to that",
-        "of the column: a cluster that has scaled up, a job that ran on it, and a service, on simulated nodes with the real operators.",
-        "A day: on that day no pod and no container restarted, the job did not run again, the service kept its cluster, and the next",
-        "preview was empty. A number: see below the table. –: not run.",
+        "Written by `make upgrade-matrix`. Each cell is one `up` that leads a running stack from",
+        "KubeRay's version of the line to that of the column: a cluster that has scaled up, a job",
+        "that ran on it, and a service, on simulated nodes with the real operators. A day: on",
+        "that day no pod and no container restarted, the job did not run again, the service kept",
+        "its cluster, and the next preview was empty. A number: see below the table. –: not run.",
     ]
     for kubernetes in tools.versions_at_hand("kubernetes"):
         lines += ["", f"## Kubernetes {kubernetes}", "", *_table(results.get(kubernetes, {}))]

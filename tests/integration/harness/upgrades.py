@@ -1,4 +1,6 @@
-"""A stack with all of KubeRay in it, and what of it must be the same after its version has changed."""
+"""A stack with all of KubeRay in it, and what of it must be the same after its version
+has changed.
+"""
 
 import json
 from dataclasses import dataclass
@@ -40,9 +42,13 @@ def running(kubernetes: Kubernetes) -> Running:
         return kubernetes.kubectl("get", *arguments, "-n", "kuberay", "-o", "json")
 
     pods = json.loads(asked("pods", "-l", "ray.io/cluster"))["items"]
-    job, service = (json.loads(asked(*which))["status"] for which in (("rayjob", "train"), ("rayservice", "chat")))
+    job, service = (
+        json.loads(asked(*which))["status"] for which in (("rayjob", "train"), ("rayservice", "chat"))
+    )
     return Running(
-        pods=frozenset(f"{pod['metadata']['name']} {pod['metadata']['uid']} {_restarts(pod)}" for pod in pods),
+        pods=frozenset(
+            f"{pod['metadata']['name']} {pod['metadata']['uid']} {_restarts(pod)}" for pod in pods
+        ),
         job=f"{job['jobId']} {job['jobStatus']}",
         service=service["activeServiceStatus"]["rayClusterName"],
     )
@@ -51,13 +57,20 @@ def running(kubernetes: Kubernetes) -> Running:
 def operator_image(kubernetes: Kubernetes) -> str:
     """Which operator runs."""
     path = "jsonpath={.items[*].spec.containers[*].image}"
-    return kubernetes.kubectl("get", "pods", "-n", "kuberay", "-l", "app.kubernetes.io/component=kuberay-operator", "-o", path)
+    return kubernetes.kubectl(
+        "get", "pods", "-n", "kuberay", "-l", "app.kubernetes.io/component=kuberay-operator", "-o", path
+    )
 
 
 def crd_versions(kubernetes: Kubernetes) -> dict[str, str | None]:
     """The version that each of KubeRay's CRDs was brought to, by its plural."""
     crds = json.loads(kubernetes.kubectl("get", "crd", "-o", "json"))["items"]
-    return {crd["spec"]["names"]["plural"]: (crd["metadata"].get("annotations") or {}).get("kuberay.pulumi/version") for crd in crds}
+    return {
+        crd["spec"]["names"]["plural"]: (crd["metadata"].get("annotations") or {}).get(
+            "kuberay.pulumi/version"
+        )
+        for crd in crds
+    }
 
 
 def delete_crds(kubernetes: Kubernetes) -> None:
@@ -68,7 +81,9 @@ def delete_crds(kubernetes: Kubernetes) -> None:
 def scale_up(kubernetes: Kubernetes) -> None:
     """To three workers, as Ray's autoscaler does it."""
     patch = '[{"op": "replace", "path": "/spec/workerGroupSpecs/0/replicas", "value": 3}]'
-    kubernetes.kubectl("patch", "raycluster", "raycluster-kuberay", "-n", "kuberay", "--type=json", "--patch", patch)
+    kubernetes.kubectl(
+        "patch", "raycluster", "raycluster-kuberay", "-n", "kuberay", "--type=json", "--patch", patch
+    )
     assert kubernetes.eventually(lambda: len(kubernetes.ray_pods("raycluster-kuberay")) == 4)
 
 

@@ -1,4 +1,6 @@
-"""The program takes its process's interrupts and messages: here they stay the tests'."""
+"""The program takes its process's interrupts and messages: here they stay
+the tests'.
+"""
 
 import signal
 from collections.abc import Iterator

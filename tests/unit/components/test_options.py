@@ -1,4 +1,6 @@
-"""A component's options hold for all that it makes, as with any component of Pulumi's."""
+"""A component's options hold for all that it makes, as with any component
+of Pulumi's.
+"""
 
 import asyncio
 import contextvars
@@ -27,13 +29,11 @@ from kuberay.live.api.connection import Connection
 from kuberay.plan.stack import StackPlan
 
 #: All that hooks, waits and warnings do at a cluster.
-REQUESTS = """
-    crds.upgrade.bring_to_version
-    patches.ask_for_no_token patches.bring_serve_service patches.mark_complete patches.read_replicas patches.restore_replicas
-    takeover.actions.take_over_install takeover.actions.take_over_object takeover.actions.take_over_upgrade
-    waiting.deployment.wait_for_deployment waiting.pods.old_pods waiting.pods.wait_for_group
-    waiting.workloads.wait_for_job waiting.workloads.wait_for_schedule waiting.workloads.wait_for_service
-""".split()
+REQUESTS = """crds.upgrade.bring_to_version patches.ask_for_no_token patches.bring_serve_service
+patches.mark_complete patches.read_replicas patches.restore_replicas takeover.actions.take_over_install
+takeover.actions.take_over_object takeover.actions.take_over_upgrade waiting.deployment.wait_for_deployment
+waiting.pods.old_pods waiting.pods.wait_for_group waiting.workloads.wait_for_job
+waiting.workloads.wait_for_schedule waiting.workloads.wait_for_service""".split()
 
 #: Which cluster the stack's config names.
 DEFAULT = Connection(context="default")
@@ -78,7 +78,9 @@ def components(opts: pulumi.ResourceOptions | None) -> None:
     """All of the program's components, each with these options."""
     namespace = Namespace(PLAN.namespace, opts)
     operator = Operator(PLAN.operator, namespace, opts)
-    clusters = {name: RayCluster(name, plan, namespace, operator, opts) for name, plan in PLAN.clusters.items()}
+    clusters = {
+        name: RayCluster(name, plan, namespace, operator, opts) for name, plan in PLAN.clusters.items()
+    }
     for name, job in PLAN.jobs.items():
         RayJob(name, job, namespace, operator, clusters, opts)
     for name, service in PLAN.services.items():
@@ -88,7 +90,9 @@ def components(opts: pulumi.ResourceOptions | None) -> None:
 
 
 class Monitor(MockMonitor):
-    """Keeps what is registered, as the engine is asked for it, in the order of the requests."""
+    """Keeps what is registered, as the engine is asked for it, in the order of the
+    requests.
+    """
 
     def __init__(self) -> None:
         super().__init__(Answers())
@@ -138,7 +142,9 @@ def run(program: Callable[[], object], *, preview: bool = True) -> Monitor:
 
 @pytest.fixture(autouse=True)
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Connection]]:
-    """What has been asked, and of which cluster. The stack's config names one of its own."""
+    """What has been asked, and of which cluster. The stack's config names one of its
+    own.
+    """
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps({"kubernetes:context": DEFAULT.context}))
     asked: list[tuple[str, Connection]] = []
 
@@ -204,7 +210,7 @@ def explicit_provider() -> Provider:
     return Provider("east", kubeconfig=pulumi.Output.secret("that of the east"), context="east")
 
 
-# --- Each option ----------------------------------------------------------------------------------------------------------
+# --- Each option ----------------------------------------------------------------------
 
 
 def test_without_options_components_lie_in_the_stack_and_their_children_in_them() -> None:
@@ -258,7 +264,9 @@ def test_the_engine_is_told_the_aliases_of_a_component_from_which_it_derives_its
     assert {request.parent.rpartition("::")[2] for request in monitor.children} <= names
 
 
-def test_a_component_of_another_name_names_its_children_after_itself_and_its_helm_release_as_planned() -> None:
+def test_a_component_of_another_name_names_its_children_after_itself_and_its_helm_release_as_planned() -> (
+    None
+):
     def program() -> None:
         namespace = Namespace(PLAN.namespace)
         RayCluster("blue", PLAN.clusters["kept"], namespace, Operator(PLAN.operator, namespace))
@@ -268,7 +276,7 @@ def test_a_component_of_another_name_names_its_children_after_itself_and_its_hel
     assert made["blue"].object["name"] == "kept"
 
 
-# --- What is waited for ---------------------------------------------------------------------------------------------------
+# --- What is waited for ---------------------------------------------------------------
 
 
 class Slow(Answers):
@@ -284,8 +292,12 @@ class Slow(Answers):
         return super().new_resource(args)
 
 
-def made_in_order(monkeypatch: pytest.MonkeyPatch, program: Callable[[pulumi.ResourceOptions], object]) -> list[str]:
-    """In which order a program's resources are made, where its components depend on one that takes a while."""
+def made_in_order(
+    monkeypatch: pytest.MonkeyPatch, program: Callable[[pulumi.ResourceOptions], object]
+) -> list[str]:
+    """In which order a program's resources are made, where its components depend on one
+    that takes a while.
+    """
     made: list[str] = []
     monkeypatch.setitem(globals(), "Answers", lambda: Slow(made))
     run(lambda: program(pulumi.ResourceOptions(depends_on=[pulumi.CustomResource("my:own:Bucket", "first")])))
@@ -335,7 +347,7 @@ def test_monitors_and_rules_are_made_unasked_where_what_they_depend_on_may_bring
     ]
 
 
-# --- Which cluster is asked -----------------------------------------------------------------------------------------------
+# --- Which cluster is asked -----------------------------------------------------------
 
 
 def test_without_a_provider_the_cluster_of_the_stacks_config_is_asked(

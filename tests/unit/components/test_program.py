@@ -16,13 +16,19 @@ from tests.paths import ROOT
 
 class Recorder(pulumi.runtime.Mocks):
     def __init__(self, state: dict[str, Any] | None = None, kept: dict[str, Any] | None = None) -> None:
-        """``state``: the outputs of each resource that the last run left, ``kept``: what is in its Stashes, by name."""
+        """``state``: the outputs of each resource that the last run left, ``kept``:
+        what is in its Stashes, by name.
+        """
         self.resources: dict[str, pulumi.runtime.MockResourceArgs] = {}
         self.state, self.kept = state, kept or {}
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[Any, Any]]:
         self.resources[f"{args.typ.split(':')[-1]} {args.name}"] = args
-        outputs = {"output": self.kept.get(args.name, args.inputs["input"])} if args.typ == "pulumi:index:Stash" else {}
+        outputs = (
+            {"output": self.kept.get(args.name, args.inputs["input"])}
+            if args.typ == "pulumi:index:Stash"
+            else {}
+        )
         return f"{args.name}-id", {**args.inputs, **outputs}
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
@@ -31,9 +37,14 @@ class Recorder(pulumi.runtime.Mocks):
         raise AssertionError(f"the program calls nothing, but called {args.token}")
 
 
-def run(monkeypatch: pytest.MonkeyPatch, recorder: Recorder | None = None, **settings: Any) -> tuple[Recorder, dict[str, Any]]:
+def run(
+    monkeypatch: pytest.MonkeyPatch, recorder: Recorder | None = None, **settings: Any
+) -> tuple[Recorder, dict[str, Any]]:
     recorder = recorder or Recorder()
-    config = {f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    config = {
+        f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in settings.items()
+    }
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
     # Pulumi takes the thread's event loop, and a test with `asyncio.run` leaves none.
     asyncio.set_event_loop(asyncio.new_event_loop())
@@ -48,7 +59,11 @@ def run(monkeypatch: pytest.MonkeyPatch, recorder: Recorder | None = None, **set
     def program() -> pulumi.Output[Any]:
         runpy.run_path(str(ROOT / "__main__.py"))
         (main,) = mains
-        return pulumi.Output.from_input(main()).apply(lambda _: pulumi.Output.all(**exported)).apply(exported.update)
+        return (
+            pulumi.Output.from_input(main())
+            .apply(lambda _: pulumi.Output.all(**exported))
+            .apply(exported.update)
+        )
 
     program()
     return recorder, exported
@@ -62,10 +77,17 @@ for module in pkgutil.walk_packages(components.__path__, "components."):
     importlib.import_module(module.name)
 print(*sorted({"httpx2", "lightkube"} & sys.modules.keys()))
 """
-    assert subprocess.run([sys.executable, "-c", imports], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split() == []
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", imports], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.split()
+        == []
+    )
 
 
-def test_a_stack_is_a_namespace_an_operator_and_a_cluster_with_its_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_is_a_namespace_an_operator_and_a_cluster_with_its_pods(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     recorder, _ = run(monkeypatch)
     assert set(recorder.resources) == {
         "Namespace kuberay",
@@ -86,7 +108,10 @@ def test_a_stack_is_a_namespace_an_operator_and_a_cluster_with_its_pods(monkeypa
 def test_a_null_in_raw_values_takes_away_what_the_program_sets_whatever_the_plugin_does_with_nulls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    recorder, _ = run(monkeypatch, clusters={"ray": {"values": {"head": {"nodeSelector": None, "annotations": {"a": None, "b": "c"}}}}})
+    recorder, _ = run(
+        monkeypatch,
+        clusters={"ray": {"values": {"head": {"nodeSelector": None, "annotations": {"a": None, "b": "c"}}}}},
+    )
     head = recorder.resources["Release ray"].inputs["values"]["head"]
     assert "nodeSelector" not in head
     assert head["annotations"].keys() == {"b", "kuberay.pulumi/template"}
@@ -96,14 +121,23 @@ def test_both_releases_are_pinned_to_one_version_and_named(monkeypatch: pytest.M
     recorder, _ = run(monkeypatch)
     for name, chart in (("kuberay-operator", "kuberay-operator"), ("raycluster", "ray-cluster")):
         inputs = recorder.resources[f"Release {name}"].inputs
-        assert (inputs["name"], inputs["namespace"], inputs["chart"], inputs["version"]) == (name, "kuberay", chart, "1.3.0")
+        assert (inputs["name"], inputs["namespace"], inputs["chart"], inputs["version"]) == (
+            name,
+            "kuberay",
+            chart,
+            "1.3.0",
+        )
         assert inputs["repositoryOpts"] == {"repo": "https://ray-project.github.io/kuberay-helm/"}
 
 
 def test_everything_that_is_made_carries_the_mark_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, _ = run(monkeypatch)
     marks = {
-        name: made.inputs["values"]["global"] if "values" in made.inputs else made.inputs["metadata"]["annotations"]
+        name: (
+            made.inputs["values"]["global"]
+            if "values" in made.inputs
+            else made.inputs["metadata"]["annotations"]
+        )
         for name, made in recorder.resources.items()
         if made.typ.startswith("kubernetes:") and not made.typ.endswith("Patch")
     }
@@ -111,9 +145,13 @@ def test_everything_that_is_made_carries_the_mark_of_the_stack(monkeypatch: pyte
     assert {mark["kuberay.pulumi/stack"] for mark in marks.values()} == {"kuberay/test"}
 
 
-def test_raw_values_of_an_encrypted_stack_are_marked_and_stay_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_raw_values_of_an_encrypted_stack_are_marked_and_stay_a_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["kuberay:clusters"]))
-    recorder, _ = run(monkeypatch, Recorder(state={}), clusters={"raycluster": {"values": {"head": {"labels": {"a": "b"}}}}})
+    recorder, _ = run(
+        monkeypatch, Recorder(state={}), clusters={"raycluster": {"values": {"head": {"labels": {"a": "b"}}}}}
+    )
     values = recorder.resources["Release raycluster"].inputs["values"]
     # Wrapped on its way to the engine.
     assert set(values) > {"value"}
@@ -129,7 +167,11 @@ def test_an_oci_registry_names_the_chart_whole(monkeypatch: pytest.MonkeyPatch) 
 
 def test_an_existing_namespace_and_operator_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, _ = run(monkeypatch, createNamespace="false", namespace="team", operator={"install": False})
-    made = {name for name in recorder.resources if "Namespace" not in name or recorder.resources[name].typ.startswith("kubernetes")}
+    made = {
+        name
+        for name in recorder.resources
+        if "Namespace" not in name or recorder.resources[name].typ.startswith("kubernetes")
+    }
     assert not any(name.startswith(("Namespace", "Release kuberay-operator")) for name in made)
     assert recorder.resources["Release raycluster"].inputs["namespace"] == "team"
 
@@ -145,11 +187,16 @@ def test_the_outputs_say_how_to_use_the_cluster(monkeypatch: pytest.MonkeyPatch)
         "gpus": 0,
         "rayClientAddress": "ray://raycluster-kuberay-head-svc.kuberay.svc:10001",
         "dashboardAddress": "http://raycluster-kuberay-head-svc.kuberay.svc:8265",
-        "portForward": "kubectl port-forward --namespace kuberay service/raycluster-kuberay-head-svc 8265:8265 10001:10001",
+        "portForward": (
+            "kubectl port-forward --namespace kuberay service/raycluster-kuberay-head-svc 8265:8265"
+            " 10001:10001"
+        ),
     }
 
 
-def test_a_cluster_that_asks_for_a_token_has_it_before_its_pods_and_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_asks_for_a_token_has_it_before_its_pods_and_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     recorder, exported = run(monkeypatch, rayVersion="2.52.0")
     data = recorder.resources["Secret raycluster-kuberay"].inputs["data"]
     # Wrapped as a secret on its way to the engine, which encrypts it in the state.
@@ -161,29 +208,46 @@ def test_a_cluster_that_asks_for_a_token_has_it_before_its_pods_and_says_how_to_
 
 def test_an_operator_that_knows_of_tokens_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, _ = run(monkeypatch, rayVersion="2.52.0", kuberayVersion="1.6.2")
-    assert recorder.resources["RayClusterPatch raycluster.authentication"].inputs["spec"] == {"authOptions": {"mode": "token"}}
+    assert recorder.resources["RayClusterPatch raycluster.authentication"].inputs["spec"] == {
+        "authOptions": {"mode": "token"}
+    }
 
 
 def test_quota_and_limits_are_of_the_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorder, _ = run(monkeypatch, quota={"pods": 9}, limitRange={"max": {"cpu": 4}}, createNamespace="false", namespace="team")
+    recorder, _ = run(
+        monkeypatch,
+        quota={"pods": 9},
+        limitRange={"max": {"cpu": 4}},
+        createNamespace="false",
+        namespace="team",
+    )
     quota = recorder.resources["ResourceQuota team.ResourceQuota"].inputs
     assert (quota["metadata"]["name"], quota["metadata"]["namespace"]) == ("ray-test", "team")
-    assert recorder.resources["LimitRange team.LimitRange"].inputs["spec"]["limits"] == [{"type": "Container", "max": {"cpu": "4"}}]
+    assert recorder.resources["LimitRange team.LimitRange"].inputs["spec"]["limits"] == [
+        {"type": "Container", "max": {"cpu": "4"}}
+    ]
 
 
 def test_monitors_are_planned_where_the_cluster_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     # A short outage must not take them away.
     monkeypatch.setenv("KUBECONFIG", "/no/such/kubeconfig")
     recorder, _ = run(monkeypatch, metrics={"enabled": True})
-    assert {"PodMonitor ray-test.metrics", "PodMonitor kuberay-operator-test.metrics"} <= set(recorder.resources)
+    assert {"PodMonitor ray-test.metrics", "PodMonitor kuberay-operator-test.metrics"} <= set(
+        recorder.resources
+    )
 
 
 def test_a_job_has_a_wait_of_its_own_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    jobs = {"train": {"entrypoint": "python main.py", "cluster": "raycluster"}, "later": {"entrypoint": "python x.py", "wait": False}}
+    jobs = {
+        "train": {"entrypoint": "python main.py", "cluster": "raycluster"},
+        "later": {"entrypoint": "python x.py", "wait": False},
+    }
     recorder, exported = run(monkeypatch, jobs=jobs)
     made = {name for name in recorder.resources if "train" in name or "later" in name}
     assert made == {"RayJob train", "Stash train.succeeded", "RayJob later"}
-    assert recorder.resources["RayJob train"].inputs["spec"]["clusterSelector"] == {"ray.io/cluster": "raycluster-kuberay"}
+    assert recorder.resources["RayJob train"].inputs["spec"]["clusterSelector"] == {
+        "ray.io/cluster": "raycluster-kuberay"
+    }
     assert exported["jobs"]["train"] == {
         "name": "train",
         "namespace": "kuberay",
@@ -225,9 +289,18 @@ def test_bad_settings_end_the_program_before_anything_is_registered(monkeypatch:
     assert recorder.resources == {}
 
 
-def test_a_way_in_is_made_after_what_it_leads_to_and_the_outputs_have_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    route = {"host": "ray.example.com", "controllerNamespace": "ingress", "tlsSecret": "tls", "annotations": {"a": "b"}}
-    recorder, exported = run(monkeypatch, rayVersion="2.52.0", clusters={"ray": {"expose": {"dashboard": route}}})
+def test_a_way_in_is_made_after_what_it_leads_to_and_the_outputs_have_its_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    route = {
+        "host": "ray.example.com",
+        "controllerNamespace": "ingress",
+        "tlsSecret": "tls",
+        "annotations": {"a": "b"},
+    }
+    recorder, exported = run(
+        monkeypatch, rayVersion="2.52.0", clusters={"ray": {"expose": {"dashboard": route}}}
+    )
     made = recorder.resources["Ingress ray.dashboard"].inputs["metadata"]
     assert (made["name"], made["namespace"]) == ("ray-kuberay-head-svc", "kuberay")
     assert made["annotations"]["a"] == "b"
@@ -238,8 +311,14 @@ def test_a_way_in_is_made_after_what_it_leads_to_and_the_outputs_have_its_addres
 
 def test_what_a_way_in_is_told_stays_encrypted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["kuberay:services"]))
-    route = {"host": "chat.example.com", "controllerNamespace": "ingress", "annotations": {"auth": "opensesame"}}
-    services = {"chat": {"serveConfig": {"applications": [{"import_path": "chat:app"}]}, "expose": {"serve": route}}}
+    route = {
+        "host": "chat.example.com",
+        "controllerNamespace": "ingress",
+        "annotations": {"auth": "opensesame"},
+    }
+    services = {
+        "chat": {"serveConfig": {"applications": [{"import_path": "chat:app"}]}, "expose": {"serve": route}}
+    }
     recorder, exported = run(monkeypatch, Recorder(state={}), clusters={}, services=services)
     # Wrapped on its way to the engine.
     assert "annotations" not in recorder.resources["Ingress chat.serve"].inputs["metadata"]

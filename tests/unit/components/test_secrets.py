@@ -1,4 +1,6 @@
-"""What comes from an encrypted setting is a secret on its way to state and previews, and a preview still tells what pods are."""
+"""What comes from an encrypted setting is a secret on its way to state and previews,
+and a preview still tells what pods are.
+"""
 
 import asyncio
 import json
@@ -30,7 +32,9 @@ SECRETIVE: dict[str, Any] = {
 
 
 def as_the_cli_shows_it(tree: Any) -> Any:
-    """With the CLI's word for a secret. Pulumi's mocks give secretness to all of an input."""
+    """With the CLI's word for a secret. Pulumi's mocks give secretness to all of an
+    input.
+    """
     if isinstance(tree, pulumi.Output) or is_rpc_secret(tree):
         return "[secret]"
     if isinstance(tree, dict):
@@ -44,7 +48,9 @@ def readable(recorder: Recorder) -> str:
 
 
 def values_of(cluster: dict[str, Any], version: str = "1.3.0") -> tuple[dict[str, Any], Any]:
-    """The values of a release, and what a preview shows of them in an encrypted stack."""
+    """The values of a release, and what a preview shows of them in an
+    encrypted stack.
+    """
     settings = StackSettings.model_validate({"kuberayVersion": version, "clusters": {"ray": cluster}})
     values = plan_cluster(settings, "ray").values
 
@@ -57,7 +63,11 @@ def values_of(cluster: dict[str, Any], version: str = "1.3.0") -> tuple[dict[str
 @pytest.mark.parametrize("version", ["1.3.0", "1.7.0"])
 def test_a_preview_of_an_encrypted_stack_tells_the_pods_and_none_of_the_texts(version: str) -> None:
     redis = {"redisAddress": "redis:6379"} | ({"redisUsername": "hunter2"} if version == "1.7.0" else {})
-    groups = {"head": SECRETIVE, "worker": SECRETIVE, "additionalWorkerGroups": {"big": SECRETIVE | {"memory": "8G"}}}
+    groups = {
+        "head": SECRETIVE,
+        "worker": SECRETIVE,
+        "additionalWorkerGroups": {"big": SECRETIVE | {"memory": "8G"}},
+    }
     values, shown = values_of(groups | {"gcsFaultTolerance": redis}, version)
     assert "hunter2" in json.dumps(values)
     assert "hunter2" not in json.dumps(shown)
@@ -81,7 +91,9 @@ def test_raw_values_are_a_secret_as_a_whole() -> None:
 
 
 def test_an_encrypted_stack_registers_nothing_of_it_that_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    clusters = {"raycluster": {"head": SECRETIVE, "worker": SECRETIVE, "additionalWorkerGroups": {"big": SECRETIVE}}}
+    clusters = {
+        "raycluster": {"head": SECRETIVE, "worker": SECRETIVE, "additionalWorkerGroups": {"big": SECRETIVE}}
+    }
     assert "hunter2" in readable(run(monkeypatch, clusters=clusters)[0])
     monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["kuberay:clusters"]))
     assert "hunter2" not in readable(run(monkeypatch, Recorder(state={}), clusters=clusters)[0])
@@ -93,13 +105,21 @@ def test_raw_values_of_an_encrypted_operator_are_a_secret(monkeypatch: pytest.Mo
     monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["kuberay:operator"]))
     recorder, _ = run(monkeypatch, Recorder(state={}), operator=operator)
     assert "hunter2" not in readable(recorder)
-    assert recorder.resources["Release kuberay-operator"].inputs["values"]["value"]["global"]["kuberay.pulumi/stack"] == "kuberay/test"
+    assert (
+        recorder.resources["Release kuberay-operator"].inputs["values"]["value"]["global"][
+            "kuberay.pulumi/stack"
+        ]
+        == "kuberay/test"
+    )
 
 
 def test_sizes_of_an_encrypted_operator_stay_readable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["kuberay:operator"]))
     recorder, _ = run(monkeypatch, Recorder(state={}), operator={"memory": "1Gi"})
-    assert recorder.resources["Release kuberay-operator"].inputs["values"]["resources"]["limits"]["memory"] == "1Gi"
+    assert (
+        recorder.resources["Release kuberay-operator"].inputs["values"]["resources"]["limits"]["memory"]
+        == "1Gi"
+    )
 
 
 def test_nothing_of_encrypted_jobs_and_services_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +131,11 @@ def test_nothing_of_encrypted_jobs_and_services_can_be_read(monkeypatch: pytest.
     recorder, exported = run(monkeypatch, Recorder(state={}), jobs=jobs, services=services)
     assert "hunter2" not in readable(recorder) + json.dumps(exported)
     annotations = recorder.resources["RayJob train"].inputs["metadata"]["value"]["annotations"]
-    assert annotations == {"note": "hunter2", "kuberay.pulumi/stack": "kuberay/test", "pulumi.com/patchForce": "true"}
+    assert annotations == {
+        "note": "hunter2",
+        "kuberay.pulumi/stack": "kuberay/test",
+        "pulumi.com/patchForce": "true",
+    }
 
 
 def fingerprints_of(recorder: Recorder) -> dict[str, str]:
@@ -122,7 +146,14 @@ def fingerprints_of(recorder: Recorder) -> dict[str, str]:
         if isinstance(tree, dict):
             found.update({where: tree[TEMPLATE_ANNOTATION]} if TEMPLATE_ANNOTATION in tree else {})
             for key, below in tree.items():
-                look(below, where if key in ("value", "annotations", "values", "spec", "template", "metadata") else f"{where}.{key}")
+                look(
+                    below,
+                    (
+                        where
+                        if key in ("value", "annotations", "values", "spec", "template", "metadata")
+                        else f"{where}.{key}"
+                    ),
+                )
         if isinstance(tree, list):
             for number, below in enumerate(tree):
                 look(below, f"{where}.{number}")
@@ -140,7 +171,12 @@ def digests_in(text: str) -> set[str]:
 GUESSABLE: dict[str, Any] = {
     "clusters": {"raycluster": {"head": SECRETIVE, "worker": SECRETIVE}},
     "jobs": {"train": {"entrypoint": "python train.py", "rayCluster": {"head": SECRETIVE}}},
-    "services": {"chat": {"serveConfig": {"applications": [{"import_path": "chat:app"}]}, "rayCluster": {"head": SECRETIVE}}},
+    "services": {
+        "chat": {
+            "serveConfig": {"applications": [{"import_path": "chat:app"}]},
+            "rayCluster": {"head": SECRETIVE},
+        }
+    },
 }
 SEALED = {
     "Release raycluster.head",
@@ -156,14 +192,20 @@ def encrypt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps([f"kuberay:{key}" for key in GUESSABLE]))
 
 
-def test_a_stack_without_encrypted_settings_has_no_key_and_the_fingerprints_that_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_without_encrypted_settings_has_no_key_and_the_fingerprints_that_it_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     recorder, _ = run(monkeypatch, **GUESSABLE)
     assert f"Stash {KEY_STASH}" not in recorder.resources
     plan = load_plan({f"kuberay:{key}": json.dumps(value) for key, value in GUESSABLE.items()})
-    assert fingerprints_of(recorder)["Release raycluster.head"] == plan.clusters["raycluster"].head.fingerprint
+    assert (
+        fingerprints_of(recorder)["Release raycluster.head"] == plan.clusters["raycluster"].head.fingerprint
+    )
 
 
-def test_an_encrypted_stack_shows_no_fingerprint_that_can_be_worked_out_without_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encrypted_stack_shows_no_fingerprint_that_can_be_worked_out_without_its_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     plain = fingerprints_of(run(monkeypatch, **GUESSABLE)[0])
     everywhere = digests_in(readable(run(monkeypatch, **GUESSABLE)[0]))
     assert set(plain.values()) < everywhere
@@ -185,7 +227,10 @@ def test_a_key_is_made_once_and_seals_from_then_on(monkeypatch: pytest.MonkeyPat
 def keyed(kept: Sequence[str] = ()) -> Recorder:
     """After a run that made a key."""
     urn = f"urn:pulumi:test::kuberay::pulumi:index:Stash::{KEY_STASH}"
-    return Recorder(state={urn: {"type": "pulumi:index:Stash", "outputs": {}}}, kept={KEY_STASH: {"key": "k3y", "kept": [*kept]}})
+    return Recorder(
+        state={urn: {"type": "pulumi:index:Stash", "outputs": {}}},
+        kept={KEY_STASH: {"key": "k3y", "kept": [*kept]}},
+    )
 
 
 def test_a_stack_may_be_sealed_that_has_nothing_encrypted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +240,9 @@ def test_a_stack_may_be_sealed_that_has_nothing_encrypted(monkeypatch: pytest.Mo
     assert sealed == fingerprints_of(run(monkeypatch, keyed(), **GUESSABLE)[0])
 
 
-def test_a_run_that_ends_after_it_has_made_the_key_loses_no_fingerprint_that_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_ends_after_it_has_made_the_key_loses_no_fingerprint_that_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     before, _ = run(monkeypatch, **GUESSABLE)
     state = {name: {"type": made.typ, "outputs": made.inputs} for name, made in before.resources.items()}
     encrypt(monkeypatch)
@@ -209,7 +256,9 @@ def test_a_run_that_ends_after_it_has_made_the_key_loses_no_fingerprint_that_is_
     assert fingerprints_of(again) == fingerprints_of(before)
 
 
-def test_pods_that_ran_before_there_was_a_key_keep_their_fingerprints_until_their_templates_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pods_that_ran_before_there_was_a_key_keep_their_fingerprints_until_their_templates_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     before, _ = run(monkeypatch, **GUESSABLE)
     plain = fingerprints_of(before)
     state = {name: {"type": made.typ, "outputs": made.inputs} for name, made in before.resources.items()}
@@ -222,10 +271,14 @@ def test_pods_that_ran_before_there_was_a_key_keep_their_fingerprints_until_thei
     assert digests_in(readable(upgraded)) < digests_in(readable(before))
     # From the second run on nothing but the Stash tells of it.
     assert fingerprints_of(run(monkeypatch, keyed(kept), **GUESSABLE)[0]) == plain
-    changed = GUESSABLE | {"clusters": {"raycluster": {"head": SECRETIVE, "worker": {**SECRETIVE, "env": {"KEY": "0815"}}}}}
+    changed = GUESSABLE | {
+        "clusters": {"raycluster": {"head": SECRETIVE, "worker": {**SECRETIVE, "env": {"KEY": "0815"}}}}
+    }
     then = fingerprints_of(run(monkeypatch, keyed(kept), **changed)[0])
     assert {where for where in plain if then[where] != plain[where]} == {"Release raycluster.worker"}
-    assert then["Release raycluster.worker"] == Seal("k3y")(fingerprints_of(run_plainly(monkeypatch, changed))["Release raycluster.worker"])
+    assert then["Release raycluster.worker"] == Seal("k3y")(
+        fingerprints_of(run_plainly(monkeypatch, changed))["Release raycluster.worker"]
+    )
 
 
 def run_plainly(monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]) -> Recorder:
@@ -237,6 +290,8 @@ def test_a_run_that_makes_no_key_for_its_target_alone_says_so(monkeypatch: pytes
     encrypt(monkeypatch)
     with pytest.raises(pulumi.RunError) as error:
         run(monkeypatch, Recorder(state={}, kept={KEY_STASH: None}), **GUESSABLE)
-    assert str(error.value) == (
-        "the stack has no key for its fingerprints yet, and a run with --target or --exclude makes none: run `pulumi up` once without them"
+    assert (
+        str(error.value)
+        == "the stack has no key for its fingerprints yet, and a run with --target or --exclude makes none:"
+        " run `pulumi up` once without them"
     )

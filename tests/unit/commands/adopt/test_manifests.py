@@ -8,13 +8,19 @@ CLUSTER = """
 apiVersion: ray.io/v1
 kind: RayCluster
 metadata: {name: ray, labels: {helm.sh/chart: ray-cluster-1.3.0}}
-spec: {rayVersion: 2.46.0, resources: {limits: {cpu: 1, memory: 2000M}, requests: {memory: 1G}}, env: [{name: A, value: secret}]}
+spec: {rayVersion: 2.46.0, resources: {limits: {cpu: 1, memory: 2000M}, requests: {memory: 1G}},
+  env: [{name: A, value: secret}]}
 """
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [("cpu: 1,", 'cpu: "1",'), ("2000M", "2G"), ("ray-cluster-1.3.0", "ray-cluster-1.3.1"), ("rayVersion:", "affinity: null, rayVersion:")],
+    [
+        ("cpu: 1,", 'cpu: "1",'),
+        ("2000M", "2G"),
+        ("ray-cluster-1.3.0", "ray-cluster-1.3.1"),
+        ("rayVersion:", "affinity: null, rayVersion:"),
+    ],
 )
 def test_what_means_the_same_is_the_same(before: str, after: str) -> None:
     assert differences(objects_of(CLUSTER), objects_of(CLUSTER.replace(before, after))) == []

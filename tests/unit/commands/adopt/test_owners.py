@@ -15,7 +15,16 @@ from commands.adopt.owners import other_owner
         ({"labels": {"helm.toolkit.fluxcd.io/name": "ray"}}, "Flux"),
         ({"managedFields": [{"manager": "terraform-provider-helm_v2.17.0_x5"}]}, "Terraform"),
         ({"managedFields": [{"manager": "pulumi-resource-kubernetes"}]}, "another Pulumi program"),
-        ({"managedFields": [{"manager": "helm"}, {"manager": "kuberay-operator"}, {"manager": "kubectl-edit"}]}, None),
+        (
+            {
+                "managedFields": [
+                    {"manager": "helm"},
+                    {"manager": "kuberay-operator"},
+                    {"manager": "kubectl-edit"},
+                ]
+            },
+            None,
+        ),
         ({"labels": {"app.kubernetes.io/managed-by": "Helm"}}, None),
     ],
 )

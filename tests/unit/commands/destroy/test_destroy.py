@@ -48,12 +48,18 @@ def destruction(monkeypatch: pytest.MonkeyPatch) -> Destruction:
     return Destruction(cast("Pulumi", OneRelease()))
 
 
-def test_without_anyone_to_ask_nothing_is_destroyed(destruction: Destruction, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_anyone_to_ask_nothing_is_destroyed(
+    destruction: Destruction, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    with pytest.raises(StackError, match="not destroyed: nobody can be asked here; --yes destroys without asking"):
+    with pytest.raises(
+        StackError, match="not destroyed: nobody can be asked here; --yes destroys without asking"
+    ):
         destruction.run(ask=True)
 
 
 def test_a_cluster_that_stops_answering_is_one_line(destruction: Destruction) -> None:
-    with pytest.raises(StackError, match=r"^the cluster stopped answering \(timed out\); the same command goes on from here$"):
+    with pytest.raises(
+        StackError, match=r"^the cluster stopped answering \(timed out\); the same command goes on from here$"
+    ):
         destruction.run(ask=False)

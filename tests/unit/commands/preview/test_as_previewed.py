@@ -13,7 +13,9 @@ def put(folder: Path, report: StackReport) -> Path:
 
 
 def test_up_goes_on_where_a_preview_comes_to_what_was_approved(tmp_path: Path) -> None:
-    approved = put(tmp_path, StackReport(stack="dev", level="changes", preview_seconds=1, warnings=["no cluster"]))
+    approved = put(
+        tmp_path, StackReport(stack="dev", level="changes", preview_seconds=1, warnings=["no cluster"])
+    )
     now = StackReport(stack="dev", level="changes", preview_seconds=2, unknown=["pods"])
     assert list(differences(Report(level="changes", stacks=[now]), approved)) == []
 
@@ -24,8 +26,10 @@ def test_up_does_nothing_that_was_not_approved(tmp_path: Path) -> None:
     now = StackReport(stack="dev", level="restarts", ray=[change.model_copy(update={"values": ["+ more"]})])
     other = StackReport(stack="prod")
     assert list(differences(Report(level="restarts", stacks=[now, other]), approved)) == [
-        "dev is no longer as it was previewed (then: Ray pods restart; now: Ray pods restart): something has changed it since, "
-        "so nothing is done; start the pipeline anew and approve what it shows",
+        (
+            "dev is no longer as it was previewed (then: Ray pods restart; now: Ray pods restart): something"
+            " has changed it since, so nothing is done; start the pipeline anew and approve what it shows"
+        ),
         f"prod was not previewed: {approved} has dev",
     ]
 

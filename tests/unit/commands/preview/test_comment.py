@@ -13,19 +13,27 @@ COMMIT = "0123456789abcdef" * 2 + "01234567"
 
 
 class Server:
-    """A list of comments behind GitHub's addresses. The token is a workflow's, or that of an account."""
+    """A list of comments behind GitHub's addresses. The token is a workflow's, or that
+    of an account.
+    """
 
     def __init__(self, *bodies: str, by: str = ACTIONS, account: str | None = None) -> None:
         self.comments = [self._comment(number, body, by) for number, body in enumerate(bodies)]
         self._account = account
         self.asked: list[str] = []
-        self.client = httpx2.Client(base_url="https://api.example", transport=httpx2.MockTransport(self._answer))
+        self.client = httpx2.Client(
+            base_url="https://api.example", transport=httpx2.MockTransport(self._answer)
+        )
 
     def _answer(self, request: httpx2.Request) -> httpx2.Response:
         self.asked.append(f"{request.method} {request.url.path}")
         if request.url.path == "/user":
             account = {"login": self._account, "username": self._account}
-            return httpx2.Response(200, json=account) if self._account else httpx2.Response(403, json={"message": "no user"})
+            return (
+                httpx2.Response(200, json=account)
+                if self._account
+                else httpx2.Response(403, json={"message": "no user"})
+            )
         if request.method == "GET":
             page = int(request.url.params["page"])
             return httpx2.Response(200, json=self.comments[(page - 1) * 100 : page * 100])
@@ -84,7 +92,9 @@ def test_a_merge_request_has_notes() -> None:
 
 
 def test_a_refusal_is_one_line() -> None:
-    refused = httpx2.MockTransport(lambda _: httpx2.Response(403, json={"message": "Resource not accessible by integration"}))
+    refused = httpx2.MockTransport(
+        lambda _: httpx2.Response(403, json={"message": "Resource not accessible by integration"})
+    )
     client = httpx2.Client(base_url="https://api.example", transport=refused)
     with pytest.raises(CommentError, match="answered with 403: Resource not accessible by integration"):
         comment(client, on_github("me/kuberay", 7), "preview", "text")
@@ -97,14 +107,25 @@ def test_the_comment_names_the_commit_and_the_run_as_far_as_they_are_known(tmp_p
 
     run = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "me/kuberay", "GITHUB_RUN_ID": "9"}
     of_request = event({"pull_request": {"head": {"sha": COMMIT}}})
-    assert whence(of_request | run) == f"Preview of commit {COMMIT} by [this run](https://github.com/me/kuberay/actions/runs/9).\n\n"
+    assert (
+        whence(of_request | run)
+        == f"Preview of commit {COMMIT} by [this run](https://github.com/me/kuberay/actions/runs/9).\n\n"
+    )
     assert whence(event({"inputs": {"commit": COMMIT}})) == f"Preview of commit {COMMIT}.\n\n"
     on_gitlab = {"CI_COMMIT_SHA": "1" * 40, "CI_JOB_URL": "https://gitlab.com/jobs/3"}
     assert whence(on_gitlab) == f"Preview of commit {'1' * 40} by [this run](https://gitlab.com/jobs/3).\n\n"
     # In the pipeline that a request's own has started, the commit is main's.
-    assert whence(on_gitlab | {"COMMIT": COMMIT}) == f"Preview of commit {COMMIT} by [this run](https://gitlab.com/jobs/3).\n\n"
+    assert (
+        whence(on_gitlab | {"COMMIT": COMMIT})
+        == f"Preview of commit {COMMIT} by [this run](https://gitlab.com/jobs/3).\n\n"
+    )
     assert whence(run) == "Preview by [this run](https://github.com/me/kuberay/actions/runs/9).\n\n"
-    assert whence(event({"inputs": {"commit": "main <!--"}})) == whence({"GITHUB_EVENT_PATH": "/nowhere"}) == whence({}) == ""
+    assert (
+        whence(event({"inputs": {"commit": "main <!--"}}))
+        == whence({"GITHUB_EVENT_PATH": "/nowhere"})
+        == whence({})
+        == ""
+    )
 
 
 def test_a_preview_without_a_report_leaves_no_older_one_standing(
@@ -112,7 +133,10 @@ def test_a_preview_without_a_report_leaves_no_older_one_standing(
 ) -> None:
     server = Server("<!-- kuberay preview -->\nPreview of commit 1.\n\nnothing changes")
     monkeypatch.setattr("commands.preview.comment._github", lambda: server.client)
-    monkeypatch.setattr("sys.argv", ["comment", str(tmp_path / "comment.md"), "--repository", "me/kuberay", "--pull-request", "7"])
+    monkeypatch.setattr(
+        "sys.argv",
+        ["comment", str(tmp_path / "comment.md"), "--repository", "me/kuberay", "--pull-request", "7"],
+    )
     for name in ("GITHUB_EVENT_PATH", "GITHUB_RUN_ID", "CI_COMMIT_SHA", "CI_JOB_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COMMIT", COMMIT)

@@ -1,4 +1,6 @@
-"""What is asked of the cluster for a drift report, and what of its answers may be told."""
+"""What is asked of the cluster for a drift report, and what of its answers
+may be told.
+"""
 
 import base64
 import gzip
@@ -25,7 +27,9 @@ spec:
 
 
 class ClusterDouble:
-    """Helm's record of one release, and the object as it is now; or an API server that refuses to apply it."""
+    """Helm's record of one release, and the object as it is now; or an API server that
+    refuses to apply it.
+    """
 
     def __init__(self, live: Object, refuses: int | None = None) -> None:
         self._live, self._refuses = live, refuses
@@ -41,7 +45,11 @@ class ClusterDouble:
     def as_applied(self, obj: Object) -> Object:
         if self._refuses is None:
             return obj
-        status = {"code": self._refuses, "reason": "Refused", "message": 'spec.env[0].value: Invalid value: "hunter2"'}
+        status = {
+            "code": self._refuses,
+            "reason": "Refused",
+            "message": 'spec.env[0].value: Invalid value: "hunter2"',
+        }
         raise ApiError(Request("PATCH", "https://cluster"), Response(self._refuses, json=status))
 
 
@@ -58,7 +66,10 @@ def told(values: Any, **double: Any) -> list[str]:
 
 
 def test_an_encrypted_variable_that_was_edited_is_told_without_either_value() -> None:
-    assert told({"head": {"containerEnv": "[secret]"}}) == ["spec.replicas is 2, not 1", "spec.env[PASSWORD].value differs"]
+    assert told({"head": {"containerEnv": "[secret]"}}) == [
+        "spec.replicas is 2, not 1",
+        "spec.env[PASSWORD].value differs",
+    ]
 
 
 def test_of_a_release_whose_values_are_all_encrypted_no_value_is_told() -> None:

@@ -1,4 +1,6 @@
-"""A report renders the charts of releases, and a login goes to no other address than the one that it is set for."""
+"""A report renders the charts of releases, and a login goes to no other address than
+the one that it is set for.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -29,7 +31,13 @@ class HelmOfTheTest:
 
 
 def release(repository: str, **login: str) -> dict[str, Any]:
-    return {"name": "a", "chart": "ray-cluster", "version": "1.6.2", "values": {}, "repositoryOpts": {"repo": repository, **login}}
+    return {
+        "name": "a",
+        "chart": "ray-cluster",
+        "version": "1.6.2",
+        "values": {},
+        "repositoryOpts": {"repo": repository, **login},
+    }
 
 
 SIGNED = {"username": SECRET, "password": SECRET}
@@ -38,15 +46,28 @@ SIGNED = {"username": SECRET, "password": SECRET}
 @pytest.mark.parametrize(
     ("old", "logins"),
     [
-        (release("https://old.example/", **SIGNED), [("https://old.example/", None), ("https://new.example/", LOGIN)]),
+        (
+            release("https://old.example/", **SIGNED),
+            [("https://old.example/", None), ("https://new.example/", LOGIN)],
+        ),
         (release("https://new.example/", **SIGNED), [("https://new.example/", LOGIN)] * 2),
         (release("https://new.example/"), [("https://new.example/", None), ("https://new.example/", LOGIN)]),
         # A state of before has its own in the address.
-        (release("https://a:b@old.example/"), [("https://old.example/", Login("a", "b")), ("https://new.example/", LOGIN)]),
+        (
+            release("https://a:b@old.example/"),
+            [("https://old.example/", Login("a", "b")), ("https://new.example/", LOGIN)],
+        ),
     ],
 )
 def test_a_login_goes_to_the_address_that_it_is_set_for(old: dict[str, Any], logins: list[Any]) -> None:
-    step = Step(operation="update", type=RELEASE, name="a", parents="", old=old, new=release("https://new.example/", **SIGNED))
+    step = Step(
+        operation="update",
+        type=RELEASE,
+        name="a",
+        parents="",
+        old=old,
+        new=release("https://new.example/", **SIGNED),
+    )
     helm, report = HelmOfTheTest(), StackReport(stack="dev", level="changes")
     add_manifests(report, [step], cast("Helm", helm), lambda: "https://mei-ling:hunter2@new.example/")
     assert report.unknown == []

@@ -1,4 +1,6 @@
-"""Of a pull request its settings are taken as data; what would run something waits for an approval."""
+"""Of a pull request its settings are taken as data; what would run something waits for
+an approval.
+"""
 
 import subprocess
 from collections.abc import Callable
@@ -86,7 +88,9 @@ config:
         ("v1:token", "v1:key", "kuberay:authToken", {"secure": "v1:token"}),
     ],
 )
-def test_an_encrypted_value_that_main_does_not_have_there_waits(old: str, new: str, held: str, stands: object) -> None:
+def test_an_encrypted_value_that_main_does_not_have_there_waits(
+    old: str, new: str, held: str, stands: object
+) -> None:
     taken = request({"Pulumi.dev.yaml": SECRETIVE}, {"Pulumi.dev.yaml": SECRETIVE.replace(old, new, 1)})
     assert taken.waiting == [f"Pulumi.dev.yaml: {held}"]
     config = yaml.safe_load(taken.files["Pulumi.dev.yaml"] or "")["config"]
@@ -94,11 +98,18 @@ def test_an_encrypted_value_that_main_does_not_have_there_waits(old: str, new: s
 
 
 def test_an_encrypted_value_waits_wherever_in_a_setting_it_is_moved() -> None:
-    asked = SECRETIVE.replace("{name: A, ", "{name: B, value: {secure: v1:key}}\n          - {name: A, ").replace(
+    asked = SECRETIVE.replace(
+        "{name: A, ", "{name: B, value: {secure: v1:key}}\n          - {name: A, "
+    ).replace(
         "      head:", "      name: &a {secure: v1:a}\n      worker: {cpu: 1, memory: *a}\n      head:", 1
     )
     taken = request({"Pulumi.dev.yaml": SECRETIVE}, {"Pulumi.dev.yaml": asked})
-    inside = ["name", "worker.memory", "values.head.containerEnv[0].value", "values.head.containerEnv[1].value"]
+    inside = [
+        "name",
+        "worker.memory",
+        "values.head.containerEnv[0].value",
+        "values.head.containerEnv[1].value",
+    ]
     assert taken.waiting == [f"Pulumi.dev.yaml: kuberay:clusters.a.{place}" for place in inside]
     config = yaml.safe_load(taken.files["Pulumi.dev.yaml"] or "")["config"]
     assert config["kuberay:clusters"]["a"] == {
@@ -126,19 +137,25 @@ def test_an_encrypted_value_of_a_new_stack_waits() -> None:
 def test_the_name_of_a_values_file_is_taken_from_no_encrypted_value() -> None:
     taken = request({}, {"Pulumi.dev.yaml": names("{secure: v1:abc}")})
     assert taken == Taken(
-        {"Pulumi.dev.yaml": "config:\n  kuberay:clusters:\n    a: {}\n"}, ["Pulumi.dev.yaml: kuberay:clusters.a.valuesFile"]
+        {"Pulumi.dev.yaml": "config:\n  kuberay:clusters:\n    a: {}\n"},
+        ["Pulumi.dev.yaml: kuberay:clusters.a.valuesFile"],
     )
 
 
 def test_a_stack_file_with_tags_is_not_taken() -> None:
     asked = SECRETIVE.replace("namespace: ray", "namespace: {!!binary c2VjdXJl: v1:token}")
     reason = "has a tag such as !!binary, which each reader of YAML takes in its own way"
-    assert request({"Pulumi.dev.yaml": SECRETIVE}, {"Pulumi.dev.yaml": asked}) == Taken({}, [f"Pulumi.dev.yaml: {reason}"])
+    assert request({"Pulumi.dev.yaml": SECRETIVE}, {"Pulumi.dev.yaml": asked}) == Taken(
+        {}, [f"Pulumi.dev.yaml: {reason}"]
+    )
 
 
 def test_aliases_with_an_encrypted_value_take_no_time() -> None:
     levels = "".join(f"    l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 30))
-    asked = f"config:\n  kuberay:clusters:\n    l0: &l0 [{{secure: x}}]\n    own: &own [*own, {{secure: x}}]\n{levels}"
+    asked = (
+        "config:\n  kuberay:clusters:\n    l0: &l0 [{secure: x}]\n    own: &own [*own, {secure:"
+        f" x}}]\n{levels}"
+    )
     assert len(request({}, {"Pulumi.dev.yaml": asked}).waiting) < 400
 
 
@@ -160,7 +177,9 @@ def test_what_no_run_uses_waits_for_nobody() -> None:
     assert (
         request(
             {},
-            dict.fromkeys(["README.md", "docs/security.md", "tests/unit/test_a.py", "examples/Pulumi.a.yaml"], "x"),
+            dict.fromkeys(
+                ["README.md", "docs/security.md", "tests/unit/test_a.py", "examples/Pulumi.a.yaml"], "x"
+            ),
         )
         == Taken()
     )
@@ -192,7 +211,9 @@ def test_settings_that_choose_what_runs_stay_mains_until_someone_approves(key: s
 
 @pytest.mark.parametrize("key", ["secretsprovider", "encryptedkey", "environment", "encryptionsalt"])
 def test_how_secrets_are_decrypted_stays_mains(key: str) -> None:
-    asked = f"{key}: theirs\n" + STACK.removeprefix("encryptionsalt: v1:salt\n" if key == "encryptionsalt" else "")
+    asked = f"{key}: theirs\n" + STACK.removeprefix(
+        "encryptionsalt: v1:salt\n" if key == "encryptionsalt" else ""
+    )
     taken = request({"Pulumi.dev.yaml": STACK}, {"Pulumi.dev.yaml": asked})
     assert taken.waiting == [f"Pulumi.dev.yaml: {key}"]
     assert taken.files["Pulumi.dev.yaml"] == STACK
@@ -200,7 +221,9 @@ def test_how_secrets_are_decrypted_stays_mains(key: str) -> None:
 
 def test_a_new_stack_brings_its_salt_and_its_settings() -> None:
     taken = request({}, {"Pulumi.new.yaml": f"secretsprovider: awskms://theirs\n{STACK}"})
-    assert taken.files == {"Pulumi.new.yaml": "encryptionsalt: v1:salt\nconfig:\n  kuberay:architecture: x86\n"}
+    assert taken.files == {
+        "Pulumi.new.yaml": "encryptionsalt: v1:salt\nconfig:\n  kuberay:architecture: x86\n"
+    }
     assert taken.waiting == ["Pulumi.new.yaml: secretsprovider", "Pulumi.new.yaml: kubernetes:context"]
 
 
@@ -211,7 +234,9 @@ def test_a_key_that_stands_twice_is_written_once() -> None:
 
 
 def test_a_stack_file_that_goes_goes() -> None:
-    assert request({"Pulumi.dev.yaml": STACK}, {"Pulumi.dev.yaml": None}) == Taken({"Pulumi.dev.yaml": None}, [])
+    assert request({"Pulumi.dev.yaml": STACK}, {"Pulumi.dev.yaml": None}) == Taken(
+        {"Pulumi.dev.yaml": None}, []
+    )
 
 
 @pytest.mark.parametrize(
@@ -350,7 +375,9 @@ class Repositories:
         return self.git("rev-parse", "HEAD", folder=self.origin)
 
     def git(self, *arguments: str, folder: Path) -> str:
-        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+        ).stdout.strip()
 
 
 @pytest.fixture
@@ -400,7 +427,9 @@ def conflicting_commit(repositories: Repositories) -> str:
         (conflicting_commit, " conflicts with what is checked out here: rebase it"),
     ],
 )
-def test_a_commit_that_cannot_be_merged_is_refused(repositories: Repositories, make: Callable[[Repositories], str], message: str) -> None:
+def test_a_commit_that_cannot_be_merged_is_refused(
+    repositories: Repositories, make: Callable[[Repositories], str], message: str
+) -> None:
     commit = make(repositories)
     with pytest.raises(RequestError) as error:
         Clone(repositories.clone).merge(commit)

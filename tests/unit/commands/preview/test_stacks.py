@@ -1,4 +1,6 @@
-"""What goes wrong with one stack is told of that stack, and costs no other its report."""
+"""What goes wrong with one stack is told of that stack, and costs no other
+its report.
+"""
 
 import json
 import sys
@@ -17,14 +19,18 @@ SECRET = "opensesame"
 
 
 class Recorded(Engine):
-    """Previews as they were recorded; of a stack `broken` this program makes a mistake, and `locked` is refused by the CLI."""
+    """Previews as they were recorded; of a stack `broken` this program makes a mistake,
+    and `locked` is refused by the CLI.
+    """
 
     def preview(self, stack: str) -> Previewed:
         if stack == "broken":
             raise KeyError(SECRET)
         if stack == "locked":
             raise StackError("the stack is locked\n::add-mask::\x1b[2J")
-        return Previewed(read_preview(json.loads((PREVIEWS / f"{stack}.json").read_text())), 1.0, is_new=False)
+        return Previewed(
+            read_preview(json.loads((PREVIEWS / f"{stack}.json").read_text())), 1.0, is_new=False
+        )
 
 
 @pytest.mark.parametrize("options", [[], ["--exit-codes"]])
@@ -34,7 +40,9 @@ def test_a_mistake_with_one_stack_loses_no_other_and_tells_no_secret(
     monkeypatch.setattr(command, "Engine", Recorded)
     for asks in ("add_manifests", "ask_the_cluster"):
         monkeypatch.setattr(command, asks, lambda *_, **__: None)
-    monkeypatch.setattr(sys, "argv", ["preview", "memory", "broken", "locked", "nothing", "--output", str(tmp_path), *options])
+    monkeypatch.setattr(
+        sys, "argv", ["preview", "memory", "broken", "locked", "nothing", "--output", str(tmp_path), *options]
+    )
     with pytest.raises(SystemExit) as ended:
         command.main()
     assert ended.value.code == 1
@@ -46,7 +54,10 @@ def test_a_mistake_with_one_stack_loses_no_other_and_tells_no_secret(
         "nothing": "nothing",
     }
     (mistake,) = report.stacks[1].errors
-    assert mistake.startswith("no report, for a mistake in this program: KeyError at tests/unit/commands/preview/test_stacks.py, line ")
+    assert mistake.startswith(
+        "no report, for a mistake in this program: KeyError at tests/unit/commands/preview/test_stacks.py,"
+        " line "
+    )
     assert mistake.endswith("; what it says is left out, as it may quote a secret")
     printed = capsys.readouterr()
     assert f"broken: {mistake}\n" in printed.err

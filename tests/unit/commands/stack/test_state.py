@@ -14,7 +14,12 @@ def resource(kind: str, name: str, /, **inputs: Any) -> dict[str, Any]:
 
 RELEASE = resource("kubernetes:helm.sh/v3:Release", "ray", name="ray", namespace="team")
 NAMESPACE = resource("kubernetes:core/v1:Namespace", "team", kind="Namespace", metadata={"name": "team"})
-PATCH = resource("kubernetes:apps/v1:DeploymentPatch", "operator.deployment", kind="Deployment", metadata={"name": "operator"})
+PATCH = resource(
+    "kubernetes:apps/v1:DeploymentPatch",
+    "operator.deployment",
+    kind="Deployment",
+    metadata={"name": "operator"},
+)
 PROVIDER = resource("pulumi:providers:kubernetes", "default")
 
 
@@ -27,10 +32,17 @@ def test_a_stack_has_made_objects_and_releases_and_no_patches() -> None:
 
 
 def test_a_release_consists_of_what_it_rendered() -> None:
-    names = {"ClusterRole.rbac.authorization.k8s.io/rbac.authorization.k8s.io/v1": ["operator"], "Service/v1": ["team/operator"]}
+    names = {
+        "ClusterRole.rbac.authorization.k8s.io/rbac.authorization.k8s.io/v1": ["operator"],
+        "Service/v1": ["team/operator"],
+    }
     (release,) = read_state({"resources": [RELEASE | {"outputs": {"resourceNames": names}}]}).made
     assert release.rendered == (
-        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "operator"}},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": "operator"},
+        },
         {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "operator"}},
     )
 
@@ -41,20 +53,31 @@ def test_a_stack_without_resources_has_nothing() -> None:
 
 
 def test_what_a_killed_run_was_making_is_known_by_its_pending_operation() -> None:
-    state = read_state({"resources": [PROVIDER], "pending_operations": [{"type": "creating", "resource": RELEASE}]})
+    state = read_state(
+        {"resources": [PROVIDER], "pending_operations": [{"type": "creating", "resource": RELEASE}]}
+    )
     assert [made.name for made in state.interrupted] == ["ray"]
     assert state.releases == {("team", "ray")}
 
 
 def test_a_claim_that_is_kept_is_known_as_such_also_while_it_was_being_made() -> None:
-    claim = resource("kubernetes:core/v1:PersistentVolumeClaim", "data.storage", metadata={"name": "data", "namespace": "team"})
+    claim = resource(
+        "kubernetes:core/v1:PersistentVolumeClaim",
+        "data.storage",
+        metadata={"name": "data", "namespace": "team"},
+    )
     creating = {"type": "creating", "resource": claim | {"retainOnDelete": True}}
     state = read_state({"resources": [RELEASE], "pending_operations": [creating]})
-    assert [(made.name, made.is_kept) for made in (*state.made, *state.interrupted)] == [("ray", False), ("data", True)]
+    assert [(made.name, made.is_kept) for made in (*state.made, *state.interrupted)] == [
+        ("ray", False),
+        ("data", True),
+    ]
 
 
 def test_what_a_later_run_has_made_good_is_not_interrupted() -> None:
-    state = read_state({"resources": [RELEASE], "pending_operations": [{"type": "creating", "resource": RELEASE}]})
+    state = read_state(
+        {"resources": [RELEASE], "pending_operations": [{"type": "creating", "resource": RELEASE}]}
+    )
     assert state.interrupted == ()
 
 

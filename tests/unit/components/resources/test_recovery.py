@@ -23,14 +23,19 @@ def as_the_sdk_hands_it_over(inputs: dict[str, Any]) -> dict[str, Any]:
     struct = Struct()
     struct.update(inputs)
     read: dict[str, Any] = deserialize_properties(struct, keep_unknowns=True)
-    return {key: pulumi.Output.secret(unwrap_rpc_secret(value)) if is_rpc_secret(value) else value for key, value in read.items()}
+    return {
+        key: pulumi.Output.secret(unwrap_rpc_secret(value)) if is_rpc_secret(value) else value
+        for key, value in read.items()
+    }
 
 
 def test_values_with_a_secret_somewhere_are_those_that_the_record_of_a_killed_run_has() -> None:
     async def given() -> Any:
         values = marked_values(VALUES, "kuberay/dev")
         head = {**VALUES["head"], "containerEnv": {**SECRET, "value": VALUES["head"]["containerEnv"]}}
-        inputs = as_the_sdk_hands_it_over({"name": "ray", "namespace": "team", "values": {**values, "head": head}})
+        inputs = as_the_sdk_hands_it_over(
+            {"name": "ray", "namespace": "team", "values": {**values, "head": head}}
+        )
         assert isinstance(inputs["values"], pulumi.Output)
         return await resolve_outputs(inputs)
 
@@ -40,17 +45,27 @@ def test_values_with_a_secret_somewhere_are_those_that_the_record_of_a_killed_ru
 
 def test_values_that_are_a_secret_as_a_whole_are_read_too() -> None:
     async def given() -> Any:
-        return await resolve_outputs(as_the_sdk_hands_it_over({"name": "ray", "values": {**SECRET, "value": VALUES}}))
+        return await resolve_outputs(
+            as_the_sdk_hands_it_over({"name": "ray", "values": {**SECRET, "value": VALUES}})
+        )
 
     assert asyncio.run(given()) == {"name": "ray", "values": VALUES}
 
 
 def test_outputs_in_outputs_are_read_too() -> None:
     async def given() -> Any:
-        return await resolve_outputs({"a": pulumi.Output.secret({"b": [pulumi.Output.secret("c")]}), "d": [pulumi.Output.secret(1), None]})
+        return await resolve_outputs(
+            {
+                "a": pulumi.Output.secret({"b": [pulumi.Output.secret("c")]}),
+                "d": [pulumi.Output.secret(1), None],
+            }
+        )
 
     assert asyncio.run(given()) == {"a": {"b": ["c"]}, "d": [1, None]}
 
 
 def test_inputs_without_a_secret_stay_as_they_are() -> None:
-    assert asyncio.run(resolve_outputs({"name": "ray", "values": VALUES})) == {"name": "ray", "values": VALUES}
+    assert asyncio.run(resolve_outputs({"name": "ray", "values": VALUES})) == {
+        "name": "ray",
+        "values": VALUES,
+    }

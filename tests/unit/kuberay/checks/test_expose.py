@@ -36,19 +36,30 @@ def refused(**settings: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (cluster(), f'{AT}: "ray.example.com" {OPEN}: Ray asks for a token from rayVersion 2.52.0 on, and this is 2.46.0; {REMEDY}'),
+        (
+            cluster(),
+            (
+                f'{AT}: "ray.example.com" {OPEN}: Ray asks for a token from rayVersion 2.52.0 on, and this is'
+                f" 2.46.0; {REMEDY}"
+            ),
+        ),
         (
             cluster() | NEW | {"protection": {"tokenAuthentication": "disabled"}},
             f'{AT}: "ray.example.com" {OPEN}: protection.tokenAuthentication is disabled; {REMEDY}',
         ),
         (
             service(dashboard=WAY) | {"rayVersion": "2.52.0"},
-            f'kuberay:services.chat.expose.dashboard: "ray.example.com" {OPEN}: a token needs KubeRay 1.5.1 or later; '
-            f"kuberayVersion is 1.3.0; {REMEDY}",
+            (
+                f'kuberay:services.chat.expose.dashboard: "ray.example.com" {OPEN}: a token needs KubeRay'
+                f" 1.5.1 or later; kuberayVersion is 1.3.0; {REMEDY}"
+            ),
         ),
         (
             cluster(head={"rayStartParams": {"include-dashboard": False}}) | NEW,
-            f'{AT}: "ray.example.com" leads to no dashboard: rayStartParams or ports of the head leave it out',
+            (
+                f'{AT}: "ray.example.com" leads to no dashboard: rayStartParams or ports of the head leave'
+                " it out"
+            ),
         ),
         (
             cluster(WAY | {"ingressClass": "nginx", "gateway": {"name": "g", "namespace": "n"}}) | NEW,
@@ -56,8 +67,10 @@ def refused(**settings: Any) -> list[str]:
         ),
         (
             service(serve=WAY, dashboard=WAY) | NEW,
-            'kuberay:services.chat.expose.serve.host: "ray.example.com" is the host of services.chat.expose.dashboard too: '
-            "requests could go to either; choose another",
+            (
+                'kuberay:services.chat.expose.serve.host: "ray.example.com" is the host of'
+                " services.chat.expose.dashboard too: requests could go to either; choose another"
+            ),
         ),
         (
             {
@@ -73,15 +86,26 @@ def refused(**settings: Any) -> list[str]:
                 },
             }
             | NEW,
-            'kuberay:services.chat.expose.serve: "ray.example.com" leads to no Service: with incremental upgrades requests go to the '
-            "Gateway that KubeRay makes; leave it out",
+            (
+                'kuberay:services.chat.expose.serve: "ray.example.com" leads to no Service: with incremental'
+                " upgrades requests go to the Gateway that KubeRay makes; leave it out"
+            ),
         ),
         (
             cluster(WAY | {"host": "https://Ray.example.com/x"}) | NEW,
-            f"{AT}.host: \"https://Ray.example.com/x\" is not a host name alone, such as ray.example.com; did you mean 'ray.example.com'?",
+            (
+                f'{AT}.host: "https://Ray.example.com/x" is not a host name alone, such as ray.example.com;'
+                " did you mean 'ray.example.com'?"
+            ),
         ),
-        (cluster(WAY | {"host": "*.example.com"}) | NEW, f'{AT}.host: "*.example.com" is not a host name alone, such as ray.example.com'),
-        (cluster({"host": "ray.example.com"}) | NEW, f'{AT}.controllerNamespace: {{"host": "ray.example.com"}} is required'),
+        (
+            cluster(WAY | {"host": "*.example.com"}) | NEW,
+            f'{AT}.host: "*.example.com" is not a host name alone, such as ray.example.com',
+        ),
+        (
+            cluster({"host": "ray.example.com"}) | NEW,
+            f'{AT}.controllerNamespace: {{"host": "ray.example.com"}} is required',
+        ),
     ],
 )
 def test_a_way_in_that_is_open_or_leads_nowhere_is_refused(settings: dict[str, Any], said: str) -> None:
@@ -105,11 +129,19 @@ def test_a_way_in_with_a_token_or_that_is_meant_to_be_open_is_taken(settings: di
 def test_each_preview_says_where_ways_in_lead_and_for_whom() -> None:
     closed: dict[str, Any] = {"operator": {"singleNamespaceInstall": True}}
     said = list(exposures(plan_stack(load(**cluster(WAY | {"tlsSecret": "tls"}), **NEW, **closed))))
-    lead = "https://ray.example.com leads to the dashboard and the jobs API of clusters.ray, for whoever shows its token"
+    lead = (
+        "https://ray.example.com leads to the dashboard and the jobs API of clusters.ray, for whoever shows"
+        " its token"
+    )
     assert said == [f"{lead}: clusters.ray.expose.dashboard"]
     said = list(exposures(plan_stack(load(**service(serve=WAY), **NEW, **closed))))
     assert said == [
-        "http://ray.example.com leads to the applications of services.chat, for everyone: Ray asks for no token there: "
-        "services.chat.expose.serve",
-        "what goes to http://ray.example.com is not encrypted, tokens neither: tlsSecret, or https where a certificate is held elsewhere",
+        (
+            "http://ray.example.com leads to the applications of services.chat, for everyone: Ray asks for no"
+            " token there: services.chat.expose.serve"
+        ),
+        (
+            "what goes to http://ray.example.com is not encrypted, tokens neither: tlsSecret, or https where"
+            " a certificate is held elsewhere"
+        ),
     ]

@@ -10,7 +10,10 @@ from tests.unit.settings import load
 
 
 def test_a_stack_that_is_closed_has_nothing_to_say() -> None:
-    assert list(exposures(plan_stack(load(rayVersion="2.52.0", operator={"singleNamespaceInstall": True})))) == []
+    assert (
+        list(exposures(plan_stack(load(rayVersion="2.52.0", operator={"singleNamespaceInstall": True}))))
+        == []
+    )
 
 
 def test_many_open_clusters_are_one_line() -> None:
@@ -31,22 +34,40 @@ def test_many_open_clusters_are_one_line() -> None:
     ],
 )
 def test_the_heads_service_is_open_by_the_type_that_counts(raw: dict[str, Any], kind: str | None) -> None:
-    said = [line for line in exposures(plan_stack(load(clusters={"ray": {"values": raw}}))) if "head's Service" in line]
-    assert said == ([f"the head's Service is reached from outside the Kubernetes cluster: ray ({kind})"] if kind else [])
+    said = [
+        line
+        for line in exposures(plan_stack(load(clusters={"ray": {"values": raw}})))
+        if "head's Service" in line
+    ]
+    assert said == (
+        [f"the head's Service is reached from outside the Kubernetes cluster: ray ({kind})"] if kind else []
+    )
 
 
 def test_an_operator_of_another_namespace_has_to_be_let_in_to_jobs_and_services() -> None:
     jobs = {"train": {"entrypoint": "true"}}
     assert list(unreachable_workloads(plan_stack(load(operator={"install": False}, jobs=jobs)))) == [
-        "jobs.train: an operator of another namespace does not reach Ray: name its namespace in protection.networkPolicy.allowedNamespaces"
+        "jobs.train: an operator of another namespace does not reach Ray: name its namespace in"
+        " protection.networkPolicy.allowedNamespaces"
     ]
     allowed = {"networkPolicy": {"allowedNamespaces": ["kuberay-system"]}}
-    assert list(unreachable_workloads(plan_stack(load(operator={"install": False}, jobs=jobs, protection=allowed)))) == []
+    assert (
+        list(
+            unreachable_workloads(
+                plan_stack(load(operator={"install": False}, jobs=jobs, protection=allowed))
+            )
+        )
+        == []
+    )
     assert list(unreachable_workloads(plan_stack(load(jobs=jobs)))) == []
 
 
 def test_pods_of_a_namespace_that_exists_carry_its_token() -> None:
-    settings: dict[str, Any] = {"rayVersion": "2.52.0", "operator": {"singleNamespaceInstall": True}, "namespace": "team"}
+    settings: dict[str, Any] = {
+        "rayVersion": "2.52.0",
+        "operator": {"singleNamespaceInstall": True},
+        "namespace": "team",
+    }
     settings |= {"createNamespace": False}
     assert list(exposures(plan_stack(load(**settings)))) == [
         "pods carry the token of the default service account of namespace team, unless it gives none away: "
@@ -54,28 +75,45 @@ def test_pods_of_a_namespace_that_exists_carry_its_token() -> None:
     ]
     asked = load(**settings, protection={"mountServiceAccountToken": True})
     assert list(exposures(plan_stack(asked))) == [
-        "pods carry the token of the namespace's default service account: protection.mountServiceAccountToken is true"
+        "pods carry the token of the namespace's default service account: protection.mountServiceAccountToken"
+        " is true"
     ]
 
 
 def test_applications_that_are_to_be_reached_from_outside_are_told_and_what_keeps_requests_away() -> None:
     chat = {"serveConfig": {"applications": [{"import_path": "a:app"}]}}
-    services = {"chat": chat | {"serveService": {"type": "LoadBalancer"}}, "inside": chat | {"serveService": {"annotations": {"a": "b"}}}}
+    services = {
+        "chat": chat | {"serveService": {"type": "LoadBalancer"}},
+        "inside": chat | {"serveService": {"annotations": {"a": "b"}}},
+    }
     plan = plan_stack(load(clusters={}, services=services))
-    assert "applications are reached from outside the Kubernetes cluster: chat (LoadBalancer)" in list(exposures(plan))
+    assert "applications are reached from outside the Kubernetes cluster: chat (LoadBalancer)" in list(
+        exposures(plan)
+    )
     assert list(unreachable_workloads(plan)) == [
-        "services.chat: protection.networkPolicy lets no requests in from outside the Kubernetes cluster: they need a NetworkPolicy of "
-        "your own beside it, or networkPolicy.enabled: false"
+        "services.chat: protection.networkPolicy lets no requests in from outside the Kubernetes cluster:"
+        " they need a NetworkPolicy of your own beside it, or networkPolicy.enabled: false"
     ]
     closed = {"networkPolicy": {"enabled": False}}
-    assert list(unreachable_workloads(plan_stack(load(clusters={}, services=services, protection=closed)))) == []
+    assert (
+        list(unreachable_workloads(plan_stack(load(clusters={}, services=services, protection=closed)))) == []
+    )
 
 
 def test_heads_and_data_that_nothing_keeps_are_told() -> None:
     redis = {"gcsFaultTolerance": {"redisAddress": "redis:6379"}}
     settings: dict[str, Any] = {"rayVersion": "2.52.0", "operator": {"singleNamespaceInstall": True}}
-    settings |= {"clusters": {"alone": {}, "safe": redis}, "storage": {"kept": {"size": "1Gi"}, "cache": {"size": "1Gi", "keep": False}}}
+    settings |= {
+        "clusters": {"alone": {}, "safe": redis},
+        "storage": {"kept": {"size": "1Gi"}, "cache": {"size": "1Gi", "keep": False}},
+    }
     assert list(exposures(plan_stack(load(**settings, protection={"headDisruptionBudget": False})))) == [
-        "whoever drains a node evicts the heads of alone, and loses their clusters: protection.headDisruptionBudget is false",
-        "the data of storage.cache goes when the claim leaves the settings or the stack is destroyed: keep is false",
+        (
+            "whoever drains a node evicts the heads of alone, and loses their clusters:"
+            " protection.headDisruptionBudget is false"
+        ),
+        (
+            "the data of storage.cache goes when the claim leaves the settings or the stack is destroyed:"
+            " keep is false"
+        ),
     ]

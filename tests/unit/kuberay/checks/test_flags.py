@@ -1,4 +1,6 @@
-"""Flags with which Ray would not start, or probes would fail, are refused before anything changes."""
+"""Flags with which Ray would not start, or probes would fail, are refused before
+anything changes.
+"""
 
 from typing import Any
 
@@ -23,11 +25,16 @@ NEEDS = "needs KubeRay 1.6.0 or later; kuberayVersion is 1.3.0, whose probes ask
         ),
         (
             {"clusters": {}} | job(rayCluster={"head": {"rayStartParams": {"dashboard-port": 9265}}}),
-            f'kuberay:jobs.train.rayCluster.head.rayStartParams.dashboard-port: "9265" {NEEDS} 8265: no pod would get ready',
+            (
+                f'kuberay:jobs.train.rayCluster.head.rayStartParams.dashboard-port: "9265" {NEEDS} 8265: no'
+                " pod would get ready"
+            ),
         ),
     ],
 )
-def test_a_port_that_probes_do_not_follow_is_refused_with_the_version_that_does(config: dict[str, Any], line: str) -> None:
+def test_a_port_that_probes_do_not_follow_is_refused_with_the_version_that_does(
+    config: dict[str, Any], line: str
+) -> None:
     assert refused(config) == [line]
     assert load(config | {"kuberayVersion": "1.6.0"})
 
@@ -35,7 +42,13 @@ def test_a_port_that_probes_do_not_follow_is_refused_with_the_version_that_does(
 @pytest.mark.parametrize(
     "config",
     [
-        head(rayStartParams={"dashboard-port": "8265", "ray-client-server-port": 10002, "metrics-export-port": 9080}),
+        head(
+            rayStartParams={
+                "dashboard-port": "8265",
+                "ray-client-server-port": 10002,
+                "metrics-export-port": 9080,
+            }
+        ),
         worker(rayStartParams={"dashboard-port": 9265}),
         head(rayStartParams={"dashboard-port": 9265})
         | {"operator": {"values": {"env": [{"name": "ENABLE_PROBES_INJECTION", "value": "false"}]}}},
@@ -59,9 +72,13 @@ NO_MAP = "is no map of numbers as JSON, which Ray reads there; write it as a map
     ],
 )
 def test_resources_that_are_no_map_of_numbers_are_refused(resources: Any, shown: str) -> None:
-    assert refused(worker(rayStartParams={"resources": resources})) == [f"{WORKER}.rayStartParams.resources: {shown} {NO_MAP}"]
+    assert refused(worker(rayStartParams={"resources": resources})) == [
+        f"{WORKER}.rayStartParams.resources: {shown} {NO_MAP}"
+    ]
 
 
-@pytest.mark.parametrize("resources", [{"NPU": 1, "slot": 0.5}, "{}", "'{\"a\": 1}'", '"{\\"a\\": 1}"', "$RESOURCES"])
+@pytest.mark.parametrize(
+    "resources", [{"NPU": 1, "slot": 0.5}, "{}", "'{\"a\": 1}'", '"{\\"a\\": 1}"', "$RESOURCES"]
+)
 def test_resources_that_ray_reads_are_taken(resources: Any) -> None:
     assert load(worker(rayStartParams={"resources": resources}))

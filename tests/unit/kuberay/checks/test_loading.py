@@ -12,7 +12,10 @@ from tests.paths import ROOT
 
 
 def as_pulumi_hands_it_over(settings: dict[str, Any]) -> dict[str, str]:
-    return {f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    return {
+        f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in settings.items()
+    }
 
 
 def load(settings: dict[str, Any], **options: Any) -> Any:
@@ -34,7 +37,9 @@ def test_a_mistake_is_refused_with_one_line_that_says_what_is_allowed(bad: Bad) 
 
 
 def test_every_mistake_is_named_at_once() -> None:
-    lines = refused({"architecture": "arm", "clusters": {"a": {"head": {"memory": "2Q"}, "worker": {"cpu": 0}}}})
+    lines = refused(
+        {"architecture": "arm", "clusters": {"a": {"head": {"memory": "2Q"}, "worker": {"cpu": 0}}}}
+    )
     assert len(lines) == 3
 
 
@@ -46,9 +51,14 @@ def test_a_secret_is_not_shown_in_an_error() -> None:
     assert "[secret]" in str(error.value)
 
 
-@pytest.mark.parametrize("password", [12345, {"value": 12345}, {"valeu": "hunter2"}, {"value": "hunter2", "secretKeyRef": {"name": "a"}}])
+@pytest.mark.parametrize(
+    "password",
+    [12345, {"value": 12345}, {"valeu": "hunter2"}, {"value": "hunter2", "secretKeyRef": {"name": "a"}}],
+)
 def test_a_password_is_not_shown_in_an_error_even_where_it_is_written_wrong(password: Any) -> None:
-    lines = refused({"clusters": {"a": {"gcsFaultTolerance": {"redisAddress": "r:6379", "redisPassword": password}}}})
+    lines = refused(
+        {"clusters": {"a": {"gcsFaultTolerance": {"redisAddress": "r:6379", "redisPassword": password}}}}
+    )
     assert not any("hunter2" in line or "12345" in line for line in lines)
 
 
@@ -81,18 +91,29 @@ def test_a_password_is_not_shown_wherever_and_however_its_key_is_written(toleran
 
 @pytest.mark.parametrize(
     "repository",
-    ["ftp://me:hunter2@charts", "oci://me:hunter2@r/c", "https://me:hunter2/hunter2@charts", "https://me:@hunter2@:x", "me@hunter2"],
+    [
+        "ftp://me:hunter2@charts",
+        "oci://me:hunter2@r/c",
+        "https://me:hunter2/hunter2@charts",
+        "https://me:@hunter2@:x",
+        "me@hunter2",
+    ],
 )
 def test_a_login_in_an_address_is_not_shown_in_an_error(repository: str) -> None:
     (line,) = refused({"chartRepository": repository})
     assert ("hunter2" in line) is ("//" not in repository)
-    assert refused({"jobs": {"train": {"entrypoint": [repository]}}})[0].count("hunter2") == line.count("hunter2")
+    assert refused({"jobs": {"train": {"entrypoint": [repository]}}})[0].count("hunter2") == line.count(
+        "hunter2"
+    )
 
 
 def test_config_that_cannot_be_read_is_not_shown_where_it_names_a_secret() -> None:
     with pytest.raises(SettingsError) as error:
         load_settings({"kuberay:clusters": '{"a": {"gcsFaultTolerance": {"redisPassword": "hunter2"'})
-    assert str(error.value) == 'kuberay:clusters: "[secret]" is neither text nor YAML that Pulumi understands as an object'
+    assert (
+        str(error.value)
+        == 'kuberay:clusters: "[secret]" is neither text nor YAML that Pulumi understands as an object'
+    )
 
 
 def test_a_message_does_not_quote_an_encrypted_value() -> None:
@@ -143,17 +164,23 @@ def test_no_part_of_a_values_file_that_cannot_be_read_is_shown(tmp_path: Path) -
         assert "is not a readable YAML file: there is a mistake" in str(error.value)
 
 
-def test_a_values_file_in_a_folder_below_and_one_that_comes_back_into_the_project_are_read(tmp_path: Path) -> None:
+def test_a_values_file_in_a_folder_below_and_one_that_comes_back_into_the_project_are_read(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "values").mkdir()
     (tmp_path / "values/dev.yaml").write_text("head: {priorityClassName: low}\n")
     for name in ("values/dev.yaml", "values/../values/dev.yaml"):
         config = as_pulumi_hands_it_over({"clusters": {"a": {"valuesFile": name}}})
-        assert load_settings(config, project_folder=tmp_path).clusters["a"].values == {"head": {"priorityClassName": "low"}}
+        assert load_settings(config, project_folder=tmp_path).clusters["a"].values == {
+            "head": {"priorityClassName": "low"}
+        }
 
 
 def test_a_reference_to_a_secret_is_shown_in_an_error() -> None:
     reference = {"secretKeyRef": {"name": "Redis Secret", "key": "password"}}
-    (line,) = refused({"clusters": {"a": {"gcsFaultTolerance": {"redisAddress": "r:6379", "redisPassword": reference}}}})
+    (line,) = refused(
+        {"clusters": {"a": {"gcsFaultTolerance": {"redisAddress": "r:6379", "redisPassword": reference}}}}
+    )
     assert "Redis Secret" in line
 
 
@@ -161,7 +188,9 @@ def test_config_of_other_projects_is_left_alone() -> None:
     assert load_settings({"kubernetes:context": "kind", "other:architcture": "x"}).architecture == "x86"
 
 
-@pytest.mark.parametrize(("written", "means"), [("amd64", "x86"), ("x86_64", "x86"), ("arm64", "aarch64"), ("aarch64", "aarch64")])
+@pytest.mark.parametrize(
+    ("written", "means"), [("amd64", "x86"), ("x86_64", "x86"), ("arm64", "aarch64"), ("aarch64", "aarch64")]
+)
 def test_an_architecture_may_be_written_as_kubernetes_or_linux_does(written: str, means: str) -> None:
     assert load({"architecture": written}).architecture == means
 
@@ -171,7 +200,12 @@ def test_zero_is_a_number_of_replicas() -> None:
 
 
 def test_without_an_autoscaler_a_group_may_have_no_replica_at_most() -> None:
-    assert load({"clusters": {"a": {"worker": {"replicas": 0, "maxReplicas": 0}}}}).clusters["a"].worker.max_replicas == 0
+    assert (
+        load({"clusters": {"a": {"worker": {"replicas": 0, "maxReplicas": 0}}}})
+        .clusters["a"]
+        .worker.max_replicas
+        == 0
+    )
 
 
 def test_a_stack_without_clusters_installs_the_operator_alone() -> None:
@@ -180,7 +214,9 @@ def test_a_stack_without_clusters_installs_the_operator_alone() -> None:
 
 def test_raw_values_win_over_those_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "values.yaml").write_text("head: {priorityClassName: low, lifecycle: {}}\n")
-    config = as_pulumi_hands_it_over({"clusters": {"a": {"valuesFile": "values.yaml", "values": {"head": {"priorityClassName": "high"}}}}})
+    config = as_pulumi_hands_it_over(
+        {"clusters": {"a": {"valuesFile": "values.yaml", "values": {"head": {"priorityClassName": "high"}}}}}
+    )
     settings = load_settings(config, project_folder=tmp_path)
     assert settings.clusters["a"].values == {"head": {"priorityClassName": "high", "lifecycle": {}}}
 
@@ -192,7 +228,10 @@ def test_numbers_and_text_both_do_for_cpu() -> None:
 
 def test_what_pods_carry_for_everyone_to_read_is_not_taken_encrypted() -> None:
     metrics = {"metrics": {"prometheus": {"url": "http://prometheus.internal:9090"}}}
-    why = "must be readable with grafana or prometheus, whose addresses pods carry as text: only prometheus.headersFrom is a secret"
+    why = (
+        "must be readable with grafana or prometheus, whose addresses pods carry as text: only"
+        " prometheus.headersFrom is a secret"
+    )
     assert refused(metrics, secret_keys=["kuberay:metrics"]) == [f"kuberay:metrics: [secret] {why}"]
     assert load(metrics).metrics.prometheus.url == "http://prometheus.internal:9090"
     assert load({"metrics": {"enabled": True}}, secret_keys=["kuberay:metrics"]).metrics.enabled

@@ -44,7 +44,9 @@ def test_a_head_of_which_real_ray_dies_is_warned_of() -> None:
 
 def test_a_head_under_2g_is_warned_of_unless_it_has_no_dashboard() -> None:
     (line,) = advice(head={"memory": "1500M"})
-    assert line.startswith("clusters.ray.head: memory 1500M is little for a head: Ray's own processes take about 1.02 GB")
+    assert line.startswith(
+        "clusters.ray.head: memory 1500M is little for a head: Ray's own processes take about 1.02 GB"
+    )
     assert advice(head={"memory": "1500M", "rayStartParams": {"include-dashboard": False}}) == []
 
 
@@ -68,7 +70,9 @@ def test_clusters_of_jobs_and_services_and_further_groups_are_looked_at_too() ->
     ]
 
 
-@pytest.mark.parametrize("file", [*ROOT.glob("Pulumi.*.yaml"), *ROOT.glob("examples/Pulumi.*.yaml")], ids=lambda file: file.name)
+@pytest.mark.parametrize(
+    "file", [*ROOT.glob("Pulumi.*.yaml"), *ROOT.glob("examples/Pulumi.*.yaml")], ids=lambda file: file.name
+)
 def test_the_stacks_that_come_with_the_project_are_not_warned_of(file: Path) -> None:
     assert list(memory_advice(plan_of_file(file).placed)) == []
 
@@ -78,9 +82,13 @@ def test_what_ray_start_refuses_is_refused() -> None:
         return {"head": {"memory": "4G", "rayStartParams": {"object-store-memory": size}}}
 
     key = "kuberay:clusters.ray.head.rayStartParams.object-store-memory"
-    assert refusal(**with_store(70_000_000)).startswith(f'{key}: "70000000" is less than Ray\'s smallest object store, 78643200 bytes')
+    assert refusal(**with_store(70_000_000)).startswith(
+        f'{key}: "70000000" is less than Ray\'s smallest object store, 78643200 bytes'
+    )
     assert "is more than the pod's memory (4G)" in refusal(**with_store(5_000_000_000))
     assert "must be a whole number of bytes, without a unit" in refusal(**with_store("1G"))
     assert "object-store-memory" not in str(advice(**with_store(2_000_000_000)))
     raw = {"values": {"head": {"rayStartParams": {"object-store-memory": "1"}}}}
-    assert refusal(**raw).startswith('kuberay:clusters.ray.values.head.rayStartParams.object-store-memory: "1" is less than')
+    assert refusal(**raw).startswith(
+        'kuberay:clusters.ray.values.head.rayStartParams.object-store-memory: "1" is less than'
+    )

@@ -1,4 +1,6 @@
-"""Ports on which Ray could not listen, or by which KubeRay would find nothing, are refused before anything changes."""
+"""Ports on which Ray could not listen, or by which KubeRay would find nothing, are
+refused before anything changes.
+"""
 
 from typing import Any
 
@@ -19,13 +21,19 @@ def serving(port: Any) -> dict[str, Any]:
 
 
 def twice(one: str, other: str) -> str:
-    return f"is the port of both {one} and {other}, of which Kubernetes makes no Service; choose another for one of them"
+    return (
+        f"is the port of both {one} and {other}, of which Kubernetes makes no Service; choose another for one"
+        " of them"
+    )
 
 
 @pytest.mark.parametrize(
     ("config", "line"),
     [
-        (head(rayStartParams={"ray-client-server-port": 70000}), f'{HEAD}.rayStartParams.ray-client-server-port: "70000" {NO_PORT}'),
+        (
+            head(rayStartParams={"ray-client-server-port": 70000}),
+            f'{HEAD}.rayStartParams.ray-client-server-port: "70000" {NO_PORT}',
+        ),
         (
             worker(rayStartParams={"metrics-export-port": 65536}),
             f'kuberay:clusters.raycluster.worker.rayStartParams.metrics-export-port: "65536" {NO_PORT}',
@@ -50,7 +58,11 @@ def twice(one: str, other: str) -> str:
         ),
         (serving(8265), f"{SERVE}: 8265 {twice('dashboard', 'serve')}"),
         (
-            cluster(values={"head": {"ports": [{"name": "a", "containerPort": 1}, {"name": "b", "containerPort": 1}]}}),
+            cluster(
+                values={
+                    "head": {"ports": [{"name": "a", "containerPort": 1}, {"name": "b", "containerPort": 1}]}
+                }
+            ),
             f"kuberay:clusters.raycluster.values.head.ports.1.containerPort: 1 {twice('a', 'b')}",
         ),
     ],
@@ -60,7 +72,10 @@ def test_a_port_that_there_is_not_or_that_is_anothers_is_refused(config: dict[st
 
 
 def test_jobs_and_services_need_the_dashboard_among_ports_of_ones_own() -> None:
-    lacks = "lacks one of the name dashboard: KubeRay finds Ray's dashboard by that; add {name: dashboard, containerPort: 8265}"
+    lacks = (
+        "lacks one of the name dashboard: KubeRay finds Ray's dashboard by that; add {name: dashboard,"
+        " containerPort: 8265}"
+    )
     shown = '[{"name": "serve", "containerPort": 8000}]'
     assert refused(job(rayCluster=OWN) | service({"import_path": "a:b"}, rayCluster=OWN)) == [
         f"kuberay:jobs.train.rayCluster.values.head.ports: {shown} {lacks}",

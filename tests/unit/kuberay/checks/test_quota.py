@@ -7,8 +7,15 @@ from tests.unit.settings import load
 
 def test_every_container_of_a_pod_counts() -> None:
     cluster = {"autoscaling": {"cpu": 1}, "worker": {"maxReplicas": 3, "cpu": "100m", "replicas": 2}}
-    counted = {demand.what: float(demand.of("cpu")) for demand in demands(plan_stack(load(clusters={"raycluster": cluster})))}
-    assert counted == {"operator": 0.1, "clusters.raycluster, head": 2, "clusters.raycluster, workergroup": 0.4}
+    counted = {
+        demand.what: float(demand.of("cpu"))
+        for demand in demands(plan_stack(load(clusters={"raycluster": cluster})))
+    }
+    assert counted == {
+        "operator": 0.1,
+        "clusters.raycluster, head": 2,
+        "clusters.raycluster, workergroup": 0.4,
+    }
 
 
 def test_the_submitter_counts_as_the_settings_have_it_and_beside_ray_with_the_head() -> None:

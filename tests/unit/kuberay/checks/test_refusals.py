@@ -20,7 +20,11 @@ REDIS: dict[str, Any] = {"redisAddress": "redis:6379"}
 
 def refused(version: str, **settings: Any) -> list[Problem]:
     """Without the other checks."""
-    return list(refusals(plan_stack(StackSettings.model_validate({"kuberayVersion": version, **settings})).placed, version))
+    return list(
+        refusals(
+            plan_stack(StackSettings.model_validate({"kuberayVersion": version, **settings})).placed, version
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,13 +39,20 @@ def refused(version: str, **settings: Any) -> list[Problem]:
         ({"values": {"worker": {"minReplicas": 2}}}, "1.6.0"),
     ],
 )
-def test_a_setting_is_refused_from_the_version_whose_operator_does(cluster: dict[str, Any], first: str) -> None:
+def test_a_setting_is_refused_from_the_version_whose_operator_does(
+    cluster: dict[str, Any], first: str
+) -> None:
     refusing = [version for version in VERSIONS if refused(version, clusters={"a": cluster})]
     assert refusing == list(VERSIONS[VERSIONS.index(first) :])
 
 
 def test_the_cluster_of_a_job_is_given_the_options_at_every_version() -> None:
-    jobs = {"train": {"entrypoint": "x", "rayCluster": {"gcsFaultTolerance": REDIS, "head": {"rayStartParams": {"redis-password": "x"}}}}}
+    jobs = {
+        "train": {
+            "entrypoint": "x",
+            "rayCluster": {"gcsFaultTolerance": REDIS, "head": {"rayStartParams": {"redis-password": "x"}}},
+        }
+    }
     for version in VERSIONS:
         (problem,) = refused(version, clusters={}, jobs=jobs)
         assert (problem.path[-1], problem.value) == ("redis-password", "…")
@@ -59,4 +70,10 @@ def test_the_cluster_of_a_job_is_given_the_options_at_every_version() -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_every_operator_takes_is_taken(version: str, cluster: dict[str, Any]) -> None:
     jobs = {"train": {"entrypoint": "x", "rayCluster": cluster}}
-    load_settings({"kuberay:kuberayVersion": version, "kuberay:jobs": json.dumps(jobs), "kuberay:clusters": json.dumps({"a": cluster})})
+    load_settings(
+        {
+            "kuberay:kuberayVersion": version,
+            "kuberay:jobs": json.dumps(jobs),
+            "kuberay:clusters": json.dumps({"a": cluster}),
+        }
+    )

@@ -1,4 +1,6 @@
-"""What keeps secrets and charts less safe than it could is warned of, and stops nothing."""
+"""What keeps secrets and charts less safe than it could is warned of, and stops
+nothing.
+"""
 
 from typing import Any
 
@@ -10,7 +12,9 @@ from kuberay.settings.stack import StackSettings
 
 
 def told(*, encrypted: bool = True, **settings: Any) -> list[str]:
-    return list(weak_secrets(plan_stack(StackSettings.model_validate(settings)), repository_is_encrypted=encrypted))
+    return list(
+        weak_secrets(plan_stack(StackSettings.model_validate(settings)), repository_is_encrypted=encrypted)
+    )
 
 
 def redis(password: Any) -> dict[str, Any]:
@@ -18,16 +22,27 @@ def redis(password: Any) -> dict[str, Any]:
 
 
 def test_a_short_password_is_told_wherever_it_stands_and_what_it_is_is_not() -> None:
-    clusters = {"short": redis("hunter2"), "long": redis("hunter2hunter2"), "given": redis({"secretKeyRef": {"name": "r", "key": "k"}})}
-    services = {"chat": {"serveConfig": {"applications": [{"import_path": "a:b"}]}, "rayCluster": redis({"value": "12345678901"})}}
+    clusters = {
+        "short": redis("hunter2"),
+        "long": redis("hunter2hunter2"),
+        "given": redis({"secretKeyRef": {"name": "r", "key": "k"}}),
+    }
+    services = {
+        "chat": {
+            "serveConfig": {"applications": [{"import_path": "a:b"}]},
+            "rayCluster": redis({"value": "12345678901"}),
+        }
+    }
     assert told(clusters=clusters, services=services) == [
-        "clusters.short.gcsFaultTolerance.redisPassword, services.chat.rayCluster.gcsFaultTolerance.redisPassword: shorter than "
-        "12 characters, and Redis lets a million a second be tried; set a longer one"
+        "clusters.short.gcsFaultTolerance.redisPassword,"
+        " services.chat.rayCluster.gcsFaultTolerance.redisPassword: shorter than 12 characters, and Redis"
+        " lets a million a second be tried; set a longer one"
     ]
 
 
 @pytest.mark.parametrize(
-    "repository", ["https://charts.example", "http://127.0.0.1:8080/", "http://localhost/x", "http://[::1]:1", "oci://r"]
+    "repository",
+    ["https://charts.example", "http://127.0.0.1:8080/", "http://localhost/x", "http://[::1]:1", "oci://r"],
 )
 def test_a_repository_that_nobody_can_stand_in_for_is_not_told(repository: str) -> None:
     assert told(chartRepository=repository) == []
@@ -35,9 +50,14 @@ def test_a_repository_that_nobody_can_stand_in_for_is_not_told(repository: str) 
 
 def test_a_repository_without_encryption_is_told() -> None:
     told_of = (
-        "chartRepository: what http://charts.example/a gives can be exchanged by anyone on the way, the operator among it; use https://"
+        "chartRepository: what http://charts.example/a gives can be exchanged by anyone on the way, the"
+        " operator among it; use https://"
     )
-    assert told(chartRepository="http://charts.example/a") == told(chartRepository="http://me:hunter2@charts.example/a") == [told_of]
+    assert (
+        told(chartRepository="http://charts.example/a")
+        == told(chartRepository="http://me:hunter2@charts.example/a")
+        == [told_of]
+    )
 
 
 def test_a_login_that_everyone_can_read_is_told() -> None:
@@ -50,9 +70,15 @@ def test_a_login_that_everyone_can_read_is_told() -> None:
 @pytest.mark.parametrize(
     ("cluster", "place"),
     [
-        ({"values": {"gcsFaultTolerance": {"redisPassword": {"value": 123}}}}, "values.gcsFaultTolerance.redisPassword"),
+        (
+            {"values": {"gcsFaultTolerance": {"redisPassword": {"value": 123}}}},
+            "values.gcsFaultTolerance.redisPassword",
+        ),
         ({"head": {"rayStartParams": {"redis-password": "hunter2"}}}, "head.rayStartParams.redis-password"),
-        ({"values": {"head": {"rayStartParams": {"redis-password": "hunter2"}}}}, "values.head.rayStartParams.redis-password"),
+        (
+            {"values": {"head": {"rayStartParams": {"redis-password": "hunter2"}}}},
+            "values.head.rayStartParams.redis-password",
+        ),
     ],
 )
 def test_a_short_password_is_told_that_a_raw_value_or_a_flag_has(cluster: dict[str, Any], place: str) -> None:

@@ -3,14 +3,25 @@
 import typing
 from pathlib import Path
 
-from kuberay.facts.charts import Login, chart_keys, chart_source, feature_gates, in_this_version, without_logins
+from kuberay.facts.charts import (
+    Login,
+    chart_keys,
+    chart_source,
+    feature_gates,
+    in_this_version,
+    without_logins,
+)
 from kuberay.facts.versions import KubeRayVersion
 
 VERSIONS: tuple[str, ...] = typing.get_args(KubeRayVersion)
 
 
 def test_a_feature_gate_that_was_taken_away_is_known_until_then() -> None:
-    assert [version for version in VERSIONS if "AsyncJobInfoQuery" in feature_gates(version)] == ["1.6.0", "1.6.1", "1.6.2"]
+    assert [version for version in VERSIONS if "AsyncJobInfoQuery" in feature_gates(version)] == [
+        "1.6.0",
+        "1.6.1",
+        "1.6.2",
+    ]
 
 
 def test_a_renamed_value_below_others_is_found() -> None:
@@ -22,7 +33,11 @@ def test_a_renamed_value_below_others_is_found() -> None:
 
 
 def test_a_patch_release_knows_what_its_minor_version_knows() -> None:
-    assert chart_keys("ray-cluster", "1.6.1") == chart_keys("ray-cluster", "1.6.0") != chart_keys("ray-cluster", "1.5.2")
+    assert (
+        chart_keys("ray-cluster", "1.6.1")
+        == chart_keys("ray-cluster", "1.6.0")
+        != chart_keys("ray-cluster", "1.5.2")
+    )
 
 
 def test_a_login_is_apart_from_the_address_of_its_repository_and_in_no_text_of_both() -> None:
@@ -38,5 +53,8 @@ def test_a_login_is_apart_from_the_address_of_its_repository_and_in_no_text_of_b
 
 
 def test_a_text_without_logins_keeps_its_addresses() -> None:
-    assert without_logins("of https://me:hunter2@a.example/b, https://c.example") == "of https://a.example/b, https://c.example"
+    assert (
+        without_logins("of https://me:hunter2@a.example/b, https://c.example")
+        == "of https://a.example/b, https://c.example"
+    )
     assert without_logins("https://me:hun/ter 2@a.example/b") == "https://a.example/b"

@@ -10,7 +10,10 @@ def test_a_digest_tells_secrets_apart_and_is_none_of_the_usual_hashes() -> None:
 
 def guesses() -> dict[str, str]:
     """The fingerprint of a template with each four-digit secret."""
-    return {fingerprint([], {"env": [{"name": "PIN", "value": f"{pin:04}"}]}): f"{pin:04}" for pin in range(10_000)}
+    return {
+        fingerprint([], {"env": [{"name": "PIN", "value": f"{pin:04}"}]}): f"{pin:04}"
+        for pin in range(10_000)
+    }
 
 
 def test_a_short_secret_falls_from_a_fingerprint_and_not_from_a_sealed_one() -> None:

@@ -6,7 +6,13 @@ from kuberay.facts.objects import plural
 
 
 @pytest.mark.parametrize(
-    ("kind", "path"), [("Namespace", "namespaces"), ("NetworkPolicy", "networkpolicies"), ("Ingress", "ingresses"), ("RayJob", "rayjobs")]
+    ("kind", "path"),
+    [
+        ("Namespace", "namespaces"),
+        ("NetworkPolicy", "networkpolicies"),
+        ("Ingress", "ingresses"),
+        ("RayJob", "rayjobs"),
+    ],
 )
 def test_a_kind_is_found_by_its_plural(kind: str, path: str) -> None:
     assert plural(kind) == path

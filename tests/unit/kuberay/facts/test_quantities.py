@@ -9,7 +9,15 @@ from kuberay.facts.quantities import add_quantities, canonical_quantity, parse_q
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1", "1"), ("500m", "0.5"), ("2G", "2000000000"), ("2Gi", "2147483648"), ("1.5Gi", "1610612736"), (".5", "0.5"), ("3k", "3000")],
+    [
+        ("1", "1"),
+        ("500m", "0.5"),
+        ("2G", "2000000000"),
+        ("2Gi", "2147483648"),
+        ("1.5Gi", "1610612736"),
+        (".5", "0.5"),
+        ("3k", "3000"),
+    ],
 )
 def test_a_quantity_is_its_exact_value(text: str, value: str) -> None:
     assert parse_quantity(text) == Decimal(value)

@@ -24,7 +24,14 @@ def test_versions_that_are_new_enough_lack_nothing() -> None:
     [
         ("1.5.0", "2.52.0", "needs KubeRay 1.5.1 or later; kuberayVersion is 1.5.0"),
         ("1.6.2", "2.46.0", "needs Ray 2.52.0 or later; rayVersion is 2.46.0"),
-        ("1.3.0", "2.46.0", "needs KubeRay 1.5.1 or later and Ray 2.52.0 or later; kuberayVersion is 1.3.0, rayVersion is 2.46.0"),
+        (
+            "1.3.0",
+            "2.46.0",
+            (
+                "needs KubeRay 1.5.1 or later and Ray 2.52.0 or later; kuberayVersion is 1.3.0, rayVersion is"
+                " 2.46.0"
+            ),
+        ),
     ],
 )
 def test_what_is_lacking_is_named_with_the_version_that_has_it(kuberay: str, ray: str, line: str) -> None:

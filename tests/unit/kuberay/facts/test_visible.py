@@ -42,4 +42,7 @@ def test_a_pipeline_finds_no_command_in_a_line(text: str, shown: str) -> None:
 
 
 def test_lines_stay_lines_and_each_is_safe() -> None:
-    assert log_lines("error:\r\n\t* refused\n::error::x\n\x1b[2J") == "error:\n    * refused\n\\x3a:error::x\n\\x1b[2J"
+    assert (
+        log_lines("error:\r\n\t* refused\n::error::x\n\x1b[2J")
+        == "error:\n    * refused\n\\x3a:error::x\n\\x1b[2J"
+    )

@@ -1,4 +1,6 @@
-"""A double of the API server for unit tests: it answers over HTTP on loopback what a test tells it to."""
+"""A double of the API server for unit tests: it answers over HTTP on loopback what a
+test tells it to.
+"""
 
 import json
 import threading
@@ -11,7 +13,9 @@ from kuberay.live.api.connection import Connection
 
 
 def kubeconfig(server: str, **user: Any) -> str:
-    """A kubeconfig's content that names a server, and by default a user with a token."""
+    """A kubeconfig's content that names a server, and by default a user
+    with a token.
+    """
     return json.dumps(
         {
             "current-context": "it",
@@ -56,7 +60,14 @@ class Answering(BaseHTTPRequestHandler):
 
 def status(code: int, message: str, **more: Any) -> dict[str, Any]:
     """What an API server answers with an error."""
-    return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": message, **more}
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "code": code,
+        "message": message,
+        **more,
+    }
 
 
 Served = TypeVar("Served", bound=ApiServer)

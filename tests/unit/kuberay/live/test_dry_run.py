@@ -29,11 +29,16 @@ class Handler(Answering, BaseHTTPRequestHandler):
         self.do_POST()
 
     def do_POST(self) -> None:
-        self.server.asked.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+        self.server.asked.append(
+            (self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        )
         if self.server.code == 404 and not self.server.message.startswith("namespaces"):
             self.answer(b"404 page not found\n", 404, "text/plain; charset=utf-8")
         else:
-            self.answer(status(self.server.code, self.server.message, details={"name": "ray-head-x7k2p"}), self.server.code)
+            self.answer(
+                status(self.server.code, self.server.message, details={"name": "ray-head-x7k2p"}),
+                self.server.code,
+            )
 
 
 @pytest.fixture
@@ -42,8 +47,15 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def question(name: str = "ray-head", *, hides_values: bool = False, kind: str = "Pod", version: str = "v1") -> Question:
-    manifest = {"apiVersion": version, "kind": kind, "metadata": {"generateName": f"{name}-", "namespace": "kuberay"}, "spec": {}}
+def question(
+    name: str = "ray-head", *, hides_values: bool = False, kind: str = "Pod", version: str = "v1"
+) -> Question:
+    manifest = {
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"generateName": f"{name}-", "namespace": "kuberay"},
+        "spec": {},
+    }
     return Question(f"clusters.{name}, a pod of the head", manifest, name, hides_values)
 
 
@@ -74,7 +86,11 @@ def test_an_object_is_asked_about_strictly_and_never_made(server: Server) -> Non
 def test_a_refusal_is_told_in_the_servers_own_words(server: Server, code: int, message: str) -> None:
     with pytest.raises(RefusedError) as error:
         answer(server, code, message)
-    assert str(error.value) == f"kuberay:clusters.ray-head, a pod of the head: the Kubernetes API server would refuse it: {message}"
+    assert (
+        str(error.value)
+        == "kuberay:clusters.ray-head, a pod of the head: the Kubernetes API server would refuse it:"
+        f" {message}"
+    )
 
 
 def test_a_name_that_was_made_up_for_asking_is_told_as_the_name_that_is_meant(server: Server) -> None:
@@ -89,7 +105,8 @@ def test_no_value_is_shown_of_settings_that_are_encrypted(server: Server) -> Non
 
 
 @pytest.mark.parametrize(
-    ("code", "message"), [(403, 'pods "x" is forbidden: exceeded quota: tight'), (404, 'namespaces "kuberay" not found')]
+    ("code", "message"),
+    [(403, 'pods "x" is forbidden: exceeded quota: tight'), (404, 'namespaces "kuberay" not found')],
 )
 def test_what_may_change_while_up_goes_on_is_no_refusal(server: Server, code: int, message: str) -> None:
     answer(server, code, message)
@@ -107,7 +124,10 @@ def test_what_may_change_while_up_goes_on_is_no_refusal(server: Server, code: in
 def test_who_cannot_be_asked_is_told(server: Server, code: int, message: str, for_now: bool) -> None:
     with pytest.raises(NotAskedError) as error:
         answer(server, code, message)
-    assert (str(error.value), error.value.for_now) == (f"clusters.ray-head, a pod of the head: {message}", for_now)
+    assert (str(error.value), error.value.for_now) == (
+        f"clusters.ray-head, a pod of the head: {message}",
+        for_now,
+    )
 
 
 def test_several_that_are_alike_are_asked_about_once(server: Server) -> None:
@@ -121,8 +141,14 @@ def test_several_that_are_alike_are_asked_about_once(server: Server) -> None:
 
 
 def route() -> Question:
-    manifest = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "ray", "namespace": "kuberay"}}
-    return Question("clusters.ray.expose.dashboard, its HTTPRoute", manifest, brought_by="the Gateway API's CRDs")
+    manifest = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "ray", "namespace": "kuberay"},
+    }
+    return Question(
+        "clusters.ray.expose.dashboard, its HTTPRoute", manifest, brought_by="the Gateway API's CRDs"
+    )
 
 
 def test_what_is_there_by_its_name_is_asked_about_as_a_change_of_it(server: Server) -> None:
@@ -135,9 +161,11 @@ def test_what_is_there_by_its_name_is_asked_about_as_a_change_of_it(server: Serv
 def test_a_kind_that_somebody_else_has_to_bring_is_named_with_the_servers_own_answer(server: Server) -> None:
     with pytest.raises(RefusedError) as error:
         answer(server, 404, "", route())
-    assert str(error.value) == (
-        "kuberay:clusters.ray.expose.dashboard, its HTTPRoute: the Kubernetes API server would refuse it: 404 page not found: "
-        "it knows no HTTPRoute of gateway.networking.k8s.io/v1, which come with the Gateway API's CRDs"
+    assert (
+        str(error.value)
+        == "kuberay:clusters.ray.expose.dashboard, its HTTPRoute: the Kubernetes API server would refuse it:"
+        " 404 page not found: it knows no HTTPRoute of gateway.networking.k8s.io/v1, which come with the"
+        " Gateway API's CRDs"
     )
     # A namespace that is yet to come is no refusal.
     answer(server, 404, 'namespaces "kuberay" not found', route())

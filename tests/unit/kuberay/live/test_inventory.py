@@ -41,6 +41,15 @@ def test_what_comes_with_each_namespace_or_goes_by_itself_was_not_put_there() ->
         (["--watch-namespace", "other,teams"], False),
     ],
 )
-def test_an_operator_takes_care_of_the_namespaces_that_it_watches(arguments: list[str], is_for_it: bool) -> None:
-    pod = {"spec": {"containers": [{"name": "sidecar"}, {"name": "kuberay-operator", "command": ["/manager"], "args": arguments}]}}
+def test_an_operator_takes_care_of_the_namespaces_that_it_watches(
+    arguments: list[str], is_for_it: bool
+) -> None:
+    pod = {
+        "spec": {
+            "containers": [
+                {"name": "sidecar"},
+                {"name": "kuberay-operator", "command": ["/manager"], "args": arguments},
+            ]
+        }
+    }
     assert watches(pod, "team") == is_for_it

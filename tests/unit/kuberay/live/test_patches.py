@@ -1,4 +1,6 @@
-"""What Ray's autoscaler has set is given back after an update, and the Service of applications is as the settings ask for it."""
+"""What Ray's autoscaler has set is given back after an update, and the Service of
+applications is as the settings ask for it.
+"""
 
 from typing import Any
 
@@ -51,13 +53,21 @@ def test_a_service_that_the_settings_say_nothing_of_is_left_alone() -> None:
 
 
 def test_a_service_that_is_as_it_should_be_is_left_alone() -> None:
-    assert serve_service_patch(serve_service("NodePort", a="1", cloud="x", **{OURS: "a"}), "NodePort", {"a": "1"}) == {}
+    assert (
+        serve_service_patch(
+            serve_service("NodePort", a="1", cloud="x", **{OURS: "a"}), "NodePort", {"a": "1"}
+        )
+        == {}
+    )
 
 
 def test_annotations_come_and_go_with_the_settings_and_those_of_others_stay() -> None:
     found = serve_service("NodePort", a="1", b="2", cloud="x", **{OURS: "a,b"})
     patch = serve_service_patch(found, "LoadBalancer", {"b": "3", "c": "4"})
-    assert patch == {"metadata": {"annotations": {"a": None, "b": "3", "c": "4", OURS: "b,c"}}, "spec": {"type": "LoadBalancer"}}
+    assert patch == {
+        "metadata": {"annotations": {"a": None, "b": "3", "c": "4", OURS: "b,c"}},
+        "spec": {"type": "LoadBalancer"},
+    }
 
 
 def test_a_service_is_plain_again_when_the_settings_say_nothing_of_it_any_more() -> None:

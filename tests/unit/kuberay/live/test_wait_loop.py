@@ -16,7 +16,9 @@ def refused(code: int) -> httpx2.HTTPStatusError:
     return httpx2.HTTPStatusError("said no", request=REQUEST, response=httpx2.Response(code, request=REQUEST))
 
 
-@pytest.mark.parametrize("error", [httpx2.ReadTimeout(""), httpx2.ConnectError("refused"), refused(429), refused(503)])
+@pytest.mark.parametrize(
+    "error", [httpx2.ReadTimeout(""), httpx2.ConnectError("refused"), refused(429), refused(503)]
+)
 def test_a_server_that_is_busy_or_out_of_reach_is_asked_again(error: httpx2.HTTPError) -> None:
     assert no_answer(error).startswith("the Kubernetes API server does not answer: ")
 
@@ -37,7 +39,9 @@ def waited(*looks: Look | Exception, timeout: float = 10) -> list[str]:
             raise seen
         return seen
 
-    asyncio.run(wait(look, what="it", so_far="not there", timeout=timeout, report=said.append, pause=every(0.01)))
+    asyncio.run(
+        wait(look, what="it", so_far="not there", timeout=timeout, report=said.append, pause=every(0.01))
+    )
     return said
 
 
@@ -70,9 +74,9 @@ def test_what_will_never_be_ends_the_wait_at_once() -> None:
 
 
 def test_when_the_time_is_over_it_says_how_far_it_came_and_why() -> None:
-    assert failure(lambda: waited(Look(progress="starting", cause="no image", so_far="only 1 of 2"), timeout=0)) == (
-        "it: only 1 of 2 after 0 s (timeoutSeconds): no image"
-    )
+    assert failure(
+        lambda: waited(Look(progress="starting", cause="no image", so_far="only 1 of 2"), timeout=0)
+    ) == ("it: only 1 of 2 after 0 s (timeoutSeconds): no image")
     assert failure(lambda: waited(httpx2.ReadTimeout("timed out"), timeout=0)) == (
         "it: not there after 0 s (timeoutSeconds): the Kubernetes API server does not answer: timed out"
     )

@@ -1,4 +1,6 @@
-"""The view of a namespace: of the cluster that the stack names, through lost connections, and not for ever for who may not look."""
+"""The view of a namespace: of the cluster that the stack names, through lost
+connections, and not for ever for who may not look.
+"""
 
 import asyncio
 import json
@@ -17,7 +19,8 @@ from kuberay.live.wait_loop import NotUpError
 from kuberay.live.watch import NamespaceView
 from tests.unit.kuberay.live.api_server import Answering, ApiServer, serving, status
 
-#: What a real API server sends inside a watch of a version that it no longer has: after its restart, or after a CRD has changed.
+#: What a real API server sends inside a watch of a version that it no longer has: after
+#: its restart, or after a CRD has changed.
 TOO_OLD = {
     "type": "ERROR",
     "object": {
@@ -33,7 +36,9 @@ TOO_OLD = {
 
 
 class Server(ApiServer):
-    """Lists pods, or refuses to. Of watches it sends what it is told to, and then says nothing more, nor that they have ended."""
+    """Lists pods, or refuses to. Of watches it sends what it is told to, and then says
+    nothing more, nor that they have ended.
+    """
 
     def __init__(self, *, answers: int = 200) -> None:
         super().__init__(_Handler)
@@ -75,7 +80,10 @@ class _Handler(Answering, BaseHTTPRequestHandler):
         if self.server.answers == 404:
             self.answer(b"404 page not found", 404, "text/plain")
         else:
-            self.answer(status(403, "me cannot list pods") if self.server.answers == 403 else answer, self.server.answers)
+            self.answer(
+                status(403, "me cannot list pods") if self.server.answers == 403 else answer,
+                self.server.answers,
+            )
 
 
 Serve = Callable[..., Server]
@@ -94,7 +102,9 @@ def serve() -> Iterator[Serve]:
 
 
 def look(server: Server, *, until_lists: int) -> None:
-    """Makes a view, as a program does whose stack names this server, and waits for so many lists."""
+    """Makes a view, as a program does whose stack names this server, and waits for so
+    many lists.
+    """
 
     async def looking() -> None:
         view = NamespaceView(server.connection(), "kuberay")
@@ -106,7 +116,9 @@ def look(server: Server, *, until_lists: int) -> None:
     asyncio.run(looking())
 
 
-def test_the_threads_ask_the_cluster_that_the_stack_names(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_threads_ask_the_cluster_that_the_stack_names(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server, decoy = serve(), serve()
     (tmp_path / "config").write_text(decoy.kubeconfig())
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
@@ -114,7 +126,9 @@ def test_the_threads_ask_the_cluster_that_the_stack_names(serve: Serve, tmp_path
     assert (server.lists, decoy.lists) == (2, 0)
 
 
-def test_a_watch_whose_connection_got_lost_is_begun_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watch_whose_connection_got_lost_is_begun_again(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "_LOST_SECONDS", 0.2)
     server = serve()
     look(server, until_lists=4)
@@ -129,26 +143,38 @@ def test_who_may_not_look_is_told_at_once(serve: Serve) -> None:
     assert time.monotonic() - begun < 5
 
 
-def test_that_the_kinds_were_deleted_is_told_once_they_could_have_come(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_that_the_kinds_were_deleted_is_told_once_they_could_have_come(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "_KIND_COMES", 1)
     server = serve(answers=404)
-    with pytest.raises(NotUpError, match=r"^the cluster knows no RayClusters: .*; `make destroy`, then `pulumi up`, brings them back$"):
+    with pytest.raises(
+        NotUpError,
+        match=r"^the cluster knows no RayClusters: .*; `make destroy`, then `pulumi up`, brings them back$",
+    ):
         look(server, until_lists=2)
     assert server.lists > 2
 
 
 def pod(name: str, version: str = "2") -> dict[str, Any]:
-    return {"metadata": {"name": name, "resourceVersion": version, "labels": {"ray.io/cluster": "ray"}}, "status": {}}
+    return {
+        "metadata": {"name": name, "resourceVersion": version, "labels": {"ray.io/cluster": "ray"}},
+        "status": {},
+    }
 
 
 def names_seen(server: Server, wanted: list[str]) -> list[str]:
-    """Makes a view and waits until it shows these pods; returns those that it shows in the end."""
+    """Makes a view and waits until it shows these pods; returns those that it shows in
+    the end.
+    """
 
     async def looking() -> list[str]:
         view = NamespaceView(server.connection(), "kuberay")
         await view.until_listed(10)
         ends = time.monotonic() + 10
-        while (names := sorted(str(pod["metadata"]["name"]) for pod in view.pods("ray"))) != wanted and time.monotonic() < ends:
+        while (
+            names := sorted(str(pod["metadata"]["name"]) for pod in view.pods("ray"))
+        ) != wanted and time.monotonic() < ends:
             await view.change("ray", 0.1)
         return names
 
@@ -168,7 +194,11 @@ def test_what_changes_is_shown_as_it_changes(serve: Serve) -> None:
     server = serve()
     server.pods = [pod("stays"), pod("goes")]
     bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "9"}}}
-    server.events = [{"type": "ADDED", "object": pod("comes", "3")}, bookmark, {"type": "DELETED", "object": pod("goes", "4")}]
+    server.events = [
+        {"type": "ADDED", "object": pod("comes", "3")},
+        bookmark,
+        {"type": "DELETED", "object": pod("goes", "4")},
+    ]
     assert names_seen(server, ["comes", "stays"]) == ["comes", "stays"]
 
 
@@ -181,6 +211,7 @@ def test_a_server_that_ends_watches_at_once_is_not_asked_in_a_hot_loop(serve: Se
         await asyncio.sleep(2.5)
 
     asyncio.run(looking())
-    # Two kinds, and one watch of each in a second; a watch that ended well needs no list.
+    # Two kinds, and one watch of each in a second; a watch that ended well needs no
+    # list.
     assert 2 <= server.watches <= 8
     assert server.lists == 2

@@ -1,4 +1,6 @@
-"""Pods that ran before the stack took their release over carry no fingerprint until their template changes."""
+"""Pods that ran before the stack took their release over carry no fingerprint until
+their template changes.
+"""
 
 from typing import Any
 
@@ -15,7 +17,11 @@ def plan(adopted: dict[str, Any] | None = None, **cluster: Any) -> ClusterPlan:
 
 
 def adopted(**cluster: Any) -> dict[str, Any]:
-    return {"revision": 1, "fingerprint": "", "templates": {group.name: group.fingerprint for group in plan(**cluster).groups}}
+    return {
+        "revision": 1,
+        "fingerprint": "",
+        "templates": {group.name: group.fingerprint for group in plan(**cluster).groups},
+    }
 
 
 def fingerprints(cluster: ClusterPlan) -> dict[str, str | None]:
@@ -38,7 +44,10 @@ def test_a_change_of_the_workers_leaves_the_head_as_it_runs() -> None:
 
 def test_a_change_of_the_head_is_one_of_its_workers_too() -> None:
     found = plan(adopted(), head={"memory": "3G"})
-    assert fingerprints(found) == {"head": found.groups[0].fingerprint, "workergroup": found.groups[1].fingerprint}
+    assert fingerprints(found) == {
+        "head": found.groups[0].fingerprint,
+        "workergroup": found.groups[1].fingerprint,
+    }
 
 
 def test_a_change_that_is_taken_back_is_the_adopted_template_again() -> None:
@@ -61,9 +70,15 @@ def test_a_stack_that_begins_to_hold_secrets_still_has_its_adopted_templates() -
 def test_a_release_is_as_it_was_found_until_any_of_its_values_changes() -> None:
     def stack(**worker: Any) -> StackPlan:
         release = adopted() | {"fingerprint": plan(adopted()).fingerprint}
-        settings = load(clusters={"ray": {"adopted": release, "worker": worker}}, operator={"adopted": {"revision": 3, "fingerprint": ""}})
+        settings = load(
+            clusters={"ray": {"adopted": release, "worker": worker}},
+            operator={"adopted": {"revision": 3, "fingerprint": ""}},
+        )
         return plan_stack(settings)
 
     assert stack().adopted["ray"] == Adopted(1, as_found=True)
-    assert stack(replicas=4).adopted == {"kuberay-operator": Adopted(3, as_found=False), "ray": Adopted(1, as_found=False)}
+    assert stack(replicas=4).adopted == {
+        "kuberay-operator": Adopted(3, as_found=False),
+        "ray": Adopted(1, as_found=False),
+    }
     assert seal_stack(stack(), Seal("key")).adopted["ray"].as_found

@@ -44,7 +44,10 @@ def test_the_guides_cluster_has_two_cpus_and_4g() -> None:
 def test_requests_are_the_limits_unless_told_otherwise() -> None:
     made = plan({"head": {"memory": "8G"}, "worker": {"memory": "8G", "memoryRequest": "4G"}})
     assert made.values["head"]["resources"]["requests"] == {"cpu": "1", "memory": "8G"}
-    assert made.values["worker"]["resources"] == {"limits": {"cpu": "1", "memory": "8G"}, "requests": {"cpu": "1", "memory": "4G"}}
+    assert made.values["worker"]["resources"] == {
+        "limits": {"cpu": "1", "memory": "8G"},
+        "requests": {"cpu": "1", "memory": "4G"},
+    }
 
 
 def test_an_architecture_pins_the_pods_as_well_as_picking_the_image() -> None:
@@ -79,17 +82,31 @@ def test_an_image_is_always_written_whole() -> None:
         ({}, {"worker": {"replicas": 3}}, set()),
         ({}, {"worker": {"maxReplicas": 9}}, set()),
         ({}, {"worker": {"gpus": 1}}, {"workergroup"}),
-        ({"worker": {"maxReplicas": 2}}, {"autoscaling": {}, "worker": {"maxReplicas": 2}}, {"head", "workergroup"}),
-        (AUTOSCALED, AUTOSCALED | {"autoscaling": {"idleTimeoutSeconds": 5, "upscalingMode": "Conservative"}}, set()),
+        (
+            {"worker": {"maxReplicas": 2}},
+            {"autoscaling": {}, "worker": {"maxReplicas": 2}},
+            {"head", "workergroup"},
+        ),
+        (
+            AUTOSCALED,
+            AUTOSCALED | {"autoscaling": {"idleTimeoutSeconds": 5, "upscalingMode": "Conservative"}},
+            set(),
+        ),
         (AUTOSCALED, AUTOSCALED | {"autoscaling": {"memory": "1Gi"}}, {"head", "workergroup"}),
         ({}, {"additionalWorkerGroups": {"big": {"memory": "64G"}}}, set()),
         ({}, {"upgradeStrategy": "None"}, set()),
         ({}, {"values": {"worker": {"priorityClassName": "high"}}}, {"workergroup"}),
-        ({}, {"values": {"common": {"containerEnv": [{"name": "A", "value": "b"}]}}}, {"head", "workergroup"}),
+        (
+            {},
+            {"values": {"common": {"containerEnv": [{"name": "A", "value": "b"}]}}},
+            {"head", "workergroup"},
+        ),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
-def test_only_what_lands_in_pods_restarts_them(before: dict[str, Any], after: dict[str, Any], expected: set[str]) -> None:
+def test_only_what_lands_in_pods_restarts_them(
+    before: dict[str, Any], after: dict[str, Any], expected: set[str]
+) -> None:
     assert restarted(before, after) == expected
 
 
@@ -106,7 +123,12 @@ def test_a_new_service_type_takes_a_new_cluster_and_nothing_else_does() -> None:
 
 
 def test_totals_count_every_pod_of_every_group() -> None:
-    made = plan({"worker": {"replicas": 2, "cpu": "500m"}, "additionalWorkerGroups": {"big": {"replicas": 3, "cpu": 4, "memory": "16G"}}})
+    made = plan(
+        {
+            "worker": {"replicas": 2, "cpu": "500m"},
+            "additionalWorkerGroups": {"big": {"replicas": 3, "cpu": 4, "memory": "16G"}},
+        }
+    )
     assert (made.cpu, made.memory) == ("14", "54G")
 
 
@@ -124,13 +146,25 @@ def test_a_group_that_is_left_out_has_no_pods() -> None:
 
 
 def test_the_resource_is_named_as_the_chart_would_name_it() -> None:
-    config = {"kuberay:clusters": json.dumps({"my-kuberay": {}, "team": {}, "x": {"values": {"nameOverride": "y"}}})}
+    config = {
+        "kuberay:clusters": json.dumps({"my-kuberay": {}, "team": {}, "x": {"values": {"nameOverride": "y"}}})
+    }
     settings = load_settings(config)
-    assert [plan_cluster(settings, name).name for name in settings.clusters] == ["my-kuberay", "team-kuberay", "x-y"]
+    assert [plan_cluster(settings, name).name for name in settings.clusters] == [
+        "my-kuberay",
+        "team-kuberay",
+        "x-y",
+    ]
 
 
 def test_planning_leaves_the_settings_as_they_are() -> None:
-    settings = load_settings({"kuberay:clusters": json.dumps({"a": {"values": {"additionalWorkerGroups": {"b": {"replicas": 0}}}}})})
+    settings = load_settings(
+        {
+            "kuberay:clusters": json.dumps(
+                {"a": {"values": {"additionalWorkerGroups": {"b": {"replicas": 0}}}}}
+            )
+        }
+    )
     before = settings.model_dump_json()
     plan_cluster(settings, "a")
     assert settings.model_dump_json() == before
@@ -139,14 +173,21 @@ def test_planning_leaves_the_settings_as_they_are() -> None:
 def test_gpus_take_their_image_their_nodes_and_their_place_in_the_totals() -> None:
     made = plan({"worker": {"gpus": 2, "replicas": 3}})
     worker = made.values["worker"]
-    assert worker["resources"]["limits"]["nvidia.com/gpu"] == worker["resources"]["requests"]["nvidia.com/gpu"] == 2
+    assert (
+        worker["resources"]["limits"]["nvidia.com/gpu"]
+        == worker["resources"]["requests"]["nvidia.com/gpu"]
+        == 2
+    )
     assert worker["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
     assert (worker["image"]["tag"], made.head.image) == ("2.46.0-py310-gpu", "rayproject/ray:2.46.0-py310")
     assert made.gpus == 6
 
 
 def test_an_image_flavour_of_ones_own_stays_with_gpus() -> None:
-    assert plan({"worker": {"gpus": 1, "accelerator": "cu124"}}).values["worker"]["image"]["tag"] == "2.46.0-py310-cu124"
+    assert (
+        plan({"worker": {"gpus": 1, "accelerator": "cu124"}}).values["worker"]["image"]["tag"]
+        == "2.46.0-py310-cu124"
+    )
 
 
 def test_a_slice_over_several_hosts_counts_each_host_as_a_pod() -> None:
@@ -157,7 +198,12 @@ def test_a_slice_over_several_hosts_counts_each_host_as_a_pod() -> None:
 
 
 def test_an_autoscaler_chooses_between_minimum_and_maximum() -> None:
-    made = plan({"autoscaling": {"idleTimeoutSeconds": 120}, "worker": {"minReplicas": 1, "replicas": 2, "maxReplicas": 9}})
+    made = plan(
+        {
+            "autoscaling": {"idleTimeoutSeconds": 120},
+            "worker": {"minReplicas": 1, "replicas": 2, "maxReplicas": 9},
+        }
+    )
     worker = made.groups[1]
     assert (worker.pods, worker.at_least, worker.at_most, worker.count) == (2, 1, 9, "1-9")
     assert made.values["head"]["enableInTreeAutoscaling"] is True
@@ -173,12 +219,16 @@ def test_autoscaler_v2_is_turned_on_the_way_every_kuberay_takes() -> None:
 
 def test_a_service_that_says_nothing_of_its_name_leaves_it_to_kuberay() -> None:
     for service in (None, {"metadata": None}, {"metadata": {"annotations": {"a": "b"}}}):
-        assert plan({"values": {"head": {"headService": service}}}).head_service == "raycluster-kuberay-head-svc"
+        assert (
+            plan({"values": {"head": {"headService": service}}}).head_service == "raycluster-kuberay-head-svc"
+        )
 
 
 def test_claims_of_devices_go_through_as_they_are() -> None:
     resources = {"limits": {"memory": "2048Mi"}, "claims": [{"name": "gpu"}]}
-    (group,) = ray_cluster_spec(plan({"values": {"worker": {"resources": resources}}}).values)["workerGroupSpecs"]
+    (group,) = ray_cluster_spec(plan({"values": {"worker": {"resources": resources}}}).values)[
+        "workerGroupSpecs"
+    ]
     assert group["template"]["spec"]["containers"][0]["resources"] == {
         "limits": {"cpu": "1", "memory": "2Gi"},
         "requests": {"cpu": "1", "memory": "2G"},
@@ -196,7 +246,12 @@ RAW_IMAGE = {"repository": "registry.example/ray", "tag": "1"}
         ({}, {"head": {"image": "own/head:2"}}, RAW_IMAGE, ["own/head:2", "registry.example/ray:1"]),
         ({}, {"image": "own/ray:2"}, RAW_IMAGE, ["registry.example/ray:1"] * 2),
         ({"image": "own/ray:2"}, {}, {"tag": "3"}, ["own/ray:3"] * 2),
-        ({}, {"worker": {"gpus": 1}}, {"repository": "mirror/ray"}, ["mirror/ray:2.46.0-py310", "mirror/ray:2.46.0-py310-gpu"]),
+        (
+            {},
+            {"worker": {"gpus": 1}},
+            {"repository": "mirror/ray"},
+            ["mirror/ray:2.46.0-py310", "mirror/ray:2.46.0-py310-gpu"],
+        ),
         ({}, {}, {"tag": "2.46.0-py311"}, ["rayproject/ray:2.46.0-py311"] * 2),
         ({}, {}, {"pullPolicy": "Always"}, ["rayproject/ray:2.46.0-py310"] * 2),
     ],
@@ -217,14 +272,31 @@ def test_a_groups_own_raw_image_goes_before_the_one_at_the_top() -> None:
 
 @pytest.mark.parametrize(
     ("raw", "restricted"),
-    [(RAW_IMAGE, False), ({"repository": "mirror/rayproject/ray", "tag": "2.46.0"}, True), ({"tag": "2.46.0"}, True)],
+    [
+        (RAW_IMAGE, False),
+        ({"repository": "mirror/rayproject/ray", "tag": "2.46.0"}, True),
+        ({"tag": "2.46.0"}, True),
+    ],
 )
-def test_what_an_image_at_the_top_of_raw_values_runs_as_is_known_where_it_is_one_of_rays(raw: dict[str, str], restricted: bool) -> None:
+def test_what_an_image_at_the_top_of_raw_values_runs_as_is_known_where_it_is_one_of_rays(
+    raw: dict[str, str], restricted: bool
+) -> None:
     made = plan({"values": {"image": raw}})
     assert {bool(made.values[group]["podSecurityContext"]) for group in ("head", "worker")} == {restricted}
 
 
 @pytest.mark.parametrize("ray_version", ["2.46.0", "2.52.0"])
 def test_the_pods_are_the_same_at_every_version(ray_version: str) -> None:
-    stacks = [StackSettings.model_validate({"kuberayVersion": version, "rayVersion": ray_version}) for version in VERSIONS]
-    assert len({tuple(group.fingerprint for group in plan_cluster(stack, "raycluster").groups) for stack in stacks}) == 1
+    stacks = [
+        StackSettings.model_validate({"kuberayVersion": version, "rayVersion": ray_version})
+        for version in VERSIONS
+    ]
+    assert (
+        len(
+            {
+                tuple(group.fingerprint for group in plan_cluster(stack, "raycluster").groups)
+                for stack in stacks
+            }
+        )
+        == 1
+    )

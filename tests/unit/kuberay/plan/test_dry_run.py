@@ -24,7 +24,10 @@ def test_a_cluster_is_its_custom_resource_a_pod_of_each_group_and_the_service_of
         "a pod of gpu": "Pod",
         "the Service of its head": "Service",
     }
-    assert found["a pod of gpu"]["metadata"]["labels"] == {"ray.io/cluster": "ray-kuberay", "ray.io/group": "gpu"}
+    assert found["a pod of gpu"]["metadata"]["labels"] == {
+        "ray.io/cluster": "ray-kuberay",
+        "ray.io/group": "gpu",
+    }
     assert found["a pod of gpu"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert {manifest["metadata"]["namespace"] for manifest in found.values()} == {"kuberay"}
 
@@ -39,16 +42,25 @@ def test_pods_have_what_the_operator_adds_to_them() -> None:
 
 
 def test_memory_that_an_owner_shares_otherwise_is_left_as_it_is() -> None:
-    volumes = {"volumes": [{"name": "mine", "emptyDir": {}}], "volumeMounts": [{"name": "mine", "mountPath": "/dev/shm"}]}
+    volumes = {
+        "volumes": [{"name": "mine", "emptyDir": {}}],
+        "volumeMounts": [{"name": "mine", "mountPath": "/dev/shm"}],
+    }
     found = asked(plan(clusters={"ray": {"head": volumes}}), "clusters.ray")
-    assert [volume["name"] for volume in found["a pod of the head"]["spec"]["volumes"]] == ["log-volume", "mine"]
+    assert [volume["name"] for volume in found["a pod of the head"]["spec"]["volumes"]] == [
+        "log-volume",
+        "mine",
+    ]
 
 
 def test_the_heads_own_service_counts_before_the_type_of_the_chart() -> None:
     own = {"spec": {"type": "NodePort", "ports": [{"port": 1}]}, "metadata": {"annotations": {"a": "b"}}}
     values = {"service": {"type": "LoadBalancer"}, "head": {"headService": own}}
     service = asked(plan(clusters={"ray": {"values": values}}), "clusters.ray")["the Service of its head"]
-    assert (service["spec"], service["metadata"]["annotations"]) == ({"type": "NodePort", "ports": [{"port": 1}]}, {"a": "b"})
+    assert (service["spec"], service["metadata"]["annotations"]) == (
+        {"type": "NodePort", "ports": [{"port": 1}]},
+        {"a": "b"},
+    )
 
 
 def test_jobs_and_services_are_asked_about_with_the_clusters_that_kuberay_makes_for_them() -> None:
@@ -63,7 +75,11 @@ def test_jobs_and_services_are_asked_about_with_the_clusters_that_kuberay_makes_
 
 def test_clusters_that_differ_in_their_names_alone_are_asked_about_once() -> None:
     stack = plan(clusters={"one": {}, "two": {}, "three": {"head": {"cpu": 2}}})
-    alike = {question.is_like() for whose in ("clusters.one", "clusters.two") for question in questions(stack, whose)}
+    alike = {
+        question.is_like()
+        for whose in ("clusters.one", "clusters.two")
+        for question in questions(stack, whose)
+    }
     assert len(alike) == 4
     assert {question.is_like() for question in questions(stack, "clusters.three")} - alike
 
@@ -84,12 +100,16 @@ def test_a_group_with_capitals_in_its_name_has_pods_without() -> None:
     group = {"disabled": False, "replicas": 1, "minReplicas": 1, "maxReplicas": 1, "rayStartParams": {}}
     limits = {"cpu": "1", "memory": "2G"}
     group |= {"resources": {"limits": limits, "requests": limits}}
-    found = asked(plan(clusters={"ray": {"values": {"additionalWorkerGroups": {"bigGroup": group}}}}), "clusters.ray")
+    found = asked(
+        plan(clusters={"ray": {"values": {"additionalWorkerGroups": {"bigGroup": group}}}}), "clusters.ray"
+    )
     assert found["a pod of bigGroup"]["metadata"]["generateName"].startswith("ray-kuberay-biggroup-")
 
 
 def test_a_schedule_is_asked_about_with_the_pod_that_submits_its_runs() -> None:
-    stack = plan(kuberayVersion="1.6.2", clusters={}, jobs={"nightly": {"entrypoint": "x", "schedule": "@daily"}})
+    stack = plan(
+        kuberayVersion="1.6.2", clusters={}, jobs={"nightly": {"entrypoint": "x", "schedule": "@daily"}}
+    )
     found = asked(stack, "jobs.nightly")
     assert found["its RayCronJob"]["kind"] == "RayCronJob"
     assert found["its RayCronJob"]["spec"]["jobTemplate"]["entrypoint"] == "x"
@@ -98,7 +118,10 @@ def test_a_schedule_is_asked_about_with_the_pod_that_submits_its_runs() -> None:
 
 def test_the_service_of_applications_is_asked_about_where_settings_say_something_of_it() -> None:
     chat = {"serveConfig": {"applications": [{"import_path": "a:app"}]}}
-    stack = plan(clusters={}, services={"chat": chat | {"serveService": {"annotations": {"not a key!": "x"}}}, "plain": chat})
+    stack = plan(
+        clusters={},
+        services={"chat": chat | {"serveService": {"annotations": {"not a key!": "x"}}}, "plain": chat},
+    )
     found = asked(stack, "services.chat")["the Service of its applications"]
     assert (found["spec"]["type"], found["spec"]["ports"][0]["port"]) == ("ClusterIP", 8000)
     assert found["metadata"]["annotations"]["not a key!"] == "x"

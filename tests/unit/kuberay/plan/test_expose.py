@@ -1,4 +1,6 @@
-"""A way in from outside the Kubernetes cluster is an Ingress, or an HTTPRoute where a Gateway is named."""
+"""A way in from outside the Kubernetes cluster is an Ingress, or an HTTPRoute where a
+Gateway is named.
+"""
 
 from typing import Any
 
@@ -36,7 +38,9 @@ def test_an_ingress_leads_to_the_service_of_the_head() -> None:
                             {
                                 "path": "/",
                                 "pathType": "Prefix",
-                                "backend": {"service": {"name": "ray-kuberay-head-svc", "port": {"number": 8265}}},
+                                "backend": {
+                                    "service": {"name": "ray-kuberay-head-svc", "port": {"number": 8265}}
+                                },
                             }
                         ]
                     },
@@ -49,7 +53,10 @@ def test_an_ingress_leads_to_the_service_of_the_head() -> None:
 
 def test_a_gateway_makes_it_an_http_route() -> None:
     (route,) = routes(**of_cluster(gateway={"name": "public", "namespace": "gateways", "listener": "web"}))
-    assert (route.manifest["apiVersion"], route.manifest["kind"]) == ("gateway.networking.k8s.io/v1", "HTTPRoute")
+    assert (route.manifest["apiVersion"], route.manifest["kind"]) == (
+        "gateway.networking.k8s.io/v1",
+        "HTTPRoute",
+    )
     assert route.manifest["spec"] == {
         "parentRefs": [{"name": "public", "namespace": "gateways", "sectionName": "web"}],
         "hostnames": ["ray.example.com"],
@@ -100,7 +107,11 @@ def test_the_api_server_is_asked_about_a_way_in_by_its_own_name_and_only_where_i
     key = "clusters.ray.expose.dashboard"
     plan = plan_stack(load(**of_cluster(gateway={"name": "public", "namespace": "gateways"})))
     (question,) = questions(plan, key)
-    assert (question.what, question.name, question.is_change) == (f"{key}, its HTTPRoute", "ray-kuberay-head-svc", True)
+    assert (question.what, question.name, question.is_change) == (
+        f"{key}, its HTTPRoute",
+        "ray-kuberay-head-svc",
+        True,
+    )
     assert question.brought_by == "the Gateway API's CRDs"
     before, after = what_changes(plan), what_changes(plan_stack(load(**of_cluster())))
     assert {whose for whose in before if before[whose] != after[whose]} == {key}

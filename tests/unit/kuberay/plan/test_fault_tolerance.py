@@ -41,14 +41,18 @@ def test_a_chart_that_can_is_given_the_options() -> None:
 
 def test_fault_tolerance_that_changes_restarts_the_head() -> None:
     def head(**tolerance: Any) -> str:
-        return plan_cluster(load(clusters={"raycluster": {"gcsFaultTolerance": REDIS | tolerance}}), "raycluster").head.fingerprint
+        return plan_cluster(
+            load(clusters={"raycluster": {"gcsFaultTolerance": REDIS | tolerance}}), "raycluster"
+        ).head.fingerprint
 
     assert head() != head(redisAddress="other:6379")
     assert head() != plan_cluster(load(), "raycluster").head.fingerprint
 
 
 def test_a_password_in_the_config_goes_into_a_secret_of_the_stack() -> None:
-    clusters = {"raycluster": {"gcsFaultTolerance": {"redisAddress": "redis:6379", "redisPassword": "hunter2"}}}
+    clusters = {
+        "raycluster": {"gcsFaultTolerance": {"redisAddress": "redis:6379", "redisPassword": "hunter2"}}
+    }
     plan = plan_cluster(load(("clusters",), clusters=clusters), "raycluster")
     password = plan.values["head"]["containerEnv"][-1]
     assert password["valueFrom"]["secretKeyRef"] == {"name": "raycluster-kuberay-redis", "key": "password"}

@@ -1,4 +1,6 @@
-"""What Ray makes of a pod's memory. The figures were read with Ray 2.46.0 in memory cgroups of these sizes, and in real pods."""
+"""What Ray makes of a pod's memory. The figures were read with Ray 2.46.0 in memory
+cgroups of these sizes, and in real pods.
+"""
 
 from typing import Any
 
@@ -35,13 +37,18 @@ def test_the_object_store_is_what_real_ray_takes(group: str, limit: str, found: 
 
 def test_ray_schedules_with_the_whole_limit_and_kills_from_95_percent_of_it() -> None:
     told = memory("workergroup", memory="32G", cpu="7500m")
-    assert (told.limit, told.schedulable, told.shared_memory, told.kills_from) == (32 * 10**9,) * 3 + (30_400_000_000,)
+    assert (told.limit, told.schedulable, told.shared_memory, told.kills_from) == (32 * 10**9,) * 3 + (
+        30_400_000_000,
+    )
     assert told.cpus == 8  # KubeRay rounds up.
     assert told.left_for_workers == 30_400_000_000 - told.own_processes - told.object_store
 
 
 def test_one_line_says_what_is_left() -> None:
-    assert memory(memory="4G").summary == "4 GB: object store 0.95 GB, Ray itself 1.02 GB, left for tasks 1.83 GB"
+    assert (
+        memory(memory="4G").summary
+        == "4 GB: object store 0.95 GB, Ray itself 1.02 GB, left for tasks 1.83 GB"
+    )
 
 
 def test_flags_and_variables_of_ray_are_followed() -> None:
@@ -68,4 +75,9 @@ def test_an_own_dev_shm_counts() -> None:
     mount = {"volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}]}
     sized = {"volumes": [{"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "512Mi"}}]}
     assert memory(memory="8G", **mount, **sized).shared_memory == 512 * 1024 * 1024
-    assert memory(memory="8G", **mount, volumes=[{"name": "shm", "hostPath": {"path": "/dev/shm"}}]).shared_memory is None
+    assert (
+        memory(
+            memory="8G", **mount, volumes=[{"name": "shm", "hostPath": {"path": "/dev/shm"}}]
+        ).shared_memory
+        is None
+    )

@@ -16,7 +16,10 @@ GRAFANA = {
     "browserUrl": "https://grafana.example",
     "dataSource": "team",
 }
-PROMETHEUS = {"url": "http://prometheus.monitoring.svc:9090", "headersFrom": {"name": "prometheus", "key": "headers"}}
+PROMETHEUS = {
+    "url": "http://prometheus.monitoring.svc:9090",
+    "headersFrom": {"name": "prometheus", "key": "headers"},
+}
 HOSTS = {"grafana": {"url": "http://grafana:3000"}, "prometheus": {"url": "http://prometheus:9090"}}
 
 
@@ -28,7 +31,9 @@ def plan(version: str = "1.6.2", metrics: dict[str, Any] = ALL, **more: Any) -> 
 
 def models(made: MetricsPlan) -> dict[str, dict[str, Any]]:
     """What Grafana reads, by file."""
-    return {file: json.loads(text) for config_map in made.dashboards for file, text in config_map["data"].items()}
+    return {
+        file: json.loads(text) for config_map in made.dashboards for file, text in config_map["data"].items()
+    }
 
 
 def rules(made: MetricsPlan) -> list[dict[str, Any]]:
@@ -79,8 +84,11 @@ def test_the_choice_of_clusters_is_of_the_namespace_whatever_its_name() -> None:
     made = plan_stack(load(kuberayVersion="1.6.2", namespace="a-ray-b", metrics=ALL)).metrics
     assert made
     for model in models(made).values():
-        (_, cluster) = model["templating"]["list"]
-        assert cluster["query"]["query"] == 'label_values(ray_node_mem_total{namespace="a-ray-b"}, ray_io_cluster)'
+        _, cluster = model["templating"]["list"]
+        assert (
+            cluster["query"]["query"]
+            == 'label_values(ray_node_mem_total{namespace="a-ray-b"}, ray_io_cluster)'
+        )
 
 
 def test_panels_lie_beside_each_other_and_not_over_each_other() -> None:
@@ -96,12 +104,18 @@ def test_the_sidecar_finds_dashboards_by_their_label() -> None:
         (ALL | {"dashboardLabels": {"show": "ray"}}, {"show": "ray"}),
         (ALL | {"dashboardLabels": {}}, None),
     ):
-        assert [config_map["metadata"].get("labels") for config_map in plan(metrics=metrics).dashboards] == [labels] * 4
+        assert [config_map["metadata"].get("labels") for config_map in plan(metrics=metrics).dashboards] == [
+            labels
+        ] * 4
 
 
 def test_an_operator_of_others_is_for_them_to_watch() -> None:
     made = plan(operator={"install": False})
-    assert [config_map["metadata"]["name"] for config_map in made.dashboards] == ["ray-clusters", "ray-jobs", "ray-services"]
+    assert [config_map["metadata"]["name"] for config_map in made.dashboards] == [
+        "ray-clusters",
+        "ray-jobs",
+        "ray-services",
+    ]
     assert made.rules
     groups = [group["name"] for group in made.rules["spec"]["groups"]]
     assert groups == ["team-ray-clusters", "team-ray-jobs", "team-ray-services"]
@@ -110,13 +124,14 @@ def test_an_operator_of_others_is_for_them_to_watch() -> None:
 def test_what_an_operator_does_not_serve_is_left_out_and_said() -> None:
     made = plan("1.3.0")
     assert {name for name in METRICS if name.startswith("kuberay_")} == METRICS.keys() - named(made)
-    assert made.left_out == (
-        "KubeRay 1.4.0 or later serves what these show, and kuberayVersion is 1.3.0: left out "
-        "the panel 'Clusters that have had all of their pods' of Ray clusters, the panel 'Jobs by status' of Ray jobs, "
-        "the panel 'How long jobs ran' of Ray jobs, the panel 'Services that are ready' of Ray services, "
-        "the panel 'Services that go over to a new cluster' of Ray services, "
-        "the panel 'Ray clusters by what made them' of KubeRay operator, "
-        "the alert RayClusterNotProvisioned, the alert RayJobFailed, the alert RayServiceNotReady"
+    assert (
+        made.left_out
+        == "KubeRay 1.4.0 or later serves what these show, and kuberayVersion is 1.3.0: left out the panel"
+        " 'Clusters that have had all of their pods' of Ray clusters, the panel 'Jobs by status' of Ray"
+        " jobs, the panel 'How long jobs ran' of Ray jobs, the panel 'Services that are ready' of Ray"
+        " services, the panel 'Services that go over to a new cluster' of Ray services, the panel 'Ray"
+        " clusters by what made them' of KubeRay operator, the alert RayClusterNotProvisioned, the alert"
+        " RayJobFailed, the alert RayServiceNotReady"
     )
     assert plan("1.4.0").left_out is None
 
@@ -133,7 +148,7 @@ def test_nothing_but_monitors_is_made_unasked() -> None:
     assert (made.dashboards, made.rules, made.left_out) == ((), None, None)
 
 
-# --- Ray's own dashboard ----------------------------------------------------------------------------------------------------
+# --- Ray's own dashboard --------------------------------------------------------------
 
 
 def of_stack(**metrics: Any) -> StackPlan:
@@ -153,10 +168,17 @@ def test_heads_of_clusters_and_services_are_told_of_grafana_and_prometheus() -> 
         {"name": "RAY_GRAFANA_IFRAME_HOST", "value": "https://grafana.example"},
         {"name": "RAY_PROMETHEUS_NAME", "value": "team"},
         {"name": "RAY_PROMETHEUS_HOST", "value": "http://prometheus.monitoring.svc:9090"},
-        {"name": "RAY_PROMETHEUS_HEADERS", "valueFrom": {"secretKeyRef": {"name": "prometheus", "key": "headers"}}},
+        {
+            "name": "RAY_PROMETHEUS_HEADERS",
+            "valueFrom": {"secretKeyRef": {"name": "prometheus", "key": "headers"}},
+        },
     ]
     # A job would run again for them.
-    assert variables(made, "head") == {"clusters.raycluster": told, "jobs.train.rayCluster": [], "services.chat.rayCluster": told}
+    assert variables(made, "head") == {
+        "clusters.raycluster": told,
+        "jobs.train.rayCluster": [],
+        "services.chat.rayCluster": told,
+    }
     assert not any(variables(made, "worker").values())
     assert made.metrics is None
 

@@ -12,14 +12,24 @@ def test_only_the_namespace_reaches_ray_unless_others_are_named() -> None:
     assert policy["metadata"] == {"name": "ray-dev", "namespace": "team"}
     assert policy["spec"]["ingress"] == [{"from": [{"podSelector": {}}]}]
     named = network_policy(load(protection={"networkPolicy": {"allowedNamespaces": ["a", "b"]}}), "ray-dev")
-    assert named["spec"]["ingress"][0]["from"][1]["namespaceSelector"]["matchExpressions"][0]["values"] == ["a", "b"]
+    assert named["spec"]["ingress"][0]["from"][1]["namespaceSelector"]["matchExpressions"][0]["values"] == [
+        "a",
+        "b",
+    ]
 
 
 def test_a_namespace_may_be_let_in_for_one_purpose_alone() -> None:
-    purposes = {"serveNamespaces": ["ingress"], "dashboardNamespaces": ["ops"], "clientNamespaces": ["notebooks"]}
+    purposes = {
+        "serveNamespaces": ["ingress"],
+        "dashboardNamespaces": ["ops"],
+        "clientNamespaces": ["notebooks"],
+    }
     ingress = network_policy(load(protection={"networkPolicy": purposes}), "ray-dev")["spec"]["ingress"]
     assert [
-        (rule["from"][0]["namespaceSelector"]["matchExpressions"][0]["values"], [port["port"] for port in rule["ports"]])
+        (
+            rule["from"][0]["namespaceSelector"]["matchExpressions"][0]["values"],
+            [port["port"] for port in rule["ports"]],
+        )
         for rule in ingress[1:]
     ] == [(["ingress"], [8000]), (["ops"], [8265]), (["notebooks"], [10001])]
 
@@ -55,10 +65,17 @@ def test_a_namespace_warns_and_audits_what_is_not_restricted_unless_told_otherwi
     def labels(**protection: str) -> dict[str, str]:
         manifest = plan_namespace(load(protection=protection)).manifest
         assert manifest is not None
-        return {key.removeprefix("pod-security.kubernetes.io/"): value for key, value in manifest["metadata"].get("labels", {}).items()}
+        return {
+            key.removeprefix("pod-security.kubernetes.io/"): value
+            for key, value in manifest["metadata"].get("labels", {}).items()
+        }
 
     assert labels() == {"audit": "restricted", "warn": "restricted"}
-    assert labels(namespacePodSecurity="baseline") == {"enforce": "baseline", "audit": "restricted", "warn": "restricted"}
+    assert labels(namespacePodSecurity="baseline") == {
+        "enforce": "baseline",
+        "audit": "restricted",
+        "warn": "restricted",
+    }
     assert labels(namespacePodSecurityWarnings="privileged") == {}
 
 
@@ -87,7 +104,9 @@ def test_nobody_evicts_a_head_that_its_cluster_is_lost_with() -> None:
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
         "selector": {
             "matchLabels": {"ray.io/group": "headgroup"},
-            "matchExpressions": [{"key": "ray.io/cluster", "operator": "In", "values": ["one-kuberay", "two-kuberay"]}],
+            "matchExpressions": [
+                {"key": "ray.io/cluster", "operator": "In", "values": ["one-kuberay", "two-kuberay"]}
+            ],
         },
     }
     assert budgets(clusters={"safe": redis}) == []
@@ -96,4 +115,6 @@ def test_nobody_evicts_a_head_that_its_cluster_is_lost_with() -> None:
 
 
 def budgets(**settings: Any) -> list[dict[str, Any]]:
-    return [rule for rule in plan_stack(load(**settings)).namespace.rules if rule["kind"] == "PodDisruptionBudget"]
+    return [
+        rule for rule in plan_stack(load(**settings)).namespace.rules if rule["kind"] == "PodDisruptionBudget"
+    ]

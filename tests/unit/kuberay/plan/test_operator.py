@@ -27,7 +27,10 @@ def test_no_feature_gate_is_left_to_the_operators_default(version: str) -> None:
 
 
 @pytest.mark.parametrize("written", ["operatorComand", "operatorCommand"])
-@pytest.mark.parametrize(("version", "spelt"), [("1.3.2", "operatorComand"), ("1.4.0", "operatorCommand"), ("1.7.0", "operatorCommand")])
+@pytest.mark.parametrize(
+    ("version", "spelt"),
+    [("1.3.2", "operatorComand"), ("1.4.0", "operatorCommand"), ("1.7.0", "operatorCommand")],
+)
 def test_a_renamed_value_may_be_written_either_way(version: str, spelt: str, written: str) -> None:
     assert operator_values(settings(version, values={written: "/x"}))[spelt] == "/x"
 
@@ -44,12 +47,17 @@ def test_the_operator_watches_all_namespaces_unless_kept_to_its_own() -> None:
 
 def test_a_gate_is_on_where_a_job_or_a_service_needs_it() -> None:
     job, rules = {"entrypoint": "x"}, [{"policy": "DeleteCluster"}]
-    upgrade = {"upgradeStrategy": "NewClusterWithIncrementalUpgrade", "clusterUpgradeOptions": {"gatewayClassName": "istio"}}
+    upgrade = {
+        "upgradeStrategy": "NewClusterWithIncrementalUpgrade",
+        "clusterUpgradeOptions": {"gatewayClassName": "istio"},
+    }
     chat = {"serveConfig": {"applications": [{"import_path": "a:app"}]}}
     for settings, gate in (
         ({"jobs": {"nightly": job | {"schedule": "@daily"}}}, "RayCronJob"),
         ({"jobs": {"train": job | {"deletionRules": rules}}}, "RayJobDeletionPolicy"),
         ({"services": {"chat": chat | upgrade}}, "RayServiceIncrementalUpgrade"),
     ):
-        gates = operator_values(StackSettings.model_validate({"kuberayVersion": "1.6.2"} | settings))["featureGates"]
+        gates = operator_values(StackSettings.model_validate({"kuberayVersion": "1.6.2"} | settings))[
+            "featureGates"
+        ]
         assert [each["name"] for each in gates if each["enabled"]] == ["RayClusterStatusConditions", gate]

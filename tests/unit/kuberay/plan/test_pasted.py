@@ -1,4 +1,6 @@
-"""What a chart pastes into text, and KubeRay into a shell, arrives as it was written."""
+"""What a chart pastes into text, and KubeRay into a shell, arrives as it
+was written.
+"""
 
 import json
 import shlex
@@ -49,7 +51,9 @@ from tests.unit.kuberay.plan.test_cluster import fingerprints, plan
 )
 def test_a_shell_reads_a_value_as_it_was_written(text: str) -> None:
     pasted = f"printf '%s\\0' ray start --head --flag={shell_word(text)}  --block "
-    words = subprocess.run(["bash", "-c", pasted], capture_output=True, text=True, check=True).stdout.split("\0")
+    words = subprocess.run(["bash", "-c", pasted], capture_output=True, text=True, check=True).stdout.split(
+        "\0"
+    )
     assert words == ["ray", "start", "--head", f"--flag={text}", "--block", ""]
 
 
@@ -67,7 +71,9 @@ def test_a_shell_reads_a_value_as_it_was_written(text: str) -> None:
 )
 def test_white_space_around_a_value_is_none_of_it(text: str, word: str) -> None:
     pasted = f"printf '%s\\0' ray start --head --flag={shell_word(text)}  --block "
-    words = subprocess.run(["bash", "-c", pasted], capture_output=True, text=True, check=True).stdout.split("\0")
+    words = subprocess.run(["bash", "-c", pasted], capture_output=True, text=True, check=True).stdout.split(
+        "\0"
+    )
     assert words == ["ray", "start", "--head", f"--flag={word}", "--block", ""]
 
 
@@ -95,12 +101,17 @@ def test_what_is_written_for_the_shell_already_stays_as_it_is(text: str) -> None
 @pytest.mark.parametrize("raw", [True, False])
 def test_custom_resources_may_be_a_map_or_text_quoted_or_not(resources: Any, raw: bool) -> None:
     head = {"head": {"rayStartParams": {"resources": resources}}}
-    assert plan({"values": head} if raw else head).values["head"]["rayStartParams"]["resources"] == "'{\"NPU\": 1}'"
+    assert (
+        plan({"values": head} if raw else head).values["head"]["rayStartParams"]["resources"]
+        == "'{\"NPU\": 1}'"
+    )
 
 
 def test_kuberay_reads_the_resources_that_a_shell_reads() -> None:
     """It takes quotes off both ends before it reads JSON (`getResourcesMap`)."""
-    pasted = plan({"worker": {"rayStartParams": {"resources": {"NPU": 1, "slot": 0.5}}}}).values["worker"]["rayStartParams"]["resources"]
+    pasted = plan({"worker": {"rayStartParams": {"resources": {"NPU": 1, "slot": 0.5}}}}).values["worker"][
+        "rayStartParams"
+    ]["resources"]
     assert json.loads(pasted.strip("'\"` ")) == json.loads(shlex.split(pasted)[0]) == {"NPU": 1, "slot": 0.5}
 
 
@@ -108,13 +119,29 @@ def test_kuberay_reads_the_resources_that_a_shell_reads() -> None:
 def test_whole_numbers_of_raw_flags_arrive_digit_by_digit(key: str) -> None:
     flags = {"object-store-memory": 600_000_000, "memory": 1.5e9, "num-cpus": 4, "verbose": True}
     head = plan({"values": {"head": {key: flags}}}).values["head"]
-    assert head[key] == {"object-store-memory": "600000000", "memory": "1500000000", "num-cpus": 4, "verbose": True}
-    assert ray_start_params(head) == {"object-store-memory": "600000000", "memory": "1500000000", "num-cpus": "4", "verbose": "true"}
+    assert head[key] == {
+        "object-store-memory": "600000000",
+        "memory": "1500000000",
+        "num-cpus": 4,
+        "verbose": True,
+    }
+    assert ray_start_params(head) == {
+        "object-store-memory": "600000000",
+        "memory": "1500000000",
+        "num-cpus": "4",
+        "verbose": "true",
+    }
 
 
 def test_a_tag_and_a_prefix_that_are_numbers_arrive_digit_by_digit() -> None:
-    raw = {"image": {"repository": "a/ray", "tag": 20260102}, "head": {"image": {"repository": "a/ray", "tag": 20260103}}}
-    made = plan({"values": raw | {"gcsFaultTolerance": {"externalStorageNamespace": 12345678}}}, kuberayVersion="1.6.2")
+    raw = {
+        "image": {"repository": "a/ray", "tag": 20260102},
+        "head": {"image": {"repository": "a/ray", "tag": 20260103}},
+    }
+    made = plan(
+        {"values": raw | {"gcsFaultTolerance": {"externalStorageNamespace": 12345678}}},
+        kuberayVersion="1.6.2",
+    )
     assert [group.image for group in made.groups] == ["a/ray:20260103", "a/ray:20260102"]
     assert made.values["worker"]["image"]["tag"] == "20260102"
     assert made.values["gcsFaultTolerance"]["externalStorageNamespace"] == "12345678"
@@ -126,15 +153,27 @@ def test_a_tag_of_the_operator_that_is_a_number_arrives_digit_by_digit() -> None
 
 
 def test_numbers_that_kubernetes_wants_stay_numbers() -> None:
-    raw = {"podSecurityContext": {"runAsUser": 1_000_700_000}, "priority": 1_000_000, "ports": [{"containerPort": 8000}]}
+    raw = {
+        "podSecurityContext": {"runAsUser": 1_000_700_000},
+        "priority": 1_000_000,
+        "ports": [{"containerPort": 8000}],
+    }
     head = plan({"values": {"head": raw}}).values["head"]
     assert {key: head[key] for key in raw} == raw | {"podSecurityContext": head["podSecurityContext"]}
     assert head["podSecurityContext"]["runAsUser"] == 1_000_700_000
 
 
 def test_no_pod_restarts_for_flags_that_arrived_before() -> None:
-    """The fingerprints of the version before: a value that was pasted well is the same value still."""
+    """The fingerprints of the version before: a value that was pasted well is the same
+    value still.
+    """
     flags = {"num-cpus": 4, "resources": "'{\"NPU\": 1}'", "block": True, "node-name": "$(hostname -s)"}
-    assert fingerprints({"values": {"head": {"rayStartParams": flags}}}) == {"head": "82349da34cb3", "workergroup": "b8d82c788a14"}
+    assert fingerprints({"values": {"head": {"rayStartParams": flags}}}) == {
+        "head": "82349da34cb3",
+        "workergroup": "b8d82c788a14",
+    }
     settings = {"num-cpus": 0, "object-store-memory": 600_000_000}
-    assert fingerprints({"worker": {"rayStartParams": settings}}) == {"head": "ea9777797636", "workergroup": "4de62ff417ad"}
+    assert fingerprints({"worker": {"rayStartParams": settings}}) == {
+        "head": "ea9777797636",
+        "workergroup": "4de62ff417ad",
+    }

@@ -17,7 +17,10 @@ FLAGS = {"ray-client-server-port": 10002, "port": 6380, "dashboard-port": 9265, 
 
 
 def plan(config: dict[str, Any], version: str = "1.6.2") -> StackPlan:
-    written = {key: value if isinstance(value, str) else json.dumps(value) for key, value in ({"kuberayVersion": version} | config).items()}
+    written = {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in ({"kuberayVersion": version} | config).items()
+    }
     return load_plan({f"kuberay:{key}": value for key, value in written.items()})
 
 
@@ -28,7 +31,13 @@ def ports(container: dict[str, Any]) -> dict[str, int]:
 def test_a_container_names_no_port_where_all_are_rays_defaults() -> None:
     made = plan(head(rayStartParams={"dashboard-port": 8265, "port": "6379"})).clusters["raycluster"]
     assert "ports" not in made.values["head"] | made.values["worker"]
-    assert made.ports == {"client": 10001, "gcs-server": 6379, "dashboard": 8265, "metrics": 8080, "serve": 8000}
+    assert made.ports == {
+        "client": 10001,
+        "gcs-server": 6379,
+        "dashboard": 8265,
+        "metrics": 8080,
+        "serve": 8000,
+    }
 
 
 def test_the_head_names_every_port_once_a_flag_moves_one() -> None:
@@ -39,7 +48,8 @@ def test_the_head_names_every_port_once_a_flag_moves_one() -> None:
 
 def test_a_port_that_moves_takes_a_new_head_service() -> None:
     plain, moved, further = (
-        plan(head(rayStartParams={"dashboard-port": port})).clusters["raycluster"].service_fingerprint for port in (8265, 9265, 9266)
+        plan(head(rayStartParams={"dashboard-port": port})).clusters["raycluster"].service_fingerprint
+        for port in (8265, 9265, 9266)
     )
     assert plain == plan({}).clusters["raycluster"].service_fingerprint
     assert len({plain, moved, further}) == 3
@@ -50,19 +60,25 @@ def test_what_a_person_is_told_of_a_cluster_follows() -> None:
     at = "raycluster-kuberay-head-svc.kuberay.svc"
     assert told["rayClientAddress"] == f"ray://{at}:10002"
     assert told["dashboardAddress"] == f"http://{at}:9265"
-    forward = "kubectl port-forward --namespace kuberay service/raycluster-kuberay-head-svc 9265:9265 10002:10002"
+    forward = (
+        "kubectl port-forward --namespace kuberay service/raycluster-kuberay-head-svc 9265:9265 10002:10002"
+    )
     assert told["portForward"] == forward
 
 
 def test_workers_name_the_port_of_their_metrics() -> None:
-    made = plan(worker(rayStartParams={"metrics-export-port": 9080, "dashboard-port": 9265})).clusters["raycluster"]
+    made = plan(worker(rayStartParams={"metrics-export-port": 9080, "dashboard-port": 9265})).clusters[
+        "raycluster"
+    ]
     assert ports(made.values["worker"]) == {"metrics": 9080}
     assert "ports" not in made.values["head"]
 
 
 def test_ports_that_the_owner_names_stay_as_they_are() -> None:
     own = [{"name": "dashboard", "containerPort": 1}, {"containerPort": 2}]
-    config = {"clusters": {"raycluster": {"head": {"rayStartParams": FLAGS}, "values": {"head": {"ports": own}}}}}
+    config = {
+        "clusters": {"raycluster": {"head": {"rayStartParams": FLAGS}, "values": {"head": {"ports": own}}}}
+    }
     made = plan(config).clusters["raycluster"]
     moved = [{"name": name, "containerPort": FOLLOWED[name]} for name in ("client", "gcs-server", "metrics")]
     assert made.values["head"]["ports"] == own + moved
@@ -70,7 +86,12 @@ def test_ports_that_the_owner_names_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize("port", ["$PORT", 0, "x"])
 def test_a_port_that_is_known_in_the_pod_alone_moves_nothing(port: Any) -> None:
-    assert "ports" not in plan(head(rayStartParams={"ray-client-server-port": port})).clusters["raycluster"].values["head"]
+    assert (
+        "ports"
+        not in plan(head(rayStartParams={"ray-client-server-port": port}))
+        .clusters["raycluster"]
+        .values["head"]
+    )
 
 
 @pytest.mark.parametrize("port", [9000, "9000"])
@@ -98,9 +119,13 @@ def test_a_serve_config_with_rays_own_port_names_none(options: Any) -> None:
 
 
 def test_the_network_policy_lets_namespaces_in_where_any_head_listens() -> None:
-    config = service({"import_path": "a:b"}) | {"clusters": {"a": {}, "b": {"head": {"rayStartParams": FLAGS}}}}
+    config = service({"import_path": "a:b"}) | {
+        "clusters": {"a": {}, "b": {"head": {"rayStartParams": FLAGS}}}
+    }
     config["services"]["chat"]["serveConfig"]["http_options"] = {"port": 9000}
-    config["protection"] = {"networkPolicy": {f"{which}Namespaces": [which] for which in ("serve", "dashboard", "client")}}
+    config["protection"] = {
+        "networkPolicy": {f"{which}Namespaces": [which] for which in ("serve", "dashboard", "client")}
+    }
     (policy,) = (rule for rule in plan(config).namespace.rules if rule["kind"] == "NetworkPolicy")
     given = [[port["port"] for port in rule["ports"]] for rule in policy["spec"]["ingress"][1:]]
     assert given == [[8000, 9000], [8265, 9265], [10001, 10002]]

@@ -38,7 +38,8 @@ def test_the_autoscaler_has_the_token_and_the_restricted_context() -> None:
 
 def test_another_token_restarts_every_pod_and_stands_in_no_value() -> None:
     plans = [
-        plan_cluster(load(("authToken",), rayVersion="2.52.0", authToken=token), "raycluster") for token in (TOKEN, TOKEN[::-1], TOKEN)
+        plan_cluster(load(("authToken",), rayVersion="2.52.0", authToken=token), "raycluster")
+        for token in (TOKEN, TOKEN[::-1], TOKEN)
     ]
     fingerprints = [[group.fingerprint for group in plan.groups] for plan in plans]
     assert fingerprints[0] == fingerprints[2]
@@ -62,7 +63,9 @@ def test_a_token_is_in_no_text_that_is_made_of_the_settings() -> None:
         (None, "none", False),
     ],
 )
-def test_pods_of_rays_images_are_restricted_and_of_own_ones_when_asked(image: str | None, mode: str, restricted: bool) -> None:
+def test_pods_of_rays_images_are_restricted_and_of_own_ones_when_asked(
+    image: str | None, mode: str, restricted: bool
+) -> None:
     own = {"image": image} if image else {}
     made = values(protection={"podSecurity": mode}, **own)
     for group in ("head", "worker"):
@@ -94,10 +97,18 @@ def test_an_owner_who_says_what_ray_asks_for_is_not_contradicted() -> None:
     assert made["common"]["containerEnv"] == [{"name": "RAY_AUTH_MODE", "value": "token"}]
 
 
-@pytest.mark.parametrize(("keep", "head", "worker"), [("none", False, False), ("heads", True, False), ("all", True, True)])
+@pytest.mark.parametrize(
+    ("keep", "head", "worker"), [("none", False, False), ("heads", True, False), ("all", True, True)]
+)
 def test_node_autoscalers_are_told_which_pods_stay_on_their_node(keep: str, head: bool, worker: bool) -> None:
-    values = plan_cluster(load(protection={"keepNodesOf": keep}, clusters={"ray": {"head": {"annotations": {"a": "b"}}}}), "ray").values
+    values = plan_cluster(
+        load(protection={"keepNodesOf": keep}, clusters={"ray": {"head": {"annotations": {"a": "b"}}}}), "ray"
+    ).values
     told = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
     for group, is_told, own in (("head", head, {"a": "b"}), ("worker", worker, {})):
-        annotations = {key: text for key, text in values[group]["annotations"].items() if key != "kuberay.pulumi/template"}
+        annotations = {
+            key: text
+            for key, text in values[group]["annotations"].items()
+            if key != "kuberay.pulumi/template"
+        }
         assert annotations == (told if is_told else {}) | own

@@ -11,8 +11,16 @@ from kuberay.plan.ray_cluster_spec import groups_of, ray_cluster_spec, values_of
 from kuberay.plan.stack import StackPlan, plan_stack
 from tests.unit.settings import load
 
-CHART_LABELS = {"helm.sh/chart": "ray-cluster-1.3.0", "app.kubernetes.io/instance": "ray", "app.kubernetes.io/managed-by": "Helm"}
-CONTAINER = {"name": "ray", "image": "registry.example/ray:1", "resources": {"limits": {"cpu": "4", "memory": "8G"}}}
+CHART_LABELS = {
+    "helm.sh/chart": "ray-cluster-1.3.0",
+    "app.kubernetes.io/instance": "ray",
+    "app.kubernetes.io/managed-by": "Helm",
+}
+CONTAINER = {
+    "name": "ray",
+    "image": "registry.example/ray:1",
+    "resources": {"limits": {"cpu": "4", "memory": "8G"}},
+}
 
 
 def plan(version: str = "1.3.0", **cluster: Any) -> ClusterPlan:
@@ -42,7 +50,10 @@ def test_a_cluster_that_the_chart_can_write_stays_the_charts() -> None:
     assert found.resource is None
     assert found.release_values == found.values
     assert found.values["annotations"] == {"note": "mine"}
-    assert (found.values["head"]["image"]["pullPolicy"], found.values["worker"]["image"]["pullPolicy"]) == ("Always", "IfNotPresent")
+    assert (found.values["head"]["image"]["pullPolicy"], found.values["worker"]["image"]["pullPolicy"]) == (
+        "Always",
+        "IfNotPresent",
+    )
     assert found.values["head"]["sidecarContainers"] == [{"name": "logs", "image": "fluent-bit:1.9"}]
 
 
@@ -76,11 +87,22 @@ def test_a_setting_that_the_chart_of_a_version_cannot_write_is_written_here(
 
 def test_labels_and_fields_that_are_in_no_pod_leave_all_pods_as_they_are() -> None:
     before = plan()
-    after = plan(labels={"team": "a"}, annotations={"note": "mine"}, spec={"suspend": False, "managedBy": "me", "rayVersion": "2.46.0"})
-    assert (fingerprints(after), after.service_fingerprint) == (fingerprints(before), before.service_fingerprint)
+    after = plan(
+        labels={"team": "a"},
+        annotations={"note": "mine"},
+        spec={"suspend": False, "managedBy": "me", "rayVersion": "2.46.0"},
+    )
+    assert (fingerprints(after), after.service_fingerprint) == (
+        fingerprints(before),
+        before.service_fingerprint,
+    )
     assert after.fingerprint != before.fingerprint
     written = after.release_values
-    assert written["metadata"] == {"name": "ray-kuberay", "labels": CHART_LABELS | {"team": "a"}, "annotations": {"note": "mine"}}
+    assert written["metadata"] == {
+        "name": "ray-kuberay",
+        "labels": CHART_LABELS | {"team": "a"},
+        "annotations": {"note": "mine"},
+    }
     assert written["spec"]["suspend"] is False
     # What the chart would render, with the labels that it writes.
     for name, group in groups_of(ray_cluster_spec(before.values)).items():
@@ -91,13 +113,18 @@ def test_labels_and_fields_that_are_in_no_pod_leave_all_pods_as_they_are() -> No
 
 def test_a_field_of_a_head_restarts_the_cluster_and_one_of_a_worker_its_group() -> None:
     before = plan(additionalWorkerGroups={"a": {}})
-    of_head = plan(additionalWorkerGroups={"a": {}}, spec={"headGroupSpec": {"template": {"spec": {"hostNetwork": True}}}})
+    of_head = plan(
+        additionalWorkerGroups={"a": {}},
+        spec={"headGroupSpec": {"template": {"spec": {"hostNetwork": True}}}},
+    )
     assert not set(fingerprints(of_head)) & set(fingerprints(before))
     workers = ray_cluster_spec(before.values)["workerGroupSpecs"]
     workers[1]["template"]["spec"]["hostNetwork"] = True
     workers[0]["scaleStrategy"] = {"workersToDelete": ["x"]}
     of_worker = plan(additionalWorkerGroups={"a": {}}, spec={"workerGroupSpecs": workers})
-    changed = [a.name for a, b in zip(of_worker.groups, before.groups, strict=True) if a.fingerprint != b.fingerprint]
+    changed = [
+        a.name for a, b in zip(of_worker.groups, before.groups, strict=True) if a.fingerprint != b.fingerprint
+    ]
     assert changed == ["a"]
     for group in of_worker.groups:
         metadata = groups_of(of_worker.spec)[group.name]["template"]["metadata"]
@@ -105,7 +132,13 @@ def test_a_field_of_a_head_restarts_the_cluster_and_one_of_a_worker_its_group() 
 
 
 def test_groups_that_a_spec_puts_in_place_of_others_count_like_any() -> None:
-    group = {"groupName": "big", "replicas": 2, "minReplicas": 0, "maxReplicas": 3, "template": {"spec": {"containers": [CONTAINER]}}}
+    group = {
+        "groupName": "big",
+        "replicas": 2,
+        "minReplicas": 0,
+        "maxReplicas": 3,
+        "template": {"spec": {"containers": [CONTAINER]}},
+    }
     found = plan(spec={"workerGroupSpecs": [group]})
     assert [(each.name, each.count, each.cpu, each.memory, each.image) for each in found.groups] == [
         ("head", "1", "1", "2G", "rayproject/ray:2.46.0-py310"),
@@ -121,9 +154,15 @@ def test_a_suspended_cluster_wants_no_pods() -> None:
 
 
 def test_a_changed_service_of_the_head_makes_the_cluster_anew() -> None:
-    assert plan(spec={"headGroupSpec": {"serviceType": "NodePort"}}).service_fingerprint != plan().service_fingerprint
+    assert (
+        plan(spec={"headGroupSpec": {"serviceType": "NodePort"}}).service_fingerprint
+        != plan().service_fingerprint
+    )
     assert plan(spec={"headServiceAnnotations": {"a": "b"}}).service_fingerprint != plan().service_fingerprint
-    assert plan(spec={"headGroupSpec": {"enableIngress": True}}).service_fingerprint == plan().service_fingerprint
+    assert (
+        plan(spec={"headGroupSpec": {"enableIngress": True}}).service_fingerprint
+        == plan().service_fingerprint
+    )
 
 
 def test_kuberays_own_recreate_restarts_pods_with_any_field() -> None:
@@ -140,10 +179,18 @@ def test_what_a_spec_gives_jobs_and_services_reaches_them_and_their_clusters() -
                 "entrypoint": "x",
                 "labels": {"a": "b"},
                 "annotations": {"c": "d"},
-                "spec": {"jobId": "one", "rayClusterSpec": {"headGroupSpec": {"template": {"spec": {"containers": [CONTAINER]}}}}},
+                "spec": {
+                    "jobId": "one",
+                    "rayClusterSpec": {"headGroupSpec": {"template": {"spec": {"containers": [CONTAINER]}}}},
+                },
             }
         },
-        services={"chat": {"serveConfig": {"applications": [{"import_path": "a:b"}]}, "spec": {"serviceUnhealthySecondThreshold": 5}}},
+        services={
+            "chat": {
+                "serveConfig": {"applications": [{"import_path": "a:b"}]},
+                "spec": {"serviceUnhealthySecondThreshold": 5},
+            }
+        },
     )
     job = found.jobs["train"]
     assert (job.labels, job.annotations, job.spec["jobId"]) == ({"a": "b"}, {"c": "d"}, "one")
@@ -156,7 +203,9 @@ def test_what_a_spec_gives_jobs_and_services_reaches_them_and_their_clusters() -
 
 
 def test_a_sealed_plan_shows_sealed_fingerprints_in_its_pods() -> None:
-    found = seal_cluster(plan(spec={"headGroupSpec": {"template": {"spec": {"hostNetwork": True}}}}), Seal("key"))
+    found = seal_cluster(
+        plan(spec={"headGroupSpec": {"template": {"spec": {"hostNetwork": True}}}}), Seal("key")
+    )
     for name, group in groups_of(found.spec).items():
         (of_group,) = [each.fingerprint for each in found.groups if each.name == name]
         assert group["template"]["metadata"]["annotations"][TEMPLATE_ANNOTATION] == of_group
@@ -165,7 +214,16 @@ def test_a_sealed_plan_shows_sealed_fingerprints_in_its_pods() -> None:
 def test_values_that_are_read_of_a_spec_say_what_the_spec_says() -> None:
     before = plan(head={"env": {"A": "1"}, "labels": {"l": "m"}, "sidecars": [{"name": "s", "image": "t:1"}]})
     head = values_of_spec(ray_cluster_spec(before.values))["head"]
-    for key in ("containerEnv", "labels", "annotations", "resources", "image", "nodeSelector", "sidecarContainers", "podSecurityContext"):
+    for key in (
+        "containerEnv",
+        "labels",
+        "annotations",
+        "resources",
+        "image",
+        "nodeSelector",
+        "sidecarContainers",
+        "podSecurityContext",
+    ):
         assert head[key] == before.values["head"][key]
 
 

@@ -13,7 +13,13 @@ from kuberay.plan.workloads import JobPlan, ServicePlan
 DASHBOARD = {"name": "dashboard", "containerPort": 8265}
 
 
-def job(name: str = "train", *, stack: dict[str, str] | None = None, clusters: dict[str, Any] | None = None, **settings: Any) -> JobPlan:
+def job(
+    name: str = "train",
+    *,
+    stack: dict[str, str] | None = None,
+    clusters: dict[str, Any] | None = None,
+    **settings: Any,
+) -> JobPlan:
     config = {f"kuberay:{key}": value for key, value in (stack or {}).items()}
     config["kuberay:jobs"] = json.dumps({name: {"entrypoint": "python train.py"} | settings})
     config["kuberay:clusters"] = json.dumps(clusters or {"raycluster": {}})
@@ -29,7 +35,9 @@ def service(
 ) -> ServicePlan:
     serve = {"applications": applications or [{"name": "chat", "import_path": "chat:app"}]}
     config = {f"kuberay:{key}": value for key, value in (stack or {}).items()}
-    return load_plan(config | {"kuberay:services": json.dumps({name: {"serveConfig": serve} | settings})}).services[name]
+    return load_plan(
+        config | {"kuberay:services": json.dumps({name: {"serveConfig": serve} | settings})}
+    ).services[name]
 
 
 def test_a_job_has_a_cluster_of_its_own_that_goes_when_it_is_over() -> None:
@@ -52,12 +60,18 @@ def test_the_runtime_environment_is_handed_over_as_yaml() -> None:
 
 def test_the_entrypoints_resources_are_handed_over_as_kuberay_takes_them() -> None:
     spec = job(entrypointNumCpus=0.5, entrypointNumGpus=1, entrypointResources={"disk": 2}).spec
-    assert (spec["entrypointNumCpus"], spec["entrypointNumGpus"], json.loads(spec["entrypointResources"])) == (0.5, 1, {"disk": 2})
+    assert (
+        spec["entrypointNumCpus"],
+        spec["entrypointNumGpus"],
+        json.loads(spec["entrypointResources"]),
+    ) == (0.5, 1, {"disk": 2})
 
 
 @pytest.mark.parametrize("where", [{"cluster": "raycluster"}, {"rayCluster": {}}])
 def test_the_submitter_runs_on_nodes_of_its_images_architecture(where: dict[str, Any]) -> None:
-    pod = job(stack={"architecture": "arm64", "imagePullSecrets": '["pull"]'}, **where).spec["submitterPodTemplate"]["spec"]
+    pod = job(stack={"architecture": "arm64", "imagePullSecrets": '["pull"]'}, **where).spec[
+        "submitterPodTemplate"
+    ]["spec"]
     assert pod["nodeSelector"] == {"kubernetes.io/arch": "arm64"}
     assert pod["containers"][0]["image"] == "rayproject/ray:2.46.0-py310-aarch64"
     assert pod["imagePullSecrets"] == [{"name": "pull"}]
@@ -67,7 +81,10 @@ def test_the_submitter_runs_on_nodes_of_its_images_architecture(where: dict[str,
 
 def test_the_submitter_may_do_no_more_than_the_head() -> None:
     spec = job().spec
-    head, submitter = spec["rayClusterSpec"]["headGroupSpec"]["template"]["spec"], spec["submitterPodTemplate"]["spec"]
+    head, submitter = (
+        spec["rayClusterSpec"]["headGroupSpec"]["template"]["spec"],
+        spec["submitterPodTemplate"]["spec"],
+    )
     assert submitter["securityContext"] == head["securityContext"]
     assert submitter["containers"][0]["securityContext"] == head["containers"][0]["securityContext"]
 
@@ -101,8 +118,13 @@ def test_a_job_does_not_run_again_because_its_cluster_has_changed() -> None:
 
 
 def test_a_service_hands_over_its_config_as_yaml_and_names_its_applications() -> None:
-    made = service(applications=[{"name": "a", "import_path": "a:app"}, {"import_path": "b:app", "route_prefix": "/b"}])
-    assert [each["import_path"] for each in yaml.safe_load(made.spec["serveConfigV2"])["applications"]] == ["a:app", "b:app"]
+    made = service(
+        applications=[{"name": "a", "import_path": "a:app"}, {"import_path": "b:app", "route_prefix": "/b"}]
+    )
+    assert [each["import_path"] for each in yaml.safe_load(made.spec["serveConfigV2"])["applications"]] == [
+        "a:app",
+        "b:app",
+    ]
     assert made.applications == {"a", "default"}
 
 
@@ -112,27 +134,40 @@ def test_a_service_upgrades_by_a_new_cluster_unless_told_otherwise() -> None:
 
 
 def test_a_group_that_is_added_comes_after_the_others() -> None:
-    # Then KubeRay adds it to the running cluster; anywhere else it would take a new one.
-    before = service(rayCluster={"additionalWorkerGroups": {"b": {}}}).spec["rayClusterConfig"]["workerGroupSpecs"]
+    # Then KubeRay adds it to the running cluster; anywhere else it would take a new
+    # one.
+    before = service(rayCluster={"additionalWorkerGroups": {"b": {}}}).spec["rayClusterConfig"][
+        "workerGroupSpecs"
+    ]
     assert [group["groupName"] for group in before] == ["workergroup", "b"]
 
 
 def test_a_service_answers_at_the_port_that_the_head_calls_serve() -> None:
     assert service().port == 8000
-    assert service(rayCluster={"values": {"head": {"ports": [{"name": "serve", "containerPort": 9000}, DASHBOARD]}}}).port == 9000
+    assert (
+        service(
+            rayCluster={"values": {"head": {"ports": [{"name": "serve", "containerPort": 9000}, DASHBOARD]}}}
+        ).port
+        == 9000
+    )
 
 
 def test_a_cluster_of_its_own_asks_for_a_token_where_kuberay_can_make_one() -> None:
     new = {"rayVersion": "2.52.0", "kuberayVersion": "1.6.2"}
     assert job(stack=new).spec["rayClusterSpec"]["authOptions"] == {"mode": "token"}
     assert "authOptions" not in job(stack=new | {"kuberayVersion": "1.3.0"}).spec["rayClusterSpec"]
-    assert "authOptions" not in job(stack=new | {"protection": '{"tokenAuthentication": "disabled"}'}).spec["rayClusterSpec"]
+    assert (
+        "authOptions"
+        not in job(stack=new | {"protection": '{"tokenAuthentication": "disabled"}'}).spec["rayClusterSpec"]
+    )
 
 
 def test_what_is_open_of_a_cluster_of_its_own_is_said() -> None:
     jobs = json.dumps({"train": {"entrypoint": "x"}})
     config = {"kuberay:jobs": jobs, "kuberay:clusters": "{}", "kuberay:rayVersion": "2.52.0"}
-    assert any("jobs.train" in line and "kuberayVersion 1.5.1" in line for line in exposures(load_plan(config)))
+    assert any(
+        "jobs.train" in line and "kuberayVersion 1.5.1" in line for line in exposures(load_plan(config))
+    )
     config |= {"kuberay:kuberayVersion": "1.6.2"}
     assert not any("jobs.train" in line for line in exposures(load_plan(config)))
 
@@ -151,15 +186,23 @@ def test_annotations_of_the_cluster_are_given_to_its_owner_who_hands_them_on() -
 
 
 def test_a_cluster_that_no_chart_renders_takes_what_any_chart_knows() -> None:
-    worker = {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}], "runtimeClassName": "gvisor"}
+    worker = {
+        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}],
+        "runtimeClassName": "gvisor",
+    }
     jobs = {"train": {"entrypoint": "x", "rayCluster": {"values": {"worker": worker}}}}
-    (group,) = load_plan({"kuberay:jobs": json.dumps(jobs)}).jobs["train"].spec["rayClusterSpec"]["workerGroupSpecs"]
+    (group,) = (
+        load_plan({"kuberay:jobs": json.dumps(jobs)}).jobs["train"].spec["rayClusterSpec"]["workerGroupSpecs"]
+    )
     assert worker.items() <= group["template"]["spec"].items()
 
 
 def test_a_job_of_a_schedule_is_a_raycronjob_of_the_job_that_it_would_be() -> None:
     new = {"kuberayVersion": "1.7.0"}
-    once, nightly = job(stack=new), job(stack=new, schedule="0 2 * * *", timeZone="Europe/Berlin", suspend=True)
+    once, nightly = (
+        job(stack=new),
+        job(stack=new, schedule="0 2 * * *", timeZone="Europe/Berlin", suspend=True),
+    )
     assert (once.kind, nightly.kind) == ("RayJob", "RayCronJob")
     when = {"schedule": "0 2 * * *", "timeZone": "Europe/Berlin", "suspend": True}
     assert nightly.spec == when | {"jobTemplate": once.spec}
@@ -179,17 +222,29 @@ def test_a_suspended_job_says_so_and_nothing_waits_for_it() -> None:
 
 
 def test_the_submitter_asks_for_what_the_settings_say_and_for_no_more_than_its_limit() -> None:
-    small = {"cpu": 0.1, "memory": "1G", "memoryRequest": "500M", "serviceAccountName": "submits", "backoffLimit": 5}
+    small = {
+        "cpu": 0.1,
+        "memory": "1G",
+        "memoryRequest": "500M",
+        "serviceAccountName": "submits",
+        "backoffLimit": 5,
+    }
     spec = job(submitter=small).spec
     (container,) = spec["submitterPodTemplate"]["spec"]["containers"]
-    assert container["resources"] == {"limits": {"cpu": "100m", "memory": "1G"}, "requests": {"cpu": "100m", "memory": "500M"}}
+    assert container["resources"] == {
+        "limits": {"cpu": "100m", "memory": "1G"},
+        "requests": {"cpu": "100m", "memory": "500M"},
+    }
     assert spec["submitterPodTemplate"]["spec"]["serviceAccountName"] == "submits"
     assert spec["submitterConfig"] == {"backoffLimit": 5}
 
 
 def test_kuberay_is_told_of_no_submitter_where_it_goes_beside_ray() -> None:
     spec = job(stack={"kuberayVersion": "1.6.2"}, submissionMode="SidecarMode").spec
-    assert (spec["submissionMode"], {"submitterPodTemplate", "submitterConfig"} & spec.keys()) == ("SidecarMode", set())
+    assert (spec["submissionMode"], {"submitterPodTemplate", "submitterConfig"} & spec.keys()) == (
+        "SidecarMode",
+        set(),
+    )
 
 
 WORKERS = [{"policy": "DeleteWorkers"}]
@@ -216,7 +271,10 @@ def test_a_rule_is_a_policy_where_kuberay_knows_no_rules() -> None:
 
 
 def test_rules_for_one_end_have_their_own_time() -> None:
-    rules = [{"policy": "DeleteWorkers", "jobStatus": "SUCCEEDED"}, {"policy": "DeleteCluster", "jobStatus": "SUCCEEDED", "ttlSeconds": 60}]
+    rules = [
+        {"policy": "DeleteWorkers", "jobStatus": "SUCCEEDED"},
+        {"policy": "DeleteCluster", "jobStatus": "SUCCEEDED", "ttlSeconds": 60},
+    ]
     spec = job(stack={"kuberayVersion": "1.6.2"}, deletionRules=rules).spec
     assert [rule["condition"] for rule in spec["deletionStrategy"]["deletionRules"]] == [
         {"jobStatus": "SUCCEEDED", "ttlSeconds": 0},
@@ -250,7 +308,11 @@ def test_a_cluster_has_a_token_of_the_stacks_own_where_that_is_asked_for() -> No
 
 
 def test_the_submitter_is_told_that_ray_asks_for_no_token_where_it_would_by_itself() -> None:
-    without = {"rayVersion": "2.61.0", "kuberayVersion": "1.6.2", "protection": '{"tokenAuthentication": "disabled"}'}
+    without = {
+        "rayVersion": "2.61.0",
+        "kuberayVersion": "1.6.2",
+        "protection": '{"tokenAuthentication": "disabled"}',
+    }
     none = [{"name": "RAY_AUTH_MODE", "value": "disabled"}]
     for made in (job(stack=without), job(stack=without, cluster="raycluster")):
         assert made.spec["submitterPodTemplate"]["spec"]["containers"][0]["env"] == none
@@ -259,7 +321,10 @@ def test_the_submitter_is_told_that_ray_asks_for_no_token_where_it_would_by_itse
 def test_a_service_has_the_service_that_it_is_given_and_a_record_of_what_is_the_stacks() -> None:
     made = service(serveService={"type": "LoadBalancer", "annotations": {"b": "1", "a": "2"}})
     annotations = {"b": "1", "a": "2", "kuberay.pulumi/annotations": "a,b"}
-    assert made.spec["serveService"] == {"metadata": {"annotations": annotations}, "spec": {"type": "LoadBalancer"}}
+    assert made.spec["serveService"] == {
+        "metadata": {"annotations": annotations},
+        "spec": {"type": "LoadBalancer"},
+    }
     assert "serveService" not in service().spec
 
 
@@ -270,13 +335,30 @@ def test_an_incremental_upgrade_has_its_options_and_a_gateway() -> None:
         "clusterUpgradeOptions": {"gatewayClassName": "istio"},
     }
     made = service(stack={"kuberayVersion": "1.6.2"}, rayCluster=cluster, **upgrade)
-    options = {"gatewayClassName": "istio", "stepSizePercent": 10, "intervalSeconds": 60, "maxSurgePercent": 100}
-    assert made.spec["upgradeStrategy"] == {"type": "NewClusterWithIncrementalUpgrade", "clusterUpgradeOptions": options}
+    options = {
+        "gatewayClassName": "istio",
+        "stepSizePercent": 10,
+        "intervalSeconds": 60,
+        "maxSurgePercent": 100,
+    }
+    assert made.spec["upgradeStrategy"] == {
+        "type": "NewClusterWithIncrementalUpgrade",
+        "clusterUpgradeOptions": options,
+    }
     assert (made.gateway, service().gateway) == ("chat-gateway", None)
 
 
 @pytest.mark.parametrize(
-    "line", ["* * * * *", "0 2 * * 1-5", "*/15 8-18/2 1,15 JAN-mar ?", "5/10 0 * * sun", "@hourly", "@every 1h30m", "0 0 31 12 *"]
+    "line",
+    [
+        "* * * * *",
+        "0 2 * * 1-5",
+        "*/15 8-18/2 1,15 JAN-mar ?",
+        "5/10 0 * * sun",
+        "@hourly",
+        "@every 1h30m",
+        "0 0 31 12 *",
+    ],
 )
 def test_what_the_operator_takes_for_a_schedule_is_taken(line: str) -> None:
     assert job(stack={"kuberayVersion": "1.6.2"}, schedule=line).spec["schedule"] == line

@@ -1,4 +1,6 @@
-"""Recorded previews as the CLI would print them with prices in the stack file: with the stack's config, and with what stays listed."""
+"""Recorded previews as the CLI would print them with prices in the stack file: with the
+stack's config, and with what stays listed.
+"""
 
 import json
 from typing import Any
@@ -21,7 +23,11 @@ def recorded(name: str, prices: dict[str, Any] | None = None) -> tuple[StackRepo
     digest["config"] = {"kuberay:prices": json.dumps(prices or {})}
     listed = {step["urn"] for step in digest["steps"] if step["op"] != "refresh"}
     # All clusters of the stack that the previews start from change in this one.
-    before = [step for step in digest_of("architecture")["steps"] if step["urn"].endswith((":Release::raycluster", ":Release::other"))]
+    before = [
+        step
+        for step in digest_of("architecture")["steps"]
+        if step["urn"].endswith((":Release::raycluster", ":Release::other"))
+    ]
     if name not in ("new", "broken", "secret-values"):
         digest["steps"] += [
             {"op": "same", "urn": step["urn"], "oldState": step["oldState"], "newState": step["oldState"]}

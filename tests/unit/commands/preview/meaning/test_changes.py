@@ -1,4 +1,6 @@
-"""What a preview's steps mean, over previews that the real CLI has printed (tests/integration/harness/record_previews.py)."""
+"""What a preview's steps mean, over previews that the real CLI has printed
+(tests/integration/harness/record_previews.py).
+"""
 
 import json
 from typing import Any
@@ -34,15 +36,26 @@ def test_raised_memory_names_the_pods_that_restart_and_the_new_total() -> None:
     report = report_of("memory")
     assert report.level == "restarts"
     assert cluster(report).headline == "1 pod of workergroup restarts (memory 2G → 3G)"
-    assert {group.group: group.effect for group in cluster(report).groups} == {"head": "stays", "big": "stays", "workergroup": "restarts"}
+    assert {group.group: group.effect for group in cluster(report).groups} == {
+        "head": "stays",
+        "big": "stays",
+        "workergroup": "restarts",
+    }
     assert report.after == Totals(cpu="6", memory="17G", gpus=0)
-    assert cluster(report).values[:2] == ["- worker.resources.limits.memory: 2G", "+ worker.resources.limits.memory: 3G"]
+    assert cluster(report).values[:2] == [
+        "- worker.resources.limits.memory: 2G",
+        "+ worker.resources.limits.memory: 3G",
+    ]
 
 
 def test_a_new_head_takes_its_workers_with_it_and_says_so() -> None:
     report = report_of("head-environment")
     why = {group.group: group.why for group in cluster(report).groups}
-    assert why == {"head": ["containerEnv"], "big": ["its head restarts"], "workergroup": ["its head restarts"]}
+    assert why == {
+        "head": ["containerEnv"],
+        "big": ["its head restarts"],
+        "workergroup": ["its head restarts"],
+    }
     assert "1 pod of head restarts (containerEnv)" in cluster(report).headline
     assert "3 pods of big and workergroup restart (its head restarts)" in cluster(report).headline
     assert cluster(report).values == ["- head.containerEnv[A].value: 1", "+ head.containerEnv[A].value: 2"]
@@ -50,14 +63,19 @@ def test_a_new_head_takes_its_workers_with_it_and_says_so() -> None:
 
 def test_releases_that_are_taken_over_are_not_new() -> None:
     digest = json.loads((PREVIEWS / "new.json").read_text())
-    said = [f"takes over Helm release {name}, revision 1, as it runs: no pod restarts" for name in ("kuberay-operator", "raycluster")]
+    said = [
+        f"takes over Helm release {name}, revision 1, as it runs: no pod restarts"
+        for name in ("kuberay-operator", "raycluster")
+    ]
     digest["diagnostics"] += [{"message": line, "severity": "info"} for line in said]
     report = stack_report("dev", read_preview(digest))
     expected = "is taken over from Helm as it runs, a head and 1 of workergroup: no pod restarts"
     assert (cluster(report).headline, cluster(report).level) == (expected, "changes")
     assert cluster(report).before == cluster(report).after
     assert cluster(report).values == []
-    assert "Helm release kuberay-operator is taken over from Helm as it runs" in [other_line(one) for one in report.others]
+    assert "Helm release kuberay-operator is taken over from Helm as it runs" in [
+        other_line(one) for one in report.others
+    ]
 
 
 def test_more_replicas_restart_nothing() -> None:
@@ -82,7 +100,10 @@ def test_versions_of_ray_and_python_are_told_and_what_they_bring_into_the_protec
     said = {version.what: (version.before, version.after) for version in cluster(report).versions}
     assert (said["Ray"], said["Python"]) == (("2.46.0", "2.52.0"), ("3.10", "3.11"))
     (gained,) = report.protection.gained
-    assert (gained.what, gained.of) == ("jobs, dashboard and clients have to show a token", ["other", "raycluster"])
+    assert (gained.what, gained.of) == (
+        "jobs, dashboard and clients have to show a token",
+        ["other", "raycluster"],
+    )
 
 
 def test_an_upgrade_of_the_operator_names_it_and_the_crds_and_restarts_nothing() -> None:
@@ -93,7 +114,9 @@ def test_an_upgrade_of_the_operator_names_it_and_the_crds_and_restarts_nothing()
     }
     assert report.level == "changes"
     assert all(one.headline == "no pod restarts" for one in report.ray)
-    assert [(one.what, one.before, one.after) for one in cluster(report).versions] == [("chart", "1.3.0", "1.6.2")]
+    assert [(one.what, one.before, one.after) for one in cluster(report).versions] == [
+        ("chart", "1.3.0", "1.6.2")
+    ]
 
 
 def test_clusters_come_and_go() -> None:
@@ -101,13 +124,19 @@ def test_clusters_come_and_go() -> None:
     assert (added.level, cluster(added, "third").operation) == ("changes", "create")
     assert added.after == Totals(cpu="8", memory="20G", gpus=1)
     removed = report_of("cluster-removed")
-    assert (removed.level, cluster(removed, "other").headline) == ("destroys", "goes, with its head and 1 of workergroup")
+    assert (removed.level, cluster(removed, "other").headline) == (
+        "destroys",
+        "goes, with its head and 1 of workergroup",
+    )
     assert removed.after == Totals(cpu="4", memory="12G", gpus=0)
 
 
 def test_a_group_that_goes_is_destroyed() -> None:
     report = report_of("group-removed")
-    assert (report.level, cluster(report).headline) == ("destroys", "group big goes, with 2 pods; no pod restarts")
+    assert (report.level, cluster(report).headline) == (
+        "destroys",
+        "group big goes, with 2 pods; no pod restarts",
+    )
 
 
 def test_a_cluster_that_is_made_anew_says_why() -> None:
@@ -115,13 +144,19 @@ def test_a_cluster_that_is_made_anew_says_why() -> None:
     assert report.level == "restarts"
     assert cluster(report).headline.startswith("is deleted and made anew (service.type): its head")
     (lost,) = report.protection.lost
-    assert (lost.what, lost.of) == ("the head's Service is reached from within the Kubernetes cluster only", ["raycluster"])
+    assert (lost.what, lost.of) == (
+        "the head's Service is reached from within the Kubernetes cluster only",
+        ["raycluster"],
+    )
 
 
 def test_pods_that_an_owner_keeps_do_not_restart() -> None:
     report = report_of("kept-pods")
     assert report.level == "changes"
-    assert "running pods of workergroup keep the old spec (upgradeStrategy: None; memory 2G → 3G)" in cluster(report).headline
+    assert (
+        "running pods of workergroup keep the old spec (upgradeStrategy: None; memory 2G → 3G)"
+        in cluster(report).headline
+    )
 
 
 def test_what_loses_protection_is_named() -> None:
@@ -161,11 +196,17 @@ def test_pods_that_restart_because_the_last_encrypted_setting_goes_say_so() -> N
         if step["op"] == "replace" and step["urn"].endswith(".pods"):
             step["newState"]["inputs"]["input"]["pods"] = step["oldState"]["inputs"]["input"]["pods"]
     urn = "urn:pulumi:dev::kuberay::pulumi:index:Stash::fingerprint-key"
-    digest["steps"].append({"op": "delete", "urn": urn, "oldState": {"type": "pulumi:index:Stash", "inputs": {}}})
-    why = {reason for group in cluster(stack_report("dev", read_preview(digest))).groups for reason in group.why}
+    digest["steps"].append(
+        {"op": "delete", "urn": urn, "oldState": {"type": "pulumi:index:Stash", "inputs": {}}}
+    )
+    why = {
+        reason for group in cluster(stack_report("dev", read_preview(digest))).groups for reason in group.why
+    }
     assert why == {
-        "the key of the stack's fingerprints goes with the last encrypted setting; "
-        "protection.sealFingerprints: true keeps it, and the pods",
+        (
+            "the key of the stack's fingerprints goes with the last encrypted setting; "
+            "protection.sealFingerprints: true keeps it, and the pods"
+        ),
         "its head restarts",
     }
 
@@ -178,14 +219,20 @@ def test_totals_that_only_encrypted_values_tell_are_not_guessed() -> None:
 
 def test_a_new_serve_config_goes_to_the_running_cluster() -> None:
     report = report_of("serve-config")
-    assert (report.level, cluster(report, "chat").headline) == ("changes", "a new Serve config goes to the running cluster")
+    assert (report.level, cluster(report, "chat").headline) == (
+        "changes",
+        "a new Serve config goes to the running cluster",
+    )
     assert any("num_replicas: 2" in line for line in cluster(report, "chat").values)
 
 
 def test_a_services_new_cluster_takes_over_and_more_replicas_do_not_take_one() -> None:
     changed = report_of("service-cluster")
     assert changed.level == "restarts"
-    assert "a second cluster comes up and takes over (workergroup: memory 2G → 3G)" in cluster(changed, "chat").headline
+    assert (
+        "a second cluster comes up and takes over (workergroup: memory 2G → 3G)"
+        in cluster(changed, "chat").headline
+    )
     assert report_of("service-replicas").level == "changes"
 
 
@@ -202,7 +249,10 @@ def test_jobs_and_services_that_go_are_destroyed() -> None:
 
 def test_a_namespace_that_leaves_the_stack_is_not_destroyed() -> None:
     report = report_of("namespace-handed-over")
-    assert (report.level, [other_line(one) for one in report.others]) == ("changes", ["Namespace kuberay is left in the cluster"])
+    assert (report.level, [other_line(one) for one in report.others]) == (
+        "changes",
+        ["Namespace kuberay is left in the cluster"],
+    )
 
 
 def test_broken_settings_are_the_error_line() -> None:
@@ -220,7 +270,9 @@ def test_what_is_no_preview_is_none() -> None:
 def test_groups_at_the_end_and_replicas_take_no_new_cluster_of_a_service() -> None:
     one, two = {"groupName": "a", "replicas": 1}, {"groupName": "b", "replicas": 1}
     head = {"headGroupSpec": {"template": {}}}
-    assert not takes_a_new_cluster(head | {"workerGroupSpecs": [one]}, head | {"workerGroupSpecs": [one | {"replicas": 5}, two]})
+    assert not takes_a_new_cluster(
+        head | {"workerGroupSpecs": [one]}, head | {"workerGroupSpecs": [one | {"replicas": 5}, two]}
+    )
     assert takes_a_new_cluster(head | {"workerGroupSpecs": [one]}, head | {"workerGroupSpecs": [two, one]})
     assert takes_a_new_cluster(head, {"headGroupSpec": {"template": {"spec": {}}}})
 
@@ -260,19 +312,34 @@ def test_a_text_that_moves_into_a_secret_is_not_shown_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ({"head": {"env": [{"name": "A", "value": "hunter2"}]}}, {"head": {"envFrom": [{"secretRef": {"name": "s"}}]}}),
-        ({"head": {"env": [{"name": "A", "value": "hunter2"}]}}, {"head": {"volumes": [{"name": "v", "secret": {"secretName": "s"}}]}}),
+        (
+            {"head": {"env": [{"name": "A", "value": "hunter2"}]}},
+            {"head": {"envFrom": [{"secretRef": {"name": "s"}}]}},
+        ),
+        (
+            {"head": {"env": [{"name": "A", "value": "hunter2"}]}},
+            {"head": {"volumes": [{"name": "v", "secret": {"secretName": "s"}}]}},
+        ),
         ({"head": {"env": [{"name": "B", "value": "hunter2"}]}}, {"head": {"env": [REFERENCE]}}),
         ({"common": {"env": [{"name": "A", "value": "hunter2"}]}}, {"head": {"env": [REFERENCE]}}),
         ({"args": ["--password=hunter2"]}, {"args": ["--password=$(A)"], "env": [REFERENCE]}),
         ({"args": ["--password=hunter2"]}, {"env": [REFERENCE]}),
-        ({"rayStartParams": {"redis-password": "hunter2"}}, {"rayStartParams": {"redis-password": "$A"}, "env": [REFERENCE]}),
+        (
+            {"rayStartParams": {"redis-password": "hunter2"}},
+            {"rayStartParams": {"redis-password": "$A"}, "env": [REFERENCE]},
+        ),
         ({"runtimeEnvYAML": {"env_vars": {"A": "hunter2"}}}, {"runtimeEnvYAML": None, "env": [REFERENCE]}),
-        ({"rayStartParams": {"redis-pasword": "hunter2"}}, {"rayStartParams": {"redis-password": "[secret]"}}),
+        (
+            {"rayStartParams": {"redis-pasword": "hunter2"}},
+            {"rayStartParams": {"redis-password": "[secret]"}},
+        ),
         ({"sidecars": ["hunter2", "b"]}, {"sidecars": ["b", "[secret]"]}),
         ({"sidecars": [{"a": "x"}, {"a": "hunter2"}]}, {"sidecars": [{"a": "[secret]"}]}),
         ({"sidecars": [{"name": "old", "a": "hunter2"}]}, {"sidecars": [{"name": "new", "a": "[secret]"}]}),
-        ({"sidecars": [{"name": "x", "a": "hunter2"}]}, {"sidecars": [{"name": "x", "a": "[secret]"}, {"name": "x", "a": "b"}]}),
+        (
+            {"sidecars": [{"name": "x", "a": "hunter2"}]},
+            {"sidecars": [{"name": "x", "a": "[secret]"}, {"name": "x", "a": "b"}]},
+        ),
         ({"sidecars": [["hunter2"]]}, {"sidecars": [["[secret]"]]}),
     ],
 )
@@ -290,7 +357,9 @@ def test_a_variable_beside_what_comes_from_a_secret_is_not_shown_as_it_was(after
     shown = lines(shown_differences(old, new))
     assert "- head.containerEnv[A].value: [hidden]" in shown
     assert "- head.labels.a: 1" in shown
-    of_job = [{"runtimeEnvYAML": {"env_vars": {"A": value}}, "env": [other]} for value in ("hunter2", "other")]
+    of_job = [
+        {"runtimeEnvYAML": {"env_vars": {"A": value}}, "env": [other]} for value in ("hunter2", "other")
+    ]
     assert "hunter2" not in str(shown_differences(*of_job))
 
 
@@ -323,7 +392,10 @@ def test_manifests_of_old_values_hide_what_the_new_ones_do() -> None:
     }
     new = {"env": "[secret]", "volumes": [{"name": "data", "nfs": "[secret]"}]}
     hidden = hidden_alike(old, new)
-    assert hidden == {"env": "[secret]", "volumes": [{"name": "log", "emptyDir": {}}, {"name": "data", "nfs": "[secret]"}]}
+    assert hidden == {
+        "env": "[secret]",
+        "volumes": [{"name": "log", "emptyDir": {}}, {"name": "data", "nfs": "[secret]"}],
+    }
     assert hidden_alike(old, old) == old
     assert hidden_alike(old, {"env": old["env"]}) == old
 
@@ -351,9 +423,19 @@ def test_the_worst_level_counts_and_has_an_exit_code_of_its_own() -> None:
         ("update", True, "changes", "changes"),
     ],
 )
-def test_what_becomes_of_the_data_of_a_claim_is_said(operation: str, keep: bool, said: str, level: str) -> None:
-    urn = "urn:pulumi:dev::kuberay::kuberay:components:Storage$kubernetes:core/v1:PersistentVolumeClaim::data.storage"
+def test_what_becomes_of_the_data_of_a_claim_is_said(
+    operation: str, keep: bool, said: str, level: str
+) -> None:
+    urn = (
+        "urn:pulumi:dev::kuberay::"
+        "kuberay:components:Storage$kubernetes:core/v1:PersistentVolumeClaim::data.storage"
+    )
     state = {"inputs": {"spec": {"resources": {"requests": {"storage": "1Gi"}}}}, "retainOnDelete": keep}
-    step = {"op": operation, "urn": urn, "oldState": state, **({} if operation == "delete" else {"newState": state})}
+    step = {
+        "op": operation,
+        "urn": urn,
+        "oldState": state,
+        **({} if operation == "delete" else {"newState": state}),
+    }
     (claim,) = stack_report("dev", read_preview({"steps": [step]})).others
     assert (other_line(claim), claim.level) == (f"PersistentVolumeClaim data.storage {said}", level)

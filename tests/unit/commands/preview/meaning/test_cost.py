@@ -9,8 +9,14 @@ from commands.preview.meaning.report import Cost, StackReport, same_change
 from commands.preview.meaning.steps import read_preview
 from tests.unit.commands.preview.meaning.recorded import NAMES, digest_of, recorded
 
-#: An hour of a pod with 1 CPU and 2G costs 0.05, of one with 4G 0.07, of one with a GPU 1 more.
-PRICES: dict[str, Any] = {"cpuHour": 0.03, "gbHour": 0.01, "deviceHour": {"nvidia.com/gpu": 1}, "currency": "EUR"}
+#: An hour of a pod with 1 CPU and 2G costs 0.05, of one with 4G 0.07, of one with a GPU
+#: 1 more.
+PRICES: dict[str, Any] = {
+    "cpuHour": 0.03,
+    "gbHour": 0.01,
+    "deviceHour": {"nvidia.com/gpu": 1},
+    "currency": "EUR",
+}
 #: What the stack of the recorded previews costs: four pods of 2G and two of 4G.
 BEFORE = round(730 * (4 * 0.05 + 2 * 0.07), 2)
 

@@ -96,7 +96,10 @@ def test_nothing_of_a_release_is_shown_that_keeps_secrets_where_values_would_be_
     assert hides_more("[secret]")
     assert hides_more({"head": {"resources": "[secret]"}})
     assert not hides_more(
-        {"head": {"containerEnv": "[secret]", "rayStartParams": {"redis-password": "[secret]"}}, "worker": {"replicas": 1}}
+        {
+            "head": {"containerEnv": "[secret]", "rayStartParams": {"redis-password": "[secret]"}},
+            "worker": {"replicas": 1},
+        }
     )
 
 

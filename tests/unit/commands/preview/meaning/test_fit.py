@@ -1,4 +1,6 @@
-"""Whether the nodes have room for what comes, over recorded previews and made-up changes: right, or "cannot tell"."""
+"""Whether the nodes have room for what comes, over recorded previews and made-up
+changes: right, or "cannot tell".
+"""
 
 import json
 from typing import Any
@@ -25,7 +27,12 @@ GPUS: dict[str, str] = {}
 
 
 def pod(
-    uid: str, cpu: str = "1", memory: str = "1G", on: str | None = "n", labels: dict[str, str] | None = None, **spec: Any
+    uid: str,
+    cpu: str = "1",
+    memory: str = "1G",
+    on: str | None = "n",
+    labels: dict[str, str] | None = None,
+    **spec: Any,
 ) -> dict[str, Any]:
     return {
         "metadata": {"uid": uid, "namespace": "kuberay", "labels": labels or {}},
@@ -46,7 +53,9 @@ def fit(name: str, room: Room | str) -> Fit | None:
     return report.fit
 
 
-def answer(coming: list[Coming], *nodes: dict[str, Any], pods: list[dict[str, Any]] | None = None, **room: Any) -> tuple[str, list[str]]:
+def answer(
+    coming: list[Coming], *nodes: dict[str, Any], pods: list[dict[str, Any]] | None = None, **room: Any
+) -> tuple[str, list[str]]:
     found = fit_of(Change(coming), Room(nodes, pods or [], **room))
     assert found
     return found.answer, found.why
@@ -82,7 +91,9 @@ def test_every_recorded_change_fits_exactly_where_there_is_as_much_as_it_brings(
             found = fit(name, Room([], []))
             assert (found.answer if found else None) == known.get(name)
             return
-        enough, short = (Room([node(cpu=f"{amount}", labels=arch)], []) for amount in (COMES[name], COMES[name] - 0.01))
+        enough, short = (
+            Room([node(cpu=f"{amount}", labels=arch)], []) for amount in (COMES[name], COMES[name] - 0.01)
+        )
         assert [found and found.answer for found in (fit(name, enough), fit(name, short))] == [
             "fits",
             # A job that runs again may leave room behind: the pod that submitted it.
@@ -94,12 +105,16 @@ def test_every_recorded_change_fits_exactly_where_there_is_as_much_as_it_brings(
 
 def test_pods_that_restart_make_room_for_themselves() -> None:
     labels = {"ray.io/cluster": "raycluster-kuberay"}
-    ray = [pod(name, "1", labels=labels | {"ray.io/group": name}) for name in ("headgroup", "workergroup", "big")]
+    ray = [
+        pod(name, "1", labels=labels | {"ray.io/group": name}) for name in ("headgroup", "workergroup", "big")
+    ]
     assert fit("memory", Room([node(cpu="3")], ray)) == Fit(answer="fits")
     others = [pod(f"other{number}", "1") for number in range(3)]
     assert fit("memory", Room([node(cpu="3")], others)) == Fit(
         answer="does not fit",
-        why=["workergroup of cluster raycluster: 1 pod of 1 CPU and 3G memory come, the nodes have room for 0"],
+        why=[
+            "workergroup of cluster raycluster: 1 pod of 1 CPU and 3G memory come, the nodes have room for 0"
+        ],
     )
 
 
@@ -125,7 +140,10 @@ def test_an_upgrade_of_a_service_has_to_fit_beside_what_runs() -> None:
         answer="does not fit",
         why=[
             "service chat: this upgrade needs 16 GPUs beside the 16 GPUs that run; the nodes have 16 GPUs",
-            "workergroup of service chat: 2 pods of 8 GPUs, 1 CPU and 3G memory come, the nodes have room for 0",
+            (
+                "workergroup of service chat: 2 pods of 8 GPUs, 1 CPU and 3G memory come, the nodes have room"
+                " for 0"
+            ),
         ],
     )
     add_fit(report, preview, "connection refused")
@@ -140,7 +158,9 @@ def test_an_upgrade_of_a_service_has_to_fit_beside_what_runs() -> None:
 
 def test_a_cluster_that_goes_still_takes_its_room_while_others_come() -> None:
     digest = digest_of("cluster-added")
-    (gone,) = [step for step in digest_of("cluster-removed")["steps"] if step["urn"].endswith(":Release::other")]
+    (gone,) = [
+        step for step in digest_of("cluster-removed")["steps"] if step["urn"].endswith(":Release::other")
+    ]
     digest["steps"].append(gone)
     preview = read_preview(digest)
     report, _ = recorded("cluster-added")
@@ -151,7 +171,8 @@ def test_a_cluster_that_goes_still_takes_its_room_while_others_come() -> None:
     finally:
         GPUS.clear()
     assert report.fit == Fit(
-        answer="cannot tell", why=["it hangs on where the scheduler puts each pod, and on which pods wait or go meanwhile"]
+        answer="cannot tell",
+        why=["it hangs on where the scheduler puts each pod, and on which pods wait or go meanwhile"],
     )
 
 
@@ -166,7 +187,10 @@ def test_pods_of_one_shape_are_counted_node_by_node() -> None:
 
 def test_together_they_have_to_fit_too() -> None:
     both = [Coming("a", 1, shape("2")), Coming("b", 1, shape("2"))]
-    assert answer(both, node(cpu="3")) == ("does not fit", ["all that comes asks for 4 CPU, the nodes that take it have 3 CPU free"])
+    assert answer(both, node(cpu="3")) == (
+        "does not fit",
+        ["all that comes asks for 4 CPU, the nodes that take it have 3 CPU free"],
+    )
 
 
 def test_where_it_hangs_on_the_order_it_cannot_be_told() -> None:
@@ -185,17 +209,29 @@ def test_pods_that_are_over_take_no_room_and_those_of_low_priority_may_go() -> N
     over = pod("o", "4")
     over["status"]["phase"] = "Succeeded"
     assert answer([Coming("a", 1, shape("4"))], node(cpu="4"), pods=[over])[0] == "fits"
-    assert answer([Coming("a", 1, shape("4"))], node(cpu="4"), pods=[pod("p", "4", priority=-10)])[0] == "cannot tell"
-    assert answer([Coming("a", 1, shape("4", priorityClassName="high"))], node(cpu="4"), pods=[pod("p", "4")]) == (
+    assert (
+        answer([Coming("a", 1, shape("4"))], node(cpu="4"), pods=[pod("p", "4", priority=-10)])[0]
+        == "cannot tell"
+    )
+    assert answer(
+        [Coming("a", 1, shape("4", priorityClassName="high"))], node(cpu="4"), pods=[pod("p", "4")]
+    ) == (
         "cannot tell",
-        ["a: 1 pod of 4 CPU and 1G memory come, the nodes have room for 0", "whether pods of a lower priority go for it"],
+        [
+            "a: 1 pod of 4 CPU and 1G memory come, the nodes have room for 0",
+            "whether pods of a lower priority go for it",
+        ],
     )
 
 
 @pytest.mark.parametrize(
     ("spec", "nodes", "why"),
     [
-        ({"nodeSelector": {"pool": "gpu"}}, [node()], "a: no node takes them: the only node is without pool=gpu"),
+        (
+            {"nodeSelector": {"pool": "gpu"}},
+            [node()],
+            "a: no node takes them: the only node is without pool=gpu",
+        ),
         (
             {"nodeSelector": {"pool": "gpu"}},
             [
@@ -205,7 +241,11 @@ def test_pods_that_are_over_take_no_room_and_those_of_low_priority_may_go() -> N
             ],
             "a: no node takes them: 2 of 3 nodes are without pool=gpu",
         ),
-        ({}, [node(cpu="500m")], "a: no node takes them: each asks for 1 of cpu, the largest such node has 500m"),
+        (
+            {},
+            [node(cpu="500m")],
+            "a: no node takes them: each asks for 1 of cpu, the largest such node has 500m",
+        ),
         ({}, [], "a: no node takes them: there is none"),
     ],
 )
@@ -216,25 +256,44 @@ def test_why_no_node_takes_it_is_told(spec: dict[str, Any], nodes: list[dict[str
 @pytest.mark.parametrize(
     ("spec", "what"),
     [
-        ({"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}, "where its volumes are"),
+        (
+            {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]},
+            "where its volumes are",
+        ),
         ({"volumes": "[secret]"}, "where its volumes are"),
         ({"topologySpreadConstraints": [{"whenUnsatisfiable": "DoNotSchedule"}]}, "its topology spread"),
         ({"schedulerName": "volcano"}, "another scheduler"),
-        ({"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}}}, "its anti-affinity to other pods"),
+        (
+            {"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}}},
+            "its anti-affinity to other pods",
+        ),
     ],
 )
 def test_what_more_than_room_decides_cannot_be_told(spec: dict[str, Any], what: str) -> None:
-    assert answer([Coming("a", 1, shape(**spec))], node()) == ("cannot tell", [f"the nodes have room, but {what} may say otherwise"])
+    assert answer([Coming("a", 1, shape(**spec))], node()) == (
+        "cannot tell",
+        [f"the nodes have room, but {what} may say otherwise"],
+    )
 
 
-NEW_STATUS = "nodeGroups:\n- name: gpu\n  health: {status: Healthy, cloudProviderTarget: %d, minSize: 0, maxSize: 4}\n"
-OLD_STATUS = "NodeGroups:\n  Name: gpu\n  Health: Healthy (ready=1 unready=0 cloudProviderTarget=%d (minSize=0, maxSize=4))\n"
+NEW_STATUS = (
+    "nodeGroups:\n- name: gpu\n  health: {status: Healthy, cloudProviderTarget: %d, minSize: 0, maxSize: 4}\n"
+)
+OLD_STATUS = (
+    "NodeGroups:\n  Name: gpu\n  Health: Healthy (ready=1 unready=0 cloudProviderTarget=%d (minSize=0,"
+    " maxSize=4))\n"
+)
 
 
 @pytest.mark.parametrize("status", [NEW_STATUS, OLD_STATUS])
 def test_the_cluster_autoscaler_tells_how_many_nodes_it_may_add(status: str) -> None:
-    assert answer([Coming("a", 1, shape("9"))], node(cpu="4"), autoscaler_status=status % 1)[0] == "cannot tell"
-    assert growth_for(None, (), status % 1).text == "the node autoscaler may add up to 3 nodes; of which kind it does not say"
+    assert (
+        answer([Coming("a", 1, shape("9"))], node(cpu="4"), autoscaler_status=status % 1)[0] == "cannot tell"
+    )
+    assert (
+        growth_for(None, (), status % 1).text
+        == "the node autoscaler may add up to 3 nodes; of which kind it does not say"
+    )
     found, why = answer([Coming("a", 1, shape("9"))], node(cpu="4"), autoscaler_status=status % 4)
     assert (found, why[-1]) == ("does not fit", "the node autoscaler has as many nodes as it may")
     assert growth_for(None, (), "of another form").may_come
@@ -244,20 +303,37 @@ def test_the_cluster_autoscaler_tells_how_many_nodes_it_may_add(status: str) -> 
     ("spec", "pool", "text", "may_come"),
     [
         ({}, {}, "Karpenter's NodePool gpu may add nodes for it", True),
-        ({}, {"limits": {"nvidia.com/gpu": "16"}}, "the limits of Karpenter's NodePool gpu leave no room for one such pod", False),
+        (
+            {},
+            {"limits": {"nvidia.com/gpu": "16"}},
+            "the limits of Karpenter's NodePool gpu leave no room for one such pod",
+            False,
+        ),
         ({}, {"limits": {"nvidia.com/gpu": "24"}}, "Karpenter's NodePool gpu may add nodes for it", True),
         ({"nodeSelector": {"pool": "a"}}, {}, "no NodePool of Karpenter's makes nodes for it", False),
-        ({"nodeSelector": {"kubernetes.io/arch": "arm64"}}, {}, "Karpenter's NodePool gpu may add nodes for it", True),
+        (
+            {"nodeSelector": {"kubernetes.io/arch": "arm64"}},
+            {},
+            "Karpenter's NodePool gpu may add nodes for it",
+            True,
+        ),
         (
             {"nodeSelector": {"kubernetes.io/arch": "arm64"}},
             {"requirements": [{"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}]},
             "no NodePool of Karpenter's makes nodes for it",
             False,
         ),
-        ({}, {"taints": [{"key": "gpu", "effect": "NoSchedule"}]}, "no NodePool of Karpenter's makes nodes for it", False),
+        (
+            {},
+            {"taints": [{"key": "gpu", "effect": "NoSchedule"}]},
+            "no NodePool of Karpenter's makes nodes for it",
+            False,
+        ),
     ],
 )
-def test_karpenters_pools_tell_whether_they_make_such_nodes(spec: dict[str, Any], pool: dict[str, Any], text: str, may_come: bool) -> None:
+def test_karpenters_pools_tell_whether_they_make_such_nodes(
+    spec: dict[str, Any], pool: dict[str, Any], text: str, may_come: bool
+) -> None:
     template = {"spec": {key: value for key, value in pool.items() if key != "limits"}}
     made = {"metadata": {"name": "gpu"}, "spec": {"template": template, "limits": pool.get("limits")}}
     made["status"] = {"resources": {"nvidia.com/gpu": "16"}}

@@ -17,7 +17,15 @@ from tests.unit.settings import load
 def said(kind: str, old: dict[str, Any], new: dict[str, Any]) -> tuple[list[str], list[str]]:
     """What is lost, and what is gained."""
     step = Step("update", kind, "kuberay", "", old, new)
-    preview = Preview((step,), outputs={"namespace": "kuberay"}, operations={}, errors=(), warnings=(), notes=(), refreshed={})
+    preview = Preview(
+        (step,),
+        outputs={"namespace": "kuberay"},
+        operations={},
+        errors=(),
+        warnings=(),
+        notes=(),
+        refreshed={},
+    )
     protection = protection_of(preview)
     return [one.what for one in protection.lost], [one.what for one in protection.gained]
 
@@ -31,8 +39,15 @@ def policy(ray: list[str], metrics: list[str]) -> dict[str, Any]:
 
 
 def test_a_namespace_that_is_let_in_is_named_and_so_is_one_that_is_shut_out() -> None:
-    lost, gained = said("kubernetes:networking.k8s.io/v1:NetworkPolicy", policy(["a", "b"], []), policy(["b", "c"], ["monitoring"]))
-    assert lost == ["Ray's ports are closed to namespace c", "the metrics port is closed to namespace monitoring"]
+    lost, gained = said(
+        "kubernetes:networking.k8s.io/v1:NetworkPolicy",
+        policy(["a", "b"], []),
+        policy(["b", "c"], ["monitoring"]),
+    )
+    assert lost == [
+        "Ray's ports are closed to namespace c",
+        "the metrics port is closed to namespace monitoring",
+    ]
     assert gained == ["Ray's ports are closed to namespace a"]
 
 
@@ -45,9 +60,16 @@ def test_a_namespace_that_is_let_in_is_named_and_so_is_one_that_is_shut_out() ->
         ("restricted", "restricted", [], []),
     ],
 )
-def test_a_looser_standard_of_the_namespace_is_a_loss(before: str | None, after: str | None, lost: list[str], gained: list[str]) -> None:
+def test_a_looser_standard_of_the_namespace_is_a_loss(
+    before: str | None, after: str | None, lost: list[str], gained: list[str]
+) -> None:
     def namespace(standard: str | None) -> dict[str, Any]:
-        return {"metadata": {"name": "kuberay", "labels": {"pod-security.kubernetes.io/enforce": standard} if standard else {}}}
+        return {
+            "metadata": {
+                "name": "kuberay",
+                "labels": {"pod-security.kubernetes.io/enforce": standard} if standard else {},
+            }
+        }
 
     text = "the namespace enforces the pod security standard "
     expected = [text + standard for standard in lost], [text + standard for standard in gained]
@@ -61,7 +83,10 @@ def test_a_preview_tells_that_the_heads_own_service_opens() -> None:
     )
     step = Step("update", RELEASE, "ray", f"{COMPONENT}RayCluster", {"values": old}, {"values": new})
     (lost,) = protection_of(Preview((step,), {}, {}, (), (), (), {})).lost
-    assert (lost.what, lost.of) == ("the head's Service is reached from within the Kubernetes cluster only", ["ray"])
+    assert (lost.what, lost.of) == (
+        "the head's Service is reached from within the Kubernetes cluster only",
+        ["ray"],
+    )
 
 
 def way(*hosts: str) -> dict[str, Any]:
@@ -78,14 +103,41 @@ def way(*hosts: str) -> dict[str, Any]:
     ],
 )
 def test_a_way_in_that_comes_or_goes_is_told_with_its_address(
-    operation: Literal["create", "update", "delete"], old: list[str], new: list[str], lost: list[list[str]], gained: list[list[str]]
+    operation: Literal["create", "update", "delete"],
+    old: list[str],
+    new: list[str],
+    lost: list[list[str]],
+    gained: list[list[str]],
 ) -> None:
     for kind, name, what in (
-        ("RayCluster", "ray.dashboard", "the dashboard of cluster ray is reached from within the Kubernetes cluster only"),
-        ("RayService", "chat.serve", "the applications of service chat are reached from within the Kubernetes cluster only"),
+        (
+            "RayCluster",
+            "ray.dashboard",
+            "the dashboard of cluster ray is reached from within the Kubernetes cluster only",
+        ),
+        (
+            "RayService",
+            "chat.serve",
+            "the applications of service chat are reached from within the Kubernetes cluster only",
+        ),
     ):
-        step = Step(operation, "kubernetes:networking.k8s.io/v1:Ingress", name, f"kuberay:components:{kind}", way(*old), way(*new))
-        preview = Preview((step,), outputs={"namespace": "kuberay"}, operations={}, errors=(), warnings=(), notes=(), refreshed={})
+        step = Step(
+            operation,
+            "kubernetes:networking.k8s.io/v1:Ingress",
+            name,
+            f"kuberay:components:{kind}",
+            way(*old),
+            way(*new),
+        )
+        preview = Preview(
+            (step,),
+            outputs={"namespace": "kuberay"},
+            operations={},
+            errors=(),
+            warnings=(),
+            notes=(),
+            refreshed={},
+        )
         protection = protection_of(preview)
         assert [(one.what, one.of) for one in protection.lost] == [(what, of) for of in lost]
         assert [(one.what, one.of) for one in protection.gained] == [(what, of) for of in gained]
@@ -97,19 +149,42 @@ def test_a_port_that_opens_to_a_namespace_is_named() -> None:
         return network_policy(load_settings(config), "ray")
 
     lost, gained = said(
-        "kubernetes:networking.k8s.io/v1:NetworkPolicy", opened(serveNamespaces=["web"]), opened(dashboardNamespaces=["ops"])
+        "kubernetes:networking.k8s.io/v1:NetworkPolicy",
+        opened(serveNamespaces=["web"]),
+        opened(dashboardNamespaces=["ops"]),
     )
-    assert (lost, gained) == (["port 8265 is closed to namespace ops"], ["port 8000 is closed to namespace web"])
+    assert (lost, gained) == (
+        ["port 8265 is closed to namespace ops"],
+        ["port 8000 is closed to namespace web"],
+    )
 
 
 def test_a_policy_of_a_way_in_opens_its_port_and_protects_nothing() -> None:
     names = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["ingress-nginx"]}
     source = {"namespaceSelector": {"matchExpressions": [names]}}
     policy = {"spec": {"ingress": [{"from": [source], "ports": [{"port": 8265}]}]}}
-    steps: list[tuple[Literal["create", "delete"], dict[str, Any], dict[str, Any]]] = [("create", {}, policy), ("delete", policy, {})]
+    steps: list[tuple[Literal["create", "delete"], dict[str, Any], dict[str, Any]]] = [
+        ("create", {}, policy),
+        ("delete", policy, {}),
+    ]
     for operation, old, new in steps:
-        step = Step(operation, "kubernetes:networking.k8s.io/v1:NetworkPolicy", "ray.dashboard", "kuberay:components:RayCluster", old, new)
-        preview = Preview((step,), outputs={"namespace": "kuberay"}, operations={}, errors=(), warnings=(), notes=(), refreshed={})
+        step = Step(
+            operation,
+            "kubernetes:networking.k8s.io/v1:NetworkPolicy",
+            "ray.dashboard",
+            "kuberay:components:RayCluster",
+            old,
+            new,
+        )
+        preview = Preview(
+            (step,),
+            outputs={"namespace": "kuberay"},
+            operations={},
+            errors=(),
+            warnings=(),
+            notes=(),
+            refreshed={},
+        )
         protection = protection_of(preview)
         told = ["port 8265 is closed to namespace ingress-nginx"]
         assert [one.what for one in protection.lost] == (told if operation == "create" else [])

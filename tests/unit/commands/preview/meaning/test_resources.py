@@ -27,7 +27,11 @@ def preview(before: ClusterPlan, after: ClusterPlan, *, hidden: bool = False) ->
     parents = f"{COMPONENT}RayCluster"
     steps = [Step("update", RELEASE, "ray", parents, release(before), new)]
     groups = {group.name: group for group in before.groups}
-    restarted = [group.name for group in after.groups if group.name in groups and groups[group.name].fingerprint != group.fingerprint]
+    restarted = [
+        group.name
+        for group in after.groups
+        if group.name in groups and groups[group.name].fingerprint != group.fingerprint
+    ]
     steps += [Step("replace", WAIT_FOR, f"ray.{name}.pods", parents, {}, {}) for name in restarted]
     return Preview(tuple(steps), {"clusters": {}}, {}, (), (), (), {})
 
@@ -41,15 +45,24 @@ def test_what_the_chart_could_not_write_is_all_that_is_shown_of_a_move() -> None
     beyond = plan(labels={"team": "a"}, annotations={"note": "b"}, spec={"suspend": False})
     found = change(plan(), beyond)
     assert found.headline == "no pod restarts"
-    assert sorted(found.values) == ["+ metadata.annotations.note: b", "+ metadata.labels.team: a", "+ spec.suspend: false"]
-    assert [(one.what, one.before, one.after) for one in found.versions] == [("chart", "1.6.2", "the program's own")]
+    assert sorted(found.values) == [
+        "+ metadata.annotations.note: b",
+        "+ metadata.labels.team: a",
+        "+ spec.suspend: false",
+    ]
+    assert [(one.what, one.before, one.after) for one in found.versions] == [
+        ("chart", "1.6.2", "the program's own")
+    ]
     assert found.before == found.after
     assert change(beyond, plan()).headline == "no pod restarts"
 
 
 def test_a_field_that_restarts_pods_is_the_reason() -> None:
     host = plan(spec={"headGroupSpec": {"template": {"spec": {"hostNetwork": True}}}})
-    assert change(plan(), host).headline == "1 pod of head restarts (hostNetwork); 1 pod of workergroup restarts (its head restarts)"
+    assert (
+        change(plan(), host).headline
+        == "1 pod of head restarts (hostNetwork); 1 pod of workergroup restarts (its head restarts)"
+    )
     more = plan(labels={"a": "b"}, worker={"memory": "3G"})
     assert change(plan(labels={"a": "b"}), more).headline == "1 pod of workergroup restarts (memory 2G → 3G)"
 
@@ -57,8 +70,12 @@ def test_a_field_that_restarts_pods_is_the_reason() -> None:
 def test_a_move_opens_nothing_and_closes_nothing() -> None:
     found = protection_of(preview(plan(), plan(labels={"a": "b"})))
     assert (found.lost, found.gained) == ([], [])
-    opened = protection_of(preview(plan(labels={"a": "b"}), plan(spec={"headGroupSpec": {"serviceType": "LoadBalancer"}})))
-    assert [one.what for one in opened.lost] == ["the head's Service is reached from within the Kubernetes cluster only"]
+    opened = protection_of(
+        preview(plan(labels={"a": "b"}), plan(spec={"headGroupSpec": {"serviceType": "LoadBalancer"}}))
+    )
+    assert [one.what for one in opened.lost] == [
+        "the head's Service is reached from within the Kubernetes cluster only"
+    ]
 
 
 def test_encrypted_values_are_not_known() -> None:
@@ -68,7 +85,9 @@ def test_encrypted_values_are_not_known() -> None:
 
 
 def test_the_pods_of_a_release_are_counted_whichever_chart_it_is_of() -> None:
-    (found,) = demands(preview(plan(worker={"replicas": 3}), plan(worker={"replicas": 3}, labels={"team": "a"})))
+    (found,) = demands(
+        preview(plan(worker={"replicas": 3}), plan(worker={"replicas": 3}, labels={"team": "a"}))
+    )
     assert found.before
     assert found.after
     assert [(group.name, group.pods) for group in found.before] == [("head", 1), ("workergroup", 3)]

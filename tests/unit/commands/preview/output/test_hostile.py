@@ -1,4 +1,6 @@
-"""Whatever somebody has written into a value: the report keeps its form, and a terminal and a log show it and do nothing else."""
+"""Whatever somebody has written into a value: the report keeps its form, and a terminal
+and a log show it and do nothing else.
+"""
 
 import json
 import random
@@ -24,13 +26,84 @@ from kuberay.checks.messages import Problem, problem_line
 from kuberay.facts.phrases import one_line
 from kuberay.facts.visible import log_line, log_lines, visible
 
-#: What does something somewhere: in Markdown, on GitHub or GitLab, in a terminal, in a log, to a reader's eyes.
+#: What does something somewhere: in Markdown, on GitHub or GitLab, in a terminal, in a
+#: log, to a reader's eyes.
 PARTS = [
-    *["<!--", "-->", "<details>", "</details>", "<script>", "</summary>", "&lt;", "<img src=x>", "<https://evil.example>"],
-    *["[a](https://evil.example)", "![a](x)", "[x]: https://evil.example", "[^1]", "[ ]", "[[_TOC_]]", "http://x.example", "www.x.example"],
-    *["@admin", "@org/team", "#12", "GH-12", "!12", "&12", "%12", "~label", "$1", ":tada:", "me/repo#1", "a@b.example", "0123456789abcdef"],
-    *["**", "__", "_x_", "*", "~~", "`", "``", "```", "`x`", "````", "~~~", "\\", "\\|", "|", "||", "| --- |", ":---:", "$x$", "$`x`$"],
-    *["# x", "> x", "- x", "+ x", "1. x", "2)", "---", "===", "***", "/merge", "/approve", "    x", "-", "=", "nothing changes", "⚪"],
+    *[
+        "<!--",
+        "-->",
+        "<details>",
+        "</details>",
+        "<script>",
+        "</summary>",
+        "&lt;",
+        "<img src=x>",
+        "<https://evil.example>",
+    ],
+    *[
+        "[a](https://evil.example)",
+        "![a](x)",
+        "[x]: https://evil.example",
+        "[^1]",
+        "[ ]",
+        "[[_TOC_]]",
+        "http://x.example",
+        "www.x.example",
+    ],
+    *[
+        "@admin",
+        "@org/team",
+        "#12",
+        "GH-12",
+        "!12",
+        "&12",
+        "%12",
+        "~label",
+        "$1",
+        ":tada:",
+        "me/repo#1",
+        "a@b.example",
+        "0123456789abcdef",
+    ],
+    *[
+        "**",
+        "__",
+        "_x_",
+        "*",
+        "~~",
+        "`",
+        "``",
+        "```",
+        "`x`",
+        "````",
+        "~~~",
+        "\\",
+        "\\|",
+        "|",
+        "||",
+        "| --- |",
+        ":---:",
+        "$x$",
+        "$`x`$",
+    ],
+    *[
+        "# x",
+        "> x",
+        "- x",
+        "+ x",
+        "1. x",
+        "2)",
+        "---",
+        "===",
+        "***",
+        "/merge",
+        "/approve",
+        "    x",
+        "-",
+        "=",
+        "nothing changes",
+        "⚪",
+    ],
     *[
         "\n",
         "\r",
@@ -49,17 +122,59 @@ PARTS = [
         "\x1b[1A",
         "\x9b31m",
     ],
-    *["\u202e", "\u2066", "\u2069", "\u200b", "\u200d", "\ufeff", "\u00ad", "\u3164", "\u2800", "\ufe0f", "\u00a0", "\U000e0041", "שלום"],
-    *["::add-mask::x", "::error::x", "::stop-commands::x", "##[error]", "##vso[task.complete]", "###[group]", "section_start:1:x\r\x1b[0K"],
-    *["plain", "ray0", "2.46.0", "memory 2G → 3G", "é", "e\u0301", "漢字", " ", "  ", ", ", "(", ")", '"', "'", "{", "}"],
+    *[
+        "\u202e",
+        "\u2066",
+        "\u2069",
+        "\u200b",
+        "\u200d",
+        "\ufeff",
+        "\u00ad",
+        "\u3164",
+        "\u2800",
+        "\ufe0f",
+        "\u00a0",
+        "\U000e0041",
+        "שלום",
+    ],
+    *[
+        "::add-mask::x",
+        "::error::x",
+        "::stop-commands::x",
+        "##[error]",
+        "##vso[task.complete]",
+        "###[group]",
+        "section_start:1:x\r\x1b[0K",
+    ],
+    *[
+        "plain",
+        "ray0",
+        "2.46.0",
+        "memory 2G → 3G",
+        "é",
+        "e\u0301",
+        "漢字",
+        " ",
+        "  ",
+        ", ",
+        "(",
+        ")",
+        '"',
+        "'",
+        "{",
+        "}",
+    ],
 ]
-#: What no terminal and no log is to be given: controls, but for the end of a line, and what is not seen or turns the direction.
+#: What no terminal and no log is to be given: controls, but for the end of a line, and
+#: what is not seen or turns the direction.
 ACTS = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\xa0\xad\u0590-\u08ff\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
 )
 COMMAND = re.compile(r"^\s*::|##\w*\[", re.MULTILINE)
 #: What a reader's eyes, GitHub or GitLab find in a text that is not code.
-MEANS = re.compile(r"[@#!~$<>&\\|*_^{}`\[\]]|://|www\.|\bgh-\d|%\d|:[\w+-]+:|\b[0-9a-f]{7,40}\b", re.IGNORECASE)
+MEANS = re.compile(
+    r"[@#!~$<>&\\|*_^{}`\[\]]|://|www\.|\bgh-\d|%\d|:[\w+-]+:|\b[0-9a-f]{7,40}\b", re.IGNORECASE
+)
 
 TAGS = re.compile(r"</?\w+")
 
@@ -75,10 +190,17 @@ def hostile_texts() -> list[str]:
 
 
 def filled(annotation: Any, texts: Iterator[str], numbers: Iterator[int]) -> Any:
-    """A value of a type, with the next text wherever one may stand; of a model with every field."""
+    """A value of a type, with the next text wherever one may stand; of a model with
+    every field.
+    """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation(**{name: filled(field.annotation, texts, numbers) for name, field in annotation.model_fields.items()})
+        return annotation(
+            **{
+                name: filled(field.annotation, texts, numbers)
+                for name, field in annotation.model_fields.items()
+            }
+        )
     if origin is Literal:
         return arguments[next(numbers) % len(arguments)]
     if origin in (typing.Union, UnionType):
@@ -93,7 +215,9 @@ def filled(annotation: Any, texts: Iterator[str], numbers: Iterator[int]) -> Any
 def report_with(texts: Iterator[str], stacks: int) -> Report:
     numbers = count()
     report = Report(level="changes", stacks=[filled(StackReport, texts, numbers) for _ in range(stacks)])
-    return report.model_copy(update={"left_out": filled(Report.model_fields["left_out"].annotation, texts, numbers)})
+    return report.model_copy(
+        update={"left_out": filled(Report.model_fields["left_out"].annotation, texts, numbers)}
+    )
 
 
 @cache
@@ -135,7 +259,15 @@ def test_there_are_a_thousand_hostile_texts_in_every_kind_of_field() -> None:
 
 def test_headings_tables_lists_and_folds_are_those_of_a_harmless_report() -> None:
     def form(found: list[Token]) -> list[tuple[str, str, str, int]]:
-        return [(one.type, one.info, " ".join(TAGS.findall(one.content if one.type == "html_block" else "")), one.level) for one in found]
+        return [
+            (
+                one.type,
+                one.info,
+                " ".join(TAGS.findall(one.content if one.type == "html_block" else "")),
+                one.level,
+            )
+            for one in found
+        ]
 
     assert form(tokens(of_hostile=True)) == form(tokens(of_hostile=False))
 
@@ -193,6 +325,11 @@ def test_lines_of_logs_stay_lines() -> None:
         for line in (log_line(finding), log_line(text), problem_line(problem, set()), one_line(text)):
             assert not ACTS.search(line)
             assert "\n" not in line
-        for line in (log_line(finding), log_line(text), problem_line(problem, set()), *log_lines(text).split("\n")):
+        for line in (
+            log_line(finding),
+            log_line(text),
+            problem_line(problem, set()),
+            *log_lines(text).split("\n"),
+        ):
             assert not ACTS.search(line)
             assert not COMMAND.search(line)

@@ -35,7 +35,14 @@ def test_a_name_with_spaces_is_one_piece() -> None:
 
 @pytest.mark.parametrize(
     ("text", "written"),
-    [("a b", "`a b`"), ("a`b", "``a`b``"), ("`", "`` ` ``"), (" a ", "`  a  `"), ("a``", "``` a`` ```"), ("", "–")],
+    [
+        ("a b", "`a b`"),
+        ("a`b", "``a`b``"),
+        ("`", "`` ` ``"),
+        (" a ", "`  a  `"),
+        ("a``", "``` a`` ```"),
+        ("", "–"),
+    ],
 )
 def test_code_ends_where_its_text_ends(text: str, written: str) -> None:
     assert code(text) == written

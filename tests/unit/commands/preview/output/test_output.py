@@ -1,11 +1,24 @@
-"""The report reads well: the summary first, equal changes together, and short enough for a comment."""
+"""The report reads well: the summary first, equal changes together, and short enough
+for a comment.
+"""
 
 import copy
 import json
 
 from commands.preview.manifests import diff
 from commands.preview.meaning.changes import stack_report
-from commands.preview.meaning.report import Cost, Fit, LeftOut, ManifestDiff, MonthlyCost, RayChange, Report, StackReport, Totals, worst
+from commands.preview.meaning.report import (
+    Cost,
+    Fit,
+    LeftOut,
+    ManifestDiff,
+    MonthlyCost,
+    RayChange,
+    Report,
+    StackReport,
+    Totals,
+    worst,
+)
 from commands.preview.meaning.steps import read_preview
 from commands.preview.output.markdown import COMMENT_LIMIT, markdown
 from commands.preview.output.terminal import terminal
@@ -13,7 +26,10 @@ from tests.paths import PREVIEWS
 
 
 def report_of(*names: str) -> Report:
-    stacks = [stack_report(name, read_preview(json.loads((PREVIEWS / f"{name}.json").read_text()))) for name in names]
+    stacks = [
+        stack_report(name, read_preview(json.loads((PREVIEWS / f"{name}.json").read_text())))
+        for name in names
+    ]
     return Report(level=worst(stack.level for stack in stacks), stacks=stacks)
 
 
@@ -26,7 +42,12 @@ def hundred(*, alike: bool) -> Report:
     for number in range(100):
         one = copy.deepcopy(change)
         one.name = f"ray{number}"
-        text = [f"@@ RayCluster ray{number}-kuberay @@", "-  memory: 2G", "+  memory: 3G", *["   context"] * 60]
+        text = [
+            f"@@ RayCluster ray{number}-kuberay @@",
+            "-  memory: 2G",
+            "+  memory: 3G",
+            *["   context"] * 60,
+        ]
         one.manifests = ManifestDiff(rendered_for="ray0" if alike else one.name, lines=text)
         if not alike:
             one.values = [f"+ head.labels.number: {number}", *one.values * 5]
@@ -47,7 +68,9 @@ def test_the_first_ten_lines_name_the_pods_that_restart_and_the_new_total() -> N
 
 def test_there_is_a_row_a_stack() -> None:
     text = shown(report_of("nothing", "memory", "cluster-removed", "broken"))
-    said = {line.split("|")[1].strip(): line.split("|")[2] for line in text.splitlines() if line.startswith("| ")}
+    said = {
+        line.split("|")[1].strip(): line.split("|")[2] for line in text.splitlines() if line.startswith("| ")
+    }
     assert "nothing changes" in said["nothing"]
     assert "**Ray pods restart**" in said["memory"]
     assert "**something is destroyed**: cluster other" in said["cluster-removed"]
@@ -66,7 +89,10 @@ def test_a_hundred_different_changes_fit_in_a_comment_with_their_headlines() -> 
     report = hundred(alike=False)
     whole, comment = shown(report), shown(report, COMMENT_LIMIT)
     assert len(comment) <= COMMENT_LIMIT < len(whole)
-    assert all(f"**cluster ray{number}**: 1 pod of workergroup restarts (memory 2G → 3G)" in comment for number in range(100))
+    assert all(
+        f"**cluster ray{number}**: 1 pod of workergroup restarts (memory 2G → 3G)" in comment
+        for number in range(100)
+    )
     assert "Left out here for its length" in comment
     assert "Left out" not in whole
     assert whole.count("Rendered manifests") == 100
@@ -74,8 +100,12 @@ def test_a_hundred_different_changes_fit_in_a_comment_with_their_headlines() -> 
 
 def test_even_what_cannot_be_shortened_stays_within_the_limit() -> None:
     report = report_of("memory")
-    stacks = [StackReport(stack=f"stack{number}", level="failed", errors=["x" * 2000]) for number in range(50)]
-    assert len(shown(Report(level="failed", stacks=[*report.stacks, *stacks]), COMMENT_LIMIT)) <= COMMENT_LIMIT
+    stacks = [
+        StackReport(stack=f"stack{number}", level="failed", errors=["x" * 2000]) for number in range(50)
+    ]
+    assert (
+        len(shown(Report(level="failed", stacks=[*report.stacks, *stacks]), COMMENT_LIMIT)) <= COMMENT_LIMIT
+    )
 
 
 def test_values_cannot_break_out_of_their_fence() -> None:
@@ -85,12 +115,17 @@ def test_values_cannot_break_out_of_their_fence() -> None:
 
 
 def test_an_unknown_total_is_a_question_mark_and_not_a_guess() -> None:
-    report = Report(level="changes", stacks=[StackReport(stack="dev", level="changes", before=Totals(cpu="2", memory="4G", gpus=0))])
+    report = Report(
+        level="changes",
+        stacks=[StackReport(stack="dev", level="changes", before=Totals(cpu="2", memory="4G", gpus=0))],
+    )
     assert "| 4G → **?** |" in shown(report)
 
 
 def with_costs(*stacks: str) -> Report:
-    """The raised memory, with what it costs and why it does not fit; ``stacks``: the currency of each."""
+    """The raised memory, with what it costs and why it does not fit; ``stacks``: the
+    currency of each.
+    """
     report = report_of(*(["memory"] * len(stacks)))
     for stack, currency in zip(report.stacks, stacks, strict=True):
         before, after = Cost(amount=1234.4, least=99.5, most=2000), Cost(amount=1500, least=99.5, most=2400)
@@ -145,16 +180,24 @@ def test_manifests_are_compared_object_by_object() -> None:
 
 def test_what_a_request_waits_for_stands_below_the_table() -> None:
     report = report_of("nothing")
-    report.left_out = LeftOut(commit="0" * 40, waiting=["__main__.py", "<img src=x>.py", "a`b\n::add-mask::x", *["more.py"] * 20])
+    report.left_out = LeftOut(
+        commit="0" * 40, waiting=["__main__.py", "<img src=x>.py", "a`b\n::add-mask::x", *["more.py"] * 20]
+    )
     assert shown(report).rstrip("\n").split("\n\n")[2:] == [
         "**Not in this preview**, which main's code has made of the request's settings. "
         f"A preview of all of it waits for an approval, of commit `{'0' * 40}` (docs/reviewing.md):",
-        "    __main__.py\n    <img src=x>.py\n    a`b\\n::add-mask::x\n" + "    more.py\n" * 17 + "    and 3 more",
+        "    __main__.py\n    <img src=x>.py\n    a`b\\n::add-mask::x\n"
+        + "    more.py\n" * 17
+        + "    and 3 more",
     ]
 
 
 def test_an_entrypoint_hides_no_other_stack_and_forges_no_table() -> None:
-    entrypoint = "python main.py <!--\n\n| Stack | What happens |\n| --- | --- |\n| prod | nothing changes |\n@admin"
+    entrypoint = (
+        "python main.py <!--\n\n| Stack | What happens |\n| --- | --- |\n| prod | nothing changes |\n@admin"
+    )
     change = RayChange(kind="job", name="train", operation="create", headline=f"new: runs `{entrypoint}`")
     stack = StackReport(stack="dev", level="changes", ray=[change])
-    assert "**job train**: new: runs `python main.py <!--\\n\\n| Stack | What" in shown(Report(level="changes", stacks=[stack]))
+    assert "**job train**: new: runs `python main.py <!--\\n\\n| Stack | What" in shown(
+        Report(level="changes", stacks=[stack])
+    )

@@ -1,4 +1,6 @@
-"""The cluster that is asked is the one that the stack's provider changes, which finds it by client-go's rules."""
+"""The cluster that is asked is the one that the stack's provider changes, which finds
+it by client-go's rules.
+"""
 
 import base64
 import json
@@ -60,7 +62,9 @@ def server(kubeconfig: str | None = None, context: str | None = None) -> str:
     return found_by(kubeconfig, context).server
 
 
-def found_by(kubeconfig: str | None = None, context: str | None = None, cluster: str | None = None) -> Endpoint:
+def found_by(
+    kubeconfig: str | None = None, context: str | None = None, cluster: str | None = None
+) -> Endpoint:
     return find_endpoint(Connection(kubeconfig, context, cluster))
 
 
@@ -70,7 +74,9 @@ def refusal(kubeconfig: str | None = None, context: str | None = None, cluster: 
     return str(error.value)
 
 
-def test_the_stacks_config_goes_before_everything_else(home: Path, monkeypatch: pytest.MonkeyPatch, in_a_pod: None) -> None:
+def test_the_stacks_config_goes_before_everything_else(
+    home: Path, monkeypatch: pytest.MonkeyPatch, in_a_pod: None
+) -> None:
     write(home / ".kube/config", config("home"))
     monkeypatch.setenv("KUBECONFIG", str(write(home / "env", config("env"))))
     assert server(str(write(home / "mine", config("mine")))) == "https://mine"
@@ -86,14 +92,18 @@ def test_the_file_at_home_goes_before_the_account_of_the_pod(home: Path, in_a_po
     assert server() == "https://home"
 
 
-def test_the_variable_goes_before_the_file_at_home(home: Path, monkeypatch: pytest.MonkeyPatch, in_a_pod: None) -> None:
+def test_the_variable_goes_before_the_file_at_home(
+    home: Path, monkeypatch: pytest.MonkeyPatch, in_a_pod: None
+) -> None:
     write(home / ".kube/config", config("home"))
     monkeypatch.setenv("KUBECONFIG", str(write(home / "env", config("env"))))
     assert server() == "https://env"
 
 
 @pytest.mark.parametrize("current", [None, ""])
-def test_the_account_of_the_pod_is_taken_where_no_file_names_a_context(home: Path, in_a_pod: None, current: str | None) -> None:
+def test_the_account_of_the_pod_is_taken_where_no_file_names_a_context(
+    home: Path, in_a_pod: None, current: str | None
+) -> None:
     assert server() == POD
     write(home / ".kube/config", config("home") | {"current-context": current})
     assert server() == POD
@@ -106,7 +116,10 @@ def test_the_account_of_the_pod_is_not_taken_for_the_context_of_the_stack(home: 
 
 
 def test_no_cluster_at_all_is_one_line_that_says_what_to_set(home: Path) -> None:
-    assert refusal() == f"no current context in {home}/.kube/config: set kubernetes:context of the stack, or KUBECONFIG"
+    assert (
+        refusal()
+        == f"no current context in {home}/.kube/config: set kubernetes:context of the stack, or KUBECONFIG"
+    )
 
 
 def test_of_several_files_the_first_that_has_a_name_decides_and_missing_ones_are_skipped(
@@ -123,44 +136,71 @@ def test_of_several_files_the_first_that_has_a_name_decides_and_missing_ones_are
     assert server(context="third") == "https://third"
 
 
-def test_parts_of_a_context_may_be_in_files_of_their_own_with_paths_relative_to_each(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    contexts = {"current-context": "prod", "contexts": named("context", prod={"cluster": "prod", "user": "me"})}
-    clusters = {"clusters": named("cluster", prod={"server": "https://prod", "certificate-authority": "ca.crt"})}
+def test_parts_of_a_context_may_be_in_files_of_their_own_with_paths_relative_to_each(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contexts = {
+        "current-context": "prod",
+        "contexts": named("context", prod={"cluster": "prod", "user": "me"}),
+    }
+    clusters = {
+        "clusters": named("cluster", prod={"server": "https://prod", "certificate-authority": "ca.crt"})
+    }
     plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "bin/login"}
     me = {"client-certificate": "me.crt", "client-key": str(home / "me.key"), "exec": plugin}
-    parts = {"contexts": contexts, "clusters": clusters, "users": {"users": named("user", me=me), "contexts": None}}
+    parts = {
+        "contexts": contexts,
+        "clusters": clusters,
+        "users": {"users": named("user", me=me), "contexts": None},
+    }
     files = [write(home / part / "config", content) for part, content in parts.items()]
     for name in ("clusters/ca.crt", "users/me.crt", "me.key"):
         (home / name).write_text(name)
     monkeypatch.setenv("KUBECONFIG", os.pathsep.join(map(str, files)))
     found = found_by()
-    assert (found.authority, found.client_certificate, found.client_key) == (b"clusters/ca.crt", b"users/me.crt", b"me.key")
+    assert (found.authority, found.client_certificate, found.client_key) == (
+        b"clusters/ca.crt",
+        b"users/me.crt",
+        b"me.key",
+    )
     assert found.plugin
     assert found.plugin.command == str(home / "users/bin/login")
 
 
-def test_a_cluster_of_the_stack_takes_the_place_of_its_contexts(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_of_the_stack_takes_the_place_of_its_contexts(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = [write(home / name, config(name)) for name in ("one", "other")]
     monkeypatch.setenv("KUBECONFIG", os.pathsep.join(map(str, files)))
     found = found_by(cluster="other")
     assert (found.context, found.server, found.token) == ("one", "https://other", "one")
-    assert refusal(cluster="third") == "kubernetes:cluster is 'third', which is not in the kubeconfig; there are: one, other"
+    assert (
+        refusal(cluster="third")
+        == "kubernetes:cluster is 'third', which is not in the kubeconfig; there are: one, other"
+    )
 
 
 def test_what_a_context_names_and_no_file_has_is_named(home: Path) -> None:
     write(home / ".kube/config", config("home") | {"clusters": []})
-    assert refusal() == "context 'home' of the kubeconfig names cluster 'home', which is not there; it has none"
+    assert (
+        refusal() == "context 'home' of the kubeconfig names cluster 'home', which is not there; it has none"
+    )
     write(home / ".kube/config", config("home") | {"users": named("user", me={})})
-    assert refusal() == "context 'home' of the kubeconfig names user 'home', which is not there; there are: me"
+    assert (
+        refusal() == "context 'home' of the kubeconfig names user 'home', which is not there; there are: me"
+    )
     write(home / ".kube/config", config("home") | {"clusters": named("cluster", home={})})
     assert refusal() == "cluster 'home' of the kubeconfig names no server"
 
 
-# --- What client-go honours ---------------------------------------------------------------------------------------------------
+# --- What client-go honours -----------------------------------------------------------
 
 
 def test_acting_as_someone_else_a_proxy_and_the_name_in_the_certificate_are_honoured() -> None:
-    content = config("it", **{"token": "t", "as": "ci", "as-uid": "7", "as-groups": ["a", "b"], "as-user-extra": {"why": ["x"]}})
+    content = config(
+        "it",
+        **{"token": "t", "as": "ci", "as-uid": "7", "as-groups": ["a", "b"], "as-user-extra": {"why": ["x"]}},
+    )
     content["clusters"][0]["cluster"] |= {
         "proxy-url": "http://proxy.corp:3128",
         "tls-server-name": "inside",
@@ -188,8 +228,10 @@ def test_what_is_not_honoured_is_refused_by_its_name() -> None:
     content["clusters"][0]["cluster"]["proxy-url"] = "socks5://me:secret@proxy.corp"
     assert refusal(json.dumps(content)) == PROXY
     oidc = config("it", **{"auth-provider": {"name": "oidc", "config": {"id-token": "secret"}}})
-    assert refusal(json.dumps(oidc)) == (
-        "user 'it' of the kubeconfig has the auth-provider 'oidc', which this program does not know; use `exec`"
+    assert (
+        refusal(json.dumps(oidc))
+        == "user 'it' of the kubeconfig has the auth-provider 'oidc', which this program does not know; use"
+        " `exec`"
     )
 
 
@@ -207,20 +249,37 @@ NOT_THERE = "cannot be read: No such file or directory; it takes a path, and"
     ("key", "value", "why"),
     [
         ("client-key", "/hunter2", f"{NOT_THERE} client-key-data what would be in the file"),
-        ("client-key", "hun\0ter2", "cannot be read: it is no path; it takes a path, and client-key-data what would be in the file"),
-        ("client-certificate", "/", f"{NOT_THERE.replace('No such file or', 'Is a')} client-certificate-data what would be in the file"),
+        (
+            "client-key",
+            "hun\0ter2",
+            "cannot be read: it is no path; it takes a path, and client-key-data what would be in the file",
+        ),
+        (
+            "client-certificate",
+            "/",
+            (
+                f"{NOT_THERE.replace('No such file or', 'Is a')} client-certificate-data what would be in the"
+                " file"
+            ),
+        ),
         ("tokenFile", "/hunter2", f"{NOT_THERE} token what would be in the file"),
     ],
 )
 def test_nothing_is_shown_of_what_should_be_a_path(key: str, value: str, why: str) -> None:
-    assert refusal(json.dumps(config("it", **{key: value}))) == f"user 'it' of the kubeconfig has a {key} that {why}"
+    assert (
+        refusal(json.dumps(config("it", **{key: value})))
+        == f"user 'it' of the kubeconfig has a {key} that {why}"
+    )
 
 
 def test_nothing_is_shown_of_an_authority_that_should_be_a_path() -> None:
     content = config("it")
     content["clusters"][0]["cluster"]["certificate-authority"] = "/hunter2"
     why = f"{NOT_THERE} certificate-authority-data what would be in the file"
-    assert refusal(json.dumps(content)) == f"cluster 'it' of the kubeconfig has a certificate-authority that {why}"
+    assert (
+        refusal(json.dumps(content))
+        == f"cluster 'it' of the kubeconfig has a certificate-authority that {why}"
+    )
 
 
 EXTRA = "an as-user-extra that is not a map of lists of texts, such as {reason: [on-call]}"
@@ -250,7 +309,9 @@ def test_a_plugin_that_no_argument_can_name_is_one_line() -> None:
     with pytest.raises(CredentialError) as error:
         asked({"exec": {**EXEC, "command": sys.executable, "args": ["hun\0ter2"]}}, extensions=["x"])
     reason = "its command, args or env hold a NUL or an = in a name"
-    assert str(error.value) == f"the credential plugin {sys.executable} of user 'cloud' cannot be run: {reason}"
+    assert (
+        str(error.value) == f"the credential plugin {sys.executable} of user 'cloud' cannot be run: {reason}"
+    )
 
 
 SECRET = "hunter2-of-the-kubeconfig"
@@ -261,9 +322,15 @@ SECRET = "hunter2-of-the-kubeconfig"
     [
         (
             base64.b64encode(json.dumps(config("it", token=SECRET)).encode()).decode(),
-            "kubernetes:kubeconfig is neither a file that exists nor the content of a kubeconfig, which is YAML or JSON",
+            (
+                "kubernetes:kubeconfig is neither a file that exists nor the content of a kubeconfig, which"
+                " is YAML or JSON"
+            ),
         ),
-        (f"users:\n- name: it\n  user: {{token: {SECRET}\nclusters: []\n", "kubernetes:kubeconfig is not YAML (line 4)"),
+        (
+            f"users:\n- name: it\n  user: {{token: {SECRET}\nclusters: []\n",
+            "kubernetes:kubeconfig is not YAML (line 4)",
+        ),
         (f"just text\n{SECRET}\n", "kubernetes:kubeconfig is not the content of a kubeconfig"),
         (
             f"current-context: it\nusers: [{SECRET}]\n",
@@ -282,16 +349,28 @@ def test_no_message_shows_anything_of_a_kubeconfig_that_cannot_be_read(kubeconfi
 def test_nothing_secret_of_an_endpoint_is_printed_with_it() -> None:
     plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "x", "args": [SECRET]}
     encoded = base64.b64encode(SECRET.encode()).decode()
-    for user in ({"token": SECRET}, {"username": "me", "password": SECRET}, {"exec": plugin}, {"client-key-data": encoded}):
+    for user in (
+        {"token": SECRET},
+        {"username": "me", "password": SECRET},
+        {"exec": plugin},
+        {"client-key-data": encoded},
+    ):
         assert SECRET not in repr(found_by(json.dumps(config("it", **user))))
 
 
-# --- Plugins ------------------------------------------------------------------------------------------------------------------
+# --- Plugins --------------------------------------------------------------------------
 
 
 def plugin(program: str, *, version: str = "v1", **more: Any) -> dict[str, Any]:
     """A user whose credentials a Python program prints."""
-    return {"exec": {"apiVersion": f"client.authentication.k8s.io/{version}", "command": sys.executable, "args": ["-c", program], **more}}
+    return {
+        "exec": {
+            "apiVersion": f"client.authentication.k8s.io/{version}",
+            "command": sys.executable,
+            "args": ["-c", program],
+            **more,
+        }
+    }
 
 
 def asked(user: dict[str, Any], **cluster: Any) -> credentials.Credential:
@@ -315,7 +394,9 @@ print(json.dumps({"apiVersion": asked["apiVersion"], "kind": asked["kind"], "sta
 def test_a_plugin_is_asked_for_a_token_in_the_version_of_the_kubeconfig(version: str) -> None:
     variables = [{"name": "PROFILE", "value": "prod"}]
     given = asked(plugin(TELLS, version=version, env=variables, interactiveMode="Never"))
-    assert given.token == f'prod client.authentication.k8s.io/{version} ExecCredential {{"interactive": false}}'
+    assert (
+        given.token == f'prod client.authentication.k8s.io/{version} ExecCredential {{"interactive": false}}'
+    )
 
 
 def test_a_plugin_is_told_of_the_cluster_where_it_asks_for_that() -> None:
@@ -323,7 +404,10 @@ def test_a_plugin_is_told_of_the_cluster_where_it_asks_for_that() -> None:
     user = plugin(TELLS, env=[{"name": "PROFILE", "value": "told"}], provideClusterInfo=True)
     given = asked(user, extensions=[extension], **{"certificate-authority-data": "UEVN"})
     told = {"server": "https://cloud", "certificate-authority-data": "UEVN", "config": {"audience": "ray"}}
-    assert given.token == f"told client.authentication.k8s.io/v1 ExecCredential {json.dumps({'interactive': False, 'cluster': told})}"
+    assert (
+        given.token == "told client.authentication.k8s.io/v1 ExecCredential"
+        f" {json.dumps({'interactive': False, 'cluster': told})}"
+    )
 
 
 def test_a_plugin_may_give_a_certificate_and_is_asked_again_once_its_time_is_over(tmp_path: Path) -> None:
@@ -334,8 +418,8 @@ runs = pathlib.Path({str(runs)!r})
 number = len(runs.read_text()) if runs.exists() else 0
 runs.write_text("x" * (number + 1))
 ends = "2001-01-01T00:00:00Z" if number == 0 else "2999-01-01T00:00:00Z"
-status = {{"clientCertificateData": f"certificate {{number}}", "clientKeyData": "key", "expirationTimestamp": ends}}
-print(json.dumps({{"status": status}}))
+status = {{"clientCertificateData": f"certificate {{number}}", "clientKeyData": "key"}}
+print(json.dumps({{"status": status | {{"expirationTimestamp": ends}}}}))
 """
     got = [asked(plugin(program)).certificate for _ in range(3)]
     assert got == [b"certificate 0", b"certificate 1", b"certificate 1"]
@@ -345,12 +429,24 @@ print(json.dumps({{"status": status}}))
     ("user", "said"),
     [
         (
-            {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-login", "args": [SECRET]}},
-            "the credential plugin no-such-login of user 'cloud' is not there; install it, or put its folder on the PATH",
+            {
+                "exec": {
+                    "apiVersion": "client.authentication.k8s.io/v1",
+                    "command": "no-such-login",
+                    "args": [SECRET],
+                }
+            },
+            (
+                "the credential plugin no-such-login of user 'cloud' is not there; install it, or put its"
+                " folder on the PATH"
+            ),
         ),
         (
             plugin(f"import sys; print({SECRET!r}, file=sys.stderr); sys.exit(3)"),
-            f"the credential plugin {sys.executable} of user 'cloud' failed with exit code 3; run it by itself to see why",
+            (
+                f"the credential plugin {sys.executable} of user 'cloud' failed with exit code 3; run it by"
+                " itself to see why"
+            ),
         ),
         (
             plugin("import time; time.sleep(30)"),
@@ -362,17 +458,25 @@ print(json.dumps({{"status": status}}))
         ),
         (
             plugin("print('{\"status\": {}}')"),
-            f"the credential plugin {sys.executable} of user 'cloud' gave neither a token nor a certificate with its key",
+            (
+                f"the credential plugin {sys.executable} of user 'cloud' gave neither a token nor a"
+                " certificate with its key"
+            ),
         ),
         (
             plugin("", version="v1alpha1"),
-            "user 'cloud' of the kubeconfig has a credential plugin of apiVersion 'client.authentication.k8s.io/v1alpha1'; "
-            "known here: client.authentication.k8s.io/v1, client.authentication.k8s.io/v1beta1",
+            (
+                "user 'cloud' of the kubeconfig has a credential plugin of apiVersion"
+                " 'client.authentication.k8s.io/v1alpha1'; known here: client.authentication.k8s.io/v1,"
+                " client.authentication.k8s.io/v1beta1"
+            ),
         ),
         (
             plugin("", interactiveMode="Always"),
-            f"user 'cloud' of the kubeconfig has a credential plugin, {sys.executable}, that asks a person (interactiveMode: Always); "
-            "nobody is asked here",
+            (
+                f"user 'cloud' of the kubeconfig has a credential plugin, {sys.executable}, that asks a"
+                " person (interactiveMode: Always); nobody is asked here"
+            ),
         ),
     ],
 )

@@ -1,4 +1,6 @@
-"""Requests get to the API server as the kubeconfig says, and again where it is busy or a connection was lost."""
+"""Requests get to the API server as the kubeconfig says, and again where it is busy or
+a connection was lost.
+"""
 
 import asyncio
 import sys
@@ -58,13 +60,19 @@ def ask(connection: Connection, *, loop: bool, patience: float) -> str:
         finally:
             await client.close()
 
-    found: Any = asyncio.run(in_a_loop()) if loop else connect_blocking(connection, "kuberay", patience=patience).get(Pod, "p")
+    found: Any = (
+        asyncio.run(in_a_loop())
+        if loop
+        else connect_blocking(connection, "kuberay", patience=patience).get(Pod, "p")
+    )
     return found.metadata.name
 
 
 @pytest.mark.parametrize("loop", [True, False])
 @pytest.mark.parametrize("codes", [[429], [500], [502, 503], [504, LOST], [LOST]])
-def test_a_server_that_is_busy_or_restarts_is_asked_again(server: Server, codes: list[int], loop: bool) -> None:
+def test_a_server_that_is_busy_or_restarts_is_asked_again(
+    server: Server, codes: list[int], loop: bool
+) -> None:
     server.codes = list(codes)
     assert ask(server.connection(), loop=loop, patience=10) == "p"
     assert len(server.headers) == len(codes) + 1
@@ -110,7 +118,9 @@ def test_a_request_says_as_whom_it_acts(server: Server, loop: bool) -> None:
 
 
 @pytest.mark.parametrize("loop", [True, False])
-def test_a_token_that_has_run_out_is_asked_of_the_plugin_once_more(server: Server, loop: bool, tmp_path: Path) -> None:
+def test_a_token_that_has_run_out_is_asked_of_the_plugin_once_more(
+    server: Server, loop: bool, tmp_path: Path
+) -> None:
     runs = tmp_path / "runs"
     program = f"""
 import json, pathlib
@@ -119,16 +129,25 @@ number = len(runs.read_text()) if runs.exists() else 0
 runs.write_text("x" * (number + 1))
 print(json.dumps({{"status": {{"token": f"number {{number}}"}}}}))
 """
-    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": sys.executable, "args": ["-c", program]}
+    plugin = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": sys.executable,
+        "args": ["-c", program],
+    }
     server.codes = [401]
     assert ask(server.connection(exec=plugin), loop=loop, patience=0) == "p"
-    assert [headers["authorization"] for headers in server.headers] == [["Bearer number 0"], ["Bearer number 1"]]
+    assert [headers["authorization"] for headers in server.headers] == [
+        ["Bearer number 0"],
+        ["Bearer number 1"],
+    ]
     server.codes = [401, 401]
     with pytest.raises(ApiError, match="answer 401"):
         ask(server.connection(exec=plugin), loop=loop, patience=10)
 
 
-def test_a_file_with_a_token_is_read_again_once_the_server_refuses_what_was_in_it(server: Server, tmp_path: Path) -> None:
+def test_a_file_with_a_token_is_read_again_once_the_server_refuses_what_was_in_it(
+    server: Server, tmp_path: Path
+) -> None:
     file = tmp_path / "token"
     file.write_text("old\n")
     client = connect_blocking(server.connection(tokenFile=str(file)), "kuberay", patience=0)
@@ -138,7 +157,9 @@ def test_a_file_with_a_token_is_read_again_once_the_server_refuses_what_was_in_i
     assert [headers["authorization"] for headers in server.headers] == [["Bearer old"], ["Bearer new"]]
 
 
-def test_the_environments_proxy_is_used_but_not_for_this_machine(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environments_proxy_is_used_but_not_for_this_machine(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
     elsewhere = Connection(kubeconfig=kubeconfig("http://api.cluster.example"))
     assert ask(elsewhere, loop=False, patience=0) == "p"

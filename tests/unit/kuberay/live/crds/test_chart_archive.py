@@ -22,7 +22,10 @@ from kuberay.live.crds.chart_archive import ChartError, chart_crds
 from tests import loopback
 
 CRD = "kind: CustomResourceDefinition\nmetadata: {name: rayclusters.ray.io}\n"
-FILES = {"kuberay-operator/Chart.yaml": "name: kuberay-operator\n", "kuberay-operator/crds/ray.io_rayclusters.yaml": CRD}
+FILES = {
+    "kuberay-operator/Chart.yaml": "name: kuberay-operator\n",
+    "kuberay-operator/crds/ray.io_rayclusters.yaml": CRD,
+}
 VERSION = "1.6.2"
 
 
@@ -37,7 +40,9 @@ def archive() -> bytes:
 
 
 class Answers(dict[str, bytes]):
-    """What a server answers, by path; with `login`, only to who brings a token that it gave for that login."""
+    """What a server answers, by path; with `login`, only to who brings a token that it
+    gave for that login.
+    """
 
     login: str | None = None
     drips: bool = False
@@ -61,7 +66,10 @@ def serving(answers: Answers) -> Generator[str]:
                 self._answer(200 if right else 403, json.dumps({"token": "t0ken"}).encode())
             elif answers.login is not None and authorization != "Bearer t0ken":
                 host = self.headers["Host"]
-                challenge = f'Bearer realm="http://{host}/token",service="registry",scope="repository:charts/kuberay-operator:pull"'
+                challenge = (
+                    "Bearer"
+                    f' realm="http://{host}/token",service="registry",scope="repository:charts/kuberay-operator:pull"'
+                )
                 self._answer(401, b"", challenge)
             else:
                 self._answer(200 if path in answers else 404, answers.get(path, b""))
@@ -93,9 +101,13 @@ def names(repository: str, folder: Path = Path()) -> list[str]:
 def registry() -> Answers:
     chart = archive()
     digest = f"sha256:{hashlib.sha256(chart).hexdigest()}"
-    manifest = {"layers": [{"mediaType": "application/vnd.cncf.helm.chart.content.v1.tar+gzip", "digest": digest}]}
+    manifest = {
+        "layers": [{"mediaType": "application/vnd.cncf.helm.chart.content.v1.tar+gzip", "digest": digest}]
+    }
     base = "/v2/charts/kuberay-operator"
-    return Answers({f"{base}/manifests/{VERSION}": json.dumps(manifest).encode(), f"{base}/blobs/{digest}": chart})
+    return Answers(
+        {f"{base}/manifests/{VERSION}": json.dumps(manifest).encode(), f"{base}/blobs/{digest}": chart}
+    )
 
 
 def test_a_folder(tmp_path: Path) -> None:
@@ -111,12 +123,18 @@ def test_an_archive_in_a_folder(tmp_path: Path) -> None:
     assert names(".", tmp_path) == ["rayclusters.ray.io"]
 
 
-@pytest.mark.parametrize("url", [f"kuberay-operator-{VERSION}.tgz", "http://{host}/kuberay-operator-1.6.2.tgz"])
+@pytest.mark.parametrize(
+    "url", [f"kuberay-operator-{VERSION}.tgz", "http://{host}/kuberay-operator-1.6.2.tgz"]
+)
 def test_a_helm_repository_with_relative_or_whole_addresses(url: str) -> None:
-    answers = Answers({f"/helm/kuberay-operator-{VERSION}.tgz": archive(), f"/kuberay-operator-{VERSION}.tgz": archive()})
+    answers = Answers(
+        {f"/helm/kuberay-operator-{VERSION}.tgz": archive(), f"/kuberay-operator-{VERSION}.tgz": archive()}
+    )
     with serving(answers) as host:
         entry = {"version": VERSION, "urls": [url.format(host=host)]}
-        answers["/helm/index.yaml"] = json.dumps({"entries": {"kuberay-operator": [{"version": "1.3.0", "urls": ["x"]}, entry]}}).encode()
+        answers["/helm/index.yaml"] = json.dumps(
+            {"entries": {"kuberay-operator": [{"version": "1.3.0", "urls": ["x"]}, entry]}}
+        ).encode()
         assert names(f"http://{host}/helm") == names(f"http://{host}/helm/") == ["rayclusters.ray.io"]
 
 
@@ -162,17 +180,24 @@ def test_what_is_missing_is_named_in_one_line_without_the_login(tmp_path: Path) 
 
 def helm_repository(chart: bytes, *, url: str = "chart.tgz", **entry: str) -> Answers:
     versions = [{"version": VERSION, "urls": [url], **entry}]
-    return Answers({"/index.yaml": json.dumps({"entries": {"kuberay-operator": versions}}).encode(), "/chart.tgz": chart})
+    return Answers(
+        {"/index.yaml": json.dumps({"entries": {"kuberay-operator": versions}}).encode(), "/chart.tgz": chart}
+    )
 
 
 def test_a_chart_is_what_the_index_of_its_repository_says() -> None:
     digest = hashlib.sha256(archive()).hexdigest()
     with serving(helm_repository(archive(), digest=digest)) as host:
         assert names(f"http://{host}") == ["rayclusters.ray.io"]
-    with serving(helm_repository(archive(), digest=digest.replace(digest[0], "z"))) as host, pytest.raises(ChartError) as error:
+    with (
+        serving(helm_repository(archive(), digest=digest.replace(digest[0], "z"))) as host,
+        pytest.raises(ChartError) as error,
+    ):
         names(f"http://{host}")
-    assert str(error.value) == (
-        f"the chart kuberay-operator 1.6.2 of http://{host} cannot be read: the repository gave something that is not what its digest says"
+    assert (
+        str(error.value)
+        == f"the chart kuberay-operator 1.6.2 of http://{host} cannot be read: the repository gave something"
+        " that is not what its digest says"
     )
 
 
@@ -199,7 +224,10 @@ def test_a_download_has_a_bound(path: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_an_archive_that_unpacks_to_far_more_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chart_archive, "_MOST", 1 << 20)
-    with serving(helm_repository(gzip.compress(bytes(1 << 24)))) as host, pytest.raises(ChartError, match="unpacks to more than 1 MiB"):
+    with (
+        serving(helm_repository(gzip.compress(bytes(1 << 24)))) as host,
+        pytest.raises(ChartError, match="unpacks to more than 1 MiB"),
+    ):
         names(f"http://{host}")
 
 
@@ -212,7 +240,13 @@ def test_a_download_that_drips_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "index", [b"[]", b"entries: []", b"entries: {kuberay-operator: [1]}", b"entries: {kuberay-operator: [{version: 1.6.2}]}"]
+    "index",
+    [
+        b"[]",
+        b"entries: []",
+        b"entries: {kuberay-operator: [1]}",
+        b"entries: {kuberay-operator: [{version: 1.6.2}]}",
+    ],
 )
 def test_an_index_that_is_none_is_told_in_one_line(index: bytes) -> None:
     with serving(Answers({"/index.yaml": index})) as host, pytest.raises(ChartError, match="cannot be read"):
@@ -235,7 +269,11 @@ def refusal(monkeypatch: pytest.MonkeyPatch, pages: dict[str, httpx2.Response]) 
         assert request.url.scheme == "https"
         return pages[str(request.url)]
 
-    monkeypatch.setattr(chart_archive.httpx2, "Client", lambda **given: client(transport=httpx2.MockTransport(answer), **given))
+    monkeypatch.setattr(
+        chart_archive.httpx2,
+        "Client",
+        lambda **given: client(transport=httpx2.MockTransport(answer), **given),
+    )
     with pytest.raises(ChartError) as error:
         names("https://charts.example")
     return str(error.value)
@@ -257,7 +295,10 @@ def moved(address: str) -> httpx2.Response:
     "pages",
     [
         {"index.yaml": index_of("http://other.example/chart.tgz?signature=hunter2")},
-        {"index.yaml": index_of(CHART), "chart.tgz?signature=hunter2": moved("http://other.example/chart.tgz?signature=hunter2")},
+        {
+            "index.yaml": index_of(CHART),
+            "chart.tgz?signature=hunter2": moved("http://other.example/chart.tgz?signature=hunter2"),
+        },
         {"index.yaml": moved("http://other.example/chart.tgz?signature=hunter2")},
     ],
 )
@@ -265,7 +306,11 @@ def test_a_chart_is_taken_on_no_way_on_which_it_could_be_exchanged(
     monkeypatch: pytest.MonkeyPatch, pages: dict[str, httpx2.Response]
 ) -> None:
     said = refusal(monkeypatch, {f"https://charts.example/{path}": page for path, page in pages.items()})
-    assert said == f"{SAID}: it leads to http://other.example/chart.tgz, and on that way anyone could exchange the chart"
+    assert (
+        said
+        == f"{SAID}: it leads to http://other.example/chart.tgz, and on that way anyone could exchange the"
+        " chart"
+    )
 
 
 def test_the_query_of_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

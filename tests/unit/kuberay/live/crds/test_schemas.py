@@ -22,7 +22,9 @@ def test_a_field_that_both_schemas_know_is_kept() -> None:
 
 
 def test_a_field_that_only_the_present_schema_knows_is_lost_whole() -> None:
-    assert lost({"a": "x", "auth": {"mode": "token"}}, fields(a=TEXT, auth=fields(mode=TEXT)), fields(a=TEXT)) == ["auth"]
+    assert lost(
+        {"a": "x", "auth": {"mode": "token"}}, fields(a=TEXT, auth=fields(mode=TEXT)), fields(a=TEXT)
+    ) == ["auth"]
 
 
 def test_a_field_deep_in_a_list_is_named_with_its_place() -> None:
@@ -42,13 +44,21 @@ def test_keys_of_a_map_and_free_form_objects_are_kept() -> None:
     labels = {"type": "object", "additionalProperties": TEXT}
     free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     schema = fields(labels=labels, free=free, open={"type": "object", "additionalProperties": True})
-    assert lost({"labels": {"a": "b"}, "free": {"x": {"y": 1}}, "open": {"x": {"y": 1}}}, schema, schema) == []
+    assert (
+        lost({"labels": {"a": "b"}, "free": {"x": {"y": 1}}, "open": {"x": {"y": 1}}}, schema, schema) == []
+    )
 
 
 def test_fields_that_another_schema_does_not_know_are_named_once_each_the_highest_first() -> None:
     group = fields(name=TEXT, labels={"type": "object", "additionalProperties": fields(unit=TEXT)})
     now = fields(groups={"type": "array", "items": group}, auth=fields(mode=fields(kind=TEXT)), kept=TEXT)
-    then = fields(groups={"type": "array", "items": fields(labels={"type": "object", "additionalProperties": fields()})}, kept=TEXT)
+    then = fields(
+        groups={
+            "type": "array",
+            "items": fields(labels={"type": "object", "additionalProperties": fields()}),
+        },
+        kept=TEXT,
+    )
     assert unknown_fields(now, then) == ["auth", "groups[].name", "groups[].labels.*.unit"]
     assert unknown_fields(then, now) == []
 
@@ -58,13 +68,21 @@ def test_a_default_is_a_field_too_when_schemas_are_compared() -> None:
 
 
 def test_a_free_form_object_knows_every_field() -> None:
-    assert unknown_fields(fields(a=TEXT), {"type": "object", "x-kubernetes-preserve-unknown-fields": True}) == []
+    assert (
+        unknown_fields(fields(a=TEXT), {"type": "object", "x-kubernetes-preserve-unknown-fields": True}) == []
+    )
 
 
 @pytest.mark.parametrize(
     ("value", "line"),
     [
-        ({"suspnd": True}, "suspnd True is no field of the CRD; did you mean 'suspend'?; known here: amount, groups, mode, suspend"),
+        (
+            {"suspnd": True},
+            (
+                "suspnd True is no field of the CRD; did you mean 'suspend'?; known here: amount, groups,"
+                " mode, suspend"
+            ),
+        ),
         ({"suspend": "true"}, "suspend true must be true or false, without quotes"),
         ({"mode": "tokn"}, "mode tokn must be one of token, disabled; did you mean 'token'?"),
         ({"groups": {}}, "groups {} must be a list"),
@@ -86,5 +104,7 @@ def test_a_value_that_a_schema_does_not_take_is_told_with_its_place(value: Any, 
 
 def test_what_a_schema_takes_and_a_null_are_not_refused() -> None:
     free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    schema = fields(free=free, labels={"type": "object", "additionalProperties": TEXT}, count={"type": "integer"})
+    schema = fields(
+        free=free, labels={"type": "object", "additionalProperties": TEXT}, count={"type": "integer"}
+    )
     assert list(refused_values({"free": {"a": [1]}, "labels": {"x": "y"}, "count": None}, schema)) == []

@@ -23,7 +23,11 @@ FIELDS = {
 
 def crd(of: str, name: str = "rayclusters.ray.io", brought_to: str | None = None) -> dict[str, Any]:
     spec = {"type": "object", "properties": {field: {"type": "string"} for field in FIELDS[of].split()}}
-    version = {"name": "v1", "storage": True, "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}}
+    version = {
+        "name": "v1",
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}},
+    }
     annotations = {"kuberay.pulumi/version": brought_to} if brought_to else {}
     kind = {"kind": "RayCluster", "plural": name.partition(".")[0]}
     return {
@@ -64,13 +68,24 @@ class Cluster:
 
 
 def bring(
-    monkeypatch: pytest.MonkeyPatch, present: Cluster, version: str, was: str | None = None, *, dry_run: bool = False
+    monkeypatch: pytest.MonkeyPatch,
+    present: Cluster,
+    version: str,
+    was: str | None = None,
+    *,
+    dry_run: bool = False,
 ) -> tuple[dict[str, str], list[str]]:
     """Which CRDs are applied, at which version, and what is said."""
     said: list[str] = []
     monkeypatch.setattr(crds, "connect", lambda *_, **__: present)
-    monkeypatch.setattr(crds, "chart_crds", lambda _: [crd(version, "rayclusters.ray.io"), crd(version, "rayjobs.ray.io")])
-    asyncio.run(bring_to_version(Connection(), version, ChartSource("x", version, None), was, said.append, dry_run=dry_run))
+    monkeypatch.setattr(
+        crds, "chart_crds", lambda _: [crd(version, "rayclusters.ray.io"), crd(version, "rayjobs.ray.io")]
+    )
+    asyncio.run(
+        bring_to_version(
+            Connection(), version, ChartSource("x", version, None), was, said.append, dry_run=dry_run
+        )
+    )
     return present.applied, said
 
 
@@ -94,15 +109,19 @@ def test_a_crd_is_stale(found: str | None, version: str, was: str | None, stale:
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_newer_crds_of_another_install_are_refused_before_anything_is_applied(monkeypatch: pytest.MonkeyPatch, dry_run: bool) -> None:
+def test_newer_crds_of_another_install_are_refused_before_anything_is_applied(
+    monkeypatch: pytest.MonkeyPatch, dry_run: bool
+) -> None:
     present = Cluster(crd("1.6.2", "rayclusters.ray.io"), crd("1.3.0", "rayjobs.ray.io"))
     with pytest.raises(CrdError) as error:
         bring(monkeypatch, present, "1.3.0", dry_run=dry_run)
-    assert str(error.value) == (
-        "kuberay:kuberayVersion: the CRDs of the cluster are another install's and newer than KubeRay 1.3.0, which does not know "
-        "spec.authOptions, spec.managedBy and 1 more of rayclusters.ray.io; set kuberayVersion to the version they are of, or use the "
-        "operator that is there (`operator.install: false`), or, when nobody needs them, delete them and with them every Ray object: "
-        "`kubectl delete crd rayclusters.ray.io rayjobs.ray.io`"
+    assert (
+        str(error.value)
+        == "kuberay:kuberayVersion: the CRDs of the cluster are another install's and newer than KubeRay"
+        " 1.3.0, which does not know spec.authOptions, spec.managedBy and 1 more of rayclusters.ray.io;"
+        " set kuberayVersion to the version they are of, or use the operator that is there"
+        " (`operator.install: false`), or, when nobody needs them, delete them and with them every Ray"
+        " object: `kubectl delete crd rayclusters.ray.io rayjobs.ray.io`"
     )
     assert present.applied == {}
 
@@ -121,12 +140,16 @@ def test_the_stacks_own_operator_takes_its_crds_back(monkeypatch: pytest.MonkeyP
     assert applied["rayclusters.ray.io"] == "1.3.0"
 
 
-def test_newer_crds_that_a_stack_brought_to_their_version_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_newer_crds_that_a_stack_brought_to_their_version_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert bring(monkeypatch, Cluster(crd("1.6.2", brought_to="1.6.2")), "1.3.0") == ({}, [])
 
 
 @pytest.mark.parametrize(
-    "present", [[], [crd("1.6.2", "rayclusters.ray.io", "1.6.2"), crd("1.6.2", "rayservices.ray.io", "1.6.2")]], ids=["all", "one"]
+    "present",
+    [[], [crd("1.6.2", "rayclusters.ray.io", "1.6.2"), crd("1.6.2", "rayservices.ray.io", "1.6.2")]],
+    ids=["all", "one"],
 )
 @pytest.mark.parametrize("was", ["1.3.0", "1.6.2"])
 def test_crds_that_someone_deleted_come_back_when_the_operator_changes(

@@ -31,7 +31,12 @@ class Events:
         self.asked += 1
         if self.forbidden:
             raise refused(403)
-        event = {"type": "Warning", "reason": "Unhealthy", "message": "Readiness probe failed", "metadata": {}}
+        event = {
+            "type": "Warning",
+            "reason": "Unhealthy",
+            "message": "Readiness probe failed",
+            "metadata": {},
+        }
         yield SimpleNamespace(to_dict=lambda: event)
 
 

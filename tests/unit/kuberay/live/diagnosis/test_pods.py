@@ -28,7 +28,11 @@ def pod(status: dict[str, Any] | None = None, *, memory: str = "2G", arch: str =
 
 
 def container(state: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"containerStatuses": [{"name": "ray-worker", "image": "rayproject/ray:2.46.0-py310", "state": state, **more}]}
+    return {
+        "containerStatuses": [
+            {"name": "ray-worker", "image": "rayproject/ray:2.46.0-py310", "state": state, **more}
+        ]
+    }
 
 
 def waiting(reason: str, message: str = "", **more: Any) -> dict[str, Any]:
@@ -36,7 +40,9 @@ def waiting(reason: str, message: str = "", **more: Any) -> dict[str, Any]:
 
 
 def crashed(**terminated: Any) -> dict[str, Any]:
-    return waiting("CrashLoopBackOff", lastState={"terminated": {"exitCode": 1, **terminated}}, restartCount=1)
+    return waiting(
+        "CrashLoopBackOff", lastState={"terminated": {"exitCode": 1, **terminated}}, restartCount=1
+    )
 
 
 def trouble(status: dict[str, Any]) -> Trouble:
@@ -46,7 +52,10 @@ def trouble(status: dict[str, Any]) -> Trouble:
 
 
 def node(arch: str, memory: str = "64Gi", cpu: str = "16") -> dict[str, Any]:
-    return {"metadata": {"labels": {"kubernetes.io/arch": arch}}, "status": {"allocatable": {"cpu": cpu, "memory": memory}}}
+    return {
+        "metadata": {"labels": {"kubernetes.io/arch": arch}},
+        "status": {"allocatable": {"cpu": cpu, "memory": memory}},
+    }
 
 
 def test_a_pod_that_is_just_starting_is_no_trouble() -> None:
@@ -57,7 +66,12 @@ def test_a_pod_that_is_just_starting_is_no_trouble() -> None:
 
 @pytest.mark.parametrize(
     "message",
-    ['failed to resolve "rayproject/ray:9": not found', "manifest unknown", "pull access denied", "no match for platform in manifest"],
+    [
+        'failed to resolve "rayproject/ray:9": not found',
+        "manifest unknown",
+        "pull access denied",
+        "no match for platform in manifest",
+    ],
 )
 def test_an_image_that_the_registry_does_not_have_is_certain(message: str) -> None:
     found = trouble(waiting("ErrImagePull", message))
@@ -84,7 +98,10 @@ def test_a_container_that_is_killed_for_memory_again_and_again_is_certain() -> N
         ("autoscaler", "raise autoscaling.memory"),
         (
             "wait-gcs-ready",
-            'KubeRay fixes it; `operator.values.env: [{name: ENABLE_INIT_CONTAINER_INJECTION, value: "false"}]` leaves this container out',
+            (
+                "KubeRay fixes it; `operator.values.env: [{name: ENABLE_INIT_CONTAINER_INJECTION, value:"
+                ' "false"}]` leaves this container out'
+            ),
         ),
         ("ray-job-submitter", "`submissionMode: HTTPMode` does without it"),
         ("sidecar", "raise its limit in `values`"),
@@ -130,7 +147,10 @@ def test_a_missing_secret_is_certain() -> None:
 
 
 def test_a_worker_that_waits_for_the_head_says_so() -> None:
-    status = {"initContainerStatuses": [{"name": "wait-gcs-ready", "state": {"running": {}}}], "containerStatuses": []}
+    status = {
+        "initContainerStatuses": [{"name": "wait-gcs-ready", "state": {"running": {}}}],
+        "containerStatuses": [],
+    }
     assert trouble(status).text == "waits for the head"
 
 
@@ -145,11 +165,18 @@ def test_a_pod_that_was_evicted_may_do_better_the_next_time() -> None:
     found = failed_pods_trouble([evicted(OWN_LIMIT)])
     assert found is not None
     assert not found.certain
-    assert found.text == "evicted: Pod ephemeral local storage usage exceeds the total limit of containers 100Ki."
+    assert (
+        found.text
+        == "evicted: Pod ephemeral local storage usage exceeds the total limit of containers 100Ki."
+    )
 
 
-@pytest.mark.parametrize(("message", "certain"), [(OWN_LIMIT, True), ("The node was low on resource: ephemeral-storage.", False)])
-def test_pods_that_are_evicted_again_and_again_are_certain_where_it_is_their_own_limit(message: str, certain: bool) -> None:
+@pytest.mark.parametrize(
+    ("message", "certain"), [(OWN_LIMIT, True), ("The node was low on resource: ephemeral-storage.", False)]
+)
+def test_pods_that_are_evicted_again_and_again_are_certain_where_it_is_their_own_limit(
+    message: str, certain: bool
+) -> None:
     found = failed_pods_trouble([evicted(message)] * 3)
     assert found is not None
     assert found.certain == certain
@@ -161,8 +188,17 @@ def test_where_no_pod_has_failed_there_is_nothing_to_tell() -> None:
 
 
 def test_an_unschedulable_pod_is_told_with_what_the_scheduler_lacks() -> None:
-    message = "0/2 nodes are available: 1 Insufficient memory. no new claims to deallocate, preemption: 0/2 nodes are available: 2 No."
-    found = trouble({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}]})
+    message = (
+        "0/2 nodes are available: 1 Insufficient memory. no new claims to deallocate, preemption: 0/2 nodes"
+        " are available: 2 No."
+    )
+    found = trouble(
+        {
+            "conditions": [
+                {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+            ]
+        }
+    )
     assert found.unschedulable
     assert not found.certain
     assert found.text == "unschedulable: 0/2 nodes are available: 1 Insufficient memory"
@@ -171,21 +207,33 @@ def test_an_unschedulable_pod_is_told_with_what_the_scheduler_lacks() -> None:
 @pytest.mark.parametrize(
     ("asked", "nodes", "why"),
     [
-        (pod(memory="512G"), [node("arm64"), node("amd64", "1Ti")], "asks for 512G of memory, the largest such node has 64Gi"),
+        (
+            pod(memory="512G"),
+            [node("arm64"), node("amd64", "1Ti")],
+            "asks for 512G of memory, the largest such node has 64Gi",
+        ),
         (pod(arch="arm64"), [node("amd64"), node("amd64")], "none of 2 nodes has kubernetes.io/arch=arm64"),
         (pod(), [], "none of 0 nodes has kubernetes.io/arch=arm64"),
-        (pod(memory="32G"), [node("arm64", "64Gi", "500m"), node("arm64", "1Gi")], "asks for more cpu, memory together"),
+        (
+            pod(memory="32G"),
+            [node("arm64", "64Gi", "500m"), node("arm64", "1Gi")],
+            "asks for more cpu, memory together",
+        ),
         (pod(), [node("arm64")], None),
     ],
 )
-def test_a_pod_that_no_node_could_ever_take_is_told_why(asked: dict[str, Any], nodes: list[dict[str, Any]], why: str | None) -> None:
+def test_a_pod_that_no_node_could_ever_take_is_told_why(
+    asked: dict[str, Any], nodes: list[dict[str, Any]], why: str | None
+) -> None:
     found = no_node_will_do(asked, nodes)
     assert (found is None) if why is None else (found is not None and why in found)
 
 
 def test_a_quota_that_refuses_pods_is_read_from_the_raycluster() -> None:
     message = 'pods "head-x" is forbidden: exceeded quota: team, requested: memory=2G'
-    found = cluster_trouble({"status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "message": message}]}})
+    found = cluster_trouble(
+        {"status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "message": message}]}}
+    )
     assert found == message
     assert refused_for_good(message)
     assert cluster_trouble({}) is None
@@ -198,43 +246,73 @@ def test_of_a_traceback_only_what_was_raised_is_told() -> None:
         "    ) = ray._private.services.determine_plasma_store_config(",
         "        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
         "    raise ValueError(",
-        "ValueError: Attempting to cap object store memory usage at 64493568 bytes, but the minimum allowed is 78643200 bytes.",
+        (
+            "ValueError: Attempting to cap object store memory usage at 64493568 bytes, but the minimum"
+            " allowed is 78643200 bytes."
+        ),
     ]
     told = with_logs(trouble(crashed()), pod(), lines)
-    assert told.text == (
-        "container ray-worker crashed with exit code 1; its last lines: "
-        "ValueError: Attempting to cap object store memory usage at 64493568 bytes, but the minimum allowed is 78643200 bytes."
+    assert (
+        told.text
+        == "container ray-worker crashed with exit code 1; its last lines: ValueError: Attempting to cap"
+        " object store memory usage at 64493568 bytes, but the minimum allowed is 78643200 bytes."
     )
 
 
 def test_what_every_pod_says_at_its_start_is_no_cause() -> None:
-    told = with_logs(trouble(crashed()), pod(), ["/bin/bash: line 1: ulimit: open files: cannot modify limit: Operation not permitted"])
+    told = with_logs(
+        trouble(crashed()),
+        pod(),
+        ["/bin/bash: line 1: ulimit: open files: cannot modify limit: Operation not permitted"],
+    )
     assert told.text == "container ray-worker crashed with exit code 1"
 
 
-def event(reason: str, message: str, at: str, kind: str = "Warning", field: str = "lastTimestamp") -> dict[str, Any]:
-    return {"type": kind, "reason": reason, "message": message, "metadata": {"creationTimestamp": "2026-01-01T10:00:00Z"}, field: at}
+def event(
+    reason: str, message: str, at: str, kind: str = "Warning", field: str = "lastTimestamp"
+) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "reason": reason,
+        "message": message,
+        "metadata": {"creationTimestamp": "2026-01-01T10:00:00Z"},
+        field: at,
+    }
 
 
-MISSING = event("FailedMount", 'MountVolume.SetUp failed for volume "licence" : secret "team" not found', "2026-01-01T10:00:09Z")
+MISSING = event(
+    "FailedMount",
+    'MountVolume.SetUp failed for volume "licence" : secret "team" not found',
+    "2026-01-01T10:00:09Z",
+)
 
 
 def test_a_volume_that_is_not_there_is_named_by_the_events_of_the_pod() -> None:
-    scheduled = event("Scheduled", "Successfully assigned", "2026-01-01T10:00:01.000000Z", "Normal", "eventTime")
+    scheduled = event(
+        "Scheduled", "Successfully assigned", "2026-01-01T10:00:01.000000Z", "Normal", "eventTime"
+    )
     found = starting_trouble("worker", [MISSING, scheduled])
     assert found is not None
-    assert found.line == 'pod worker: FailedMount: MountVolume.SetUp failed for volume "licence" : secret "team" not found'
+    assert (
+        found.line
+        == 'pod worker: FailedMount: MountVolume.SetUp failed for volume "licence" : secret "team" not found'
+    )
     assert not found.certain
 
 
 def test_a_probe_that_says_nothing_is_named_all_the_same() -> None:
-    found = starting_trouble("worker", [event("Unhealthy", "Readiness probe failed: ", "2026-01-01T10:02:00Z")])
+    found = starting_trouble(
+        "worker", [event("Unhealthy", "Readiness probe failed: ", "2026-01-01T10:02:00Z")]
+    )
     assert found is not None
     assert found.text == "Unhealthy: Readiness probe failed"
 
 
 def test_a_large_image_on_its_way_is_told() -> None:
-    found = starting_trouble("worker", [event("Pulling", 'Pulling image "rayproject/ray:2.46.0"', "2026-01-01T10:00:02Z", "Normal")])
+    found = starting_trouble(
+        "worker",
+        [event("Pulling", 'Pulling image "rayproject/ray:2.46.0"', "2026-01-01T10:00:02Z", "Normal")],
+    )
     assert found is not None
     assert found.text == 'Pulling: Pulling image "rayproject/ray:2.46.0"'
 
@@ -244,7 +322,12 @@ STARTED = event("Started", "Started container", "2026-01-01T10:00:02Z", "Normal"
 
 
 @pytest.mark.parametrize(
-    "after", [[], [MISSING, event("Started", "Started container", "2026-01-01T10:01:00Z", "Normal")], [PULLING, STARTED]]
+    "after",
+    [
+        [],
+        [MISSING, event("Started", "Started container", "2026-01-01T10:01:00Z", "Normal")],
+        [PULLING, STARTED],
+    ],
 )
 def test_a_pod_whose_last_event_is_good_is_just_starting(after: list[dict[str, Any]]) -> None:
     assert starting_trouble("worker", after) is None
@@ -255,7 +338,11 @@ def test_what_only_an_event_tells_is_told_after_all_else_that_is_known() -> None
     assert told is not None
     crashed_once = Trouble("other", "container ray-worker crashed with exit code 1")
     wrong_image = Trouble("other", "image cannot be pulled", certain=True)
-    assert sorted([told, crashed_once, wrong_image], key=lambda one: one.rank) == [wrong_image, crashed_once, told]
+    assert sorted([told, crashed_once, wrong_image], key=lambda one: one.rank) == [
+        wrong_image,
+        crashed_once,
+        told,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -274,7 +361,9 @@ def test_what_only_an_event_tells_is_told_after_all_else_that_is_known() -> None
         ({"key": "pool", "operator": "Lt", "values": ["9"]}, False),
     ],
 )
-def test_an_affinity_that_no_node_meets_is_as_certain_as_a_lack_of_room(requirement: dict[str, Any], met: bool) -> None:
+def test_an_affinity_that_no_node_meets_is_as_certain_as_a_lack_of_room(
+    requirement: dict[str, Any], met: bool
+) -> None:
     there = node("arm64")
     there["metadata"]["labels"] |= {"pool": "ray", "size": "8"}
     asked = pod()
@@ -286,10 +375,19 @@ def test_an_affinity_that_no_node_meets_is_as_certain_as_a_lack_of_room(requirem
 def test_an_affinity_that_no_node_meets_is_told_as_it_was_asked_for() -> None:
     asked = pod()
     terms = [
-        {"matchExpressions": [{"key": "pool", "operator": "In", "values": ["a", "b"]}, {"key": "gpu", "operator": "Exists"}]},
+        {
+            "matchExpressions": [
+                {"key": "pool", "operator": "In", "values": ["a", "b"]},
+                {"key": "gpu", "operator": "Exists"},
+            ]
+        },
         {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-7"]}]},
     ]
-    asked["spec"]["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
-    assert no_node_will_do(asked, [node("arm64")]) == (
-        "none of 1 nodes is what its affinity asks for: pool In (a, b) and gpu Exists or metadata.name In (node-7)"
+    asked["spec"]["affinity"] = {
+        "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    }
+    assert (
+        no_node_will_do(asked, [node("arm64")])
+        == "none of 1 nodes is what its affinity asks for: pool In (a, b) and gpu Exists or metadata.name In"
+        " (node-7)"
     )

@@ -32,7 +32,11 @@ def service(
     reason: str = "NonZeroServeEndpoints",
     wanted: tuple[str, ...] = ("chat",),
 ) -> Verdict:
-    status: dict[str, Any] = {"conditions": [{"type": "Ready", "status": ready, "reason": reason, "message": "the reason's message"}]}
+    status: dict[str, Any] = {
+        "conditions": [
+            {"type": "Ready", "status": ready, "reason": reason, "message": "the reason's message"}
+        ]
+    }
     if active is not None:
         status["activeServiceStatus"] = {"rayClusterName": "old", "applicationStatuses": active}
     if pending is not None:
@@ -46,7 +50,12 @@ def test_a_job_is_over_when_kuberay_says_so_and_not_when_ray_alone_does() -> Non
 
 
 def test_a_failed_job_is_told_with_its_own_message() -> None:
-    found = job(jobStatus="FAILED", jobDeploymentStatus="Failed", reason="AppFailed", message="exit code 1,\nlast logs:\nValueError")
+    found = job(
+        jobStatus="FAILED",
+        jobDeploymentStatus="Failed",
+        reason="AppFailed",
+        message="exit code 1,\nlast logs:\nValueError",
+    )
     assert found.failed
     assert found.text == "exit code 1, last logs: ValueError"
 
@@ -63,7 +72,9 @@ def test_a_job_that_may_be_tried_again_is_not_given_up() -> None:
 
 @pytest.mark.parametrize("status", ["Failed", "ValidationFailed"])
 def test_a_job_that_never_got_to_ray_has_failed_too(status: str) -> None:
-    found = job(jobDeploymentStatus=status, reason="DeadlineExceeded", message="passed the activeDeadlineSeconds")
+    found = job(
+        jobDeploymentStatus=status, reason="DeadlineExceeded", message="passed the activeDeadlineSeconds"
+    )
     assert found.failed
     assert found.text == "DeadlineExceeded: passed the activeDeadlineSeconds"
 
@@ -75,7 +86,8 @@ def test_a_stopped_job_has_not_succeeded() -> None:
 def test_a_job_that_waits_for_its_cluster_names_it_so_that_its_pods_are_looked_at() -> None:
     found = job(jobDeploymentStatus="Initializing", rayClusterName="train-raycluster-abcde")
     assert found.cluster == "train-raycluster-abcde"
-    # A running job may wait for workers of an autoscaler that never come; that is between Ray and the job.
+    # A running job may wait for workers of an autoscaler that never come; that is
+    # between Ray and the job.
     assert job(jobStatus="RUNNING", jobDeploymentStatus="Running", rayClusterName="x").cluster is None
     assert not job().failed
 
@@ -136,11 +148,20 @@ def test_a_task_killed_by_rays_memory_monitor_is_named_though_ray_gives_advice_a
     # As Ray 2.46 told of one: the error's own line is not among the ten that it keeps.
     message = "\n".join(
         [
-            "Job entrypoint command failed with exit code 1, last available logs (truncated to 20,000 chars):",
-            "1\t0.08\t/usr/bin/python3 /usr/local/bin/ray start --head --block --dashboard-agent-listen-port=52365 --dashb...",
+            (
+                "Job entrypoint command failed with exit code 1, last available logs (truncated to 20,000"
+                " chars):"
+            ),
+            (
+                "1\t0.08\t/usr/bin/python3 /usr/local/bin/ray start --head --block"
+                " --dashboard-agent-listen-port=52365 --dashb..."
+            ),
             "578\t0.06\tray::JobSupervisor",
-            "Refer to the documentation on how to address the out of memory issue: "
-            "https://docs.ray.io/en/latest/ray-core/scheduling/ray-oom-prevention.html. Consider provisioning more memory on this node",
+            (
+                "Refer to the documentation on how to address the out of memory issue:"
+                " https://docs.ray.io/en/latest/ray-core/scheduling/ray-oom-prevention.html. Consider"
+                " provisioning more memory on this node"
+            ),
         ]
     )
     verdict = job(jobStatus="FAILED", jobDeploymentStatus="Failed", reason="AppFailed", message=message)
@@ -149,26 +170,45 @@ def test_a_task_killed_by_rays_memory_monitor_is_named_though_ray_gives_advice_a
 
 
 def test_last_lines_are_told_where_the_message_does_not_hold_them() -> None:
-    assert with_last_lines("job failed", ["", "ValueError: no  data", "bye"]) == "job failed; its last lines: ValueError: no data | bye"
-    assert with_last_lines("failed: ValueError: no data", ["  ValueError: no data"]) == "failed: ValueError: no data"
+    assert (
+        with_last_lines("job failed", ["", "ValueError: no  data", "bye"])
+        == "job failed; its last lines: ValueError: no data | bye"
+    )
+    assert (
+        with_last_lines("failed: ValueError: no data", ["  ValueError: no data"])
+        == "failed: ValueError: no data"
+    )
 
 
 def test_a_suspended_job_has_neither_failed_nor_succeeded() -> None:
     assert job(jobDeploymentStatus="Suspended") == Verdict("is suspended")
 
 
-@pytest.mark.parametrize("spec", [{"schedule": "0 2 * * *", "timeZone": "Europe/Berlin"}, {"schedule": "CRON_TZ=Europe/Berlin 0 2 * * *"}])
+@pytest.mark.parametrize(
+    "spec",
+    [{"schedule": "0 2 * * *", "timeZone": "Europe/Berlin"}, {"schedule": "CRON_TZ=Europe/Berlin 0 2 * * *"}],
+)
 def test_a_schedule_is_told_with_its_time_and_its_last_run(spec: dict[str, Any]) -> None:
     assert schedule_text({"spec": spec}, None) == "runs at 0 2 * * * (Europe/Berlin); no run yet"
     status = {"jobStatus": "SUCCEEDED", "jobDeploymentStatus": "Complete"}
     run = {"metadata": {"name": "nightly-x"}, "spec": {}, "status": status}
-    assert schedule_text({"spec": spec}, run) == "runs at 0 2 * * * (Europe/Berlin); its last run nightly-x: SUCCEEDED"
+    assert (
+        schedule_text({"spec": spec}, run)
+        == "runs at 0 2 * * * (Europe/Berlin); its last run nightly-x: SUCCEEDED"
+    )
     assert schedule_text({"spec": spec | {"suspend": True}}, None) == "suspended; no run yet"
 
 
 def test_an_incremental_upgrade_says_how_far_it_is() -> None:
     status = {
         "activeServiceStatus": {"rayClusterName": "old", "applicationStatuses": {"chat": app("RUNNING")}},
-        "pendingServiceStatus": {"rayClusterName": "new", "applicationStatuses": {"chat": app("RUNNING")}, "trafficRoutedPercent": 30},
+        "pendingServiceStatus": {
+            "rayClusterName": "new",
+            "applicationStatuses": {"chat": app("RUNNING")},
+            "trafficRoutedPercent": 30,
+        },
     }
-    assert service_verdict({"status": status}, {"chat"}).text == "its applications: chat RUNNING; 30 % of the requests go to new"
+    assert (
+        service_verdict({"status": status}, {"chat"}).text
+        == "its applications: chat RUNNING; 30 % of the requests go to new"
+    )

@@ -24,8 +24,16 @@ metadata: {name: ray-config}
 """
 
 
-def secret(status: str = "pending-install", revision: int = 1, values: dict[str, Any] | None = None) -> dict[str, Any]:
-    release = {"name": "ray", "version": revision, "info": {"status": status}, "config": values, "manifest": MANIFEST}
+def secret(
+    status: str = "pending-install", revision: int = 1, values: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    release = {
+        "name": "ray",
+        "version": revision,
+        "info": {"status": status},
+        "config": values,
+        "manifest": MANIFEST,
+    }
     packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(release).encode()))).decode()
     return {"metadata": {"name": f"sh.helm.release.v1.ray.v{revision}"}, "data": {"release": packed}}
 
@@ -36,7 +44,12 @@ def record(status: str = "pending-install", revision: int = 1, stack: str | None
 
 def test_a_record_tells_whose_it_is_and_what_it_was_made_from() -> None:
     read = record("deployed", 3)
-    assert (read.secret, read.release, read.revision, read.status) == ("sh.helm.release.v1.ray.v3", "ray", 3, "deployed")
+    assert (read.secret, read.release, read.revision, read.status) == (
+        "sh.helm.release.v1.ray.v3",
+        "ray",
+        3,
+        "deployed",
+    )
     assert (read.stack, read.values) == (OURS, VALUES)
     assert [found["kind"] for found in read.objects] == ["RayCluster", "ConfigMap"]
 

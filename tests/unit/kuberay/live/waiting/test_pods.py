@@ -1,4 +1,6 @@
-"""Pods that run an old spec are counted, with one request for all clusters of a stack."""
+"""Pods that run an old spec are counted, with one request for all clusters
+of a stack.
+"""
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -22,14 +24,25 @@ class Handler(Answering, BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked += 1
-        items = [pod("one", "headgroup", "new"), pod("one", "workers", "old"), pod("one", "workers", "old"), pod("two", "headgroup", "old")]
-        self.answer({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items})
+        items = [
+            pod("one", "headgroup", "new"),
+            pod("one", "workers", "old"),
+            pod("one", "workers", "old"),
+            pod("two", "headgroup", "old"),
+        ]
+        self.answer(
+            {"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items}
+        )
 
 
 def pod(cluster: str, group: str, template: str) -> dict[str, Any]:
     labels = {"ray.io/cluster": cluster, "ray.io/group": group}
     return {
-        "metadata": {"name": f"{cluster}-{group}", "labels": labels, "annotations": {"kuberay.pulumi/template": template}},
+        "metadata": {
+            "name": f"{cluster}-{group}",
+            "labels": labels,
+            "annotations": {"kuberay.pulumi/template": template},
+        },
         "status": {},
     }
 
@@ -42,7 +55,10 @@ def server() -> Iterator[Server]:
 
 def test_all_clusters_of_a_stack_are_asked_about_once(server: Server) -> None:
     wanted = {"headgroup": "new", "workers": "new"}
-    found = [old_pods(server.connection(), "kuberay", name, wanted, as_at_first=True) for name in ("one", "two", "three")]
+    found = [
+        old_pods(server.connection(), "kuberay", name, wanted, as_at_first=True)
+        for name in ("one", "two", "three")
+    ]
     assert found == [{"workers": 2}, {"headgroup": 1}, {}]
     assert server.asked == 1
 
@@ -54,4 +70,13 @@ def test_after_a_wait_they_are_asked_about_anew(server: Server) -> None:
 
 
 def test_a_cluster_that_cannot_be_asked_has_none() -> None:
-    assert old_pods(Connection(kubeconfig=kubeconfig("http://127.0.0.1:1")), "kuberay", "one", {"headgroup": "new"}, as_at_first=True) == {}
+    assert (
+        old_pods(
+            Connection(kubeconfig=kubeconfig("http://127.0.0.1:1")),
+            "kuberay",
+            "one",
+            {"headgroup": "new"},
+            as_at_first=True,
+        )
+        == {}
+    )

@@ -10,7 +10,18 @@ def group(name: str, replicas: int, least: int = 0, most: int = 10) -> dict[str,
 
 
 def wait(*, at_least: int = 0, at_most: int | None = None) -> GroupTarget:
-    return GroupTarget("kuberay", "ray", "ray-kuberay", "a", at_least, at_most, "", replace_old=True, all_groups=None, timeout=1)
+    return GroupTarget(
+        "kuberay",
+        "ray",
+        "ray-kuberay",
+        "a",
+        at_least,
+        at_most,
+        "",
+        replace_old=True,
+        all_groups=None,
+        timeout=1,
+    )
 
 
 def ray_cluster(*groups: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,12 @@ from tests.unit.kuberay.live.api_server import Answering, ApiServer, serving, st
 NIGHTLY = {
     "apiVersion": "ray.io/v1",
     "kind": "RayCronJob",
-    "metadata": {"name": "nightly", "namespace": "kuberay", "uid": "1", "creationTimestamp": "2026-01-01T00:00:00Z"},
+    "metadata": {
+        "name": "nightly",
+        "namespace": "kuberay",
+        "uid": "1",
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+    },
     "spec": {"schedule": "@daily"},
 }
 REFUSED = {
@@ -34,7 +39,9 @@ def wait(monkeypatch: pytest.MonkeyPatch, schedule: dict[str, Any] | None, *even
             if "/raycronjobs/" in self.path:
                 self.answer(schedule or status(404, "not found", reason="NotFound"), 200 if schedule else 404)
             else:
-                self.answer({"kind": "List", "metadata": {}, "items": list(events) if "/events" in self.path else []})
+                self.answer(
+                    {"kind": "List", "metadata": {}, "items": list(events) if "/events" in self.path else []}
+                )
 
     monkeypatch.setattr(workloads, "_TAKEN", 0.2)
     monkeypatch.setattr(workloads, "_LOOK_AGAIN", 0.05)
@@ -48,11 +55,17 @@ def test_a_schedule_of_which_the_operator_says_nothing_is_taken(monkeypatch: pyt
     wait(monkeypatch, NIGHTLY)
 
 
-def test_a_schedule_that_the_operator_refuses_fails_up_with_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_schedule_that_the_operator_refuses_fails_up_with_its_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with pytest.raises(NotUpError, match="InvalidRayCronJobSpec: kuberay/nightly: invalid cron schedule"):
         wait(monkeypatch, NIGHTLY, REFUSED)
 
 
-def test_a_schedule_that_is_gone_is_told_with_the_way_to_make_it_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NotUpError, match="no such RayCronJob, though the state has it; `pulumi up --refresh` makes it anew"):
+def test_a_schedule_that_is_gone_is_told_with_the_way_to_make_it_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(
+        NotUpError, match="no such RayCronJob, though the state has it; `pulumi up --refresh` makes it anew"
+    ):
         wait(monkeypatch, None)
