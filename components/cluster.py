@@ -3,11 +3,11 @@
 from typing import Any
 
 import pulumi
-from pulumi_kubernetes.apiextensions import CustomResourcePatch
 
 from components.namespace import Namespace
 from components.operator import Operator
 from components.resources.hooks import resource_hook
+from components.resources.kubernetes_object import KubernetesObject
 from components.resources.pod_secrets import pod_secrets
 from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.release import RESOURCE_SOURCE, Release, chart_release, source_of
@@ -122,24 +122,31 @@ class RayCluster(pulumi.ComponentResource):
         """Without it the operator cannot submit jobs to the cluster. No chart up to
         1.7.0 writes `authOptions`.
         """
-        metadata = {"name": self._plan.name, "namespace": namespace.name}
-        CustomResourcePatch(
+        asked = (
+            {"authOptions": self._plan.spec["authOptions"]}
+            if self._plan.resource
+            else auth_options(self._plan.charts.version)
+        )
+        KubernetesObject(
             f"{self.pulumi_resource_name}.authentication",
-            api_version="ray.io/v1",
-            kind="RayCluster",
-            metadata=metadata | {"annotations": {"pulumi.com/patchForce": "true"}},
-            spec=(
-                {"authOptions": self._plan.spec["authOptions"]}
-                if self._plan.resource
-                else auth_options(self._plan.charts.version)
-            ),
-            opts=pulumi.ResourceOptions(
+            {
+                "apiVersion": "ray.io/v1",
+                "kind": "RayCluster",
+                "metadata": {
+                    "name": self._plan.name,
+                    "namespace": namespace.name,
+                    "annotations": {"pulumi.com/patchForce": "true"},
+                },
+                "spec": asked,
+            },
+            pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[self.release],
                 additional_secret_outputs=secret_outputs("clusters"),
                 replace_with=[self.release],
                 delete_before_replace=True,
             ),
+            is_patch=True,
         )
 
     def _pods(self, group: PodGroup) -> WaitFor:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
-from pulumi_kubernetes.apiextensions import CustomResource
 
 from components.cluster import RayCluster
 from components.namespace import Namespace
 from components.operator import Operator
+from components.resources.kubernetes_object import KubernetesObject
 from components.resources.pod_secrets import pod_secrets
 from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.wait_for import WaitFor
@@ -54,20 +54,25 @@ class RayJob(pulumi.ComponentResource):
             needed.append(clusters[plan.settings.cluster])
         else:
             needed += pod_secrets(plan.cluster, namespace.name, self)
-        self.resource = CustomResource(
+        self.resource = KubernetesObject(
             name,
-            api_version="ray.io/v1",
-            kind=plan.kind,
-            # By force: with its finalizer the operator writes the whole object, and
-            # owns what it wrote in another form (0.5 CPU as 500m).
-            metadata={
-                "name": plan.name,
-                "namespace": namespace.name,
-                **({"labels": conceal_texts(plan.labels, "jobs")} if plan.labels else {}),
-                "annotations": {**conceal_texts(plan.annotations, "jobs"), "pulumi.com/patchForce": "true"},
+            {
+                "apiVersion": "ray.io/v1",
+                "kind": plan.kind,
+                # By force: with its finalizer the operator writes the whole object, and
+                # owns what it wrote in another form (0.5 CPU as 500m).
+                "metadata": {
+                    "name": plan.name,
+                    "namespace": namespace.name,
+                    **({"labels": conceal_texts(plan.labels, "jobs")} if plan.labels else {}),
+                    "annotations": {
+                        **conceal_texts(plan.annotations, "jobs"),
+                        "pulumi.com/patchForce": "true",
+                    },
+                },
+                "spec": secret_where_encrypted(plan.spec, "jobs"),
             },
-            spec=secret_where_encrypted(plan.spec, "jobs"),
-            opts=pulumi.ResourceOptions(
+            pulumi.ResourceOptions(
                 parent=self,
                 # Of the resource itself: `destroy` needs the operator, and the cluster,
                 # for the job's finalizer.

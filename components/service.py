@@ -3,10 +3,10 @@
 from typing import Any
 
 import pulumi
-from pulumi_kubernetes.apiextensions import CustomResource
 
 from components.namespace import Namespace
 from components.operator import Operator
+from components.resources.kubernetes_object import KubernetesObject
 from components.resources.pod_secrets import pod_secrets
 from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.routes import addresses, make_routes
@@ -44,21 +44,23 @@ class RayService(pulumi.ComponentResource):
         self._plan = plan
         self._connection = connection_of(provider_of_component(self))
         secrets = pod_secrets(plan.cluster, namespace.name, self)
-        self.resource = CustomResource(
+        self.resource = KubernetesObject(
             name,
-            api_version="ray.io/v1",
-            kind="RayService",
-            metadata={
-                "name": plan.name,
-                "namespace": namespace.name,
-                **({"labels": conceal_texts(plan.labels, "services")} if plan.labels else {}),
-                "annotations": {
-                    **conceal_texts(plan.annotations, "services"),
-                    "pulumi.com/patchForce": "true",
+            {
+                "apiVersion": "ray.io/v1",
+                "kind": "RayService",
+                "metadata": {
+                    "name": plan.name,
+                    "namespace": namespace.name,
+                    **({"labels": conceal_texts(plan.labels, "services")} if plan.labels else {}),
+                    "annotations": {
+                        **conceal_texts(plan.annotations, "services"),
+                        "pulumi.com/patchForce": "true",
+                    },
                 },
+                "spec": secret_where_encrypted(plan.spec, "services"),
             },
-            spec=secret_where_encrypted(plan.spec, "services"),
-            opts=pulumi.ResourceOptions(
+            pulumi.ResourceOptions(
                 parent=self,
                 # Of the resource itself: `destroy` has to delete the service before the
                 # operator.

@@ -5,7 +5,6 @@ asked beside Pulumi.
 from collections.abc import Mapping
 
 import pulumi
-from pulumi_kubernetes import Provider
 
 from components.stack import stack_connection
 from kuberay.live.api.connection import Connection
@@ -47,6 +46,9 @@ def connection_of(provider: pulumi.ProviderResource | None) -> pulumi.Output[Con
     """
     if provider is None:
         return pulumi.Output.from_input(stack_connection())
+    # A stack by itself has no such provider, and does not wait for the import.
+    from pulumi_kubernetes import Provider
+
     if not isinstance(provider, Provider):
         what = "it has to be a pulumi_kubernetes.Provider that this program makes"
         raise pulumi.RunError(f"the cluster of the Kubernetes provider cannot be known: {what}")
