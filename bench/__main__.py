@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import io
 import json
+import os
 import shlex
 import shutil
 import statistics
@@ -400,6 +401,9 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     take_interrupts()
+    # Packages are compiled when they are installed; a machine that forbids to keep
+    # bytecode would compile this program, and no other, in every run that is measured.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     real = arguments.nodes == "real"
     # Simulated nodes have room for every cluster; on the real one both sides ask for as
     # little CPU, as guide_values says.

@@ -227,7 +227,8 @@ def project_file() -> str:
             entry["items"] = {"type": "string"}
         # The CLI demands a value for each key without a default; an empty text is how
         # it says "not set" (kuberay/checks/loading.py).
-        entry["default"] = "" if field.default is None else _plain(field.default)
+        default = _default_of(field)
+        entry["default"] = "" if default is None else default
         config[field.alias or name] = entry
     # What a killed run has made is taken over, and not refused because it is there;
     # components/resources/recovery.py looks whose it is.
@@ -276,15 +277,13 @@ def _description(field: FieldInfo) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    default = field.default
     if field.is_required():
         return "required"
+    default = _default_of(field)
     if default is None:
         return "–"
-    if isinstance(default, BaseModel):
-        return "see below"
-    if isinstance(default, dict) and any(isinstance(value, BaseModel) for value in default.values()):  # pyright: ignore[reportUnknownVariableType]
-        return "one cluster, `raycluster`"
+    if field.default_factory:
+        return "one cluster, `raycluster`" if default else "see below"
     return f"`{json.dumps(default)}`"
 
 
@@ -318,10 +317,9 @@ def _type_name(annotation: Any) -> str:
     return str(annotation.__name__).removesuffix("Settings")
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(by_alias=True, exclude_defaults=True)
-    return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
+def _default_of(field: FieldInfo) -> Any:
+    """As in a stack file."""
+    return field.get_default(call_default_factory=True)
 
 
 def _pulumi_type(annotation: Any) -> str:

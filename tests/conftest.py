@@ -1,5 +1,6 @@
 """For all tests."""
 
+import os
 import re
 
 import pytest
@@ -10,6 +11,9 @@ from commands.stack.interrupts import take_interrupts
 from tests.integration.harness.operators import NEWEST, OLDEST
 
 take_interrupts()
+# Where a machine forbids to keep bytecode, each run of the CLI would compile the whole
+# program anew, for a third of a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 class ByCluster(LoadScopeScheduling):

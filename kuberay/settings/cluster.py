@@ -23,6 +23,7 @@ from kuberay.settings.base import (
     RayVersion,
     Settings,
     number_as_text,
+    of_its_keys,
 )
 from kuberay.settings.expose import ClusterExposeSettings
 from kuberay.settings.kubernetes import Env, PasswordSetting, Toleration, Volume, VolumeMount
@@ -278,9 +279,9 @@ class RayClusterSettings(ChartOverrides):
     """Image, where it is not the stack's."""
     autoscaling: AutoscalingSettings | None = None
     """Ray's autoscaler: `{}` turns it on. `up` never resets the replicas it has set."""
-    head: HeadSettings = HeadSettings()
+    head: HeadSettings = of_its_keys()
     """The head pod."""
-    worker: DefaultWorkerGroupSettings = DefaultWorkerGroupSettings()
+    worker: DefaultWorkerGroupSettings = of_its_keys()
     """The default worker group."""
     additional_worker_groups: dict[Name, WorkerGroupSettings] = {}
     """Further worker groups by name."""
@@ -297,7 +298,7 @@ class ClusterSettings(RayClusterSettings, ResourceOverrides):
     """What becomes of running pods when their template changes: `Recreate` replaces
     them, `None` keeps them as they are.
     """
-    expose: ClusterExposeSettings = ClusterExposeSettings()
+    expose: ClusterExposeSettings = of_its_keys()
     """A way in from outside the Kubernetes cluster."""
     adopted: AdoptedCluster | None = None
     """The Helm release of this name that was made by hand, for `up` to take over: `make

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from kuberay.facts.quantities import parse_quantity
-from kuberay.settings.base import Cpu, Memory, Name, Settings, number_as_text
+from kuberay.settings.base import Cpu, Memory, Name, Settings, number_as_text, of_its_keys
 
 
 def _check_range(addresses: str) -> str:
@@ -77,7 +77,7 @@ class ProtectionSettings(Settings):
     """Whether jobs, dashboard and clients need a token: `auto` where Ray can (2.52.0),
     `token` always, `disabled` never.
     """
-    network_policy: NetworkPolicySettings = NetworkPolicySettings()
+    network_policy: NetworkPolicySettings = of_its_keys()
     """Who reaches Ray's ports."""
     pod_security: Literal["auto", "restricted", "none"] = "auto"
     """Security context of Ray pods: `restricted` as Kubernetes' pod security standard
@@ -140,9 +140,9 @@ class ContainerLimits(Settings):
 class LimitRangeSettings(Settings):
     """What a single container of the namespace may take: a LimitRange."""
 
-    default: ContainerLimits = ContainerLimits()
+    default: ContainerLimits = of_its_keys()
     """Limits and requests of containers that name none; with a quota, such containers
     are refused otherwise.
     """
-    max: ContainerLimits = ContainerLimits()
+    max: ContainerLimits = of_its_keys()
     """The most that one container may take."""

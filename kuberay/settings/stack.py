@@ -16,6 +16,7 @@ from kuberay.settings.base import (
     PythonVersion,
     RayVersion,
     Settings,
+    of_its_keys,
 )
 from kuberay.settings.cluster import ClusterSettings
 from kuberay.settings.kubernetes import AuthToken
@@ -72,32 +73,32 @@ class StackSettings(Settings):
     """How long `up` waits for the operator and for each Ray cluster, job and service,
     in seconds.
     """
-    operator: OperatorSettings = OperatorSettings()
+    operator: OperatorSettings = of_its_keys()
     """The KubeRay operator."""
-    clusters: dict[Name, ClusterSettings] = {"raycluster": ClusterSettings()}
+    clusters: dict[Name, ClusterSettings] = of_its_keys({"raycluster": {}})
     """The Ray clusters by release name."""
     jobs: dict[Name, JobSettings] = {}
     """The jobs by name."""
     services: dict[Name, ServiceSettings] = {}
     """The services by name."""
-    protection: ProtectionSettings = ProtectionSettings()
+    protection: ProtectionSettings = of_its_keys()
     """Who reaches Ray, and what its pods may do."""
     auth_token: AuthToken | None = None
     """Own token for token authentication, 32 characters or more: `pulumi config set
     --secret kuberay:authToken`. Without it, each cluster is given a random one that
     stays.
     """
-    quota: QuotaSettings = QuotaSettings()
+    quota: QuotaSettings = of_its_keys()
     """The most that all pods of the namespace may take together."""
-    limit_range: LimitRangeSettings = LimitRangeSettings()
+    limit_range: LimitRangeSettings = of_its_keys()
     """What a single container of the namespace may take."""
     storage: dict[Name, ClaimSettings] = {}
     """Claims for pods of any cluster, job or service of the stack, by name; a group
     names those that it sees in its own `storage`.
     """
-    metrics: MetricsSettings = MetricsSettings()
+    metrics: MetricsSettings = of_its_keys()
     """What Prometheus is told to scrape."""
-    prices: PriceSettings = PriceSettings()
+    prices: PriceSettings = of_its_keys()
     """What nodes cost, for the report of `make preview`."""
 
     @property

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from kuberay.facts.phrases import did_you_mean
-from kuberay.settings.base import Cpu, Memory, Name, QuotingError, Settings, number_as_text
+from kuberay.settings.base import Cpu, Memory, Name, QuotingError, Settings, number_as_text, of_its_keys
 from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.expose import ServiceExposeSettings
 from kuberay.settings.overrides import ResourceOverrides
@@ -110,7 +110,7 @@ class JobSettings(ResourceOverrides):
     (`K8sJobMode`), a container beside Ray's in the head of a cluster of the job's own
     (`SidecarMode`, KubeRay 1.5.0), or the operator itself (`HTTPMode`).
     """
-    submitter: SubmitterSettings = SubmitterSettings()
+    submitter: SubmitterSettings = of_its_keys()
     """The pod that submits the job."""
     own_token: bool = False
     """Whether the token that the job's own cluster asks for is the stack's `authToken`,
@@ -166,7 +166,7 @@ class ServiceSettings(ResourceOverrides):
     """Serve config as Ray has it (`applications`, `http_options` …); each application
     needs an `import_path`.
     """
-    ray_cluster: RayClusterSettings = RayClusterSettings()
+    ray_cluster: RayClusterSettings = of_its_keys()
     """The cluster that KubeRay makes for the service."""
     upgrade_strategy: Literal["NewCluster", "NewClusterWithIncrementalUpgrade", "None"] = "NewCluster"
     """What a change of the cluster does: `NewCluster` brings up a second one and
@@ -187,7 +187,7 @@ class ServiceSettings(ResourceOverrides):
     """
     exclude_head_pod_from_serve_svc: bool = False
     """Whether requests go to the worker pods alone."""
-    expose: ServiceExposeSettings = ServiceExposeSettings()
+    expose: ServiceExposeSettings = of_its_keys()
     """A way in from outside the Kubernetes cluster."""
     timeout_seconds: Annotated[int, Field(ge=10)] | None = None
     """How long `up` waits for the service, in seconds, where it is not the stack's
