@@ -42,6 +42,8 @@ RAISED = "2500M"
 #: In turn with those of the empty program: one of them differs by a fifth from the
 #: next.
 PREVIEWS = 15
+#: Of one processor, in percent.
+_IDLE = 15
 
 
 def guide_values(cluster: LocalCluster, worker_memory: str = "2G") -> dict[str, Any]:
@@ -91,6 +93,16 @@ class Bench:
         (folder / "empty/__main__.py").write_text("import pulumi\n")
         self._run("pulumi", "stack", "init", "empty", folder=folder / "empty")
         self.stack = Stack(cluster, "bench", self._sub("bench"))
+
+    def settle(self) -> None:
+        """Waits until the API server has done with what was deleted: over KubeRay's
+        CRDs it works on for seconds after it has answered, at the cost of whatever is
+        measured next.
+        """
+        running = self._cluster.processes()
+        server = next(process for process in running if process.name() == "kube-apiserver")
+        while server.cpu_percent(interval=2) > _IDLE:
+            pass
 
     def guide(self) -> None:
         """The guide's commands, each waited for."""
@@ -282,8 +294,10 @@ def measure(bench: Bench, sizes: list[int], rounds: int) -> list[Ratio]:
     bench.configure(1)
     bench.bare_up(1)
     for number in range(rounds):
+        bench.settle()
         guide.append(seconds(bench.guide))
         bench.undo_guide(["raycluster"])
+        bench.settle()
         first.append(seconds(bench.up))
         print(
             f"round {number + 1} of {rounds}: guide {guide[-1]:.1f} s, first up {first[-1]:.1f} s", flush=True
