@@ -164,14 +164,13 @@ def _why(
     join a new head: they are replaced with it.
     """
     sizes = what_differs(before, after) if before and after else []
-    # Said by the sizes already, or no reason for new pods.
+    # Said by the sizes already, or no reason for new pods. Of requests and pull policies
+    # the sizes say nothing.
     said = (
-        "resources",
-        "image",
         "replicas",
         "minReplicas",
         "maxReplicas",
-        *(["nodeSelector"] if sizes else []),
+        *(["resources", "image", "nodeSelector"] if sizes else []),
     )
     why = [*sizes, *dict.fromkeys(key for key in (*own, *shared) if key not in said)]
     return why or (["its head restarts"] if with_head else [])

@@ -67,6 +67,13 @@ def test_a_field_that_restarts_pods_is_the_reason() -> None:
     assert change(plan(labels={"a": "b"}), more).headline == "1 pod of workergroup restarts (memory 2G → 3G)"
 
 
+def test_a_request_or_a_pull_policy_alone_is_named_as_the_reason() -> None:
+    requests = plan(head={"cpuRequest": "250m"}, worker={"cpuRequest": "250m"})
+    assert change(plan(), requests).headline == "2 pods of head and workergroup restart (resources)"
+    always = plan(worker={"imagePullPolicy": "Always"})
+    assert change(plan(), always).headline == "1 pod of workergroup restarts (image)"
+
+
 def test_a_move_opens_nothing_and_closes_nothing() -> None:
     found = protection_of(preview(plan(), plan(labels={"a": "b"})))
     assert (found.lost, found.gained) == ([], [])
