@@ -91,7 +91,7 @@ unit: $(VENV)/ready ## Seconds; needs no CLI and no cluster
 integration: $(VENV)/ready ## The real CLI against a real API server, in clusters of the tests' own, three side by side
 	@$(PYTEST_SIDE_BY_SIDE) -m "not matrix" -n 3 tests/integration tests/conformance tests/local
 
-real: $(VENV)/ready ## Real Ray in real pods, where this machine can run them (see `python -m local doctor`)
+real: $(VENV)/ready ## Real Ray in real pods, where this machine can run them (see `.venv/bin/python -m local doctor`)
 	@$(RUN) -m pytest tests/real
 
 metrics: $(VENV)/ready ## Alerts and dashboards against the real Prometheus, Ray and operator (builds Prometheus)

@@ -97,7 +97,7 @@ def main() -> None:
     except LocalError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        sys.exit("\nstopped; `python -m local down` cleans up")
+        sys.exit("\nstopped; `make down` cleans up")
 
 
 def up(home: Path, stack: str, nodes: str) -> None:
@@ -116,7 +116,7 @@ def up(home: Path, stack: str, nodes: str) -> None:
         LocalStack(cluster, PROGRAM, stack).up()
     except LocalError as error:
         raise LocalError(
-            f"{error}; `python -m local up` goes on from here, after `python -m local down` it starts afresh"
+            f"{error}; the same command goes on from here, after `make down` it starts afresh"
         ) from None
     print()
     status(home)
@@ -140,7 +140,7 @@ def next_steps(stack: str) -> list[tuple[str, str]]:
     return [
         (change, effect),
         (f"make up{chosen}", "brings it"),
-        ('eval "$(make -s env)"', "pulumi, kubectl and helm of this shell work on it"),
+        ('eval "$(make -s env)"', "kubectl and helm of this shell work on it, pulumi in $KUBERAY_WORKSPACE"),
     ]
 
 
@@ -174,12 +174,15 @@ def print_environment(home: Path) -> None:
     """Lines for a shell to evaluate."""
     cluster = cluster_in(home)
     if not cluster.running:
-        raise LocalError("no local cluster runs; `python -m local up` starts one")
+        raise LocalError("no local cluster runs; `make up` starts one")
     bring_up_to_date(cluster, stacks_of(cluster))
-    # Not the folder of temporary files: it goes with the cluster, and the shell stays.
-    for name, value in cluster.pulumi_settings().items():
-        if name != "TMPDIR":
-            print(f"export {name}={shlex.quote(value)}")
+    settings = cluster.pulumi_settings()
+    scratch = settings.pop("TMPDIR")
+    for name, value in settings.items():
+        print(f"export {name}={shlex.quote(value)}")
+    # For Pulumi alone, whose plugin leaves keys there: the folder goes with the
+    # cluster, and the shell stays.
+    print(f'pulumi() {{ TMPDIR={shlex.quote(scratch)} command pulumi "$@"; }}')
     print(f"export KUBERAY_WORKSPACE={shlex.quote(str(cluster.home.workspace))}")
     print(
         f"echo 'In {cluster.home.workspace}: pulumi preview, pulumi up, pulumi stack; anywhere: kubectl,"
@@ -214,7 +217,7 @@ def status(home: Path) -> None:
     """What the guide's last two commands show, and the operator."""
     cluster = cluster_in(home)
     if not cluster.running:
-        raise LocalError("no local cluster runs; `python -m local up` starts one")
+        raise LocalError("no local cluster runs; `make up` starts one")
     for namespace in sorted({stack.namespace for stack in stacks_of(cluster)}):
         for question in (
             ["get", "rayclusters"],
@@ -229,7 +232,7 @@ def job(home: Path, stack: str, cluster: str | None, entrypoint: list[str]) -> N
     """Ends with 1 when the job does not succeed."""
     local = cluster_in(home)
     if not local.running:
-        raise LocalError("no local cluster runs; `python -m local up` starts one")
+        raise LocalError("no local cluster runs; `make up` starts one")
     if local.nodes == "simulated":
         raise LocalError(
             "the nodes of this cluster are simulated: no Ray runs in its pods; `make down`, then `make up"

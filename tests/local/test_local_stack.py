@@ -95,8 +95,8 @@ def test_up_ends_with_what_to_type_next(clone: Clone) -> None:
         ),
         "  make up                                                   # brings it",
         (
-            '  eval "$(make -s env)"                                     # pulumi, kubectl and helm of this'
-            " shell work on it"
+            '  eval "$(make -s env)"                                     # kubectl and helm of this shell'
+            " work on it, pulumi in $KUBERAY_WORKSPACE"
         ),
     ]
 
@@ -124,11 +124,13 @@ def test_a_changed_memory_is_previewed_and_then_reached(clone: Clone) -> None:
     assert "nothing changes" in clone.make("preview")
 
 
-def test_pulumi_kubectl_and_helm_of_a_shell_work_on_the_local_cluster(clone: Clone) -> None:
+def test_pulumi_kubectl_and_helm_of_a_shell_work_on_the_local_cluster_and_leave_no_keys(
+    clone: Clone, tmp_path: Path
+) -> None:
     preview = 'cd "$KUBERAY_WORKSPACE" && pulumi preview --stack dev --non-interactive --expect-no-changes'
-    printed = clone.run(
-        ["bash", "-c", f'eval "$(make -s env)" && {preview} && kubectl get rayclusters -A && helm ls -A']
-    )
+    shell = f'export TMPDIR={tmp_path} && eval "$(make -s env)"'
+    printed = clone.run(["bash", "-c", f"{shell} && {preview} && kubectl get rayclusters -A && helm ls -A"])
+    assert list(tmp_path.glob("kubeconfig*")) == []
     assert "unchanged" in printed
     assert "raycluster-kuberay" in printed
     assert "kuberay-operator" in printed
