@@ -36,9 +36,10 @@ def run(stack: LocalStack, cluster: str | None, entrypoint: str) -> bool:
             if clusters
             else f"stack {stack.name} has no Ray cluster"
         )
-    print(f"$ {clusters[name]['portForward']}", flush=True)
-    port = int(clusters[name]["dashboardAddress"].rpartition(":")[2])
-    with forwarded(stack.cluster, clusters[name]["portForward"], port=port) as address:
+    command, port = clusters[name]["portForward"], clusters[name]["dashboardAddress"].rpartition(":")[2]
+    with forwarded(stack.cluster, command, port=int(port)) as address:
+        own = address.rpartition(":")[2]
+        print(f"$ {command.partition(f' {port}:')[0]} {own}:{port}", flush=True)
         print(f"$ ray job submit --address {address} -- {shlex.split(entrypoint)[0]} …", flush=True)
         return follow(address, entrypoint)
 
