@@ -1,1 +1,1 @@
-"""What people run around a stack: preview, doctor, destroy."""
+"""What people run around a stack: preview, drift, adopt, doctor, destroy."""

@@ -220,7 +220,7 @@ class LocalCluster:
         self._launch(
             [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(self.home.supervisor)]
         )
-        # it goes to the background before it writes down which process it is
+        # It goes to the background before it writes down which process it is.
         until(self._supervised, START_SECONDS)
 
     def _launch(self, supervisor: list[str]) -> None:
@@ -349,8 +349,8 @@ class LocalCluster:
         """
 
         def killed() -> bool:
-            # asked again each time: the supervisor may have replaced one while it was
-            # alive itself
+            # Asked again each time: the supervisor may have replaced one while it was
+            # alive itself.
             left = self.processes()
             for process in left:
                 with contextlib.suppress(psutil.NoSuchProcess):

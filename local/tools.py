@@ -208,8 +208,6 @@ ACTIONLINT = Tool(
     {"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"},
     answers=("actionlint", "-version"),
 )
-
-
 # For `make metrics` alone. Of all the ways to find what to scrape, with the kits of all
 # clouds, it needs the one by Kubernetes.
 PROMETHEUS = Tool(

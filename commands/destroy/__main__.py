@@ -1,5 +1,5 @@
-"""Destroys a stack, whatever condition it is in: `python -m commands.destroy --stack
-dev`.
+"""Destroys a stack, whatever condition it is in:
+`python -m commands.destroy --stack dev`.
 
 Beyond what `pulumi destroy` does, it
   - goes on where a release or an object was deleted by hand, or a run was killed (it
@@ -10,6 +10,7 @@ Beyond what `pulumi destroy` does, it
     it, and says so;
   - deletes the namespace too, or says what it holds that the stack has not made, and
     leaves it alone.
+
 KubeRay's custom resource definitions stay: deleting them would delete the Ray clusters
 of everyone else.
 """

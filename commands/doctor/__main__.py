@@ -1,11 +1,12 @@
-"""Looks at a stack and its cluster, and says what is wrong and what to do: `python -m
-commands.doctor --stack dev`.
+"""Looks at a stack and its cluster, and says what is wrong and what to do:
+`python -m commands.doctor --stack dev`.
 
 Each line begins with a mark:
   ok       as it should be
   warning  works, and will not always
   wrong    does not work, or is not what the settings ask for
   unknown  cannot be told: the cluster does not answer, or you may not read it
+
 It changes nothing. Its exit code is 0 where nothing is wrong, and 1 where something is.
 """
 

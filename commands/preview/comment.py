@@ -1,5 +1,5 @@
-"""Puts a report on a pull request: `python -m commands.preview.comment
-report/comment.md --repository me/kuberay --pull-request 12`.
+"""Puts a report on a pull request:
+`python -m commands.preview.comment report/comment.md --repository …`.
 
 It is found again by a mark that nobody sees, and edited in place where the same account
 has written it; `--about` keeps several apart. It names the commit and the run, as far

@@ -1,5 +1,5 @@
-"""One report of several: `python -m commands.preview.join dev prod --reports reports
---output report`.
+"""One report of several:
+`python -m commands.preview.join dev prod --reports reports --output report`.
 
 A pipeline previews each stack by itself, with that stack's keys alone. Here their
 reports are read again, from `reports/preview-<stack>/report.json`, and written as one.

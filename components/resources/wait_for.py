@@ -48,7 +48,7 @@ class WaitFor(pulumi.Stash):
     """
 
     up: pulumi.Output[None]
-    """Known when the target is up; with a preview, at once."""
+    """Known when the target is up; in a preview, at once."""
 
     def __init__(
         self,

@@ -54,7 +54,7 @@ NEEDS: Final[Mapping[Feature, Needs]] = {
     # gcsFaultToleranceOptions is in the CRD of 1.3.0 already; the ray-cluster chart
     # writes it from 1.5 on.
     "gcsFaultTolerance chart values": Needs(kuberay="1.5.0"),
-    # operators refuse it outside gcsFaultToleranceOptions
+    # Operators refuse it outside gcsFaultToleranceOptions.
     "Redis user": Needs(kuberay="1.5.0", ray="2.41.0"),
     "Ray labels": Needs(kuberay="1.5.0"),  # `labels` of a group
     "probes of other ports": Needs(kuberay="1.6.0"),  # `initLivenessAndReadinessProbe`
@@ -64,7 +64,7 @@ NEEDS: Final[Mapping[Feature, Needs]] = {
     "deletion rules": Needs(kuberay="1.5.0"),  # deletionStrategy.deletionRules; before, one deletionPolicy
     "deletion rules of deployments": Needs(kuberay="1.6.0"),  # condition.jobDeploymentStatus
     "deadline before it runs": Needs(kuberay="1.6.0"),  # preRunningDeadlineSeconds
-    # in the CRD of 1.5.0, and by KubeRay's own word from 1.5.1 on
+    # It is in the CRD of 1.5.0; by KubeRay's own word it works from 1.5.1 on.
     "incremental upgrade": Needs(kuberay="1.5.1"),
 }
 

@@ -31,7 +31,6 @@ AUTOSCALER_V2 = "RAY_enable_autoscaler_v2"
 
 #: Ray writes its logs below /tmp/ray, not to stdout; the chart mounts this by default.
 _LOG_VOLUME: Values = {"name": "log-volume", "emptyDir": {}}
-
 _LOG_MOUNT: Values = {"name": "log-volume", "mountPath": "/tmp/ray"}
 
 #: Values of a group that say how many pods there are, or are no part of a pod.

@@ -43,8 +43,6 @@ RAY_START_PARAMS = frozenset(
     runtime-env-agent-port storage system-config system-reserved-cpu system-reserved-memory temp-dir
     tracing-startup-hook verbose worker-port-list""".split()
 )
-
-
 #: Those that Ray reads as JSON.
 JSON_PARAMS = ("resources", "system-config")
 

@@ -192,7 +192,7 @@ class RealCluster(LocalCluster):
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                # it outlives this command, and the terminal's interrupt is not for it
+                # It outlives this command, and the terminal's interrupt is not for it.
                 start_new_session=True,
             )
         if (

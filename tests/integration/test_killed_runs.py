@@ -232,7 +232,8 @@ def follow_up(stack: Stack) -> None:
     assert run.ok, run.text
 
 
-# --- What a kill leaves, made by hand: a moment of a few milliseconds is not hit by cha
+# --- What a kill leaves, made by hand -------------------------------------------------
+# A moment of a few milliseconds is not hit by chance.
 
 
 @pytest.fixture

@@ -213,7 +213,7 @@ def test_a_first_install_of_a_later_version_works_by_itself(stack: Stack, kubern
 def test_a_cluster_that_asks_for_a_token_keeps_its_pods_through_an_upgrade(
     stack: Stack, kubernetes: Kubernetes
 ) -> None:
-    # the first that knows tokens; the operator knows them from 1.5.1 on
+    # The first that knows tokens; the operator knows them from 1.5.1 on.
     with_token = {"rayVersion": "2.52.0"}
     stack.configure(at(OLD) | with_token)
     stack.up_or_fail()

@@ -20,7 +20,7 @@ def of_another_architecture() -> Image:
     def fill(root: Path) -> None:
         (root / "bin").mkdir()
         shell = bytearray(Path("/bin/bash").read_bytes())
-        # the machine's field in the header of an ELF file
+        # The machine's field in the header of an ELF file.
         shell[18:20] = _EM_X86_64 if on_arm else _EM_AARCH64
         (root / "bin/bash").write_bytes(shell)
         (root / "bin/bash").chmod(0o755)

@@ -16,14 +16,11 @@ _LOSES_KEY = (
     "the key of the stack's fingerprints goes with the last encrypted setting; protection.sealFingerprints:"
     " true keeps it, and the pods"
 )
-
-
 #: Values that are of one group, or of no pod.
 _NOT_SHARED = frozenset(
     """additionalWorkerGroups annotations fullnameOverride gcsFaultTolerance global head
     headServiceAnnotations image managedBy nameOverride service suspend upgradeStrategy worker""".split()
 )
-
 
 #: Where in the values each group is.
 _Places = Mapping[str, tuple[str, ...]]
@@ -110,10 +107,10 @@ def _groups(
         below = [one for one in found if one.path[: len(place)] == place and len(one.path) > len(place)]
         shared = [one for one in found if one.top not in _NOT_SHARED]
         own = [one.path[len(place)] for one in below]
-        why = _why(
+        reasons = _why(
             before.get(name), after.get(name), own, [one.top for one in shared], head and name != "head"
         )
-        return why or [steps.otherwise]
+        return reasons or [steps.otherwise]
 
     adopted = release is not None and release.operation == "adopt"
     return [
@@ -164,7 +161,7 @@ def _why(
     join a new head: they are replaced with it.
     """
     sizes = what_differs(before, after) if before and after else []
-    # Said by the sizes already, or no reason for new pods. Of requests and pull policies
+    # Said by the sizes already, or no reason for new pods. Of a request or pull policy
     # the sizes say nothing.
     said = (
         "replicas",

@@ -1,5 +1,5 @@
-"""Records what `pulumi preview --json` prints for the unit tests: `python -m
-tests.integration.harness.record_previews`.
+"""Records what `pulumi preview --json` prints for the unit tests:
+`python -m tests.integration.harness.record_previews`.
 
 Run it again when the program writes other resources, or the CLI another document. Only
 what the report reads is kept.
