@@ -7,7 +7,7 @@ from typing import Any
 from commands.preview.meaning.differences import HIDDEN, Difference, hidden_changes, lines, shown_differences
 from commands.preview.meaning.pods import Groups, pod_versions, pods_of_values, totals, versions, what_differs
 from commands.preview.meaning.report import GroupChange, Level, Pods, RayChange
-from commands.preview.meaning.resources import alike, as_shown, chart_of
+from commands.preview.meaning.resources import as_shown, chart_of, comparable
 from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
 from commands.stack.state import RELEASE
 from kuberay.facts.digests import KEY_STASH
@@ -62,7 +62,7 @@ def _cluster(name: str, steps: _ClusterSteps) -> RayChange:
     release = steps.release
     operation = release.operation if release else "update"
     shown = as_shown(release.old.get("values"), release.new.get("values")) if release else (None, None)
-    old, new = alike(release.old.get("values"), release.new.get("values")) if release else (None, None)
+    old, new = comparable(release.old.get("values"), release.new.get("values")) if release else (None, None)
     before, after = pods_of_values(new if operation == "adopt" else old), pods_of_values(new)
     found = shown_differences(old, new)
     secrets = hidden_changes(release.old, release.new, release.changed) if release else []

@@ -31,7 +31,7 @@ def for_reading(values: Any) -> Any:
     return _or_as_they_are(lambda: values_of_spec(values["spec"]), values) if is_resource(values) else values
 
 
-def alike(old: Any, new: Any) -> tuple[Any, Any]:
+def comparable(old: Any, new: Any) -> tuple[Any, Any]:
     """Both sides as KubeRay's chart would have them, so that they can be compared."""
     shown = as_shown(old, new)
     return for_reading(shown[0]), for_reading(shown[1])
