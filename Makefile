@@ -20,7 +20,7 @@ UV := uv==0.13.9
 LOCK = "$(CURDIR)/$(VENV)-lock/bin/uv" pip compile --universal --python-version=3.11 --generate-hashes
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { gsub(/[$$][$$]/, "$$"); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # A stack that `make up` has brought up here is meant before one of the same name
 # elsewhere; LOCAL=no means that one.
@@ -85,7 +85,7 @@ lint: $(VENV)/ready ## Ruff and the import contracts
 types: $(VENV)/ready ## The type checker, strict
 	@$(VENV)/bin/basedpyright --pythonpath $(RUN)
 
-unit: $(VENV)/ready ## Seconds; needs no CLI and no cluster
+unit: $(VENV)/ready ## A minute or two; needs no CLI and no cluster
 	@$(RUN) -m pytest tests/unit
 
 integration: $(VENV)/ready ## The real CLI against a real API server, in clusters of the tests' own, three side by side

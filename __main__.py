@@ -1,5 +1,5 @@
-"""Ray on Kubernetes: the namespace, then the KubeRay operator, then the Ray clusters,
-jobs and services.
+"""Ray on Kubernetes: the namespace, then the KubeRay operator, then storage, then the
+Ray clusters, and then jobs and services.
 """
 
 import pulumi
