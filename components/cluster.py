@@ -150,9 +150,7 @@ class RayCluster(pulumi.ComponentResource):
         )
 
     def _pods(self, group: PodGroup) -> WaitFor:
-        """The pods of one group: ready when this resource is made, replaced when it is
-        replaced.
-        """
+        """The pods of one group: ready when this resource is made, replaced with it."""
         target = group_target(self._plan, group)
 
         async def until_ready(report: Report) -> None:

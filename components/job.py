@@ -1,6 +1,4 @@
-"""A job: one RayJob and the wait for its end, or one RayCronJob that makes RayJobs by a
-schedule.
-"""
+"""A job: one RayJob and the wait for its end, or a RayCronJob that makes RayJobs."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,3 +1,1 @@
-"""What is known of Ray on Kubernetes, and asked of a cluster; nothing here knows
-Pulumi.
-"""
+"""What is known of Ray on Kubernetes, and asked of a cluster, without Pulumi."""

@@ -1,6 +1,4 @@
-"""Ray on Kubernetes on this machine: `python -m local up`, and `down` leaves nothing
-behind.
-"""
+"""Ray on Kubernetes on this machine: `make up`, and `make down` leaves nothing."""
 
 import argparse
 import os

@@ -2,6 +2,4 @@
 
 
 class LocalError(Exception):
-    """A failure that its one-line message explains; the command line shows it without a
-    traceback.
-    """
+    """A failure that its one-line message explains, without a traceback."""

@@ -1,6 +1,4 @@
-"""Says what is being done and for how long, so that a long step never looks like a
-hang.
-"""
+"""Says what is being done and for how long: a long step does not look like a hang."""
 
 import sys
 import threading

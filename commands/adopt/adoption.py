@@ -271,9 +271,7 @@ def _check(config: Config) -> None:
 
 
 def _plan(config: Config) -> StackPlan:
-    """Without the fingerprints that the program writes on pods: an adopted group has
-    none.
-    """
+    """Without the fingerprints of pods: an adopted group has none."""
     plan = plan_stack(_settings(config))
     clusters: dict[str, Any] = {}
     for name, cluster in config.get("clusters", {}).items():

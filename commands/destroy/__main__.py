@@ -158,9 +158,7 @@ class Destruction:
                     cluster.delete_record(made.namespace, record)
 
     def _remove(self, cluster: Cluster, made: Made) -> None:
-        """Something that a killed run was making, and that Pulumi therefore does not
-        know.
-        """
+        """Something that a killed run was making, and of which Pulumi does not know."""
         if made.is_namespace or made.is_kept:
             return  # A namespace is looked at last.
         if not made.is_release:

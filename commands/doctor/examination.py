@@ -1,6 +1,4 @@
-"""Looks at one stack and its cluster, in the order in which its parts depend on each
-other.
-"""
+"""Looks at one stack and its cluster, each part after those that it depends on."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
@@ -414,9 +412,7 @@ def _answers(cluster: Cluster) -> None:
 
 
 def _as_far_as_known(what: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """A check's findings, or why they cannot be known: not every account may read
-    everything.
-    """
+    """A check's findings, or why they are not known: an account may not read all."""
     try:
         yield from check()
     except ApiError as error:

@@ -221,9 +221,7 @@ def nodes(
 
 
 def _architectures(settings: StackSettings) -> dict[str, str]:
-    """Node architectures that the stack needs, and the first group of pods that needs
-    each.
-    """
+    """Node architectures that the stack needs, and for each the first group of pods."""
     wanted: dict[str, str] = {}
     clusters = {
         f"clusters.{name}": cluster for name, cluster in settings.clusters.items()

@@ -41,9 +41,7 @@ class CommentError(Exception):
 
 @dataclass(frozen=True)
 class PullRequest:
-    """Where comments of a pull request, or of a merge request, are read, made and
-    edited.
-    """
+    """Where comments of a pull or merge request are read, made and edited."""
 
     all: str
     """Path of the list, and of what makes one."""

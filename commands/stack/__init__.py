@@ -1,3 +1,1 @@
-"""A stack as the commands around it meet it: the Pulumi CLI, the stack's state, its
-cluster.
-"""
+"""A stack as the commands around it meet it: Pulumi's CLI, the state, the cluster."""

@@ -24,9 +24,7 @@ class KubernetesObject(pulumi.CustomResource):
         *,
         is_patch: bool = False,
     ) -> None:
-        """``is_patch``: of an object that is someone else's, which keeps the rest of
-        it.
-        """
+        """``is_patch``: of an object of someone else's, whose other fields stay."""
         api_version, kind = str(manifest["apiVersion"]), str(manifest["kind"]) + ("Patch" if is_patch else "")
         token = f"kubernetes:{api_version if '/' in api_version else f'core/{api_version}'}:{kind}"
         super().__init__(token, name, dict(manifest), of_the_pinned_plugin(opts))

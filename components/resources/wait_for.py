@@ -1,6 +1,4 @@
-"""A resource that stands for "it is up": of the operator, a group of pods, a job, a
-service.
-"""
+"""A resource that stands for "it is up": of the operator, pods, a job, a service."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

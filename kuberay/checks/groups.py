@@ -1,6 +1,4 @@
-"""What the settings of a Ray cluster and of its groups must agree on with one another.
-Pure.
-"""
+"""What the settings of a Ray cluster and of its groups must agree on. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -94,9 +92,7 @@ def cluster_problems(
 
 
 def idle_autoscalers(plans: Iterable[PlacedPlan]) -> Iterator[Problem]:
-    """Autoscalers of clusters that have no worker group, whichever way each was left
-    out.
-    """
+    """Autoscalers of clusters without a worker group, however each was left out."""
     for placed in plans:
         if placed.plan.values["head"].get("enableInTreeAutoscaling") and len(placed.plan.groups) == 1:
             at, value = placed.place("head", "enableInTreeAutoscaling"), True
@@ -113,9 +109,7 @@ def idle_autoscalers(plans: Iterable[PlacedPlan]) -> Iterator[Problem]:
 
 
 def _group_name_checks(here: Place, cluster: RayClusterSettings, raw: dict[str, Any]) -> Iterator[Problem]:
-    """Whether every group that is rendered has a name of its own, whichever way it came
-    in.
-    """
+    """Whether every group that is rendered has its own name, however it came in."""
     groups = raw_groups(raw)
     worker = {"groupName": cluster.worker.group_name, "disabled": not cluster.worker.enabled} | dict(
         groups.get(("worker",), {})

@@ -63,9 +63,7 @@ class Problem:
 
 
 def problem_line(problem: Problem, hidden: set[str]) -> str:
-    """A problem in one line. ``hidden``: top-level keys whose values must not be
-    printed.
-    """
+    """A problem in one line. ``hidden``: top-level keys whose values must not show."""
     value, message = _show(problem.value), problem.message
     if _is_secret(problem.path, hidden):
         value, message = (

@@ -126,9 +126,7 @@ def raw_operator_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def raw_groups(values: Mapping[str, Any]) -> dict[Place, Mapping[str, Any]]:
-    """The raw values of each group by where they are, those of groups that are left out
-    included.
-    """
+    """The raw values of each group by where they are, of groups left out as well."""
     groups = {("head",): values.get("head"), ("worker",): values.get("worker")}
     groups |= {
         ("additionalWorkerGroups", name): group
@@ -275,9 +273,7 @@ def _shape_problems(here: Place, values: Mapping[str, Any]) -> Iterator[Problem]
 
 
 def _item_problems(here: Place, key: str, item: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with one of a list: its name, the value of a variable, what is in a
-    container.
-    """
+    """What is wrong with an item: its name, a variable's value, a container's parts."""
     if key in _NAMES:
         yield from _name_problems((*here, "name"), item["name"])
     if key in ("containerEnv", "env"):

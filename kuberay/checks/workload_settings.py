@@ -31,9 +31,7 @@ _FOR_ANOTHER_MODE = {
 
 
 def job_setting_problems(settings: StackSettings, name: str, job: JobSettings) -> Iterator[Problem]:
-    """Every problem that lies between the settings of one job, or between them and the
-    version.
-    """
+    """Every problem between settings of one job, or between them and the version."""
     here = ("jobs", name)
     yield from _schedule_problems(settings, here, name, job)
     yield from _suspend_problems(here, job)

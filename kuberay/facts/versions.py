@@ -70,9 +70,7 @@ NEEDS: Final[Mapping[Feature, Needs]] = {
 
 
 def number(version: str) -> tuple[int, ...]:
-    """``(2, 46, 0)`` for ``2.46.0``; a nightly or release candidate counts as its
-    release.
-    """
+    """``(2, 46, 0)`` for ``2.46.0``, its nightlies and its release candidates."""
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 

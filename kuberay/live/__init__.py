@@ -1,3 +1,1 @@
-"""What is asked of a running cluster, and the little that is changed there without
-Pulumi.
-"""
+"""What is asked of a running cluster, and the little changed there without Pulumi."""

@@ -97,9 +97,7 @@ class Cluster:
         return [found for found in everything if is_put_there(found)]
 
     def delete(self, obj: Object, *, finalizers: bool = True) -> None:
-        """Deletes an object; with `finalizers` false it does not wait for anyone's
-        clean-up.
-        """
+        """Deletes an object; with `finalizers` false without anyone's clean-up."""
         namespace = obj["metadata"].get("namespace")
         kind, name = kind_of_object(obj), obj["metadata"]["name"]
         _unless_gone(lambda: self._client.delete(kind, name, namespace=namespace))
@@ -120,9 +118,7 @@ class Cluster:
         return self._get(kind, obj["metadata"]["name"], namespace)
 
     def as_applied(self, obj: Object) -> Object:
-        """What an object would be if it were applied as it is given here; nothing is
-        changed.
-        """
+        """What an object would be if it were applied as given; nothing is changed."""
         namespace = obj["metadata"].get("namespace")
         kind = kind_of_object(obj)
         found = self._client.patch(

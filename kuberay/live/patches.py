@@ -1,6 +1,4 @@
-"""The little that `up` itself changes on objects that a Helm release or KubeRay has
-made.
-"""
+"""The little that `up` itself changes on objects that Helm or KubeRay has made."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -84,9 +82,7 @@ def serve_service_patch(
 
 
 async def read_replicas(connection: Connection, cluster: str, namespace: str) -> dict[str, int]:
-    """The replicas of each worker group of a RayCluster; none where there is no such
-    RayCluster.
-    """
+    """The replicas of each worker group of a RayCluster; none where there is none."""
     async with connect(connection, namespace) as client:
         found = await or_none(client.get(RayCluster, cluster))
     return {group["groupName"]: group.get("replicas") or 0 for group in _worker_groups(found)}

@@ -106,9 +106,7 @@ class NamespaceView:
         return self._objects[_RAY_CLUSTERS][cluster].get(cluster)
 
     async def change(self, cluster: str, timeout: float) -> None:
-        """Waits until something of the cluster changed, but no longer than ``timeout``
-        seconds.
-        """
+        """Waits until something of the cluster changed, ``timeout`` seconds at most."""
         event = self._changed[cluster]
         with suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), timeout)

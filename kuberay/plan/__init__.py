@@ -1,3 +1,1 @@
-"""From settings to what is to be: Helm values, pods, the specs of custom resources.
-Pure.
-"""
+"""From settings to what is to be: Helm values, pods, specs of resources. Pure."""

@@ -296,9 +296,7 @@ def fingerprint_of_service(values: Mapping[str, Any], moved_ports: Mapping[str, 
 
 
 def cluster_resource_name(release: str, values: Mapping[str, Any]) -> str:
-    """The RayCluster's name, as the chart derives it from the release's name and
-    overrides.
-    """
+    """The RayCluster's name, as the chart makes it of the release's and overrides."""
     if values.get("fullnameOverride"):
         return str(values["fullnameOverride"])
     suffix = str(values.get("nameOverride") or "kuberay")

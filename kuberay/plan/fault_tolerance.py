@@ -23,9 +23,7 @@ def password_secret(cluster: str) -> str:
 
 
 def is_fault_tolerant(values: Mapping[str, Any]) -> bool:
-    """Whether a cluster of these values outlives its head, whichever way that was asked
-    for.
-    """
+    """Whether a cluster of these values outlives its head, however it was asked for."""
     options, annotations = values.get("gcsFaultTolerance") or {}, values.get("annotations") or {}
     return options.get("enabled") is True or str(annotations.get(FAULT_TOLERANT)).lower() == "true"
 

@@ -24,9 +24,7 @@ _RAY = "ray"
 
 @dataclass(frozen=True)
 class NamespacePlan:
-    """The namespace that everything of a stack lives in, and what holds for all pods in
-    it.
-    """
+    """The namespace of all that a stack has, and what holds for all pods in it."""
 
     name: str
     manifest: Manifest | None

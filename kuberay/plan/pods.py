@@ -67,9 +67,7 @@ class PodGroup:
     """GPUs of each pod."""
     image: str
     fingerprint: str
-    """Changes when, and only when, running pods have to be replaced to carry the new
-    spec.
-    """
+    """Changes when, and only when, running pods have to be replaced."""
     adopted: bool = False
     """Whether its template is still that of the release which the stack has taken over:
     such pods carry no fingerprint.
@@ -104,9 +102,7 @@ class PodGroup:
 def group_architecture(
     settings: StackSettings, cluster: RayClusterSettings, group: GroupSettings
 ) -> Architecture:
-    """The architecture of a group's pods: its own, else the cluster's, else the
-    stack's.
-    """
+    """The architecture of a group's pods: its own, the cluster's or the stack's."""
     return group.architecture or cluster.architecture or settings.architecture
 
 

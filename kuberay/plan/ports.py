@@ -59,9 +59,7 @@ def head_ports(values: Values) -> dict[str, int]:
 
 
 def as_port(value: Any) -> int | None:
-    """A port as a number or as digits; None where it is neither, or there is no such
-    port.
-    """
+    """A port given as a number or as digits; None where it is no port."""
     number = int(value) if str(value).isdecimal() else 0
     return number if 0 < number < 65536 else None
 

@@ -50,9 +50,7 @@ def security_context(protection: ProtectionSettings, custom_image: str | None) -
 
 
 def stays_on_its_node(protection: ProtectionSettings, *, is_head: bool) -> dict[str, str]:
-    """The annotations by which node autoscalers leave a pod where it is, if they are
-    to.
-    """
+    """The annotations by which node autoscalers leave a pod where it is to stay."""
     if protection.keep_nodes_of == "none" or (protection.keep_nodes_of == "heads" and not is_head):
         return {}
     return {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}

@@ -117,9 +117,7 @@ def ray_start_params(group: Values) -> dict[str, str]:
 
 
 def head_environment(values: Values) -> dict[str, Any]:
-    """The variables of the head's container by name, and their values. What comes first
-    counts.
-    """
+    """The variables of the head's container by name; of one name the first counts."""
     both = [*(values["common"].get("containerEnv") or []), *(values["head"].get("containerEnv") or [])]
     return {variable["name"]: variable.get("value") for variable in reversed(both)}
 

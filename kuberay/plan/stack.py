@@ -87,9 +87,7 @@ class StackPlan:
 
     @property
     def adopted(self) -> dict[str, Adopted]:
-        """The Helm releases that were made by hand and that the stack takes over, by
-        release.
-        """
+        """The Helm releases, made by hand, that the stack takes over, by name."""
         given: dict[str, tuple[AdoptedRelease | None, str]] = {
             OPERATOR_RELEASE: (self.settings.operator.adopted, self.operator.fingerprint)
         }
@@ -105,9 +103,7 @@ class StackPlan:
 
     @cached_property
     def placed(self) -> list[PlacedPlan]:
-        """All clusters of the stack and where their settings are, those of workloads
-        last.
-        """
+        """All clusters of the stack and where their settings are, of workloads last."""
         own = [PlacedPlan(("clusters", name), plan) for name, plan in self.clusters.items()]
         made = self.workload_clusters.values()
         return own + [PlacedPlan((*cluster.what.split("."), "rayCluster"), cluster.plan) for cluster in made]

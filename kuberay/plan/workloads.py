@@ -393,9 +393,7 @@ class ServicePlan:
 
     @property
     def head_service(self) -> str:
-        """The Kubernetes Service of the dashboard; KubeRay leads it over to each new
-        cluster.
-        """
+        """The dashboard's Service; KubeRay leads it over to each new cluster."""
         return _services_of(self.name)["dashboard"]
 
     @property

@@ -62,9 +62,7 @@ def _strip(obj: Object) -> Object:
 
 
 def _is_same(one: Difference) -> bool:
-    """Whether both are the same amount: custom resources keep quantities as they were
-    written.
-    """
+    """Whether both are the same amount: custom resources keep what was written."""
     is_amount = {"limits", "requests"} & set(one.path) and one.old is not None and one.new is not None
     return bool(is_amount) and same_amount(one.old, one.new)
 

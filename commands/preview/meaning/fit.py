@@ -475,9 +475,7 @@ def _total(each: Iterable[tuple[int, Amounts]]) -> Amounts:
 
 
 def _telling(amounts: Amounts) -> list[str]:
-    """What a reviewer asks about first: devices where there are any, else CPU and
-    memory.
-    """
+    """What a reviewer asks about first: devices, or else CPU and memory."""
     return [name for name in amounts if is_device(name) and amounts[name]] or ["cpu", "memory"]
 
 

@@ -135,9 +135,7 @@ def _ports(numbers: list[str]) -> str:
 
 
 def _release_facts(values: Any) -> dict[str, bool]:
-    """Of a release: protections by what they say; those of encrypted values are not
-    known.
-    """
+    """Of a release: protections by what they say; of encrypted values none is known."""
     if not isinstance(values, Mapping):
         return {}
     if "singleNamespaceInstall" in values:

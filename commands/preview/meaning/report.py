@@ -186,9 +186,7 @@ class StackReport(BaseModel):
     is_new: bool = False
     errors: list[str] = []
     operations: dict[str, int] = {}
-    """How many resources there are by operation, ``same`` included, as Pulumi counts
-    them.
-    """
+    """How many resources there are by Pulumi's operations, ``same`` included."""
     before: Totals | None = None
     """Of all Ray clusters of the stack, those that do not change included; jobs and
     services have their own.
@@ -225,9 +223,7 @@ _BESIDE = {
 
 
 def same_change(one: StackReport, other: StackReport) -> bool:
-    """Whether two previews come to the same: what was approved is what would be done
-    now.
-    """
+    """Whether two previews come to the same: what was approved would be done now."""
     return one.model_dump(exclude=_BESIDE) == other.model_dump(exclude=_BESIDE)
 
 

@@ -128,9 +128,7 @@ def what_happens(report: StackReport) -> tuple[str, str]:
 
 
 def amounts(before: Totals | None, after: Totals | None) -> list[tuple[str, str, str]]:
-    """CPU, memory and GPUs, each by name, before and after; ``?`` where that is not
-    known.
-    """
+    """CPU, memory and GPUs by name, before and after; ``?`` where that is not known."""
     sides = [(side.cpu, side.memory, str(side.gpus)) if side else ("?", "?", "?") for side in (before, after)]
     return list(zip(("CPU", "Memory", "GPU"), *sides, strict=True))
 

@@ -106,9 +106,7 @@ async def or_none(answer: Awaitable[T]) -> T | None:
 
 
 def is_unanswered(error: HTTPError) -> bool:
-    """Whether the API server is out of reach or busy, and may answer the same request
-    later.
-    """
+    """Whether the API server is out of reach or busy, and may answer later."""
     code = code_of(error)
     return code is None or code in BUSY
 

@@ -1,6 +1,4 @@
-"""Kinds of Kubernetes objects for the client, beside those that lightkube has types
-for.
-"""
+"""Kinds of Kubernetes objects for which lightkube has no types."""
 
 from typing import Any
 

@@ -92,9 +92,7 @@ def is_going(pod: Object) -> bool:
 
 
 def is_over(pod: Object) -> bool:
-    """Succeeded and Failed pods never run again; KubeRay deletes them and makes new
-    ones.
-    """
+    """Succeeded and Failed pods never run again; KubeRay makes new ones."""
     return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 

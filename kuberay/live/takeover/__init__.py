@@ -1,3 +1,1 @@
-"""What a killed run left in the cluster, whose it is, and how a later run takes it
-over.
-"""
+"""What a killed run left in the cluster, whose it is, and how it is taken over."""

@@ -56,9 +56,7 @@ class Record:
 
 
 def read_record(secret: Object) -> Record:
-    """A record out of its Secret, whose data the API has encoded once and Helm once
-    more.
-    """
+    """A record out of its Secret, whose data the API and Helm have each encoded."""
     release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
     values: dict[str, Any] = release.get("config") or {}
     chart: dict[str, Any] = release.get("chart") or {}

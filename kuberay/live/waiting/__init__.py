@@ -1,3 +1,1 @@
-"""Waits until what a stack asked for is up, or fails with the cause as soon as it is
-certain.
-"""
+"""Waits until what a stack asked for is up, or fails with a cause that is certain."""
