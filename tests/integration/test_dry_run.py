@@ -223,7 +223,7 @@ def test_no_pod_is_lost_for_what_the_operator_alone_refuses(stack: Stack, runnin
     assert not run.ok
     assert run.ended_early, run.text
     assert "InvalidRayClusterSpec: The RayCluster spec is invalid" in run.text
-    assert "worker group workergroup can be suspended only when" in run.text
+    assert "when the RayJobDeletionPolicy feature gate is enabled" in run.text
 
 
 def test_jobs_and_services_are_asked_about_too(stack: Stack, running: list[str]) -> None:
