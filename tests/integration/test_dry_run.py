@@ -216,6 +216,7 @@ spec: {policyName: no-debugging, validationActions: [Deny]}
 
 def test_no_pod_is_lost_for_what_the_operator_alone_refuses(stack: Stack, running: list[str]) -> None:
     group: dict[str, Any] = {"groupName": "workergroup", "suspend": True, "minReplicas": 0, "maxReplicas": 1}
+    group |= {"replicas": 1, "rayStartParams": {}}
     group["template"] = {"spec": {"containers": [{"name": "ray", "image": "rayproject/ray:2.46.0"}]}}
     spec = {"workerGroupSpecs": [group]}
     stack.configure(stack_of(head=SMALL | {"env": {"NEW": "1"}}, spec=spec))
