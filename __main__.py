@@ -21,6 +21,7 @@ from components.storage import Storage
 async def main() -> None:
     """Registers everything."""
     startup.prepare_process()
+    await startup.know_stashes()
     stack = await seal_fingerprints(stack_plan())
     recover_from_killed_runs(stack.settings.timeout_seconds, stack.adopted)
 

@@ -62,5 +62,16 @@ def prepare_process() -> None:
     pulumi.log.debug = _drop
 
 
+async def know_stashes() -> None:
+    """Has the engine know the provider of stashes in `up`, before the first of them is
+    registered: where the operator's release is replaced, for a change of namespace, it
+    deletes what stands on the release first, and finds no provider for it then (CLI
+    3.246.0: "unknown provider").
+    """
+    root = pulumi.runtime.get_root_resource()
+    if root is not None and not pulumi.runtime.is_dry_run():
+        await pulumi.runtime.invoke_async("pulumi:pulumi:getResource", {"urn": await root.urn.future()})
+
+
 def _drop(*_: object, **__: object) -> None:
     """Says nothing."""

@@ -20,6 +20,15 @@ _MAPS = (
     " upgradeStrategy".split()
 )
 _SWITCHES = "enableInTreeAutoscaling suspend".split()
+#: The maps of a RayJob and a RayService beside their clusters that a plan reads.
+_MAPS_OF_WORKLOADS = [
+    tuple(path.split("."))
+    for path in (
+        "submitterPodTemplate submitterPodTemplate.metadata submitterPodTemplate.spec"
+        " serveService serveService.metadata serveService.spec"
+    ).split()
+]
+_SUBMITTER = ("submitterPodTemplate", "spec", "containers")
 #: What values call otherwise.
 _IN_SPECS = {
     "containerEnv": "env",
@@ -40,6 +49,7 @@ def spec_problems(settings: StackSettings) -> Iterator[Problem]:
             if not isinstance(spec, Mapping):
                 yield Problem(here, spec, "must be a map")
                 continue
+            yield from _workload_problems(here, spec)  # pyright: ignore[reportUnknownArgumentType]
             if field not in spec:
                 continue
             here, over = (*here, field), spec[field]
@@ -49,6 +59,23 @@ def spec_problems(settings: StackSettings) -> Iterator[Problem]:
                 yield Problem(here, over, "must be a map")
             else:
                 yield from _cluster_problems(here, over)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _workload_problems(here: Place, spec: Mapping[str, Any]) -> Iterator[Problem]:
+    for path in _MAPS_OF_WORKLOADS:
+        above = _below(spec, path[:-1])
+        if isinstance(above, Mapping) and not isinstance(above.get(path[-1], {}), Mapping):  # pyright: ignore[reportUnknownMemberType]
+            yield Problem((*here, *path), above[path[-1]], "must be a map")
+    template = _below(spec, _SUBMITTER[:-1])
+    if isinstance(template, Mapping) and _SUBMITTER[-1] in template:
+        whose = "the container that submits the job"
+        yield from _container_problems((*here, *_SUBMITTER), template[_SUBMITTER[-1]], whose)
+
+
+def _below(tree: Any, path: Place) -> Any:
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return tree  # pyright: ignore[reportUnknownVariableType]
 
 
 def _cluster_problems(here: Place, over: Mapping[str, Any]) -> Iterator[Problem]:
@@ -105,15 +132,15 @@ def _group_problems(here: Place, group: Mapping[str, Any]) -> Iterator[Problem]:
             )
 
 
-def _container_problems(here: Place, containers: Any) -> Iterator[Problem]:
+def _container_problems(here: Place, containers: Any, whose: str = "Ray's container") -> Iterator[Problem]:
     named = (
         isinstance(containers, list)
         and containers
         and all(isinstance(one, Mapping) and one.get("name") for one in containers)
     )  # pyright: ignore[reportUnknownVariableType]
     if not named:
-        yield Problem(here, containers, "must be a list of maps with a name each, Ray's container first")
+        yield Problem(here, containers, f"must be a list of maps with a name each, {whose} first")
     elif not isinstance(containers[0].get("image"), str):
         yield Problem(
-            (*here, "0", "image"), containers[0].get("image"), "must be text: the image of Ray's container"
+            (*here, "0", "image"), containers[0].get("image"), f"must be text: the image of {whose}"
         )

@@ -8,13 +8,16 @@ included.
 import asyncio
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from httpx2 import AsyncClient, HTTPError, Response, Timeout
 
 from kuberay.facts.objects import plural
 from kuberay.facts.phrases import error_line, first_few, one_line
+from kuberay.facts.quantities import parse_quantity
 from kuberay.live.api.client import FIELD_MANAGER, PATIENCE
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kubeconfig import find_endpoint
@@ -23,14 +26,25 @@ from kuberay.plan.dry_run import Question
 
 _AT_ONCE = 8
 _PREVIEW_TIMEOUT = 3.0
-#: What holds an object back for now and says nothing of it: what runs may be all that
-#: stands in its way.
-_FOR_NOW = re.compile(r"exceeded quota")
-#: Who may not make such an object is refused before anybody looks at it.
-_NOT_ALLOWED = re.compile(r"cannot create resource|cannot (?:create|patch|list|get) ")
+#: What a quota says: what runs may be all that stands in the way of what comes.
+_QUOTA = re.compile(
+    r"[^ ]+ (?:\"[^\"]*\" )?is forbidden: exceeded quota: "
+    r"(?:.*?, requested: (?P<requested>.*), used: .*, limited: (?P<limited>.*))?"
+)
+#: Who may not make such an object is refused before anybody looks at it. From the
+#: message's start, as policies and webhooks put their own words behind theirs.
+_NOT_ALLOWED = re.compile(r"[^ ]+ (?:\"[^\"]*\" )?is forbidden: User \".*?\" cannot ")
+#: Rules of the namespace: in a preview, those of before what the run itself changes of
+#: them.
+_OF_THE_NAMESPACE = re.compile(
+    r"[^ ]+ (?:\"[^\"]*\" )?is forbidden: "
+    r"(?:\[?[a-z ]+ per [A-Za-z]+ is |exceeded quota: |violates PodSecurity )"
+)
+#: A port or an address that a Service asks for; what runs may be what has it.
+_TAKEN = re.compile(r"provided (?:port|IP) is already allocated")
 #: From here on a message may quote a value.
 _VALUE = re.compile(r"((?:Invalid|Unsupported|Duplicate) value): .*")
-_NO_DRY_RUN = re.compile(r"does not support dry run")
+_NO_DRY_RUN = re.compile(r"admission webhook \"[^\"]*\" does not support dry run")
 
 
 class RefusedError(Exception):
@@ -72,14 +86,20 @@ async def ask(connection: Connection, asked: Iterable[Question], *, in_preview: 
         async def answer_to(question: Question) -> tuple[Question, Response | HTTPError]:
             async with turns:
                 try:
-                    return question, await _post(http, question)
+                    return question, await _answer(http, question)
                 except HTTPError as error:
                     return question, error
 
         answers = await asyncio.gather(*(answer_to(question) for question in distinct))
-    refused = [line for question, answer in answers if (line := _refusal(question, answer))]
+    refused = [
+        (line, in_preview and bool(_OF_THE_NAMESPACE.match(_message(question, answer))))
+        for question, answer in answers
+        if isinstance(answer, Response) and (line := _refusal(question, answer))
+    ]
+    if for_good := [line for line, may_change in refused if not may_change]:
+        raise RefusedError("\n".join(for_good))
     if refused:
-        raise RefusedError("\n".join(refused))
+        raise NotAskedError(f"by the namespace's rules as they are now, {refused[0][0]}", for_now=True)
     unasked = [
         (line, _is_busy(answer)) for question, answer in answers if (line := _unasked(question, answer))
     ]
@@ -99,16 +119,29 @@ def _together(asked: Iterable[Question]) -> list[Question]:
     ]
 
 
-async def _post(http: AsyncClient, question: Question) -> Response:
+async def _answer(http: AsyncClient, question: Question) -> Response:
+    answer = await _post(http, question, as_change=question.is_change)
+    if answer.is_success or question.is_change or not _TAKEN.search(_message(question, answer)):
+        return answer
+    # By the object itself, where a change of it is not in its own way. All else about
+    # it was right, or nobody would have come to look whether that is free.
+    changed = await _post(http, question, as_change=True)
+    is_its_own = changed.status_code == 422 and not _TAKEN.search(_message(question, changed))
+    return Response(200) if is_its_own else changed
+
+
+async def _post(http: AsyncClient, question: Question, *, as_change: bool) -> Response:
     manifest = question.manifest
     version = manifest["apiVersion"]
     root = f"/apis/{version}" if "/" in version else f"/api/{version}"
     path = f"{root}/namespaces/{manifest['metadata']['namespace']}/{plural(manifest['kind'])}"
     wanted = {"dryRun": "All", "fieldValidation": "Strict", "fieldManager": FIELD_MANAGER}
-    if question.is_change:
+    if as_change:
         applied = {"Content-Type": "application/apply-patch+yaml"}
+        metadata = {key: value for key, value in manifest["metadata"].items() if key != "generateName"}
+        named = manifest | {"metadata": metadata | {"name": question.name}}
         return await http.patch(
-            f"{path}/{question.name}", params={**wanted, "force": "true"}, json=manifest, headers=applied
+            f"{path}/{question.name}", params={**wanted, "force": "true"}, json=named, headers=applied
         )
     return await http.post(path, params=wanted, json=manifest)
 
@@ -126,9 +159,34 @@ def _refusal(question: Question, answer: Response | HTTPError) -> str | None:
             f": it knows no {manifest['kind']} of {manifest['apiVersion']}, which come with"
             f" {question.brought_by}"
         )
-    if any(pattern.search(message) for pattern in (_FOR_NOW, _NOT_ALLOWED, _NO_DRY_RUN)):
+    if _NOT_ALLOWED.match(message) or _NO_DRY_RUN.match(message) or _is_for_now(message):
         return None
     return f"kuberay:{question.what}: the Kubernetes API server would refuse it: {message}"
+
+
+def _is_for_now(message: str) -> bool:
+    """Whether a quota alone holds the object back, and would have room for it if
+    nothing else ran.
+    """
+    found = _QUOTA.match(message)
+    if found is None or found["requested"] is None:
+        return found is not None
+    limited = _amounts(found["limited"])
+    return all(
+        amount <= limited[resource]
+        for resource, amount in _amounts(found["requested"]).items()
+        if resource in limited
+    )
+
+
+def _amounts(listed: str) -> dict[str, Decimal]:
+    """Of ``limits.memory=30G,pods=1``, what the quantities are."""
+    amounts: dict[str, Decimal] = {}
+    for each in listed.split(","):
+        resource, _, amount = each.partition("=")
+        with suppress(ValueError):
+            amounts[resource] = parse_quantity(amount)
+    return amounts
 
 
 def _knows_no_such_kind(answer: Response) -> bool:
@@ -144,7 +202,7 @@ def _unasked(question: Question, answer: Response | HTTPError) -> str | None:
     if isinstance(answer, HTTPError):
         return f"the Kubernetes API server does not answer: {error_line(answer)}"
     # Where there is no such namespace or kind yet, nothing runs that could be lost.
-    if answer.is_success or answer.status_code == 404 or _FOR_NOW.search(_message(question, answer)):
+    if answer.is_success or answer.status_code == 404 or _is_for_now(_message(question, answer)):
         return None
     return f"{question.what}: {_message(question, answer)}"
 

@@ -15,6 +15,7 @@ from typing import Any
 from kuberay.facts.digests import fingerprint
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP
 from kuberay.plan.cluster import ClusterPlan, head_service_type
+from kuberay.plan.ports import DEFAULT_PORTS
 from kuberay.plan.protection import auth_options
 from kuberay.plan.stack import StackPlan
 from kuberay.plan.workloads import JobPlan, ServicePlan, WorkloadCluster
@@ -163,7 +164,8 @@ def questions(plan: StackPlan, whose: str) -> list[Question]:
         )
         custom = Question(f"{whose}, its {job.kind}", manifest)
         submitter: list[Question] = []
-        if template := job.run.get("submitterPodTemplate"):
+        template = job.run.get("submitterPodTemplate") or {}
+        if (template.get("spec") or {}).get("containers"):
             submitter.append(
                 Question(f"{whose}, the pod that submits it", _pod(template, f"{name}-submitter", namespace))
             )
@@ -229,8 +231,7 @@ def _of_cluster(
         # pod's may not.
         pod = _pod(group["template"], f"{cluster.name}-{name}"[:50].lower(), namespace, labels, first=[first])
         yield Question(f"{whose}, a pod of {name}", pod, cluster.name)
-    service: Manifest = head.get("headService") or {}
-    made = _service(service, head_service_type(cluster.values), cluster, namespace)
+    made = _service(head, head_service_type(cluster.values), cluster, namespace)
     yield Question(f"{whose}, the Service of its head", made, cluster.name)
 
 
@@ -267,13 +268,18 @@ def _pod(
     return _object("v1", "Pod", name, namespace, spec, labels=every, annotations=metadata.get("annotations"))
 
 
-def _service(given: Mapping[str, Any], chosen_type: str, cluster: ClusterPlan, namespace: str) -> Manifest:
+def _service(head: Mapping[str, Any], chosen_type: str, cluster: ClusterPlan, namespace: str) -> Manifest:
+    """The owner's, if there is one, with KubeRay's ports after those that it has."""
+    given: Manifest = head.get("headService") or {}
     metadata: Manifest = given.get("metadata") or {}
     own: Manifest = given.get("spec") or {}
-    ports = own.get("ports") or [{"name": "dashboard", "port": cluster.ports["dashboard"], "protocol": "TCP"}]
-    spec: Manifest = {**own, "type": chosen_type, "ports": ports}
-    if spec["type"] == "ClusterIP":
-        spec.setdefault("clusterIP", "None")
+    named: list[Manifest] = head["template"]["spec"]["containers"][0].get("ports") or []
+    ports = {port.get("name") or f"{port['containerPort']}-port": port["containerPort"] for port in named}
+    ports = {"metrics": DEFAULT_PORTS["metrics"], **(ports or DEFAULT_PORTS)}
+    every = [*(own.get("ports") or []), *({"name": name, "port": port} for name, port in ports.items())]
+    spec: Manifest = {**own, "type": chosen_type, "ports": every}
+    if not given and chosen_type == "ClusterIP":
+        spec["clusterIP"] = "None"
     return _object(
         "v1",
         "Service",

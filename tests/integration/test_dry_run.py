@@ -214,6 +214,19 @@ spec: {policyName: no-debugging, validationActions: [Deny]}
         )
 
 
+def test_no_pod_is_lost_for_what_the_operator_alone_refuses(stack: Stack, running: list[str]) -> None:
+    group: dict[str, Any] = {"groupName": "workergroup", "suspend": True, "minReplicas": 0, "maxReplicas": 1}
+    group |= {"replicas": 1, "rayStartParams": {}}
+    group["template"] = {"spec": {"containers": [{"name": "ray", "image": "rayproject/ray:2.46.0"}]}}
+    spec = {"workerGroupSpecs": [group]}
+    stack.configure(stack_of(head=SMALL | {"env": {"NEW": "1"}}, spec=spec))
+    run = stack.up()
+    assert not run.ok
+    assert run.ended_early, run.text
+    assert "InvalidRayClusterSpec: The RayCluster spec is invalid" in run.text
+    assert "when the RayJobDeletionPolicy feature gate is enabled" in run.text
+
+
 def test_jobs_and_services_are_asked_about_too(stack: Stack, running: list[str]) -> None:
     bad: dict[str, Any] = {"head": SMALL | {"affinity": {"nodeAfinity": {}}}, "worker": SMALL}
     serve = {"applications": [{"name": "app", "import_path": "app:app"}]}

@@ -112,3 +112,20 @@ def test_a_namespace_that_is_being_deleted_is_waited_for_no_longer_than_the_stac
         kubernetes.kubectl("patch", "configmap", "held", "-n", "leaving", "--type=merge", "-p", free)
     # Then it goes.
     assert kubernetes.eventually(lambda: "leaving" not in kubernetes.kubectl("get", "namespaces"))
+
+
+def test_another_namespace_takes_the_stack_along(
+    stack: Stack, kubernetes: Kubernetes, tmp_path: Path
+) -> None:
+    assert stack.destroy().ok
+    other = Stack(stack.cluster, "moving", tmp_path)
+    for namespace in ("here", "there"):
+        # No cluster: its old one would take a minute to go.
+        other.configure({"architecture": "aarch64", "clusters": {}, "namespace": namespace})
+        run = other.up()
+        assert run.ok, run.text
+        assert kubernetes.kubectl("get", "deployments", "-n", namespace, "-o", "name").split() == [
+            "deployment.apps/kuberay-operator"
+        ]
+    assert other.destroy().ok
+    kubernetes.kubectl("delete", "namespace", "here", "there", "--ignore-not-found")

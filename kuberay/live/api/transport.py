@@ -7,6 +7,7 @@ without an answer, asks with none.
 
 import asyncio
 import base64
+import re
 import ssl
 import tempfile
 import time
@@ -19,13 +20,14 @@ from urllib.parse import urlsplit
 import httpx2
 
 from kuberay.live.api.credentials import Credential
-from kuberay.live.api.kubeconfig import Endpoint
+from kuberay.live.api.kubeconfig import Endpoint, KubeconfigError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Answers of a server that is busy, restarts, or takes up a new version of a CRD.
 BUSY = frozenset({429, 500, 502, 503, 504})
+_HEADER = re.compile(r"[\t\x20-\x7e]*")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -122,10 +124,12 @@ class _Exchange:
         elif endpoint.plugin:
             token = endpoint.plugin.ask(anew=anew).token
         if token:
-            headers["Authorization"] = f"Bearer {token}"
+            headers["Authorization"] = f"Bearer {_in_a_header(token.strip(), 'the token')}"
         elif endpoint.basic:
             headers["Authorization"] = "Basic " + base64.b64encode(":".join(endpoint.basic).encode()).decode()
         if not anew:
+            for header, value in endpoint.impersonated:
+                _in_a_header(header + value, "whom the user acts as")
             # One of them may stand there several times.
             self._request.headers = httpx2.Headers([*headers.multi_items(), *endpoint.impersonated])
             if endpoint.server_name:
@@ -150,6 +154,16 @@ class _Exchange:
         return min(pause, left)
 
 
+def _in_a_header(text: str, what: str) -> str:
+    """The text, which HTTP's own error would print."""
+    if not _HEADER.fullmatch(text):
+        raise KubeconfigError(
+            f"{what} of the kubeconfig's user holds a character that no HTTP header takes, such as a"
+            " line break"
+        )
+    return text
+
+
 def _final(outcome: Outcome) -> httpx2.Response:
     if not isinstance(outcome, httpx2.Response):
         raise outcome
@@ -172,7 +186,14 @@ def _proxy(endpoint: Endpoint) -> str | None:
 def _tls(endpoint: Endpoint) -> ssl.SSLContext | bool:
     if not endpoint.server.startswith("https://"):
         return False
-    context = ssl.create_default_context(cadata=endpoint.authority.decode() if endpoint.authority else None)
+    try:
+        context = ssl.create_default_context(
+            cadata=endpoint.authority.decode() if endpoint.authority else None
+        )
+    except (ssl.SSLError, ValueError):
+        raise KubeconfigError(
+            "the certificate-authority of the kubeconfig's cluster holds no certificate in PEM"
+        ) from None
     if endpoint.insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     given = (
@@ -186,5 +207,10 @@ def _tls(endpoint: Endpoint) -> ssl.SSLContext | bool:
             certificate, key = Path(folder, "certificate"), Path(folder, "key")
             certificate.write_bytes(given.certificate)
             key.write_bytes(given.key)
-            context.load_cert_chain(certificate, key)
+            try:
+                context.load_cert_chain(certificate, key)
+            except ssl.SSLError:
+                raise KubeconfigError(
+                    "the client certificate of the kubeconfig's user and its key are no pair in PEM"
+                ) from None
     return context

@@ -26,7 +26,7 @@ SCHEDULING_GRACE = 5.0
 _QUIET_START = 15.0
 #: What the operator says of an object is read after this time, in seconds: it looks at
 #: a new one at once.
-_OPERATOR_LOOKS = 1.0
+OPERATOR_LOOKS = 1.0
 #: And how often events are read again.
 _EVENTS_AGAIN = 5.0
 
@@ -75,10 +75,16 @@ class Diagnoser:
         """What KubeRay's operator says against a RayCluster, RayJob or RayService, in
         that one's events.
         """
-        known = await self._told_by_events(obj, _OPERATOR_LOOKS, operator_trouble)
+        known = await self._told_by_events(obj, OPERATOR_LOOKS, operator_trouble)
         if known is None or known.certain or room_may_come or not will_last(known):
             return known
         return replace(known, certain=self.lasts("refused", SCHEDULING_GRACE))
+
+    def operator_has_looked_at(self, obj: Object) -> bool:
+        """Whether the operator has had the time to refuse an object, since this was
+        first asked.
+        """
+        return self.lasts(f"events {obj['metadata']['uid']}", OPERATOR_LOOKS)
 
     async def _starting(self, pod: Object) -> Trouble | None:
         """What its events tell, where a pod takes long to start."""

@@ -25,7 +25,7 @@ from kuberay.facts.phrases import Report
 from kuberay.live.api.client import connect_blocking, is_unanswered, or_none
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import PlainPod, RayCluster
-from kuberay.live.diagnosis.diagnoser import SCHEDULING_GRACE, Diagnoser
+from kuberay.live.diagnosis.diagnoser import OPERATOR_LOOKS, SCHEDULING_GRACE, Diagnoser
 from kuberay.live.diagnosis.pods import (
     Trouble,
     cluster_trouble,
@@ -123,15 +123,23 @@ async def wait_for_group(connection: Connection, target: GroupTarget, report: Re
     diagnoser = Diagnoser(view.client, target.namespace)
     deleted: set[str] = set()
     cluster: Object | None = None
+    agreed = True
 
     async def look() -> Look:
-        nonlocal cluster
+        nonlocal cluster, agreed
         if cluster is None:
             cluster = await _ray_cluster(view.client, target)
         state = await look_at_group(view, target, cluster, diagnoser)
-        for pod in state.unwanted:
-            await _delete(view.client, pod, target.namespace, deleted)
         trouble = state.trouble
+        if state.unwanted:
+            # What runs stays where the operator refuses what is to replace it.
+            agreed = diagnoser.operator_has_looked_at(cluster)
+            said = await diagnoser.said_by_operator(cluster, room_may_come=True)
+            if said and said.certain:
+                trouble = said
+            elif agreed:
+                for pod in state.unwanted:
+                    await _delete(view.client, pod, target.namespace, deleted)
         return Look(
             up=state.up and _shows(view, cluster),
             failed=f"{target.cluster}: {trouble.line}" if trouble and trouble.certain else None,
@@ -141,7 +149,8 @@ async def wait_for_group(connection: Connection, target: GroupTarget, report: Re
         )
 
     async def pause(at_most: float) -> None:
-        await view.change(target.cluster, min(_LOOK_AGAIN, at_most))
+        again = _LOOK_AGAIN if agreed else OPERATOR_LOOKS
+        await view.change(target.cluster, min(again, at_most))
 
     what, unknown = f"{target.cluster}, {target.group}", f"only an unknown part of {target.wanted} pods ready"
     await wait(look, what=what, so_far=unknown, timeout=target.timeout, report=report, pause=pause)

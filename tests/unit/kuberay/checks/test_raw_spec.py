@@ -66,6 +66,40 @@ def test_a_spec_of_another_shape_is_told_by_key(spec: Any, line: str) -> None:
     assert refused(spec) == [HERE + line]
 
 
+@pytest.mark.parametrize(
+    ("spec", "line"),
+    [
+        ({"submitterPodTemplate": "x"}, '.submitterPodTemplate: "x" must be a map'),
+        ({"submitterPodTemplate": {"metadata": []}}, ".submitterPodTemplate.metadata: [] must be a map"),
+        ({"submitterPodTemplate": {"spec": None}}, ".submitterPodTemplate.spec: null must be a map"),
+        (
+            {"submitterPodTemplate": {"spec": {"containers": []}}},
+            ".submitterPodTemplate.spec.containers: [] must be a list of maps with a name each, the container"
+            " that submits the job first",
+        ),
+    ],
+)
+def test_a_spec_of_a_job_of_another_shape_is_told_by_key(spec: Any, line: str) -> None:
+    assert refused({}, jobs={"train": {"entrypoint": "x", "spec": spec}}) == [
+        f"kuberay:jobs.train.spec{line}"
+    ]
+    scheduled = {"entrypoint": "x", "schedule": "@daily", "spec": {"jobTemplate": spec}}
+    assert refused({}, kuberayVersion="1.6.2", jobs={"train": scheduled}) == [
+        f"kuberay:jobs.train.spec.jobTemplate{line}"
+    ]
+
+
+@pytest.mark.parametrize("below", ["serveService", "serveService.spec", "serveService.metadata"])
+def test_a_spec_of_a_service_of_another_shape_is_told_by_key(below: str) -> None:
+    spec: Any = "x"
+    for key in reversed(below.split(".")):
+        spec = {key: spec}
+    serve = {"applications": [{"name": "a", "import_path": "a:b"}]}
+    assert refused({}, services={"chat": {"serveConfig": serve, "spec": spec}}) == [
+        f'kuberay:services.chat.spec.{below}: "x" must be a map'
+    ]
+
+
 def test_a_job_on_a_cluster_of_the_stack_has_no_cluster_to_give_fields_to() -> None:
     jobs = {"train": {"entrypoint": "x", "cluster": "ray", "spec": {"rayClusterSpec": {}}}}
     assert refused({}, jobs=jobs) == [

@@ -19,6 +19,8 @@ class Server(ApiServer):
     def __init__(self) -> None:
         super().__init__(Handler)
         self.code, self.message = 201, ""
+        self.changed: tuple[int, str] | None = None
+        """The answer to a change, where it is another one."""
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
 
@@ -26,6 +28,8 @@ class Handler(Answering, BaseHTTPRequestHandler):
     server: Server  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def do_PATCH(self) -> None:
+        if self.server.changed:
+            self.server.code, self.server.message = self.server.changed
         self.do_POST()
 
     def do_POST(self) -> None:
@@ -59,9 +63,11 @@ def question(
     return Question(f"clusters.{name}, a pod of the head", manifest, name, hides_values)
 
 
-def answer(server: Server, code: int, message: str, asked: Question | None = None) -> None:
+def answer(
+    server: Server, code: int, message: str, asked: Question | None = None, *, in_preview: bool = True
+) -> None:
     server.code, server.message = code, message
-    asyncio.run(ask(server.connection(), [asked or question()], in_preview=True))
+    asyncio.run(ask(server.connection(), [asked or question()], in_preview=in_preview))
 
 
 def test_an_object_is_asked_about_strictly_and_never_made(server: Server) -> None:
@@ -81,15 +87,75 @@ def test_an_object_is_asked_about_strictly_and_never_made(server: Server) -> Non
         (403, 'pods "it" is forbidden: violates PodSecurity "restricted:latest": privileged'),
         (422, 'Pod "it" is invalid: metadata.labels: Invalid value: "data science!"'),
         (403, 'admission webhook "images.corp" denied the request: not from our registry'),
+        # In a policy's own words, whatever they are like.
+        (403, 'admission webhook "a.corp" denied the request: you cannot create pods without a team'),
+        (403, 'pods "it" is forbidden: policy \'p\' denied request: User "ci" cannot create resource "pods"'),
+        (403, 'admission webhook "a.corp" denied the request: exceeded quota: of our team'),
+        (403, 'admission webhook "a.corp" denied the request: "b" does not support dry run'),
+        # More than the quota has when nothing else runs.
+        (
+            403,
+            'pods "it" is forbidden: exceeded quota: mem, requested: limits.memory=30G,pods=1,'
+            " used: limits.memory=2G,pods=1, limited: limits.memory=20Gi,pods=4",
+        ),
+        (
+            403,
+            'services "it" is forbidden: exceeded quota: nolb, requested: services.loadbalancers=1,'
+            " used: services.loadbalancers=0, limited: services.loadbalancers=0",
+        ),
     ],
 )
 def test_a_refusal_is_told_in_the_servers_own_words(server: Server, code: int, message: str) -> None:
     with pytest.raises(RefusedError) as error:
-        answer(server, code, message)
+        answer(server, code, message, in_preview=False)
     assert (
         str(error.value)
         == "kuberay:clusters.ray-head, a pod of the head: the Kubernetes API server would refuse it:"
         f" {message}"
+    )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'pods "it" is forbidden: violates PodSecurity "baseline:latest": hostPath volumes (volume "h")',
+        'pods "it" is forbidden: maximum memory usage per Container is 4G, but limit is 6G',
+        "pods is forbidden: [maximum cpu usage per Pod is 4, but limit is 6, minimum cpu usage per Pod is 1]",
+        "pods is forbidden: exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0",
+    ],
+)
+def test_a_preview_only_warns_of_rules_of_the_namespace_that_the_run_itself_may_change(
+    server: Server, message: str
+) -> None:
+    with pytest.raises(NotAskedError) as error:
+        answer(server, 403, message)
+    assert (
+        str(error.value)
+        == "by the namespace's rules as they are now, kuberay:clusters.ray-head, a pod of the head: the"
+        f" Kubernetes API server would refuse it: {message}"
+    )
+    with pytest.raises(RefusedError):
+        answer(server, 403, message, in_preview=False)
+
+
+PORT_TAKEN = "spec.ports[0].nodePort: Invalid value: 30555: provided port is already allocated"
+
+
+@pytest.mark.parametrize(
+    "changed", [(200, ""), (422, "spec.ports[1].nodePort: Duplicate value: 30555"), (422, PORT_TAKEN)]
+)
+def test_what_the_object_itself_has_is_not_taken(server: Server, changed: tuple[int, str]) -> None:
+    server.changed = changed
+    if changed[1] == PORT_TAKEN:
+        with pytest.raises(RefusedError):
+            answer(server, 422, PORT_TAKEN)
+    else:
+        answer(server, 422, PORT_TAKEN)
+    (_, made), (path, change) = server.asked
+    assert path.startswith("/api/v1/namespaces/kuberay/pods/ray-head?dryRun=All&")
+    assert (made["metadata"]["generateName"], change["metadata"]) == (
+        "ray-head-",
+        {"namespace": "kuberay", "name": "ray-head"},
     )
 
 
@@ -106,7 +172,15 @@ def test_no_value_is_shown_of_settings_that_are_encrypted(server: Server) -> Non
 
 @pytest.mark.parametrize(
     ("code", "message"),
-    [(403, 'pods "x" is forbidden: exceeded quota: tight'), (404, 'namespaces "kuberay" not found')],
+    [
+        (403, 'pods "x" is forbidden: exceeded quota: tight'),
+        (
+            403,
+            "pods is forbidden: exceeded quota: tight, requested: limits.cpu=500m,pods=1,"
+            " used: limits.cpu=4,pods=3, limited: limits.cpu=4,pods=3",
+        ),
+        (404, 'namespaces "kuberay" not found'),
+    ],
 )
 def test_what_may_change_while_up_goes_on_is_no_refusal(server: Server, code: int, message: str) -> None:
     answer(server, code, message)
@@ -116,6 +190,7 @@ def test_what_may_change_while_up_goes_on_is_no_refusal(server: Server, code: in
     ("code", "message", "for_now"),
     [
         (403, 'pods is forbidden: User "ci" cannot create resource "pods" in API group ""', False),
+        (403, 'pods "ray-head" is forbidden: User "a b" cannot patch resource "pods" in API group ""', False),
         (400, 'admission webhook "old.corp" does not support dry run', False),
         (401, "Unauthorized", False),
         (503, "the server is currently unable to handle the request", True),

@@ -57,10 +57,39 @@ def test_the_heads_own_service_counts_before_the_type_of_the_chart() -> None:
     own = {"spec": {"type": "NodePort", "ports": [{"port": 1}]}, "metadata": {"annotations": {"a": "b"}}}
     values = {"service": {"type": "LoadBalancer"}, "head": {"headService": own}}
     service = asked(plan(clusters={"ray": {"values": values}}), "clusters.ray")["the Service of its head"]
-    assert (service["spec"], service["metadata"]["annotations"]) == (
-        {"type": "NodePort", "ports": [{"port": 1}]},
+    assert (service["spec"]["type"], service["spec"]["ports"][0], service["metadata"]["annotations"]) == (
+        "NodePort",
+        {"port": 1},
         {"a": "b"},
     )
+
+
+def test_kuberay_puts_its_ports_behind_those_of_an_owners_service() -> None:
+    ports = [{"name": "dashboard", "port": 8265, "nodePort": 30555}]
+    mine = {
+        "headService": {"spec": {"ports": ports}},
+        "ports": [{"name": "dashboard", "containerPort": 8265}],
+    }
+    found = asked(plan(clusters={"ray": {"values": {"head": mine}}, "plain": {}}), "clusters.ray")
+    assert found["the Service of its head"]["spec"] == {
+        "type": "ClusterIP",
+        "ports": [*ports, {"name": "metrics", "port": 8080}, {"name": "dashboard", "port": 8265}],
+    }
+
+
+def test_the_service_of_a_head_has_the_ports_of_its_container() -> None:
+    named = {"ports": [{"name": "dashboard", "containerPort": 1}, {"containerPort": 2}]}
+    clusters = {"plain": {}, "named": {"values": {"head": named}}}
+    for name, ports in (
+        ("plain", {"metrics": 8080, "client": 10001, "gcs-server": 6379, "dashboard": 8265, "serve": 8000}),
+        ("named", {"metrics": 8080, "dashboard": 1, "2-port": 2}),
+    ):
+        spec = asked(plan(clusters=clusters), f"clusters.{name}")["the Service of its head"]["spec"]
+        assert spec == {
+            "type": "ClusterIP",
+            "clusterIP": "None",
+            "ports": [{"name": port, "port": number} for port, number in ports.items()],
+        }
 
 
 def test_jobs_and_services_are_asked_about_with_the_clusters_that_kuberay_makes_for_them() -> None:

@@ -3,6 +3,7 @@ a connection was lost.
 """
 
 import asyncio
+import json
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -15,6 +16,7 @@ from lightkube.resources.core_v1 import Pod
 
 from kuberay.live.api.client import code_of, connect, connect_blocking
 from kuberay.live.api.connection import Connection
+from kuberay.live.api.kubeconfig import KubeconfigError
 from tests.unit.kuberay.live.api_server import Answering, ApiServer, kubeconfig, serving, status
 
 POD = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p", "namespace": "kuberay"}}
@@ -166,3 +168,31 @@ def test_the_environments_proxy_is_used_but_not_for_this_machine(
     assert server.headers[0]["host"] == ["api.cluster.example"]
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert ask(server.connection(), loop=False, patience=0) == "p"
+
+
+@pytest.mark.parametrize(
+    ("user", "what"),
+    [
+        ({"token": "hunter2\nx"}, "the token"),
+        ({"token": "hunter2\u20ac"}, "the token"),
+        ({"token": "t", "as": "hunter2\nx"}, "whom the user acts as"),
+    ],
+)
+def test_what_no_header_takes_is_told_without_a_character_of_it(user: dict[str, str], what: str) -> None:
+    connection = Connection(kubeconfig=kubeconfig("http://127.0.0.1:1", **user))
+    with pytest.raises(KubeconfigError) as error:
+        connect_blocking(connection, "default", timeout=1, patience=0).get(Pod, "it")
+    assert str(error.value) == (
+        f"{what} of the kubeconfig's user holds a character that no HTTP header takes, such as a line break"
+    )
+
+
+@pytest.mark.parametrize("data", ["aHVudGVyMg==", "hunter2zebra"])
+def test_a_certificate_that_is_none_is_told_by_its_key(data: str) -> None:
+    config = json.loads(kubeconfig("https://127.0.0.1:1"))
+    config["clusters"][0]["cluster"]["certificate-authority-data"] = data
+    with pytest.raises(KubeconfigError) as error:
+        connect_blocking(Connection(kubeconfig=json.dumps(config)), "default", timeout=1, patience=0)
+    assert str(error.value) == (
+        "the certificate-authority of the kubeconfig's cluster holds no certificate in PEM"
+    )

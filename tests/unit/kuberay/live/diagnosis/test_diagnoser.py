@@ -1,6 +1,7 @@
 """Events are read where a pod's status says nothing."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -8,7 +9,7 @@ from typing import Any, cast
 import httpx2
 from lightkube import AsyncClient
 
-from kuberay.live.diagnosis.diagnoser import Diagnoser
+from kuberay.live.diagnosis.diagnoser import OPERATOR_LOOKS, Diagnoser
 
 REQUEST = httpx2.Request("GET", "https://cluster.example")
 
@@ -57,6 +58,13 @@ def test_the_events_of_a_pod_that_has_just_come_are_not_read() -> None:
     events = Events()
     assert looked(events, times=5, at_once=False) is None
     assert events.asked == 0
+
+
+def test_the_operator_is_given_a_moment_to_refuse_an_object() -> None:
+    diagnoser = Diagnoser(cast("AsyncClient", Events()), "kuberay")
+    assert not diagnoser.operator_has_looked_at(STARTING)
+    time.sleep(OPERATOR_LOOKS)
+    assert diagnoser.operator_has_looked_at(STARTING)
 
 
 def test_an_account_that_may_not_read_events_goes_without() -> None:

@@ -45,7 +45,7 @@ def wait(monkeypatch: pytest.MonkeyPatch, schedule: dict[str, Any] | None, *even
 
     monkeypatch.setattr(workloads, "_TAKEN", 0.2)
     monkeypatch.setattr(workloads, "_LOOK_AGAIN", 0.05)
-    monkeypatch.setattr(diagnoser, "_OPERATOR_LOOKS", 0.1)
+    monkeypatch.setattr(diagnoser, "OPERATOR_LOOKS", 0.1)
     with serving(ApiServer(Answers)) as server:
         target = WorkloadTarget("kuberay", "nightly", 10)
         asyncio.run(wait_for_schedule(server.connection(), target, lambda _: None))
