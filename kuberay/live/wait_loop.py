@@ -78,7 +78,7 @@ async def wait(
             deadline = time.monotonic() + timeout
             if deadline - timeout > begun + queue_timeout:
                 raise NotUpError(
-                    f"{what}: still {seen.queued} after {queue_timeout:.0f} s (queue.timeoutSeconds); it"
+                    f"{what}: after {queue_timeout:.0f} s (queue.timeoutSeconds) still {seen.queued}; it"
                     " starts by itself when there is room, and the next `up` waits for it again"
                 )
             seen = replace(seen, progress=seen.queued)

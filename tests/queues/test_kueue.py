@@ -155,25 +155,35 @@ def _quota() -> list[dict[str, Any]]:
     ]
 
 
-def configure(stack: RealStack, *clusters: str, **more: Any) -> None:
+def configure(stack: RealStack, *clusters: str, wait: int = 20, **more: Any) -> None:
+    """``wait``: for the queue, in seconds."""
     settings = {"kuberayVersion": NEWEST, "timeoutSeconds": TIMEOUT}
-    stack.configure(settings | {"clusters": dict.fromkeys(clusters, HEAD)} | more)
+    one = HEAD | {"queue": QUEUE | {"timeoutSeconds": wait}}
+    stack.configure(settings | {"clusters": dict.fromkeys(clusters, one)} | more)
 
 
-def test_what_has_no_room_waits_in_its_queue_and_starts_when_another_goes(stack: RealStack) -> None:
+def test_a_cluster_without_room_waits_in_its_queue_and_starts_when_another_goes(stack: RealStack) -> None:
     configure(stack, "first", "second")
     stack.up_or_fail()
 
     configure(stack, "first", "second", "third")
-    run = stack.fails("third-kuberay, head: still queued in team, 1 of 1: couldn't assign flavors to pod set")
-    assert "(queue.timeoutSeconds); it starts by itself when there is room" in run.text
+    stack.fails(
+        "third-kuberay, headgroup: after 20 s (queue.timeoutSeconds) still queued in team, 1 of 1: couldn't"
+        " assign flavors to pod set head: insufficient unused quota for memory"
+    )
     assert stack.head_or_none("third-kuberay") is None
     assert "queued in team, 1 of 1: couldn't assign flavors" in stack.make_doctor().text
 
-    configure(stack, "first", "third")
-    stack.up_or_fail()
+    # By hand: what a run takes away goes at its end, after what waits in it.
+    configure(stack, "first", "second", "third", wait=TIMEOUT)
+    up = stack.up_meanwhile()
+    assert up.stdout
+    assert any("queued in team, 1 of 1" in line for line in up.stdout)
+    stack.kubernetes.kubectl("delete", "raycluster", "second-kuberay", "-n", "kuberay", "--wait=false")
+    said = up.stdout.read()
+    up.wait()
+    assert "third.head.pods created" in said, said
     assert stack.head("third-kuberay")
-    assert not stack.preview().changes
 
 
 def test_a_job_waits_in_the_queue_as_well(stack: RealStack) -> None:
@@ -181,13 +191,12 @@ def test_a_job_waits_in_the_queue_as_well(stack: RealStack) -> None:
         "entrypoint": "python -c 'print(1)'",
         "queue": QUEUE,
         "rayCluster": {"head": {"memory": "2G"}, "worker": {"replicas": 0}},
-        "shutdownAfterJobFinishes": True,
     }
     configure(stack, "first", "third", jobs={"batch": job})
-    stack.fails("job batch: still queued in team, 1 of 1: couldn't assign flavors to pod set")
+    stack.fails("job batch: after 20 s (queue.timeoutSeconds) still queued in team, 1 of 1: couldn't assign")
+
+    configure(stack, "first", jobs={"batch": job | {"wait": False}})
+    stack.up_or_fail()
     configure(stack, "first", jobs={"batch": job | {"queue": QUEUE | {"timeoutSeconds": TIMEOUT}}})
     stack.up_or_fail()
-    status = json.loads(
-        stack.kubernetes.kubectl("get", "rayjob", "batch", "-n", "kuberay", "-o", "jsonpath={.status}")
-    )
-    assert status["jobStatus"] == "SUCCEEDED"
+    assert stack.status_of("rayjob", "batch")["jobStatus"] == "SUCCEEDED"

@@ -100,6 +100,6 @@ def test_the_time_begins_when_a_queue_has_let_it_go() -> None:
 def test_a_queue_has_a_time_of_its_own() -> None:
     look = Look(queued="queued in team, 2 of 3: no room")
     assert failure(lambda: waited(look, timeout=100, queue_timeout=0.05)) == (
-        "it: still queued in team, 2 of 3: no room after 0 s (queue.timeoutSeconds); it starts by itself when"
+        "it: after 0 s (queue.timeoutSeconds) still queued in team, 2 of 3: no room; it starts by itself when"
         " there is room, and the next `up` waits for it again"
     )
