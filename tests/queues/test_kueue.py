@@ -5,7 +5,6 @@ says so, and it starts when there is room.
 """
 
 import base64
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
