@@ -93,7 +93,9 @@ class RayJob(pulumi.ComponentResource):
 
     def _succeeded(self) -> WaitFor:
         """Made when the job has succeeded, anew with each run."""
-        target = WorkloadTarget(self._plan.namespace, self._plan.name, self._plan.timeout)
+        target = WorkloadTarget(
+            self._plan.namespace, self._plan.name, self._plan.timeout, self._plan.settings.queue_timeout
+        )
 
         async def until_succeeded(report: Report) -> None:
             from kuberay.live.waiting.workloads import wait_for_job
@@ -116,7 +118,9 @@ class RayJob(pulumi.ComponentResource):
         """Made when the operator has had the time to refuse the schedule, and updated
         with each change of it.
         """
-        target = WorkloadTarget(self._plan.namespace, self._plan.name, self._plan.timeout)
+        target = WorkloadTarget(
+            self._plan.namespace, self._plan.name, self._plan.timeout, self._plan.settings.queue_timeout
+        )
 
         async def until_taken(report: Report) -> None:
             from kuberay.live.waiting.workloads import wait_for_schedule

@@ -75,7 +75,9 @@ class RayService(pulumi.ComponentResource):
 
     def _serves(self) -> WaitFor:
         """Made when the service serves, and updated with each change of it."""
-        target = WorkloadTarget(self._plan.namespace, self._plan.name, self._plan.timeout)
+        target = WorkloadTarget(
+            self._plan.namespace, self._plan.name, self._plan.timeout, self._plan.settings.queue_timeout
+        )
 
         async def until_serving(report: Report) -> None:
             from kuberay.live.waiting.workloads import wait_for_service

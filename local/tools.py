@@ -218,6 +218,14 @@ PROMETHEUS = Tool(
     tags=("remove_all_sd", "enable_kubernetes_sd"),
 )
 
+# For `make queues` alone.
+KUEUE = Tool(
+    "kueue",
+    LOCAL / "tools/kueue",
+    "sigs.k8s.io/kueue",
+    {"kueue": "sigs.k8s.io/kueue/cmd/kueue"},
+)
+
 
 def versions_at_hand(tool: str) -> list[str]:
     """The versions that have a folder here, the oldest first; of Kubernetes, the one

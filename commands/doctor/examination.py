@@ -320,6 +320,8 @@ class Examination:
             state = await look_at_group(view, wait, found, diagnoser)
             if state.unwanted:
                 yield Finding("wrong", what, state.text, "`pulumi up` replaces them")
+            elif state.queued:
+                yield Finding("warning", what, state.queued, "it starts by itself when there is room")
             elif not state.up:
                 advice = judge.remedy(state.trouble.text) if state.trouble else ""
                 yield Finding("wrong", what, f"{state.text}: {state.cause}", advice)

@@ -5,7 +5,7 @@ certain, and the end when the time is over.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from httpx2 import HTTPError
 
@@ -31,6 +31,8 @@ class Look:
     """Why it is not up so far, where that is more than its progress."""
     so_far: str | None = None
     """What it has come to, where the time is over: ``only 1 of 2 pods ready``."""
+    queued: str | None = None
+    """Where it stands in a queue, which holds it back and has a time of its own."""
 
 
 async def wait(
@@ -39,6 +41,7 @@ async def wait(
     what: str,
     so_far: str,
     timeout: float,
+    queue_timeout: float = 0,
     report: Report,
     pause: Callable[[float], Awaitable[None]],
 ) -> None:
@@ -49,7 +52,8 @@ async def wait(
             ends the wait.
         what: the name of what is waited for.
         so_far: what it has come to where no look has told: ``not available``.
-        timeout: in seconds.
+        timeout: in seconds; begins anew when a queue has let it go.
+        queue_timeout: how long it may be in a queue, in seconds.
         report: takes each new line of progress.
         pause: waits until it is worth to look again, but no longer than so many
             seconds.
@@ -58,7 +62,8 @@ async def wait(
         NotUpError: with the cause, as early as it is certain and at the latest after
             the timeout.
     """
-    deadline = time.monotonic() + timeout
+    begun = time.monotonic()
+    deadline = begun + timeout
     said = ""
     while True:
         try:
@@ -69,6 +74,14 @@ async def wait(
             return
         if seen.failed:
             raise NotUpError(seen.failed)
+        if seen.queued:
+            deadline = time.monotonic() + timeout
+            if deadline - timeout > begun + queue_timeout:
+                raise NotUpError(
+                    f"{what}: after {queue_timeout:.0f} s (queue.timeoutSeconds) still {seen.queued}; it"
+                    " starts by itself when there is room, and the next `up` waits for it again"
+                )
+            seen = replace(seen, progress=seen.queued)
         left = deadline - time.monotonic()
         if left < 0:
             cause = seen.cause or seen.progress

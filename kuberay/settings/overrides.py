@@ -46,6 +46,10 @@ class ChartOverrides(Settings):
         return functools.reduce(merge, (_without_empty_parts(each, known) for each in (*given, values)))
 
 
+#: In seconds.
+QUEUE_TIMEOUT = 3600
+
+
 class QueueSettings(Settings):
     """A queue of Kueue's, which lets the resource run when there is room for it."""
 
@@ -53,6 +57,10 @@ class QueueSettings(Settings):
     """The LocalQueue, in the stack's namespace."""
     priority_class: Name | None = None
     """The WorkloadPriorityClass, where it is not the default one."""
+    timeout_seconds: Annotated[int, Field(ge=10, le=2_592_000)] = QUEUE_TIMEOUT
+    """How long `up` waits in the queue, in seconds. The time of the stack's own
+    `timeoutSeconds` begins when Kueue lets the resource in.
+    """
 
 
 class ResourceOverrides(Settings):
@@ -71,9 +79,12 @@ class ResourceOverrides(Settings):
     """
 
     queue: QueueSettings | None = None
-    """The queue that it waits in. Kueue has to run in the cluster, and `up` waits for
-    the pods as long as for any.
-    """
+    """The queue that it waits in. Kueue has to run in the cluster."""
+
+    @property
+    def queue_timeout(self) -> float:
+        """How long it may wait in a queue, in seconds."""
+        return self.queue.timeout_seconds if self.queue else QUEUE_TIMEOUT
 
     @property
     def all_labels(self) -> dict[str, str]:

@@ -25,6 +25,11 @@ PlainCrd: Kind = create_global_resource(
 )
 #: Karpenter's: where this kind is known, nodes are made when pods need them.
 NodePool: Kind = create_global_resource("karpenter.sh", "v1", "NodePool", "nodepools")
+#: Kueue's, one for whatever is in a queue, by its newest version that is there.
+WORKLOADS: tuple[Kind, ...] = tuple(
+    create_namespaced_resource("kueue.x-k8s.io", version, "Workload", "workloads")
+    for version in ("v1beta2", "v1beta1")
+)
 #: The Prometheus operator's.
 PodMonitor: Kind = create_namespaced_resource("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
 PrometheusRule: Kind = create_namespaced_resource(

@@ -34,6 +34,8 @@ class Verdict:
     grace: float = 0
     cluster: str | None = None
     """The RayCluster whose pods it still waits for, or which serves."""
+    queued: str | None = None
+    """Where it stands in a queue, which holds it back."""
 
 
 def job_verdict(job: Object) -> Verdict:

@@ -35,6 +35,7 @@ from kuberay.live.diagnosis.pods import (
     is_ready,
     refused_for_good,
 )
+from kuberay.live.diagnosis.queue import held_in_queue
 from kuberay.live.takeover.actions import refuse_half_removed
 from kuberay.live.takeover.rules import how_to_make_anew
 from kuberay.live.wait_loop import Look, NotUpError, wait
@@ -109,6 +110,8 @@ class GroupState:
     trouble: Trouble | None
     cause: str
     """Why they are not up; empty where they are."""
+    queued: str | None = None
+    """Where their cluster stands in a queue, which holds it back."""
 
 
 async def wait_for_group(connection: Connection, target: GroupTarget, report: Report) -> None:
@@ -146,6 +149,7 @@ async def wait_for_group(connection: Connection, target: GroupTarget, report: Re
             progress=state.text + (f": {trouble.text}" if trouble else ""),
             cause=state.cause,
             so_far=f"only {state.text}",
+            queued=state.queued,
         )
 
     async def pause(at_most: float) -> None:
@@ -153,7 +157,15 @@ async def wait_for_group(connection: Connection, target: GroupTarget, report: Re
         await view.change(target.cluster, min(again, at_most))
 
     what, unknown = f"{target.cluster}, {target.group}", f"only an unknown part of {target.wanted} pods ready"
-    await wait(look, what=what, so_far=unknown, timeout=target.timeout, report=report, pause=pause)
+    await wait(
+        look,
+        what=what,
+        so_far=unknown,
+        timeout=target.timeout,
+        queue_timeout=target.queue_timeout,
+        report=report,
+        pause=pause,
+    )
 
 
 def no_ray_cluster(target: GroupTarget) -> str:
@@ -209,13 +221,15 @@ async def look_at_group(
     alive = [pod for pod in group if not is_over(pod) and pod not in unwanted]
     ready = [pod for pod in alive if is_ready(pod)]
     up = not unwanted and len(alive) == len(ready) and target.satisfied_by(len(alive))
-    trouble = None if up else await _trouble(view, target, pods, alive, diagnoser)
-    cause = "" if up else trouble.line if trouble else view.unreachable or _nothing_known(view, target)
+    queued = None if up else await held_in_queue(view.client, seen or ray_cluster)
+    trouble = None if up or queued else await _trouble(view, target, pods, alive, diagnoser)
+    why = trouble.line if trouble else view.unreachable or _nothing_known(view, target)
+    cause = "" if up else queued or why
     text = f"{len(ready)} of {target.wanted} pods ready" + (
         f", {len(unwanted)} with the old spec to go" if unwanted else ""
     )
     old = sum(_fingerprint(pod) != target.fingerprint for pod in group)
-    return GroupState(text, up, old, tuple(unwanted), trouble, cause)
+    return GroupState(text, up, old, tuple(unwanted), trouble, cause, queued)
 
 
 async def _ray_cluster(client: AsyncClient, target: GroupTarget) -> Object:

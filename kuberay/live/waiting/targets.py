@@ -6,6 +6,7 @@ from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.objects import Object
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.pods import PodGroup
+from kuberay.settings.overrides import QUEUE_TIMEOUT, ResourceOverrides
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class GroupTarget:
     """
     timeout: float
     """In seconds."""
+    queue_timeout: float = QUEUE_TIMEOUT
+    """How long Kueue may hold the cluster back before, in seconds."""
 
     @property
     def is_head(self) -> bool:
@@ -64,6 +67,8 @@ def group_target(plan: ClusterPlan, group: PodGroup) -> GroupTarget:
     """The pods of a group of one of the stack's own clusters, as its settings ask for
     them.
     """
+    cluster = plan.settings
+    queue_timeout = cluster.queue_timeout if isinstance(cluster, ResourceOverrides) else QUEUE_TIMEOUT
     return GroupTarget(
         namespace=plan.namespace,
         release=plan.release,
@@ -75,6 +80,7 @@ def group_target(plan: ClusterPlan, group: PodGroup) -> GroupTarget:
         replace_old=not plan.keeps_old_pods,
         all_groups=frozenset([HEAD_GROUP, *(g.name for g in plan.groups[1:])]) if group.is_head else None,
         timeout=plan.timeout,
+        queue_timeout=queue_timeout,
     )
 
 
@@ -98,3 +104,5 @@ class WorkloadTarget:
     name: str
     timeout: float
     """In seconds."""
+    queue_timeout: float = QUEUE_TIMEOUT
+    """How long Kueue may hold it back before, in seconds."""

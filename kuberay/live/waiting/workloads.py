@@ -19,6 +19,7 @@ from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import Kind, RayCronJob, RayJob, RayService
 from kuberay.live.diagnosis.diagnoser import Diagnoser
 from kuberay.live.diagnosis.pods import Trouble, cluster_trouble, is_going, is_over, refused_for_good
+from kuberay.live.diagnosis.queue import held_in_queue
 from kuberay.live.diagnosis.workloads import (
     Verdict,
     job_verdict,
@@ -144,6 +145,8 @@ async def _wait(
             return Look(
                 failed=f"{what}: {verdict.text}, though the state has it; `pulumi up --refresh` makes it anew"
             )
+        if verdict.queued:
+            return Look(queued=verdict.queued)
         progress = verdict.text + (f": {trouble.line}" if trouble else "")
         # A status from before the last change says nothing, neither good nor bad.
         if settled and not (operator_has_seen(workload) and diagnoser.lasts("seen", settled)):
@@ -158,7 +161,13 @@ async def _wait(
         return Look(up=verdict.good, failed=failed, progress=progress)
 
     await wait(
-        look, what=what, so_far="not over", timeout=target.timeout, report=report, pause=every(_LOOK_AGAIN)
+        look,
+        what=what,
+        so_far="not over",
+        timeout=target.timeout,
+        queue_timeout=target.queue_timeout,
+        report=report,
+        pause=every(_LOOK_AGAIN),
     )
     return verdict
 
@@ -176,6 +185,8 @@ async def look_at_workload(
     workload = await _get(view.client, kind, target)
     verdict = judge(workload) if workload is not None else Verdict(f"there is no such {kind.__name__}")
     trouble = None
+    if workload is not None and not verdict.good and (queued := await held_in_queue(view.client, workload)):
+        return workload, Verdict(queued, queued=queued), None
     if not verdict.good and not verdict.failed:
         trouble = await _trouble(view, target, verdict, diagnoser, submitter=kind is RayJob)
         if trouble is None and workload is not None:

@@ -29,7 +29,7 @@ def test_an_answer_is_taken_as_it_is(code: int) -> None:
         no_answer(refused(code))
 
 
-def waited(*looks: Look | Exception, timeout: float = 10) -> list[str]:
+def waited(*looks: Look | Exception, timeout: float = 10, queue_timeout: float = 0) -> list[str]:
     """The progress that was reported; the last look is taken again and again."""
     upcoming, said = list(looks), list[str]()
 
@@ -40,7 +40,15 @@ def waited(*looks: Look | Exception, timeout: float = 10) -> list[str]:
         return seen
 
     asyncio.run(
-        wait(look, what="it", so_far="not there", timeout=timeout, report=said.append, pause=every(0.01))
+        wait(
+            look,
+            what="it",
+            so_far="not there",
+            timeout=timeout,
+            queue_timeout=queue_timeout,
+            report=said.append,
+            pause=every(0.01),
+        )
     )
     return said
 
@@ -79,4 +87,19 @@ def test_when_the_time_is_over_it_says_how_far_it_came_and_why() -> None:
     ) == ("it: only 1 of 2 after 0 s (timeoutSeconds): no image")
     assert failure(lambda: waited(httpx2.ReadTimeout("timed out"), timeout=0)) == (
         "it: not there after 0 s (timeoutSeconds): the Kubernetes API server does not answer: timed out"
+    )
+
+
+def test_the_time_begins_when_a_queue_has_let_it_go() -> None:
+    queued = [Look(queued="queued in team, 1 of 1: no room")] * 30
+    starting = [Look(progress="starting")] * 10
+    said = waited(*queued, *starting, Look(up=True), timeout=0.15, queue_timeout=10)
+    assert said == ["queued in team, 1 of 1: no room", "starting"]
+
+
+def test_a_queue_has_a_time_of_its_own() -> None:
+    look = Look(queued="queued in team, 2 of 3: no room")
+    assert failure(lambda: waited(look, timeout=100, queue_timeout=0.05)) == (
+        "it: after 0 s (queue.timeoutSeconds) still queued in team, 2 of 3: no room; it starts by itself when"
+        " there is room, and the next `up` waits for it again"
     )
