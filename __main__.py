@@ -21,8 +21,9 @@ from components.storage import Storage
 async def main() -> None:
     """Registers everything."""
     startup.prepare_process()
+    plan = stack_plan()
     await startup.know_stashes()
-    stack = await seal_fingerprints(stack_plan())
+    stack = await seal_fingerprints(plan)
     recover_from_killed_runs(stack.settings.timeout_seconds, stack.adopted)
 
     namespace = Namespace(stack.namespace)

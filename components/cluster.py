@@ -6,7 +6,7 @@ import pulumi
 
 from components.namespace import Namespace
 from components.operator import Operator
-from components.resources.hooks import resource_hook
+from components.resources.hooks import SharedHook, resource_hook
 from components.resources.kubernetes_object import KubernetesObject
 from components.resources.pod_secrets import pod_secrets
 from components.resources.providers import connection_of, known, provider_of_component
@@ -24,6 +24,8 @@ from kuberay.plan.pods import PodGroup
 from kuberay.plan.protection import auth_options, token_command
 from kuberay.settings.cluster import GroupSettings, RayClusterSettings
 from kuberay.settings.overrides import ResourceOverrides
+
+_without_token = SharedHook("without-token")
 
 #: Lists in which a group is given text of any kind.
 _LISTS_OF_TEXTS = ("containerEnv", "envFrom", "initContainers", "sidecarContainers")
@@ -73,8 +75,7 @@ class RayCluster(pulumi.ComponentResource):
                 # Of the release itself, not of this component alone: `destroy` has to
                 # delete Ray before the operator.
                 depends_on=[operator, *pod_secrets(plan, namespace.name, self)],
-                # The replicas that Ray's autoscaler has set stay as they are.
-                hooks=self._keep_replicas() if plan.settings.autoscaling else None,
+                hooks=self._around_updates(),
                 # KubeRay never updates the head's Service, so a changed one takes a new
                 # RayCluster.
                 replacement_trigger=plan.service_fingerprint,
@@ -90,6 +91,24 @@ class RayCluster(pulumi.ComponentResource):
         up = pulumi.Output.all(*(group.up for group in self.groups.values()))
         self.summary = up.apply(lambda _: summary(plan))
         self.register_outputs({})
+
+    def _around_updates(self) -> pulumi.ResourceHookBinding | None:
+        """What an update of the release is not to take along, or not to meet."""
+        plan, hooks = self._plan, pulumi.ResourceHookBinding()
+        if plan.settings.autoscaling:
+            hooks = self._keep_replicas()
+        if not plan.token_secret and auth_options(plan.charts.version) and "authOptions" not in plan.spec:
+            before = _without_token.of(self.pulumi_resource_name, self._ask_for_no_token)
+            hooks.before_update = [*(hooks.before_update or []), before]
+        return hooks if hooks.before_update else None
+
+    async def _ask_for_no_token(self, _: pulumi.ResourceHookArgs) -> None:
+        """Before the operator sees the new spec: it refuses one that asks for a token
+        of a Ray that knows none, and Pulumi takes the patch that asks away at the end.
+        """
+        from kuberay.live.patches import ask_for_no_token
+
+        await ask_for_no_token(await known(self._connection), self._plan.name, self._plan.namespace)
 
     def _keep_replicas(self) -> pulumi.ResourceHookBinding:
         """Keeps what Ray's autoscaler has set through an update of the release.
@@ -160,12 +179,10 @@ class RayCluster(pulumi.ComponentResource):
             await wait_for_group(connection, target, lambda text: report(f"{group.name}: {text}"))
 
         async def mark() -> None:
-            from kuberay.live.patches import ask_for_no_token, mark_complete
+            from kuberay.live.patches import mark_complete
 
             connection, plan = await known(self._connection), self._plan
             await mark_complete(connection, "RayCluster", plan.name, plan.namespace)
-            if not plan.token_secret and auth_options(plan.charts.version) and "authOptions" not in plan.spec:
-                await ask_for_no_token(connection, plan.name, plan.namespace)
 
         looks = {"pods": f"{group.count} x {group.summary}", "template": group.fingerprint}
         return WaitFor(

@@ -1,6 +1,8 @@
 """Pulumi's resource hooks, whose failures are failures."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from weakref import WeakKeyDictionary
 
 import pulumi
 
@@ -15,6 +17,28 @@ def resource_hook(
 ) -> pulumi.ResourceHook:
     """A hook that never fails without a word."""
     return pulumi.ResourceHook(name, with_error_text(run), options)
+
+
+class SharedHook:
+    """One hook for all resources that need one of a kind: to register a hook is
+    a request to the engine, and a preview runs none of them.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._runs: dict[str, Run] = {}
+        self._hooks: WeakKeyDictionary[asyncio.AbstractEventLoop, pulumi.ResourceHook] = WeakKeyDictionary()
+
+    def of(self, resource: str, run: Run) -> pulumi.ResourceHook:
+        """The hook of this run of the program, by which ``resource`` runs ``run``."""
+        self._runs[resource] = run
+        loop = asyncio.get_event_loop()
+        if loop not in self._hooks:
+            self._hooks[loop] = resource_hook(self._name, self._run)
+        return self._hooks[loop]
+
+    async def _run(self, args: pulumi.ResourceHookArgs) -> None:
+        await self._runs[args.name](args)
 
 
 def with_error_text(run: Run) -> Run:

@@ -1,34 +1,17 @@
 """A resource that stands for "it is up": of the operator, pods, a job, a service."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import pulumi
 
-from components.resources.hooks import error_text, resource_hook
+from components.resources.hooks import SharedHook, error_text
 from kuberay.facts.phrases import Report
 from kuberay.facts.visible import log_line
 
 Wait = Callable[[Report], Awaitable[None]]
 
-_waits: dict[str, Callable[[pulumi.ResourceHookArgs], Awaitable[None]]] = {}
-_hooks: WeakKeyDictionary[asyncio.AbstractEventLoop, pulumi.ResourceHook] = WeakKeyDictionary()
-
-
-def _hook_of_this_run() -> pulumi.ResourceHook:
-    """One for all waits: to register a hook is a request to the engine, and a preview
-    runs none of them.
-    """
-
-    async def wait(args: pulumi.ResourceHookArgs) -> None:
-        await _waits[args.name](args)
-
-    loop = asyncio.get_event_loop()
-    if loop not in _hooks:
-        _hooks[loop] = resource_hook("wait", wait)
-    return _hooks[loop]
+_waiting = SharedHook("wait")
 
 
 class WaitFor(pulumi.Stash):
@@ -102,8 +85,7 @@ class WaitFor(pulumi.Stash):
             except Exception as error:
                 raise pulumi.RunError(error_text(error)) from None
 
-        hook = _hook_of_this_run()
-        _waits[name] = made_or_changed
+        hook = _waiting.of(name, made_or_changed)
         options = pulumi.ResourceOptions(
             parent=parent,
             depends_on=[target],

@@ -25,14 +25,15 @@ async def mark_complete(
 
 
 async def ask_for_no_token(connection: Connection, cluster: str, namespace: str) -> None:
-    """Takes `authOptions` off a RayCluster.
+    """Takes `authOptions` off a RayCluster that is there.
 
     Pulumi takes away what a stack no longer has at the end of a run. While the spec
     still asks for a token, the operator makes no pods of a Ray that knows none (KubeRay
     1.5.1 to 1.6.2): the wait for them would never come to that end.
     """
     async with connect(connection, namespace) as client:
-        await client.patch(RayCluster, cluster, {"spec": {"authOptions": None}}, patch_type=PatchType.MERGE)
+        without: Object = {"spec": {"authOptions": None}}
+        await or_none(client.patch(RayCluster, cluster, without, patch_type=PatchType.MERGE))
 
 
 # --- The Service of a service's applications ------------------------------------------
