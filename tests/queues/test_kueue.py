@@ -48,7 +48,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
 
 
 def _run_kueue(cluster: RealCluster, kubernetes: Kubernetes, program: Path) -> None:
-    """In a pod. Its webhooks are left out: they hold things back a moment earlier."""
+    """In a pod on its node's address, where the API server asks its webhooks."""
 
     def fill(root: Path) -> None:
         shutil.copy(program, root / "kueue")
@@ -59,10 +59,13 @@ def _run_kueue(cluster: RealCluster, kubernetes: Kubernetes, program: Path) -> N
     for crd in sorted((tools.module_folder(tools.KUEUE, tools.find_go()) / CRDS).glob("*.yaml")):
         # `apply` would keep a copy of each as an annotation, which is too long.
         kubernetes.kubectl("create", "-f", str(crd))
-    authority = trustme.CA().issue_cert("kueue")
+    internal = 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}'
+    address = kubernetes.kubectl("get", "nodes", "-o", internal)
+    authority = trustme.CA()
+    certificate = authority.issue_cert(address)
     files = {
-        "tls.key": authority.private_key_pem.bytes(),
-        "tls.crt": authority.cert_chain_pems[0].bytes(),
+        "tls.key": certificate.private_key_pem.bytes(),
+        "tls.crt": certificate.cert_chain_pems[0].bytes(),
     }
     metadata = {"name": "kueue", "namespace": SYSTEM}
     kubernetes.apply(
@@ -100,6 +103,39 @@ def _run_kueue(cluster: RealCluster, kubernetes: Kubernetes, program: Path) -> N
         )
     )
     kubernetes.kubectl("wait", "--for=condition=Ready", "pod/kueue", "-n", SYSTEM, "--timeout=120s")
+    kubernetes.apply(yaml.safe_dump(_webhooks(address, authority.cert_pem.bytes())))
+
+
+def _webhooks(address: str, authority: bytes) -> dict[str, Any]:
+    """Those that hold KubeRay's resources back as they are made. Kueue's own manifest
+    names a Service, which this API server does not reach.
+    """
+    webhooks = [
+        {
+            "name": f"m{kind}.kb.io",
+            "clientConfig": {
+                "url": f"https://{address}:9443/mutate-ray-io-v1-{kind}",
+                "caBundle": base64.b64encode(authority).decode(),
+            },
+            "rules": [
+                {
+                    "apiGroups": ["ray.io"],
+                    "apiVersions": ["v1"],
+                    "operations": ["CREATE"],
+                    "resources": [f"{kind}s"],
+                }
+            ],
+            "admissionReviewVersions": ["v1"],
+            "sideEffects": "None",
+        }
+        for kind in ("raycluster", "rayjob")
+    ]
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "kueue"},
+        "webhooks": webhooks,
+    }
 
 
 def _configuration() -> dict[str, str]:
@@ -122,6 +158,7 @@ def _pod(image: str) -> dict[str, Any]:
         *({"name": "certificates", "mountPath": path} for path in certificates),
     ]
     return {
+        "hostNetwork": True,
         "containers": [
             {
                 "name": "kueue",
