@@ -7,7 +7,7 @@ import pulumi
 from components.namespace import Namespace
 from components.operator import Operator
 from components.resources.hooks import SharedHook, resource_hook
-from components.resources.kubernetes_object import KubernetesObject
+from components.resources.kubernetes_object import BY_FORCE, KubernetesObject
 from components.resources.pod_secrets import pod_secrets
 from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.release import RESOURCE_SOURCE, Release, chart_release, source_of
@@ -154,7 +154,7 @@ class RayCluster(pulumi.ComponentResource):
                 "metadata": {
                     "name": self._plan.name,
                     "namespace": namespace.name,
-                    "annotations": {"pulumi.com/patchForce": "true"},
+                    "annotations": BY_FORCE,
                 },
                 "spec": asked,
             },

@@ -8,14 +8,14 @@ import pulumi
 from components.cluster import RayCluster
 from components.namespace import Namespace
 from components.operator import Operator
-from components.resources.kubernetes_object import KubernetesObject
+from components.resources.kubernetes_object import KubernetesObject, workload_manifest
 from components.resources.pod_secrets import pod_secrets
 from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.wait_for import WaitFor
-from components.stack import conceal_texts, secret_where_encrypted
+from components.stack import secret_where_encrypted
 from kuberay.facts.labels import SCHEDULE_LABEL
 from kuberay.facts.phrases import Report
-from kuberay.live.waiting.targets import WorkloadTarget
+from kuberay.live.waiting.targets import workload_target
 from kuberay.plan.protection import token_command
 from kuberay.plan.workloads import JobPlan
 
@@ -54,22 +54,7 @@ class RayJob(pulumi.ComponentResource):
             needed += pod_secrets(plan.cluster, namespace.name, self)
         self.resource = KubernetesObject(
             name,
-            {
-                "apiVersion": "ray.io/v1",
-                "kind": plan.kind,
-                # By force: with its finalizer the operator writes the whole object, and
-                # owns what it wrote in another form (0.5 CPU as 500m).
-                "metadata": {
-                    "name": plan.name,
-                    "namespace": namespace.name,
-                    **({"labels": conceal_texts(plan.labels, "jobs")} if plan.labels else {}),
-                    "annotations": {
-                        **conceal_texts(plan.annotations, "jobs"),
-                        "pulumi.com/patchForce": "true",
-                    },
-                },
-                "spec": secret_where_encrypted(plan.spec, "jobs"),
-            },
+            workload_manifest(plan.kind, plan, "jobs", namespace.name),
             pulumi.ResourceOptions(
                 parent=self,
                 # Of the resource itself: `destroy` needs the operator, and the cluster,
@@ -93,9 +78,7 @@ class RayJob(pulumi.ComponentResource):
 
     def _succeeded(self) -> WaitFor:
         """Made when the job has succeeded, anew with each run."""
-        target = WorkloadTarget(
-            self._plan.namespace, self._plan.name, self._plan.timeout, self._plan.settings.queue_timeout
-        )
+        target = workload_target(self._plan)
 
         async def until_succeeded(report: Report) -> None:
             from kuberay.live.waiting.workloads import wait_for_job
@@ -118,9 +101,7 @@ class RayJob(pulumi.ComponentResource):
         """Made when the operator has had the time to refuse the schedule, and updated
         with each change of it.
         """
-        target = WorkloadTarget(
-            self._plan.namespace, self._plan.name, self._plan.timeout, self._plan.settings.queue_timeout
-        )
+        target = workload_target(self._plan)
 
         async def until_taken(report: Report) -> None:
             from kuberay.live.waiting.workloads import wait_for_schedule

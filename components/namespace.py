@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pulumi
 
-from components.resources.kubernetes_object import KubernetesObject, of_this_stack
+from components.resources.kubernetes_object import BY_FORCE, KubernetesObject, of_this_stack
 from kuberay.plan.namespace import NamespacePlan
 
 
@@ -33,7 +33,7 @@ class Namespace(pulumi.ComponentResource):
             metadata = {
                 **plan.account["metadata"],
                 "namespace": name,
-                "annotations": {"pulumi.com/patchForce": "true"},
+                "annotations": BY_FORCE,
             }
             made.append(
                 KubernetesObject(

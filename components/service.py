@@ -6,16 +6,15 @@ import pulumi
 
 from components.namespace import Namespace
 from components.operator import Operator
-from components.resources.kubernetes_object import KubernetesObject
+from components.resources.kubernetes_object import KubernetesObject, workload_manifest
 from components.resources.pod_secrets import pod_secrets
 from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.routes import addresses, make_routes
 from components.resources.wait_for import WaitFor
-from components.stack import conceal_texts, secret_where_encrypted
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.phrases import Report
 from kuberay.live.api.connection import Connection
-from kuberay.live.waiting.targets import WorkloadTarget
+from kuberay.live.waiting.targets import workload_target
 from kuberay.plan.protection import token_command
 from kuberay.plan.workloads import ServicePlan
 
@@ -46,20 +45,7 @@ class RayService(pulumi.ComponentResource):
         secrets = pod_secrets(plan.cluster, namespace.name, self)
         self.resource = KubernetesObject(
             name,
-            {
-                "apiVersion": "ray.io/v1",
-                "kind": "RayService",
-                "metadata": {
-                    "name": plan.name,
-                    "namespace": namespace.name,
-                    **({"labels": conceal_texts(plan.labels, "services")} if plan.labels else {}),
-                    "annotations": {
-                        **conceal_texts(plan.annotations, "services"),
-                        "pulumi.com/patchForce": "true",
-                    },
-                },
-                "spec": secret_where_encrypted(plan.spec, "services"),
-            },
+            workload_manifest("RayService", plan, "services", namespace.name),
             pulumi.ResourceOptions(
                 parent=self,
                 # Of the resource itself: `destroy` has to delete the service before the
@@ -75,9 +61,7 @@ class RayService(pulumi.ComponentResource):
 
     def _serves(self) -> WaitFor:
         """Made when the service serves, and updated with each change of it."""
-        target = WorkloadTarget(
-            self._plan.namespace, self._plan.name, self._plan.timeout, self._plan.settings.queue_timeout
-        )
+        target = workload_target(self._plan)
 
         async def until_serving(report: Report) -> None:
             from kuberay.live.waiting.workloads import wait_for_service

@@ -11,7 +11,7 @@ from typing import Any
 from commands.doctor.finding import Finding
 from kuberay.facts.images import NODE_ARCHITECTURE
 from kuberay.facts.labels import ARCHITECTURE_LABEL
-from kuberay.facts.objects import Object
+from kuberay.facts.objects import Object, conditions_of
 from kuberay.facts.phrases import one_line
 from kuberay.facts.quantities import parse_quantity
 from kuberay.live.crds.upgrade import is_stale
@@ -185,7 +185,7 @@ def namespace(name: str, found: Object | None, *, in_state: bool) -> Finding:
     if is_going(found):
         waits = [
             one_line(c.get("message"))
-            for c in _conditions(found)
+            for c in conditions_of(found)
             if c.get("status") == "True" and "Remaining" in str(c.get("type"))
         ]
         text = "is being deleted" + (f": {'; '.join(waits)}" if waits else "")
@@ -240,7 +240,7 @@ def _architectures(settings: StackSettings) -> dict[str, str]:
 
 
 def _not_ready(node: Object) -> str | None:
-    ready = next((c for c in _conditions(node) if c.get("type") == "Ready"), None)
+    ready = next((c for c in conditions_of(node) if c.get("type") == "Ready"), None)
     if ready is None or ready.get("status") != "True":
         why = one_line(ready.get("message") or ready.get("reason")) if ready else "it has not reported yet"
         return f"is not ready: {why}"
@@ -290,7 +290,3 @@ def quotas(found: Iterable[Object]) -> Iterator[Finding]:
                 f"is used up: {', '.join(full)}",
                 "more pods are refused until it is raised",
             )
-
-
-def _conditions(obj: Object) -> Sequence[Object]:
-    return (obj.get("status") or {}).get("conditions") or []

@@ -7,6 +7,12 @@ from typing import Any
 
 import pulumi
 
+from components.stack import conceal_texts, secret_where_encrypted
+from kuberay.plan.workloads import JobPlan, ServicePlan
+
+#: The annotation by which the plugin takes over fields that something else owns.
+BY_FORCE = {"pulumi.com/patchForce": "true"}
+
 
 class KubernetesObject(pulumi.CustomResource):
     """An object by its API version and kind, as a manifest has it.
@@ -28,6 +34,24 @@ class KubernetesObject(pulumi.CustomResource):
         api_version, kind = str(manifest["apiVersion"]), str(manifest["kind"]) + ("Patch" if is_patch else "")
         token = f"kubernetes:{api_version if '/' in api_version else f'core/{api_version}'}:{kind}"
         super().__init__(token, name, dict(manifest), of_the_pinned_plugin(opts))
+
+
+def workload_manifest(
+    kind: str, plan: JobPlan | ServicePlan, key: str, namespace: pulumi.Input[str]
+) -> dict[str, Any]:
+    """A job or a service. ``key``: of the config, below which its settings are.
+
+    By force: with its finalizer the operator writes the whole object, and owns what it
+    wrote in another form (0.5 CPU as 500m).
+    """
+    labels = {"labels": conceal_texts(plan.labels, key)} if plan.labels else {}
+    annotations = {**conceal_texts(plan.annotations, key), **BY_FORCE}
+    return {
+        "apiVersion": "ray.io/v1",
+        "kind": kind,
+        "metadata": {"name": plan.name, "namespace": namespace, **labels, "annotations": annotations},
+        "spec": secret_where_encrypted(plan.spec, key),
+    }
 
 
 def of_the_pinned_plugin(opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:

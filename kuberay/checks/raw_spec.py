@@ -10,6 +10,7 @@ from typing import Any
 
 from kuberay.checks.messages import Place, Problem
 from kuberay.checks.raw_values import group_value_problems
+from kuberay.facts.objects import value_at
 from kuberay.plan.ray_cluster_spec import values_of_group
 from kuberay.plan.workloads import CLUSTER_FIELD
 from kuberay.settings.stack import StackSettings
@@ -63,19 +64,13 @@ def spec_problems(settings: StackSettings) -> Iterator[Problem]:
 
 def _workload_problems(here: Place, spec: Mapping[str, Any]) -> Iterator[Problem]:
     for path in _MAPS_OF_WORKLOADS:
-        above = _below(spec, path[:-1])
+        above = value_at(spec, path[:-1])
         if isinstance(above, Mapping) and not isinstance(above.get(path[-1], {}), Mapping):  # pyright: ignore[reportUnknownMemberType]
             yield Problem((*here, *path), above[path[-1]], "must be a map")
-    template = _below(spec, _SUBMITTER[:-1])
+    template = value_at(spec, _SUBMITTER[:-1])
     if isinstance(template, Mapping) and _SUBMITTER[-1] in template:
         whose = "the container that submits the job"
         yield from _container_problems((*here, *_SUBMITTER), template[_SUBMITTER[-1]], whose)
-
-
-def _below(tree: Any, path: Place) -> Any:
-    for key in path:
-        tree = tree.get(key) if isinstance(tree, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return tree  # pyright: ignore[reportUnknownVariableType]
 
 
 def _cluster_problems(here: Place, over: Mapping[str, Any]) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ type can check.
 
 import typing
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from kuberay.checks.expose import route_problems
 from kuberay.checks.flags import flag_problems
@@ -20,6 +20,7 @@ from kuberay.checks.storage import claim_problems
 from kuberay.checks.workload_settings import gate_problems, job_setting_problems, service_setting_problems
 from kuberay.checks.workloads import workload_problems
 from kuberay.facts.charts import feature_gates, in_this_version
+from kuberay.facts.objects import value_at
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.versions import KubeRayVersion, at_least, lacking
 from kuberay.plan.cluster import cluster_resource_name
@@ -184,10 +185,7 @@ def _workload_cluster_checks(
                 "has no effect: KubeRay names this cluster itself",
             )
     path = ("head", "headService", "metadata", "name")
-    name: Any = cluster.values
-    for key in path:
-        name = name.get(key) if isinstance(name, dict) else None
-    if name:
+    if name := value_at(cluster.values, path):
         yield Problem((*here, "values", *path), name, "must be left out: KubeRay names this Service itself")
 
 

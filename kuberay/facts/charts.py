@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from kuberay.facts.objects import value_at
 from kuberay.facts.versions import KubeRayVersion, at_least
 
 Chart = Literal["kuberay-operator", "ray-cluster"]
@@ -327,9 +328,7 @@ def in_this_version(chart: Chart, version: str, values: Mapping[str, Any]) -> di
     renamed = copy.deepcopy(dict(values))
     for since, path, before, after in _RENAMED[chart]:
         other, name = (before, after) if at_least(version, since) else (after, before)
-        level: Any = renamed
-        for key in path:
-            level = level.get(key) if isinstance(level, dict) else None
+        level = value_at(renamed, path)
         if isinstance(level, dict) and other in level and name not in level:
             level[name] = level.pop(other)
     return renamed

@@ -1,6 +1,6 @@
 """Kubernetes objects as plain dicts, and what their kind alone tells."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Object = Mapping[str, Any]
@@ -9,6 +9,18 @@ Object = Mapping[str, Any]
 def is_ray_object(obj: Object) -> bool:
     """Whether an object is of one of KubeRay's kinds."""
     return str(obj.get("apiVersion", "")).startswith("ray.io/")
+
+
+def conditions_of(obj: Object) -> Sequence[Object]:
+    """What the status of an object says of it, each by its ``type``."""
+    return (obj.get("status") or {}).get("conditions") or []
+
+
+def value_at(tree: Any, path: Iterable[str]) -> Any:
+    """What lies at a path of maps; None where there is nothing, or no map above it."""
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return tree  # pyright: ignore[reportUnknownVariableType]
 
 
 def plural(kind: str) -> str:

@@ -26,19 +26,20 @@ from kuberay.plan.dry_run import Question
 
 _AT_ONCE = 8
 _PREVIEW_TIMEOUT = 3.0
+#: How the API server begins, with the name of the object where it has one. From the
+#: message's start, as policies and webhooks put their own words behind theirs.
+_FORBIDDEN = r"[^ ]+ (?:\"[^\"]*\" )?is forbidden: "
 #: What a quota says: what runs may be all that stands in the way of what comes.
 _QUOTA = re.compile(
-    r"[^ ]+ (?:\"[^\"]*\" )?is forbidden: exceeded quota: "
+    _FORBIDDEN + r"exceeded quota: "
     r"(?:.*?, requested: (?P<requested>.*), used: .*, limited: (?P<limited>.*))?"
 )
-#: Who may not make such an object is refused before anybody looks at it. From the
-#: message's start, as policies and webhooks put their own words behind theirs.
-_NOT_ALLOWED = re.compile(r"[^ ]+ (?:\"[^\"]*\" )?is forbidden: User \".*?\" cannot ")
+#: Who may not make such an object is refused before anybody looks at it.
+_NOT_ALLOWED = re.compile(_FORBIDDEN + r"User \".*?\" cannot ")
 #: Rules of the namespace: in a preview, those of before what the run itself changes of
 #: them.
 _OF_THE_NAMESPACE = re.compile(
-    r"[^ ]+ (?:\"[^\"]*\" )?is forbidden: "
-    r"(?:\[?[a-z ]+ per [A-Za-z]+ is |exceeded quota: |violates PodSecurity )"
+    _FORBIDDEN + r"(?:\[?[a-z ]+ per [A-Za-z]+ is |exceeded quota: |violates PodSecurity )"
 )
 #: A port or an address that a Service asks for; what runs may be what has it.
 _TAKEN = re.compile(r"provided (?:port|IP) is already allocated")

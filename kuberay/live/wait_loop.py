@@ -75,13 +75,13 @@ async def wait(
         if seen.failed:
             raise NotUpError(seen.failed)
         if seen.queued:
-            deadline = time.monotonic() + timeout
-            if deadline - timeout > begun + queue_timeout:
+            now = time.monotonic()
+            if now > begun + queue_timeout:
                 raise NotUpError(
                     f"{what}: after {queue_timeout:.0f} s (queue.timeoutSeconds) still {seen.queued}; it"
                     " starts by itself when there is room, and the next `up` waits for it again"
                 )
-            seen = replace(seen, progress=seen.queued)
+            seen, deadline = replace(seen, progress=seen.queued), now + timeout
         left = deadline - time.monotonic()
         if left < 0:
             cause = seen.cause or seen.progress

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kuberay.facts.labels import ARCHITECTURE_LABEL
+from kuberay.facts.objects import conditions_of
 from kuberay.facts.phrases import one_line
 
 Object = Mapping[str, Any]
@@ -84,7 +85,7 @@ class Trouble:
 
 
 def is_ready(pod: Object) -> bool:
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in _conditions(pod))
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions_of(pod))
 
 
 def is_going(pod: Object) -> bool:
@@ -104,7 +105,7 @@ def pod_trouble(pod: Object) -> Trouble | None:
     """What keeps one pod from being ready, None where it is just starting."""
     name = str(pod["metadata"]["name"])
     status: Object = pod.get("status") or {}
-    for condition in _conditions(pod):
+    for condition in conditions_of(pod):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             message = one_line(condition.get("message") or condition.get("reason"))
             return Trouble(name, f"unschedulable: {_PREEMPTION.split(message)[0]}", unschedulable=True)
@@ -248,7 +249,7 @@ def cluster_trouble(cluster: Object) -> str | None:
     """Why KubeRay could not make pods: a quota, a refused pod template (condition
     `ReplicaFailure`, KubeRay 1.3).
     """
-    for condition in _conditions(cluster):
+    for condition in conditions_of(cluster):
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
             return one_line(condition.get("message") or condition.get("reason"))
     return None
@@ -259,10 +260,6 @@ def refused_for_good(message: str) -> bool:
     mind.
     """
     return any(words in message for words in _REFUSED_BY_RULE)
-
-
-def _conditions(obj: Object) -> Sequence[Object]:
-    return (obj.get("status") or {}).get("conditions") or []
 
 
 def _image(pod: Object, container: str) -> str:

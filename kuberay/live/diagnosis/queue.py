@@ -3,7 +3,7 @@
 from lightkube import AsyncClient
 
 from kuberay.facts.labels import QUEUE_LABEL
-from kuberay.facts.objects import Object
+from kuberay.facts.objects import Object, conditions_of
 from kuberay.facts.phrases import one_line
 from kuberay.live.api.client import code_of
 from kuberay.live.api.kinds import WORKLOADS
@@ -63,5 +63,4 @@ def _turn(workload: Object) -> tuple[int, str]:
 
 
 def _condition(workload: Object, type_: str) -> Object:
-    conditions: list[Object] = (workload.get("status") or {}).get("conditions") or []
-    return next((each for each in conditions if each["type"] == type_), {})
+    return next((each for each in conditions_of(workload) if each["type"] == type_), {})

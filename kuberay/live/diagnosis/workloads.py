@@ -5,7 +5,7 @@ plain dict), a verdict out.
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
-from kuberay.facts.objects import Object, schedule_of
+from kuberay.facts.objects import Object, conditions_of, schedule_of
 from kuberay.facts.phrases import one_line
 
 #: Ray sends whole tracebacks; what went wrong stands at their end.
@@ -34,8 +34,8 @@ class Verdict:
     grace: float = 0
     cluster: str | None = None
     """The RayCluster whose pods it still waits for, or which serves."""
-    queued: str | None = None
-    """Where it stands in a queue, which holds it back."""
+    queued: bool = False
+    """A queue holds it back; the text says where it stands in it."""
 
 
 def job_verdict(job: Object) -> Verdict:
@@ -83,9 +83,7 @@ def service_verdict(service: Object, applications: Set[str]) -> Verdict:
     1.7.0).
     """
     status: Object = service.get("status") or {}
-    conditions: dict[str, Object] = {
-        condition["type"]: condition for condition in status.get("conditions") or []
-    }
+    conditions: dict[str, Object] = {condition["type"]: condition for condition in conditions_of(service)}
     ready = conditions.get("Ready") or {}
     active: Object = status.get("activeServiceStatus") or {}
     pending: Object = status.get("pendingServiceStatus") or {}

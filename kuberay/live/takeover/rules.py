@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kuberay.facts.charts import CHARTS
-from kuberay.facts.objects import Object, is_ray_object
+from kuberay.facts.objects import Object, conditions_of, is_ray_object
 from kuberay.facts.phrases import one_line
 from kuberay.live.takeover.marks import Record, stack_of, without_mark
 from kuberay.plan.stack import Adopted
@@ -188,10 +188,9 @@ def what_it_waits_for(obj: Object) -> str:
     ``", which waits: Some resources are remaining: rayclusters.ray.io has 1 resource
     instances"``
     """
-    conditions = (obj.get("status") or {}).get("conditions") or []
     told = [
         one_line(each.get("message"))
-        for each in conditions
+        for each in conditions_of(obj)
         if each.get("status") == "True" and each.get("message")
     ]
     finalizers = obj["metadata"].get("finalizers") or []

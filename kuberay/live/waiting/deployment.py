@@ -7,7 +7,7 @@ from lightkube import AsyncClient
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 
-from kuberay.facts.objects import Object
+from kuberay.facts.objects import Object, conditions_of
 from kuberay.facts.phrases import Report
 from kuberay.live.api.client import code_of, connect
 from kuberay.live.api.connection import Connection
@@ -115,11 +115,10 @@ def _rolled_out(deployment: Object) -> bool:
 
 
 def _replica_failure(deployment: Object) -> str | None:
-    conditions = (deployment.get("status") or {}).get("conditions") or []
     return next(
         (
             str(c.get("message"))
-            for c in conditions
+            for c in conditions_of(deployment)
             if c["type"] == "ReplicaFailure" and c["status"] == "True"
         ),
         None,

@@ -6,6 +6,7 @@ from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.objects import Object
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.pods import PodGroup
+from kuberay.plan.workloads import JobPlan, ServicePlan
 from kuberay.settings.overrides import QUEUE_TIMEOUT, ResourceOverrides
 
 
@@ -106,3 +107,8 @@ class WorkloadTarget:
     """In seconds."""
     queue_timeout: float = QUEUE_TIMEOUT
     """How long Kueue may hold it back before, in seconds."""
+
+
+def workload_target(plan: JobPlan | ServicePlan) -> WorkloadTarget:
+    """A job or a service, as its settings ask for it."""
+    return WorkloadTarget(plan.namespace, plan.name, plan.timeout, plan.settings.queue_timeout)

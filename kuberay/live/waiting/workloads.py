@@ -146,7 +146,7 @@ async def _wait(
                 failed=f"{what}: {verdict.text}, though the state has it; `pulumi up --refresh` makes it anew"
             )
         if verdict.queued:
-            return Look(queued=verdict.queued)
+            return Look(queued=verdict.text)
         progress = verdict.text + (f": {trouble.line}" if trouble else "")
         # A status from before the last change says nothing, neither good nor bad.
         if settled and not (operator_has_seen(workload) and diagnoser.lasts("seen", settled)):
@@ -186,7 +186,7 @@ async def look_at_workload(
     verdict = judge(workload) if workload is not None else Verdict(f"there is no such {kind.__name__}")
     trouble = None
     if workload is not None and not verdict.good and (queued := await held_in_queue(view.client, workload)):
-        return workload, Verdict(queued, queued=queued), None
+        return workload, Verdict(queued, queued=True), None
     if not verdict.good and not verdict.failed:
         trouble = await _trouble(view, target, verdict, diagnoser, submitter=kind is RayJob)
         if trouble is None and workload is not None:

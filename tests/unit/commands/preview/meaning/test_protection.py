@@ -6,6 +6,7 @@ from typing import Any, Literal
 import pytest
 
 from commands.preview.meaning.protection import protection_of
+from commands.preview.meaning.report import Protection
 from commands.preview.meaning.steps import COMPONENT, Preview, Step
 from commands.stack.state import RELEASE
 from kuberay.checks.loading import load_settings
@@ -14,19 +15,15 @@ from kuberay.plan.namespace import network_policy
 from tests.unit.settings import load
 
 
+def protection_after(step: Step) -> Protection:
+    """Of a stack in which this alone happens."""
+    return protection_of(Preview((step,), {"namespace": "kuberay"}, {}, (), (), (), {}))
+
+
 def said(kind: str, old: dict[str, Any], new: dict[str, Any]) -> tuple[list[str], list[str]]:
     """What is lost, and what is gained."""
     step = Step("update", kind, "kuberay", "", old, new)
-    preview = Preview(
-        (step,),
-        outputs={"namespace": "kuberay"},
-        operations={},
-        errors=(),
-        warnings=(),
-        notes=(),
-        refreshed={},
-    )
-    protection = protection_of(preview)
+    protection = protection_after(step)
     return [one.what for one in protection.lost], [one.what for one in protection.gained]
 
 
@@ -129,16 +126,7 @@ def test_a_way_in_that_comes_or_goes_is_told_with_its_address(
             way(*old),
             way(*new),
         )
-        preview = Preview(
-            (step,),
-            outputs={"namespace": "kuberay"},
-            operations={},
-            errors=(),
-            warnings=(),
-            notes=(),
-            refreshed={},
-        )
-        protection = protection_of(preview)
+        protection = protection_after(step)
         assert [(one.what, one.of) for one in protection.lost] == [(what, of) for of in lost]
         assert [(one.what, one.of) for one in protection.gained] == [(what, of) for of in gained]
 
@@ -176,16 +164,7 @@ def test_a_policy_of_a_way_in_opens_its_port_and_protects_nothing() -> None:
             old,
             new,
         )
-        preview = Preview(
-            (step,),
-            outputs={"namespace": "kuberay"},
-            operations={},
-            errors=(),
-            warnings=(),
-            notes=(),
-            refreshed={},
-        )
-        protection = protection_of(preview)
+        protection = protection_after(step)
         told = ["port 8265 is closed to namespace ingress-nginx"]
         assert [one.what for one in protection.lost] == (told if operation == "create" else [])
         assert [one.what for one in protection.gained] == (told if operation == "delete" else [])

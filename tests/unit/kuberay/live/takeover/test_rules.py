@@ -1,15 +1,12 @@
 """What a killed run left goes, and what is someone else's stays."""
 
-import base64
-import gzip
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from kuberay.facts.labels import STACK_MARK
-from kuberay.live.takeover.marks import Record, marked_values, read_record
+from kuberay.live.takeover.marks import Record, marked_values
 from kuberay.live.takeover.rules import (
     RecoveryError,
     before_creating,
@@ -18,40 +15,7 @@ from kuberay.live.takeover.rules import (
     what_it_waits_for,
 )
 from kuberay.plan.stack import Adopted
-
-OURS = "kuberay/dev"
-VALUES = {"head": {"resources": {"limits": {"cpu": "1"}}}}
-MANIFEST = """
----
-# Source: ray-cluster/templates/raycluster.yaml
-apiVersion: ray.io/v1
-kind: RayCluster
-metadata: {name: ray-kuberay}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: ray-config}
----
-# nothing but a comment
-"""
-
-
-def secret(
-    status: str = "pending-install", revision: int = 1, values: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    release = {
-        "name": "ray",
-        "version": revision,
-        "info": {"status": status},
-        "config": values,
-        "manifest": MANIFEST,
-    }
-    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(release).encode()))).decode()
-    return {"metadata": {"name": f"sh.helm.release.v1.ray.v{revision}"}, "data": {"release": packed}}
-
-
-def record(status: str = "pending-install", revision: int = 1, stack: str | None = OURS) -> Record:
-    return read_record(secret(status, revision, marked_values(VALUES, stack) if stack else VALUES))
+from tests.unit.kuberay.live.takeover.records import OURS, VALUES, record
 
 
 def namespace(**annotations: str) -> dict[str, Any]:
