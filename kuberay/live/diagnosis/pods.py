@@ -7,15 +7,12 @@ cause: a failing pod leaves `.status.state` of the RayCluster empty (1.3.0 to 1.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from kuberay.facts.labels import ARCHITECTURE_LABEL
-from kuberay.facts.objects import conditions_of
+from kuberay.facts.objects import Object, conditions_of
 from kuberay.facts.phrases import one_line
-
-Object = Mapping[str, Any]
 
 #: A registry's final word, as opposed to a network that may come back.
 _IMAGE_WILL_NOT_COME = re.compile(
