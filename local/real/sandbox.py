@@ -21,6 +21,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from local.control_plane import SERVICE_RANGE
 from local.real.node import DNS_ADDRESS, NODE_ADDRESS
 
 _CLONE_NEWNET = 0x40000000
@@ -93,6 +94,9 @@ def enter(seen: Sequence[Path], command: Sequence[str]) -> None:
         ["link", "set", "lo", "up"],
         ["addr", "add", f"{NODE_ADDRESS}/32", "dev", "lo"],
         ["addr", "add", f"{DNS_ADDRESS}/32", "dev", "lo"],
+        # What runs on the node itself, the API server and its webhooks with it, reaches
+        # Services as pods do: kube-proxy only turns what has a way.
+        ["route", "add", SERVICE_RANGE, "dev", "lo", "src", NODE_ADDRESS],
     ):
         subprocess.run(["ip", *arguments], check=True)
     os.execvp(command[0], list(command))  # noqa: S606

@@ -48,7 +48,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
 
 
 def _run_kueue(cluster: RealCluster, kubernetes: Kubernetes, program: Path) -> None:
-    """In a pod on its node's address, where the API server asks its webhooks."""
+    """In a pod, with a Service for its webhooks."""
 
     def fill(root: Path) -> None:
         shutil.copy(program, root / "kueue")
@@ -59,15 +59,14 @@ def _run_kueue(cluster: RealCluster, kubernetes: Kubernetes, program: Path) -> N
     for crd in sorted((tools.module_folder(tools.KUEUE, tools.find_go()) / CRDS).glob("*.yaml")):
         # `apply` would keep a copy of each as an annotation, which is too long.
         kubernetes.kubectl("create", "-f", str(crd))
-    internal = 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}'
-    address = kubernetes.kubectl("get", "nodes", "-o", internal)
     authority = trustme.CA()
-    certificate = authority.issue_cert(address)
+    certificate = authority.issue_cert(f"kueue.{SYSTEM}.svc")
     files = {
         "tls.key": certificate.private_key_pem.bytes(),
         "tls.crt": certificate.cert_chain_pems[0].bytes(),
     }
-    metadata = {"name": "kueue", "namespace": SYSTEM}
+    metadata = {"name": "kueue", "namespace": SYSTEM, "labels": {"app": "kueue"}}
+    service = {"selector": {"app": "kueue"}, "ports": [{"port": 443, "targetPort": 9443}]}
     kubernetes.apply(
         yaml.safe_dump_all(
             [
@@ -83,6 +82,7 @@ def _run_kueue(cluster: RealCluster, kubernetes: Kubernetes, program: Path) -> N
                     },
                     "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": SYSTEM}],
                 },
+                {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
                 {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": _configuration()},
                 {
                     "apiVersion": "v1",
@@ -103,18 +103,20 @@ def _run_kueue(cluster: RealCluster, kubernetes: Kubernetes, program: Path) -> N
         )
     )
     kubernetes.kubectl("wait", "--for=condition=Ready", "pod/kueue", "-n", SYSTEM, "--timeout=120s")
-    kubernetes.apply(yaml.safe_dump(_webhooks(address, authority.cert_pem.bytes())))
+    kubernetes.apply(yaml.safe_dump(_webhooks(authority.cert_pem.bytes())))
 
 
-def _webhooks(address: str, authority: bytes) -> dict[str, Any]:
-    """Those that hold KubeRay's resources back as they are made. Kueue's own manifest
-    names a Service, which this API server does not reach.
-    """
+def _webhooks(authority: bytes) -> dict[str, Any]:
+    """Those that hold KubeRay's resources back as they are made."""
     webhooks = [
         {
             "name": f"m{kind}.kb.io",
             "clientConfig": {
-                "url": f"https://{address}:9443/mutate-ray-io-v1-{kind}",
+                "service": {
+                    "name": "kueue",
+                    "namespace": SYSTEM,
+                    "path": f"/mutate-ray-io-v1-{kind}",
+                },
                 "caBundle": base64.b64encode(authority).decode(),
             },
             "rules": [
@@ -158,7 +160,6 @@ def _pod(image: str) -> dict[str, Any]:
         *({"name": "certificates", "mountPath": path} for path in certificates),
     ]
     return {
-        "hostNetwork": True,
         "containers": [
             {
                 "name": "kueue",
@@ -224,7 +225,7 @@ def test_a_cluster_without_room_waits_in_its_queue_and_starts_when_another_goes(
 
 def test_a_job_waits_in_the_queue_as_well(stack: RealStack) -> None:
     job = {
-        "entrypoint": "python -c 'print(1)'",
+        "entrypoint": "python --version",
         "queue": QUEUE,
         "rayCluster": {"head": {"memory": "2G"}, "worker": {"replicas": 0}},
     }
