@@ -10,6 +10,7 @@ import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
 from kuberay.checks.advisories import advised_against
+from kuberay.checks.entrypoints import entrypoint_advice
 from kuberay.checks.exposure import exposures, unreachable_workloads
 from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.memory import memory_advice
@@ -88,6 +89,7 @@ def stack_plan() -> StackPlan:
         *advised_against(plan),
         *weak,
         *unreachable_workloads(plan),
+        *entrypoint_advice(plan),
         *memory_advice(plan.placed),
         *claim_advice(plan),
     ):

@@ -8,6 +8,7 @@ from commands.doctor.finding import Finding
 from commands.stack.cli import PROGRAM, Pulumi, StackConfig, StackError
 from commands.stack.state import read_seal, read_state
 from kuberay.checks.advisories import advised_against
+from kuberay.checks.entrypoints import entrypoint_advice
 from kuberay.checks.loading import SettingsError, is_sealed, load_plan
 from kuberay.checks.memory import memory_advice
 from kuberay.checks.secrets import weak_secrets
@@ -97,6 +98,7 @@ class Examination:
             self._plan, repository_is_encrypted=f"{PROJECT}:chartRepository" in config.secret_keys
         )
         yield from (Finding("warning", "secrets", line) for line in weak)
+        yield from (Finding("warning", "jobs", line) for line in entrypoint_advice(self._plan))
         yield from (Finding("warning", "memory", line) for line in memory_advice(self._plan.placed))
 
     # --- The cluster ------------------------------------------------------------------

@@ -1,0 +1,112 @@
+"""What does not get to Ray of a job's command is told; real shells say what that is."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kuberay.checks.entrypoints import entrypoint_advice
+from kuberay.plan.stack import plan_stack
+from tests.unit.settings import load
+
+ARRIVES = (
+    "show -m train",
+    "show --epochs=3 'a b'",
+    'show -c "import ray; ray.init(); print(ray.cluster_resources())"',
+    """show --config '{"lr": 0.1, "name": "it is"}'""",
+    'show --config={\\"lr\\":0.1}',
+    'sh -c "show 1 && show 2"',
+    "show \"'print(1)'\"",
+    "  show 1\n",
+    "show 'a | b'",
+)
+CHANGED = {
+    "show 1 && show 2": "takes && for itself",
+    "show 1\nshow 2": "takes a line break for itself",
+    "show 1 > log": "takes > for itself",
+    "show 1; show 2": "takes ; for itself",
+    "show (1)": "takes ( for itself",
+    "show $WHERE": "in place of $",
+    'show "${WHERE}"': "in place of $",
+    "show `echo $WHERE`": "in place of `",
+    "show -c 'print(1)'": "takes its ( for itself",
+    "show 'a|b'": "takes its | for itself",
+    'show "it\'s"': "takes its quote for itself",
+    "show 'open": "a quote is left open",
+}
+
+SUBMIT = f"""#!{sys.executable}
+import os, subprocess, sys
+command = subprocess.list2cmdline(sys.argv[1:])
+subprocess.run(["sh", "-c", command], env={{**os.environ, "WHERE": "head"}})
+"""
+
+
+def told(**job: Any) -> list[str]:
+    return list(entrypoint_advice(plan_stack(load(jobs={"train": {"entrypoint": "python"} | job}))))
+
+
+@pytest.fixture(name="runs")
+def _runs(tmp_path: Path) -> Any:
+    """What a command shows, run by one shell in the head, or by the submitter's way."""
+    for name, text in {"show": """#!/bin/sh\nprintf '%s|' "$WHERE" "$@"\n""", "submit": SUBMIT}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+
+    def run(command: str, where: str) -> str:
+        environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "WHERE": where}
+        done = subprocess.run(
+            ["bash", "-c", command], env=environment, cwd=tmp_path, capture_output=True, text=True
+        )
+        return done.stdout
+
+    return lambda command: (run(command, "head"), run(f"submit {command.strip()} ; ", "submitter"))
+
+
+@pytest.mark.parametrize("entrypoint", ARRIVES)
+def test_of_a_command_that_ray_gets_as_it_is_nothing_is_said(runs: Any, entrypoint: str) -> None:
+    assert told(entrypoint=entrypoint) == []
+    if "'print(1)'" not in entrypoint:  # quoted once for each shell
+        meant, got = runs(entrypoint)
+        assert meant == got != ""
+
+
+@pytest.mark.parametrize(("entrypoint", "said"), CHANGED.items())
+def test_what_a_shell_between_takes_for_itself_is_told(runs: Any, entrypoint: str, said: str) -> None:
+    (line,) = told(entrypoint=entrypoint)
+    assert said in line
+    assert line.startswith("jobs.train.entrypoint: ")
+    assert line.endswith(", or set submissionMode: HTTPMode") == ("left open" not in said)
+    meant, got = runs(entrypoint)
+    assert meant != got or meant == ""
+
+
+def test_a_message_shows_nothing_of_the_command() -> None:
+    assert told(entrypoint="python -m train --password='hunter2(1)'") == [
+        "jobs.train.entrypoint: Ray takes the quotes off an argument without a space, so that the head's"
+        " shell takes its ( for itself: quote it twice, as in \"'…'\", or set submissionMode: HTTPMode"
+    ]
+
+
+def test_twice_quoted_it_comes_as_it_was_meant(runs: Any) -> None:
+    meant, _ = runs("show -c 'print(1)'")
+    _, got = runs("show -c \"'print(1)'\"")
+    assert meant == got == "head|-c|print(1)|"
+
+
+def test_the_operator_hands_a_command_over_as_it_is() -> None:
+    assert told(entrypoint="python a.py && python b.py", submissionMode="HTTPMode") == []
+
+
+@pytest.mark.parametrize("key", ["runtimeEnv", "metadata"])
+def test_a_dollar_beside_the_command_is_told(key: str) -> None:
+    value = {"env_vars": {"PATH": "/opt:${PATH}"}} if key == "runtimeEnv" else {"team": "$team"}
+    assert told(**{key: value}) == [
+        f"jobs.train.{key}: the shell that submits the job replaces what stands behind $ or between"
+        " backquotes, and no quotes help: leave it out, or set submissionMode: HTTPMode"
+    ]
+    assert told(**{key: json.loads(json.dumps(value).replace("$", ""))}) == []
