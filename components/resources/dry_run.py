@@ -12,6 +12,7 @@ from components.resources.hooks import error_text, resource_hook
 from components.resources.release import source_of
 from components.stack import is_encrypted, stack_connection
 from kuberay.checks.messages import Problem, problem_line
+from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import Connection
 from kuberay.plan.dry_run import questions, spec_given, what_changes
 from kuberay.plan.stack import StackPlan
@@ -40,6 +41,7 @@ class DryRun(pulumi.Stash):
 
         async def ask_about_changes(args: pulumi.ResourceHookArgs) -> None:
             from kuberay.live.dry_run import NotAskedError, RefusedError, ask
+            from kuberay.live.wait_loop import NotUpError
 
             before, in_preview = _asked_before(args.old_inputs), pulumi.runtime.is_dry_run()
             upgraded = before.get("kuberayVersion") != version
@@ -61,7 +63,9 @@ class DryRun(pulumi.Stash):
                 asked = [question for question in asked if not question.is_custom]
             try:
                 await ask(connection, asked, in_preview=in_preview)
-            except RefusedError:
+                if asked:
+                    await self._ask_for_an_operator(stack, connection)
+            except (NotUpError, RefusedError):
                 raise
             except Exception as error:
                 # A preview has to work without access to the cluster, whatever keeps it
@@ -81,6 +85,19 @@ class DryRun(pulumi.Stash):
         )
         asked = {"kuberayVersion": version, **what_changes(stack)}
         super().__init__("dry-run", input=asked, opts=pulumi.ResourceOptions.merge(own, opts))
+
+    async def _ask_for_an_operator(self, stack: StackPlan, connection: Connection) -> None:
+        from kuberay.live.operator_at_work import wait_for_an_operator, why_no_pods_would_come
+
+        if not pulumi.runtime.is_dry_run():
+
+            def report(text: str) -> None:
+                pulumi.log.info(log_line(text), resource=self)
+
+            await wait_for_an_operator(connection, stack.operator, stack.namespace.name, report)
+        elif why := await why_no_pods_would_come(connection, stack.operator, stack.namespace.name):
+            # The same run may mend it, before anything depends on it.
+            pulumi.log.warn(log_line(f"as it is now, {why}"), resource=self)
 
 
 def _kind(stack: StackPlan, whose: str) -> str:

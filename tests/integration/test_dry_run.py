@@ -227,6 +227,25 @@ def test_no_pod_is_lost_for_what_the_operator_alone_refuses(stack: Stack, runnin
     assert "when the RayJobDeletionPolicy feature gate is enabled" in run.text
 
 
+def test_no_pod_is_lost_where_the_operator_may_make_none(
+    stack: Stack, kubernetes: Kubernetes, running: list[str]
+) -> None:
+    why = "its service account kuberay-operator may not"
+    stack.configure(
+        stack_of(head=SMALL | {"env": {"NEW": "1"}}) | {"operator": {"values": {"rbacEnable": False}}}
+    )
+    run = stack.up()
+    assert not run.ok
+    assert run.ended_early, run.text
+    assert why in run.text
+    assert uids(kubernetes) == running
+    # As it is in the cluster now.
+    assert why in stack.preview_text().text
+    stack.configure(stack_of())
+    stack.up_or_fail()
+    assert uids(kubernetes) == running
+
+
 def test_jobs_and_services_are_asked_about_too(stack: Stack, running: list[str]) -> None:
     bad: dict[str, Any] = {"head": SMALL | {"affinity": {"nodeAfinity": {}}}, "worker": SMALL}
     serve = {"applications": [{"name": "app", "import_path": "app:app"}]}

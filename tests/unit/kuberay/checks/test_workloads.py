@@ -140,3 +140,10 @@ def test_an_operator_that_does_not_watch_the_stacks_own_namespace_is_refused() -
         "its operator would make no pods here; add it"
     ]
     assert problems(operator={"values": {"watchNamespace": ["team-a", "kuberay"]}}) == []
+
+
+def test_an_operator_without_a_pod_is_refused() -> None:
+    settings = {"kuberayVersion": "1.6.2", "operator": {"values": {"replicas": 0}}}
+    assert problems(**settings) == [
+        "kuberay:operator.values.replicas: 0 would leave no operator that makes pods; leave it out"
+    ]

@@ -1,0 +1,113 @@
+"""Whether KubeRay's operator would bring pods in the place of those that go: it runs,
+and its account may make pods where the stack lies.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from httpx2 import HTTPError
+from lightkube import AsyncClient
+from lightkube.models.authorization_v1 import ResourceAttributes, SubjectAccessReviewSpec
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.authorization_v1 import SubjectAccessReview
+
+from kuberay.facts.charts import OPERATOR_RELEASE
+from kuberay.facts.objects import Object
+from kuberay.facts.phrases import Report
+from kuberay.live.api.client import code_of, connect
+from kuberay.live.api.connection import Connection
+from kuberay.live.wait_loop import Look, every, wait
+from kuberay.plan.operator import OperatorPlan
+
+#: What the operator does first for any RayCluster.
+_NEEDS = (("watch", "ray.io", "rayclusters"), ("create", "", "pods"))
+_LOOK_AGAIN = 2.0
+
+
+async def wait_for_an_operator(
+    connection: Connection, operator: OperatorPlan, namespace: str, report: Report
+) -> None:
+    """Ends when an operator would make pods for the RayClusters of a namespace, or when
+    that cannot be known: no Deployment of one is to be seen, or this account may not
+    ask.
+
+    Args:
+        connection: of the stack.
+        operator: of the stack, or one that the cluster has.
+        namespace: of the RayClusters.
+        report: takes each new line of progress.
+
+    Raises:
+        NotUpError: with the cause, at once where it would never make any.
+    """
+    client = connect(connection, namespace, patience=0)
+    try:
+        await wait(
+            lambda: _look(client, operator, namespace),
+            what="the operator",
+            so_far="does not run",
+            timeout=operator.timeout,
+            report=report,
+            pause=every(_LOOK_AGAIN, at_first=0.1),
+        )
+    finally:
+        await client.close()
+
+
+async def why_no_pods_would_come(
+    connection: Connection, operator: OperatorPlan, namespace: str
+) -> str | None:
+    """Why no operator would make pods there now, as a preview says it."""
+    client = connect(connection, namespace, timeout=3, patience=0)
+    try:
+        seen = await _look(client, operator, namespace)
+    finally:
+        await client.close()
+    return seen.failed or seen.progress or None
+
+
+async def _look(client: AsyncClient, operator: OperatorPlan, namespace: str) -> Look:
+    try:
+        looks = [await _look_at(client, found, namespace) for found in await _find(client, operator)]
+    except HTTPError as error:
+        if code_of(error) not in (403, 404):
+            raise
+        looks = []
+    # Where there are several, one is enough, or one that is still to come.
+    by_hope = sorted(looks, key=lambda look: (not look.up, look.failed is not None))
+    return next(iter(by_hope), Look(up=True))
+
+
+async def _find(client: AsyncClient, operator: OperatorPlan) -> Iterable[Object]:
+    if operator.settings.install:
+        return [(await client.get(Deployment, operator.deployment, namespace=operator.namespace)).to_dict()]
+    # As the chart labels it, whatever its release is called.
+    labels: dict[str, Any] = {"app.kubernetes.io/name": OPERATOR_RELEASE}
+    return [found.to_dict() async for found in client.list(Deployment, namespace="*", labels=labels)]
+
+
+async def _look_at(client: AsyncClient, deployment: Object, namespace: str) -> Look:
+    metadata, spec = deployment["metadata"], deployment["spec"]
+    named = f"Deployment {metadata['name']} in namespace {metadata['namespace']}"
+    if not spec.get("replicas", 1):
+        return Look(failed=f"KubeRay's operator does not run: {named} is scaled to 0")
+    if not (deployment.get("status") or {}).get("availableReplicas"):
+        return Look(progress=f"KubeRay's operator does not run: {named} has no pod that is available")
+    account = spec["template"]["spec"].get("serviceAccountName") or "default"
+    accounts = "system:serviceaccount"
+    groups = [f"{accounts}s", f"{accounts}s:{metadata['namespace']}", "system:authenticated"]
+    for verb, group, resource in _NEEDS:
+        asked = SubjectAccessReviewSpec(
+            user=f"{accounts}:{metadata['namespace']}:{account}",
+            groups=groups,
+            resourceAttributes=ResourceAttributes(
+                namespace=namespace, verb=verb, group=group, resource=resource
+            ),
+        )
+        review = await client.create(SubjectAccessReview(spec=asked))
+        if review.status is not None and not review.status.allowed:
+            return Look(
+                failed=f"KubeRay's operator, {named}, would make no pods here: its service account"
+                f" {account} may not {verb} {resource} in namespace {namespace}"
+            )
+    return Look(up=True)

@@ -1,0 +1,141 @@
+"""Before pods go, the operator that is to bring others is looked at."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+
+from kuberay.live.operator_at_work import wait_for_an_operator, why_no_pods_would_come
+from kuberay.live.wait_loop import NotUpError
+from kuberay.plan.stack import plan_stack
+from tests.unit.kuberay.live.api_server import Answering, ApiServer, serving, status
+from tests.unit.settings import load
+
+NAMED = "Deployment kuberay-operator in namespace"
+
+
+class Server(ApiServer):
+    """Has Deployments of operators, and knows what each account may do."""
+
+    def __init__(self) -> None:
+        super().__init__(Handler)
+        self.deployments = [deployment()]
+        self.may: dict[str, list[str]] = {
+            "system:serviceaccount:kuberay:kuberay-operator": ["rayclusters", "pods"]
+        }
+        self.asked: list[dict[str, Any]] = []
+        self.code = 200
+
+
+class Handler(Answering, BaseHTTPRequestHandler):
+    server: Server  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def do_GET(self) -> None:
+        if self.server.code != 200:
+            self.answer(status(self.server.code, "no"), self.server.code)
+        elif self.path.startswith("/apis/apps/v1/deployments?"):
+            self.answer({"kind": "DeploymentList", "metadata": {}, "items": self.server.deployments})
+        else:
+            assert self.path == "/apis/apps/v1/namespaces/kuberay/deployments/kuberay-operator"
+            self.answer(self.server.deployments[0])
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["spec"]
+        self.server.asked.append(asked)
+        attributes = asked["resourceAttributes"]
+        allowed = attributes["resource"] in self.server.may.get(asked["user"], [])
+        self.answer({"kind": "SubjectAccessReview", "spec": asked, "status": {"allowed": allowed}}, 201)
+
+
+def deployment(namespace: str = "kuberay", *, replicas: int = 1, available: int = 1) -> dict[str, Any]:
+    template = {"spec": {"serviceAccountName": "kuberay-operator", "containers": []}}
+    return {
+        "metadata": {"name": "kuberay-operator", "namespace": namespace},
+        "spec": {"replicas": replicas, "selector": {}, "template": template},
+        "status": {"availableReplicas": available} if available else {},
+    }
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving(Server()) as server:
+        yield server
+
+
+def previewed(server: Server, **settings: Any) -> str | None:
+    plan = plan_stack(load(**settings))
+    return asyncio.run(why_no_pods_would_come(server.connection(), plan.operator, plan.namespace.name))
+
+
+def waited(server: Server, **settings: Any) -> list[str]:
+    plan, said = plan_stack(load(**settings)), list[str]()
+    asyncio.run(wait_for_an_operator(server.connection(), plan.operator, plan.namespace.name, said.append))
+    return said
+
+
+def test_one_that_runs_and_may_is_fine(server: Server) -> None:
+    assert previewed(server) is None
+    assert waited(server) == []
+    assert server.asked[1] == {
+        "user": "system:serviceaccount:kuberay:kuberay-operator",
+        "groups": ["system:serviceaccounts", "system:serviceaccounts:kuberay", "system:authenticated"],
+        "resourceAttributes": {"namespace": "kuberay", "verb": "create", "group": "", "resource": "pods"},
+    }
+
+
+def test_one_without_rights_is_named_at_once(server: Server) -> None:
+    server.may = {"system:serviceaccount:kuberay:kuberay-operator": ["rayclusters"]}
+    why = (
+        f"KubeRay's operator, {NAMED} kuberay, would make no pods here: its service account kuberay-operator"
+        " may not create pods in namespace kuberay"
+    )
+    assert previewed(server) == why
+    with pytest.raises(NotUpError, match="may not create pods") as told:
+        waited(server)
+    assert str(told.value) == why
+
+
+def test_one_that_is_scaled_to_nothing_is_named_at_once(server: Server) -> None:
+    server.deployments = [deployment(replicas=0, available=0)]
+    with pytest.raises(NotUpError) as told:
+        waited(server)
+    assert str(told.value) == f"KubeRay's operator does not run: {NAMED} kuberay is scaled to 0"
+
+
+def test_one_that_does_not_run_is_waited_for(server: Server) -> None:
+    server.deployments = [deployment(available=0)]
+    why = f"KubeRay's operator does not run: {NAMED} kuberay has no pod that is available"
+    assert previewed(server) == why
+
+    async def comes_soon() -> list[str]:
+        said: list[str] = []
+
+        def report(text: str) -> None:
+            said.append(text)
+            server.deployments = [deployment()]
+
+        plan = plan_stack(load())
+        await wait_for_an_operator(server.connection(), plan.operator, plan.namespace.name, report)
+        return said
+
+    assert asyncio.run(comes_soon()) == [why]
+
+
+@pytest.mark.parametrize("code", [403, 404])
+def test_where_none_is_to_be_seen_nothing_is_said(server: Server, code: int) -> None:
+    server.code = code
+    assert previewed(server) is None
+    assert waited(server) == []
+
+
+def test_of_operators_that_others_installed_one_is_enough(server: Server) -> None:
+    shared = {"operator": {"install": False}}
+    server.deployments = [deployment("a", replicas=0, available=0), deployment("b")]
+    assert previewed(server, **shared) == f"KubeRay's operator does not run: {NAMED} a is scaled to 0"
+    server.may = {"system:serviceaccount:b:kuberay-operator": ["rayclusters", "pods"]}
+    assert previewed(server, **shared) is None
+    server.deployments = []
+    assert previewed(server, **shared) is None
