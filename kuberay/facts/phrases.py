@@ -3,6 +3,7 @@ first few of many.
 """
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from kuberay.facts.visible import visible
@@ -10,6 +11,7 @@ from kuberay.facts.visible import visible
 #: How the program begins to say that it takes a release over that was made by hand; its
 #: name follows, and a comma.
 TAKES_OVER = "takes over Helm release "
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 #: Takes a line of progress.
 Report = Callable[[str], None]
 
@@ -33,8 +35,10 @@ def _fold(word: str) -> str:
 
 
 def one_line(message: object) -> str:
-    """A message in one line, in which everything can be seen."""
-    return visible(" ".join(str(message or "").split()))
+    """A message in one line, in which everything can be seen; Ray's and its users' logs
+    come in colours, which are left out.
+    """
+    return visible(" ".join(_COLOURS.sub("", str(message or "")).split()))
 
 
 def error_line(error: Exception) -> str:

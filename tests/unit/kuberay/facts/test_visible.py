@@ -2,6 +2,7 @@
 
 import pytest
 
+from kuberay.facts.phrases import one_line
 from kuberay.facts.visible import log_line, log_lines, visible
 
 
@@ -46,3 +47,8 @@ def test_lines_stay_lines_and_each_is_safe() -> None:
         log_lines("error:\r\n\t* refused\n::error::x\n\x1b[2J")
         == "error:\n    * refused\n\\x3a:error::x\n\\x1b[2J"
     )
+
+
+def test_colours_of_a_log_go_and_nothing_else_of_it() -> None:
+    assert one_line("\x1b[36m(train pid=7)\x1b[0m  loss\n\x1b[1;31m0.1\x1b[m") == "(train pid=7) loss 0.1"
+    assert one_line("\x1b[\x1b[1m2J") == r"\x1b[2J"
