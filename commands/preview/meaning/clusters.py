@@ -6,8 +6,8 @@ from typing import Any
 
 from commands.preview.meaning.differences import HIDDEN, Difference, hidden_changes, lines, shown_differences
 from commands.preview.meaning.pods import Groups, pod_versions, pods_of_values, totals, versions, what_differs
+from commands.preview.meaning.release_values import as_shown, chart_of, comparable
 from commands.preview.meaning.report import GroupChange, Level, Pods, RayChange
-from commands.preview.meaning.resources import as_shown, chart_of, comparable
 from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
 from commands.stack.state import RELEASE
 from kuberay.facts.digests import KEY_STASH

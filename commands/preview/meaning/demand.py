@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from commands.preview.meaning.resources import spec_of
+from commands.preview.meaning.release_values import spec_of
 from commands.preview.meaning.steps import COMPONENT, SECRET, Operation, Preview, Properties, Step
 from commands.preview.meaning.workloads import JOB, SERVICE
 from commands.stack.state import RELEASE

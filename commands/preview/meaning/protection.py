@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from commands.preview.meaning.release_values import for_reading
 from commands.preview.meaning.report import Protection, ProtectionChange
-from commands.preview.meaning.resources import for_reading
 from commands.preview.meaning.steps import COMPONENT, Preview, Properties, Step
 from kuberay.plan.cluster import head_service_type
 from kuberay.plan.pods import rendered_groups
