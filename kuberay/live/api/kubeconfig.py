@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -24,6 +25,15 @@ _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 #: Which key takes what would be in a file, where it is not that of the file with
 #: `-data`.
 _INSTEAD_OF_FILE = {"tokenFile": "token"}
+#: Keys of entries that hold a text.
+_TEXTS = frozenset(
+    {
+        *("server", "tls-server-name", "proxy-url", "certificate-authority", "certificate-authority-data"),
+        *("cluster", "user", "namespace"),
+        *("token", "tokenFile", "username", "password", "as", "as-uid"),
+        *("client-certificate", "client-certificate-data", "client-key", "client-key-data"),
+    }
+)
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Entries = Mapping[str, Mapping[str, Any]]
@@ -119,19 +129,25 @@ class _Kubeconfig:
             if who
             else {}
         )
+        what = f"cluster '{cluster or named}'"
+        proxy, inner = reached.get("proxy-url"), reached.get("tls-server-name")
+        if proxy:
+            _check_proxy(str(proxy), what)
+        _refuse_other_types(reached, what)
+        _refuse_other_types(chosen, f"context '{name}'")
+        _refuse_other_types(user, f"user '{who}'")
         server = reached.get("server")
         if not server:
-            raise KubeconfigError(f"cluster '{cluster or named}' of the kubeconfig names no server")
-        if proxy := reached.get("proxy-url"):
-            _check_proxy(str(proxy), cluster or named)
+            raise KubeconfigError(f"{what} of the kubeconfig names no server")
+        _check_server(server, what)
         return Endpoint(
-            server=str(server),
+            server=server,
             context=name,
-            namespace=str(chosen.get("namespace") or "default"),
-            server_name=str(reached.get("tls-server-name") or "") or None,
+            namespace=chosen.get("namespace") or "default",
+            server_name=inner or None,
             insecure=bool(reached.get("insecure-skip-tls-verify")),
-            authority=_content(reached, "certificate-authority", f"cluster '{cluster or named}'"),
-            proxy=str(proxy) if proxy else None,
+            authority=_content(reached, "certificate-authority", what),
+            proxy=proxy or None,
             **_user(user, who, reached),
         )
 
@@ -153,6 +169,11 @@ def _user(user: Mapping[str, Any], name: str, cluster: Mapping[str, Any]) -> dic
         raise KubeconfigError(
             f"{what} of the kubeconfig has an as-user-extra that is not a map of lists of texts, such as"
             " {reason: [on-call]}"
+        )
+    more = [key for key in ("as-uid", "as-groups", "as-user-extra") if user.get(key)]
+    if more and not user.get("as"):
+        raise KubeconfigError(
+            f"{what} of the kubeconfig has {more[0]}, and no `as` that says as whom it acts"
         )
     impersonated = [
         *([("Impersonate-User", str(user["as"]))] if user.get("as") else []),
@@ -205,11 +226,34 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _check_proxy(proxy: str, cluster: str) -> None:
+def _refuse_other_types(entry: Mapping[str, Any], what: str) -> None:
+    """Refuses what client-go would not read: a token that is a number, for one."""
+    for key in _TEXTS & entry.keys():
+        if not isinstance(entry[key], str | None):
+            raise KubeconfigError(f"{what} of the kubeconfig has a {key} that is no text; put it in quotes")
+    if not isinstance(entry.get("insecure-skip-tls-verify"), bool | None):
+        raise KubeconfigError(
+            f"{what} of the kubeconfig has an insecure-skip-tls-verify that is neither true nor false"
+        )
+
+
+def _check_server(server: str, what: str) -> None:
+    try:
+        address = urlsplit(server)
+        is_known = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+    except ValueError:
+        is_known = False
+    if not is_known or any(map(str.isspace, server)):
+        raise KubeconfigError(
+            f"{what} of the kubeconfig has a server that is not of the form https://<host>:<port>"
+        )
+
+
+def _check_proxy(proxy: str, what: str) -> None:
     if not proxy.startswith(("http://", "https://")):
         known = "known here: http://<host>:<port> and https://<host>:<port>"
         raise KubeconfigError(
-            f"cluster '{cluster}' of the kubeconfig has a proxy-url that this program does not know; {known}"
+            f"{what} of the kubeconfig has a proxy-url that this program does not know; {known}"
         )
 
 

@@ -295,6 +295,9 @@ LISTS = "a credential plugin whose env is not a list of maps with name and value
         ({"as-user-extra": {"why": "hunter2"}}, EXTRA),
         ({"as-groups": 5}, GROUPS),
         ({"as-groups": "hunter2"}, GROUPS),
+        ({"token": ["hunter2"]}, "a token that is no text; put it in quotes"),
+        ({"username": "me", "password": 5}, "a password that is no text; put it in quotes"),
+        ({"client-key-data": 5}, "a client-key-data that is no text; put it in quotes"),
         ({"exec": "hunter2"}, "an exec that is not a map with apiVersion and command"),
         ({"exec": {**EXEC, "env": ["hunter2"]}}, LISTS),
         ({"exec": {**EXEC, "env": 5}}, LISTS),
@@ -303,6 +306,41 @@ LISTS = "a credential plugin whose env is not a list of maps with name and value
 )
 def test_a_user_of_another_shape_is_one_line(user: dict[str, Any], why: str) -> None:
     assert refusal(json.dumps(config("it", **user))) == f"user 'it' of the kubeconfig has {why}"
+
+
+@pytest.mark.parametrize("key", ["as-uid", "as-groups", "as-user-extra"])
+def test_acting_with_groups_as_nobody_is_refused(key: str) -> None:
+    value = {"as-uid": "7", "as-groups": ["ops"], "as-user-extra": {"why": ["x"]}}[key]
+    assert (
+        refusal(json.dumps(config("it", **{key: value})))
+        == f"user 'it' of the kubeconfig has {key}, and no `as` that says as whom it acts"
+    )
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["https://[::1", "it:6443", "127.0.0.1:1", "ftp://it", "https://", "https://i t", "https://it:x"],
+)
+def test_a_server_that_is_no_address_is_refused_by_its_key(server: str) -> None:
+    content = config("it")
+    content["clusters"][0]["cluster"]["server"] = server
+    assert refusal(json.dumps(content)) == (
+        "cluster 'it' of the kubeconfig has a server that is not of the form https://<host>:<port>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("server", ["https://it"], "a server that is no text; put it in quotes"),
+        ("tls-server-name", 5, "a tls-server-name that is no text; put it in quotes"),
+        ("insecure-skip-tls-verify", "yes", "an insecure-skip-tls-verify that is neither true nor false"),
+    ],
+)
+def test_a_cluster_of_another_shape_is_one_line(key: str, value: Any, why: str) -> None:
+    content = config("it")
+    content["clusters"][0]["cluster"][key] = value
+    assert refusal(json.dumps(content)) == f"cluster 'it' of the kubeconfig has {why}"
 
 
 def test_a_plugin_that_no_argument_can_name_is_one_line() -> None:
