@@ -172,9 +172,7 @@ def _user(user: Mapping[str, Any], name: str, cluster: Mapping[str, Any]) -> dic
         )
     more = [key for key in ("as-uid", "as-groups", "as-user-extra") if user.get(key)]
     if more and not user.get("as"):
-        raise KubeconfigError(
-            f"{what} of the kubeconfig has {more[0]}, and no `as` that says as whom it acts"
-        )
+        raise KubeconfigError(f"{what} of the kubeconfig has {more[0]}, and no `as` that says who acts")
     impersonated = [
         *([("Impersonate-User", str(user["as"]))] if user.get("as") else []),
         *([("Impersonate-Uid", str(user["as-uid"]))] if user.get("as-uid") else []),

@@ -313,7 +313,7 @@ def test_acting_with_groups_as_nobody_is_refused(key: str) -> None:
     value = {"as-uid": "7", "as-groups": ["ops"], "as-user-extra": {"why": ["x"]}}[key]
     assert (
         refusal(json.dumps(config("it", **{key: value})))
-        == f"user 'it' of the kubeconfig has {key}, and no `as` that says as whom it acts"
+        == f"user 'it' of the kubeconfig has {key}, and no `as` that says who acts"
     )
 
 
