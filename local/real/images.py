@@ -92,17 +92,18 @@ def operator(tool: tools.Tool, program: Path) -> Image:
     )
 
 
-def ray() -> Image:
+def ray(requirements: Path = RAY_REQUIREMENTS) -> Image:
     """Ray as its own images have it, as far as Debian's Python allows: user 1000 named
     ray, `ray` and `python` on PATH, bash, wget.
+
+    ``requirements``: pins Ray and all that it needs.
     """
-    requirements = RAY_REQUIREMENTS.read_text()
-    version = ray_version()
+    version = ray_version(requirements)
     suffix = "-aarch64" if platform.machine() in ("aarch64", "arm64") else ""
     return Image(
         f"docker.io/rayproject/ray:{version}-py{RAY_PYTHON.replace('.', '')}{suffix}",
-        _fill_ray,
-        repr((requirements, RAY_SUITE, RAY_PACKAGES, _SET_UP_RAY)),
+        lambda root: _fill_ray(root, requirements),
+        repr((requirements.read_text(), RAY_SUITE, RAY_PACKAGES, _SET_UP_RAY)),
         {
             "user": ["1000:100"],
             "workingdir": ["/home/ray"],
@@ -119,9 +120,9 @@ def ray() -> Image:
     )
 
 
-def ray_version() -> str:
+def ray_version(requirements: Path = RAY_REQUIREMENTS) -> str:
     """The version that the image's requirements pin."""
-    pinned = next(line for line in RAY_REQUIREMENTS.read_text().splitlines() if line.startswith("ray["))
+    pinned = next(line for line in requirements.read_text().splitlines() if line.startswith("ray["))
     return pinned.rpartition("==")[2]
 
 
@@ -136,7 +137,7 @@ rm -rf /wheels /root/.cache
 """
 
 
-def _fill_ray(root: Path) -> None:
+def _fill_ray(root: Path, requirements: Path) -> None:
     programs = debian.unpacked(debian.IMAGE_TOOLS)
     environment = os.environ | {"PATH": f"{programs / 'usr/bin'}:{os.environ['PATH']}"}
     # In a mount namespace of its own: what is mounted on the way is gone with it, also
@@ -153,7 +154,7 @@ def _fill_ray(root: Path) -> None:
     _run([*bootstrap, f"--dpkgopt={_NO_DOCUMENTS}", RAY_SUITE, str(root)], environment)
     wheels = root / "wheels"
     wheels.mkdir()
-    shutil.copy(RAY_REQUIREMENTS, wheels)
+    shutil.copy(requirements, wheels / "requirements.txt")
     tags = [f"{name}_{platform.machine()}" for name in ("manylinux2014", "manylinux_2_17", "manylinux_2_28")]
     platforms = [argument for tag in tags for argument in ("--platform", tag)]
     # From outside of the image: there this machine's settings of pip count, and not
@@ -164,7 +165,7 @@ def _fill_ray(root: Path) -> None:
         f"--python-version={RAY_PYTHON}",
         *platforms,
         "-r",
-        str(RAY_REQUIREMENTS),
+        str(requirements),
     ]
     _run(
         [
