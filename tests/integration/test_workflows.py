@@ -217,9 +217,6 @@ def preview_of(
     ran = clone.run("preview.yml", "preview", {"STACK": "dev", "GITHUB_TOKEN": "token", "COMMIT": commit})
     # The runner of the comment has main, and the reports.
     clone.git("checkout", "--quiet", "--force", "main")
-    (clone.folder / "reports").mkdir()
-    if (clone.folder / "report").exists():
-        (clone.folder / "report").rename(clone.folder / "reports/preview-dev")
     event = clone.folder / ".git/event.json"
     event.write_text(json.dumps({"pull_request": {"head": {"sha": commit}}}))
     own = {

@@ -125,7 +125,7 @@ def test_a_pull_request_brings_no_code_where_there_are_keys() -> None:
         *["github.event.pull_request.number"] * 2,
     ]
     (request,) = [step for step in preview["steps"] if "COMMIT" in step.get("env", {})]
-    assert request["run"] == 'make request ARGS="--note report/request.json"'
+    assert request["run"] == 'make request ARGS="--note reports/preview-$STACK/request.json"'
 
 
 def test_the_code_of_a_request_is_kept_for_no_other_run() -> None:
@@ -138,6 +138,28 @@ def test_the_code_of_a_request_is_kept_for_no_other_run() -> None:
             assert step["if"] == "inputs.cache == 'yes'"
         if "cache" in step.get("with", {}):
             assert step["with"]["cache"] == "${{ inputs.cache == 'yes' && 'pip' || '' }}"
+
+
+def test_the_report_of_a_single_stack_is_found_too() -> None:
+    # download-artifact 8.0.1 (`src/download-artifact.ts`) unpacks a lone artifact into
+    # the path itself, and any other into a folder of its name: each brings the folder
+    # that `make join` reads.
+    for name in ("preview", "preview-code"):
+        found = yaml.safe_load((ROOT / f".github/workflows/{name}.yml").read_text())["jobs"]
+        by_action = {
+            step["uses"].partition("@")[0]: step["with"]
+            for job in found.values()
+            for step in job["steps"]
+            if "artifact" in step.get("uses", "")
+        }
+        assert by_action["actions/upload-artifact"]["path"] == "reports"
+        assert by_action["actions/download-artifact"] == {
+            "pattern": "preview-*",
+            "path": "reports",
+            "merge-multiple": True,
+        }
+        (preview,) = [step["run"] for step in found["preview"]["steps"] if step.get("name") == "preview"]
+        assert preview == 'make preview STACK="$STACK" ARGS="--output reports/preview-$STACK"'
 
 
 @pytest.mark.parametrize("file", [*WORKFLOWS, ACTION], ids=lambda file: file.stem)
