@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
+from kuberay.facts.manifests import read_manifests
 from kuberay.facts.objects import Object
 from kuberay.facts.quantities import canonical_quantity
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: Helm's and the chart's label of which chart it was: it tells of the chart, and says
 #: nothing of what runs.
 _CHART_LABEL = "helm.sh/chart"
@@ -19,8 +17,7 @@ Objects = Mapping[str, Object]
 
 def objects_of(text: str) -> Objects:
     """What a rendering consists of."""
-    found = [one for one in yaml.load_all(text, _Loader) if isinstance(one, dict) and one.get("kind")]
-    return {f"{one['kind']} {one['metadata']['name']}": _normal(one) for one in found}
+    return {f"{one['kind']} {one['metadata']['name']}": _normal(one) for one in read_manifests(text)}
 
 
 def differences(theirs: Objects, ours: Objects) -> list[str]:

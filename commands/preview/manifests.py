@@ -23,10 +23,11 @@ from commands.stack.helm import Helm, HelmError
 from commands.stack.state import RELEASE
 from kuberay.facts.charts import ChartSource, Login, split_login
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
+from kuberay.facts.manifests import read_manifests
+from kuberay.facts.objects import Object
 from kuberay.live.crds.chart_archive import ChartError
 from kuberay.settings.stack import PROJECT
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 #: The setting, by its whole key.
 CHART_REPOSITORY = f"{PROJECT}:chartRepository"
@@ -179,14 +180,13 @@ def _renderable(values: Any) -> dict[str, Any]:
 
 
 def _objects(text: str) -> Iterator[tuple[str, str]]:
-    for found in yaml.load_all(text, _Loader):
-        if isinstance(found, dict):
-            yield (
-                f"{found['kind']} {found['metadata']['name']}",
-                yaml.dump(_hide_data(found), Dumper=_Dumper, width=1000),
-            )
+    for found in read_manifests(text):
+        yield (
+            f"{found['kind']} {found['metadata']['name']}",
+            yaml.dump(_hide_data(found), Dumper=_Dumper, width=1000),
+        )
 
 
-def _hide_data(found: dict[str, Any]) -> dict[str, Any]:
+def _hide_data(found: Object) -> dict[str, Any]:
     hidden = ("data", "stringData") if found["kind"] == "Secret" else ()
     return {key: SECRET if key in hidden else value for key, value in found.items()}

@@ -227,7 +227,7 @@ def _read_spec(spec: Any) -> Any:
 def _load_yaml(text: Any) -> Any:
     try:
         return yaml.safe_load(text) if isinstance(text, str) and text != SECRET else text
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # A date that is none, for one.
         return text
 
 

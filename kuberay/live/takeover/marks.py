@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from kuberay.facts.labels import STACK_MARK
+from kuberay.facts.manifests import read_manifests
 from kuberay.facts.objects import Object
 
 #: Helm passes `global` to each chart, whatever the chart knows: the mark is kept in the
@@ -48,11 +47,7 @@ class Record:
     @property
     def objects(self) -> list[Object]:
         """What the release rendered."""
-        return [
-            found
-            for found in yaml.safe_load_all(self.manifest)
-            if isinstance(found, dict) and found.get("kind")
-        ]
+        return read_manifests(self.manifest)
 
 
 def read_record(secret: Object) -> Record:
