@@ -16,6 +16,7 @@ from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.memory import memory_advice
 from kuberay.checks.secrets import weak_secrets
 from kuberay.checks.storage import claim_advice
+from kuberay.facts.phrases import without_values
 from kuberay.facts.versions import is_later
 from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import Connection
@@ -47,6 +48,14 @@ def secret_where_encrypted(value: T, key: str) -> T | pulumi.Output[T]:
     something there is encrypted.
     """
     return pulumi.Output.secret(value) if is_encrypted(key) else value
+
+
+def told(message: object) -> str:
+    """What an error or the cluster says, without what it may quote of a stack's
+    encrypted settings.
+    """
+    keeps_secrets = any(key.startswith(f"{PROJECT}:") for key in get_config_secret_keys_env())
+    return without_values(message) if keeps_secrets else str(message)
 
 
 def conceal_texts(texts: Mapping[str, str], key: str) -> dict[str, pulumi.Input[str]]:

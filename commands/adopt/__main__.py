@@ -26,7 +26,7 @@ from kuberay.facts.charts import CHARTS
 from kuberay.facts.objects import is_ray_object
 from kuberay.facts.phrases import error_line
 from kuberay.facts.visible import log_line, log_lines
-from kuberay.live.api.client import ApiError, HTTPError
+from kuberay.live.api.client import ApiError, HTTPError, refusal
 from kuberay.live.api.connection import CLUSTER, CONTEXT, KUBECONFIG, Connection
 from kuberay.live.api.kubeconfig import KubeconfigError
 from kuberay.live.inventory import Cluster
@@ -93,7 +93,7 @@ def main() -> None:
     except (ClusterError, HelmError, StackError) as error:
         sys.exit(log_lines(f"error: {error}"))
     except ApiError as error:
-        sys.exit(log_line(f"error: the Kubernetes API server refuses: {error.status.message}"))
+        sys.exit(log_line(f"error: the Kubernetes API server refuses: {refusal(error)}"))
     except (HTTPError, KubeconfigError, OSError) as error:
         sys.exit(log_line(f"error: {error_line(error)}"))
     except (KeyboardInterrupt, EOFError):

@@ -27,7 +27,7 @@ from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.objects import Object, is_ray_object
 from kuberay.facts.phrases import error_line, first_few
 from kuberay.facts.visible import log_line, log_lines
-from kuberay.live.api.client import ApiError, HTTPError
+from kuberay.live.api.client import ApiError, HTTPError, refusal
 from kuberay.live.inventory import Cluster, of_stack, until
 from kuberay.live.takeover.marks import stack_of
 
@@ -84,7 +84,7 @@ class Destruction:
             for name in left:
                 self._delete_namespace(state, cluster, name)
         except ApiError as error:
-            raise StackError(f"the Kubernetes API server refuses: {error.status.message}") from None
+            raise StackError(f"the Kubernetes API server refuses: {refusal(error)}") from None
         except HTTPError as error:
             raise StackError(
                 f"the cluster stopped answering ({error_line(error)}); the same command goes on from here"

@@ -16,7 +16,7 @@ from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.labels import VERSION_ANNOTATION
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line, one_line
-from kuberay.live.api.client import ApiError, AsyncClient, HTTPError, connect
+from kuberay.live.api.client import ApiError, AsyncClient, HTTPError, connect, refusal
 from kuberay.live.api.kinds import RayJob, RayService
 from kuberay.live.crds.later_versions import look_at_later_version
 from kuberay.live.crds.upgrade import NAMES, OF_EACH_VERSION
@@ -76,7 +76,7 @@ class Examination:
         for found in self._read_settings(config):
             yield found
         async for found in self._in_cluster(config):
-            yield found
+            yield found.without_values() if config.keeps_secrets else found
 
     def _read_settings(self, config: StackConfig) -> Iterator[Finding]:
         try:
@@ -420,6 +420,6 @@ def _as_far_as_known(what: str, check: Callable[[], Iterable[Finding]]) -> Itera
     try:
         yield from check()
     except ApiError as error:
-        yield Finding("unknown", what, f"the API server refuses: {error.status.message}")
+        yield Finding("unknown", what, f"the API server refuses: {refusal(error)}")
     except HTTPError as error:
         yield Finding("unknown", what, f"the API server does not answer: {one_line(error)}")

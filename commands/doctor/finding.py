@@ -1,8 +1,10 @@
 """One line of the doctor's: what was looked at, how it is, and what to do."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+from kuberay.facts.phrases import without_values
 
 Mark = Literal["ok", "warning", "wrong", "unknown"]
 
@@ -16,6 +18,10 @@ class Finding:
     """``Helm release raycluster``"""
     text: str
     remedy: str = ""
+
+    def without_values(self) -> Self:
+        """Without what the cluster may quote in it of encrypted settings."""
+        return replace(self, text=without_values(self.text))
 
     def __str__(self) -> str:
         return f"{self.mark:<8} {self.what}: {self.text}" + (f"; {self.remedy}" if self.remedy else "")

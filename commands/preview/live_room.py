@@ -1,9 +1,9 @@
 """What room a cluster has, asked at the report's edge. Changes nothing."""
 
-from commands.preview.live_drift import ClusterError, refusal
+from commands.preview.live_drift import ClusterError
 from commands.preview.meaning.fit import Room
 from kuberay.facts.phrases import error_line
-from kuberay.live.api.client import ApiError, HTTPError
+from kuberay.live.api.client import ApiError, HTTPError, refusal
 from kuberay.live.inventory import Cluster
 
 
@@ -23,6 +23,6 @@ def room_of(cluster: Cluster) -> Room:
             autoscaler_status=str((status[0].get("data") or {}).get("status") or "") if status else None,
         )
     except ApiError as error:
-        raise ClusterError(refusal(error)) from None
+        raise ClusterError(f"the API server refuses: {refusal(error)}") from None
     except HTTPError as error:
         raise ClusterError(error_line(error)) from None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from commands.stack.messages import without_kubeconfig
+from kuberay.facts.phrases import without_values
 from kuberay.live.api.connection import Connection
 from kuberay.settings.stack import PROJECT
 
@@ -29,6 +30,11 @@ class StackConfig:
     values: Mapping[str, str]
     """By whole key, ``kuberay:clusters``: texts as they are, maps and lists as JSON."""
     secret_keys: frozenset[str]
+
+    @property
+    def keeps_secrets(self) -> bool:
+        """Whether any of the program's settings is encrypted."""
+        return any(key.startswith(f"{PROJECT}:") for key in self.secret_keys)
 
     def connection(self) -> Connection:
         """The cluster that the stack's provider uses."""
@@ -67,6 +73,7 @@ class Pulumi:
     def __init__(self, stack: str, config_file: str | None) -> None:
         self.stack = stack
         self._config_file = ["--config-file", config_file] if config_file else []
+        self._keeps_secrets = False
 
     @property
     def mark(self) -> str:
@@ -87,7 +94,9 @@ class Pulumi:
     def config(self) -> "StackConfig":
         shown: Mapping[str, Any] = self.ask("config", "--json", "--show-secrets", *self._config_file)
         values = {key: str(entry["value"]) for key, entry in shown.items() if "value" in entry}
-        return StackConfig(values, frozenset(key for key, entry in shown.items() if entry.get("secret")))
+        config = StackConfig(values, frozenset(key for key, entry in shown.items() if entry.get("secret")))
+        self._keeps_secrets = config.keeps_secrets
+        return config
 
     def _run(self, *arguments: str) -> str:
         done = run_pulumi([*arguments, "--stack", self.stack])
@@ -98,5 +107,9 @@ class Pulumi:
             raise StackError(
                 f"stack {self.stack} is locked by a run that goes on, or that was killed: then {frees}"
             )
-        printed = without_kubeconfig(f"{done.stdout}{done.stderr}")
+        # What was asked for may be there in part, decrypted.
+        asked = "" if "--show-secrets" in arguments else done.stdout
+        printed = without_kubeconfig(f"{asked}{done.stderr}")
+        if self._keeps_secrets:
+            printed = without_values(printed)
         raise StackError(f"pulumi {' '.join(arguments[:2])} failed:\n{printed}".rstrip())

@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 
 import pulumi
 
+from components.stack import told
 from kuberay.facts.phrases import one_line
 from kuberay.facts.visible import log_lines
 
@@ -58,4 +59,4 @@ def with_error_text(run: Run) -> Run:
 
 def error_text(error: Exception) -> str:
     """What an error says, as it may be printed, or at least what it is."""
-    return log_lines(error) if one_line(error) else type(error).__name__
+    return log_lines(told(error)) if one_line(error) else type(error).__name__

@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 
 from components.resources.hooks import SharedHook, error_text
+from components.stack import told
 from kuberay.facts.phrases import Report
 from kuberay.facts.visible import log_line
 
@@ -61,7 +62,7 @@ class WaitFor(pulumi.Stash):
         self._waited = False
 
         async def until_up() -> None:
-            await wait(lambda text: pulumi.log.info(log_line(text), resource=parent, ephemeral=True))
+            await wait(lambda text: pulumi.log.info(log_line(told(text)), resource=parent, ephemeral=True))
             self._waited = True
 
         async def made_or_changed(_: object) -> None:

@@ -12,6 +12,14 @@ from kuberay.facts.visible import visible
 #: name follows, and a comma.
 TAKES_OVER = "takes over Helm release "
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+#: From here on a message may quote a value of an object: the API server's own (field
+#: errors of `k8s.io/apimachinery`), a policy's or an admission webhook's, the
+#: kubelet's. A line of this program's begins with its project's name.
+_QUOTES = re.compile(
+    r"((?:Invalid|Unsupported|Duplicate) value|Not found|denied (?:the )?request|exec(?=: \"))"
+    r": .*?(?=\nkuberay:|\Z)",
+    re.DOTALL,
+)
 #: Takes a line of progress.
 Report = Callable[[str], None]
 
@@ -46,6 +54,13 @@ def error_line(error: Exception) -> str:
     nothing.
     """
     return one_line(error) or type(error).__name__
+
+
+def without_values(message: object) -> str:
+    """What Kubernetes says of an object of which something is encrypted in the stack's
+    config, without what it may quote of it.
+    """
+    return _QUOTES.sub(r"\1: [secret]", str(message))
 
 
 def first_few(names: Sequence[str], most: int = 3) -> str:

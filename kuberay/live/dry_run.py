@@ -16,7 +16,7 @@ from typing import Any
 from httpx2 import AsyncClient, HTTPError, Response, Timeout
 
 from kuberay.facts.objects import plural
-from kuberay.facts.phrases import error_line, first_few, one_line
+from kuberay.facts.phrases import error_line, first_few, one_line, without_values
 from kuberay.facts.quantities import parse_quantity
 from kuberay.live.api.client import FIELD_MANAGER, PATIENCE
 from kuberay.live.api.connection import Connection
@@ -43,8 +43,6 @@ _OF_THE_NAMESPACE = re.compile(
 )
 #: A port or an address that a Service asks for; what runs may be what has it.
 _TAKEN = re.compile(r"provided (?:port|IP) is already allocated")
-#: From here on a message may quote a value.
-_VALUE = re.compile(r"((?:Invalid|Unsupported|Duplicate) value): .*")
 _NO_DRY_RUN = re.compile(r"admission webhook \"[^\"]*\" does not support dry run")
 
 
@@ -220,4 +218,4 @@ def _message(question: Question, answer: Response) -> str:
     wanted = question.name
     message = one_line(status.get("message") or f"answer {answer.status_code}")
     message = message.replace(made_up, wanted) if made_up.startswith(wanted) else message
-    return _VALUE.sub(r"\1: [secret]", message) if question.hides_values else message
+    return without_values(message) if question.hides_values else message

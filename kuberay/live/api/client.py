@@ -10,7 +10,7 @@ from lightkube import ApiError, AsyncClient, Client
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.config.models import Cluster, Context, User
 
-from kuberay.facts.phrases import error_line
+from kuberay.facts.phrases import error_line, one_line, without_values
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kubeconfig import Endpoint, find_endpoint
 from kuberay.live.api.transport import BUSY, AsyncPatientTransport, PatientTransport
@@ -25,6 +25,7 @@ __all__ = [
     "is_unanswered",
     "no_answer",
     "or_none",
+    "refusal",
 ]
 
 T = TypeVar("T")
@@ -91,6 +92,17 @@ def code_of(error: Exception) -> int | None:
     if isinstance(error, ApiError):
         return error.status.code
     return error.response.status_code if isinstance(error, HTTPStatusError) else None
+
+
+def refusal(error: ApiError) -> str:
+    """Why the API server refuses, without what it quotes of an object: where it calls
+    one invalid, or a webhook has denied it, that may be a setting that the stack keeps
+    encrypted.
+    """
+    status = error.status
+    if status.code in (401, 403, 404, 429) and status.message:
+        return without_values(one_line(status.message))
+    return str(status.reason or status.code)
 
 
 async def or_none(answer: Awaitable[T]) -> T | None:

@@ -22,7 +22,7 @@ from lightkube.types import PatchType
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP, RETRY_ANNOTATION, TEMPLATE_ANNOTATION
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import Report
-from kuberay.live.api.client import connect_blocking, is_unanswered, or_none
+from kuberay.live.api.client import connect_blocking, is_unanswered, or_none, refusal
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import PlainPod, RayCluster
 from kuberay.live.diagnosis.diagnoser import OPERATOR_LOOKS, SCHEDULING_GRACE, Diagnoser
@@ -313,8 +313,7 @@ async def _delete(client: AsyncClient, pod: Object, namespace: str, deleted: set
             raise
         if error.status.code != 404:
             raise NotUpError(
-                f"pod {pod['metadata']['name']} runs the old spec and cannot be deleted:"
-                f" {error.status.message}"
+                f"pod {pod['metadata']['name']} runs the old spec and cannot be deleted: {refusal(error)}"
             ) from None
     deleted.add(uid)
 

@@ -6,6 +6,8 @@ from typing import Any, cast
 import httpx2
 import pytest
 
+from lightkube import ApiError
+
 from commands.destroy import __main__ as command
 from commands.destroy.__main__ import Destruction
 from commands.stack.cli import Pulumi, StackConfig, StackError
@@ -42,6 +44,19 @@ class Silent:
         raise httpx2.ReadTimeout("timed out")
 
 
+class Denying(Silent):
+    """A cluster whose webhook repeats what it was shown, or that calls an
+    object invalid.
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        self._code, self._message = code, message
+
+    def ray_objects(self, _: str) -> Any:
+        status = {"code": self._code, "reason": "Invalid", "message": self._message}
+        raise ApiError(httpx2.Request("PATCH", "https://it"), httpx2.Response(self._code, json=status))
+
+
 @pytest.fixture
 def destruction(monkeypatch: pytest.MonkeyPatch) -> Destruction:
     monkeypatch.setattr(command, "_connect", lambda *_: Silent())
@@ -63,3 +78,24 @@ def test_a_cluster_that_stops_answering_is_one_line(destruction: Destruction) ->
         StackError, match=r"^the cluster stopped answering \(timed out\); the same command goes on from here$"
     ):
         destruction.run(ask=False)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "told"),
+    [
+        (422, 'RayCluster "ray" is invalid: spec.env: Invalid value: "hunter2"', "Invalid"),
+        (
+            403,
+            'admission webhook "env.corp" denied the request: \n\nPASSWORD is hunter2',
+            'admission webhook "env.corp" denied the request: [secret]',
+        ),
+        (403, 'rayclusters.ray.io is forbidden: User "me" cannot list', None),
+    ],
+)
+def test_a_refusal_is_told_without_what_it_quotes_of_an_object(
+    monkeypatch: pytest.MonkeyPatch, code: int, message: str, told: str | None
+) -> None:
+    monkeypatch.setattr(command, "_connect", lambda *_: Denying(code, message))
+    with pytest.raises(StackError) as refused:
+        Destruction(cast("Pulumi", OneRelease())).run(ask=False)
+    assert str(refused.value) == f"the Kubernetes API server refuses: {told or message}"

@@ -32,6 +32,23 @@ def test_an_error_keeps_its_text() -> None:
         run(ValueError("raycluster-kuberay: no pod"))
 
 
+def test_what_the_cluster_quotes_of_encrypted_settings_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = (
+        'kuberay:clusters.a: refused by the API server: Pod "a" is invalid: env[0].name: Invalid value:'
+        ' "hunter2": must be\nkuberay:clusters.b: admission webhook "env.corp" denied the request: \n\n'
+        "policy: hunter2"
+    )
+    with pytest.raises(pulumi.RunError, match="hunter2"):
+        run(ValueError(said))
+    monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", '["kuberay:clusters"]')
+    with pytest.raises(pulumi.RunError) as raised:
+        run(ValueError(said))
+    assert str(raised.value) == (
+        'kuberay:clusters.a: refused by the API server: Pod "a" is invalid: env[0].name: Invalid value:'
+        ' [secret]\nkuberay:clusters.b: admission webhook "env.corp" denied the request: [secret]'
+    )
+
+
 def test_what_an_error_quotes_is_no_command_of_a_pipeline() -> None:
     with pytest.raises(pulumi.RunError) as raised:
         run(ValueError("denied: a\n::add-mask::b\x1b[2J"))

@@ -171,6 +171,27 @@ def test_no_value_is_shown_of_settings_that_are_encrypted(server: Server) -> Non
 
 
 @pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            'admission webhook "env.corp" denied the request: PASSWORD=hunter2 is no name',
+            'admission webhook "env.corp" denied the request: [secret]',
+        ),
+        (
+            "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: hunter2",
+            "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: [secret]",
+        ),
+        ('Pod "x" is invalid: spec.volumeMounts[0].name: Not found: "hunter2"', None),
+    ],
+)
+def test_nor_of_what_a_policy_says_of_them(server: Server, said: str, told: str | None) -> None:
+    with pytest.raises(RefusedError) as error:
+        answer(server, 403, said, question(hides_values=True))
+    assert "hunter2" not in str(error.value)
+    assert str(error.value).endswith(told or "Not found: [secret]")
+
+
+@pytest.mark.parametrize(
     ("code", "message"),
     [
         (403, 'pods "x" is forbidden: exceeded quota: tight'),
