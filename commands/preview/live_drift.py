@@ -7,11 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 from commands.preview.meaning.drift import drift_of, is_namespaced
-from commands.preview.meaning.hiding import hides_more
 from commands.preview.meaning.report import Drift
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line
-from kuberay.live.api.client import ApiError, HTTPError
+from kuberay.live.api.client import ApiError, HTTPError, refusal
 from kuberay.live.api.connection import Connection
 from kuberay.live.inventory import Cluster
 
@@ -46,14 +45,13 @@ def drift_of_releases(cluster: Cluster, releases: Iterable[Mapping[str, Any]]) -
     """
     try:
         for release in releases:
-            shown = not hides_more(release.get("values"))
             for obj in _installed(cluster, str(release["namespace"]), str(release["name"])):
                 live = cluster.get(obj)
-                found = drift_of(cluster.as_applied(obj) if live else obj, live, shown=shown)
+                found = drift_of(cluster.as_applied(obj) if live else obj, live, release.get("values"))
                 if found:
                     yield found
     except ApiError as error:
-        raise ClusterError(refusal(error)) from None
+        raise ClusterError(f"the API server refuses: {refusal(error)}") from None
     except HTTPError as error:
         raise ClusterError(str(error) or type(error).__name__) from None
 
@@ -66,13 +64,3 @@ def _installed(cluster: Cluster, namespace: str, release: str) -> Iterator[Objec
     for obj in max(records, key=lambda record: record.revision).objects if records else []:
         place = {"namespace": namespace} if is_namespaced(obj) else {}
         yield {**obj, "metadata": {**obj["metadata"], **place}}
-
-
-def refusal(error: ApiError) -> str:
-    """Why the API server refuses, without what it quotes of an object that it calls
-    invalid: that is decrypted here.
-    """
-    status = error.status
-    if status.code in (401, 403, 404, 429) and status.message:
-        return status.message
-    return f"the API server refuses: {status.reason or status.code}"

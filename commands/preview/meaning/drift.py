@@ -7,10 +7,11 @@ fills in by default nor another way to write a quantity.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from commands.preview.meaning.differences import Difference, differences
-from commands.preview.meaning.hiding import may_be_secret
+from commands.preview.meaning.differences import Difference, differences, hidden_changes
+from commands.preview.meaning.hiding import hides_more, keeps_secrets, may_be_secret, without_free
 from commands.preview.meaning.report import Drift, StackReport, worst
 from commands.preview.meaning.steps import Preview
 from kuberay.facts.quantities import same_amount
@@ -27,12 +28,14 @@ _AUTOSCALERS = ("replicas", "scaleStrategy")
 _GLOBAL_KINDS = ("Namespace", "CustomResourceDefinition", "PriorityClass", "StorageClass")
 
 
-def drift_of(applied: Object, live: Object | None, *, shown: bool = True) -> Drift | None:
+def drift_of(applied: Object, live: Object | None, values: Any = None) -> Drift | None:
     """How an object differs from what it would be if it were applied again; None where
     it does not.
 
-    Both are decrypted. A value is told where nobody can have written a secret, and only
-    with ``shown``; else, that it differs.
+    Both are decrypted. A value is told where nobody can have written a secret; else,
+    that it differs. ``values``: those of its release as a preview shows them. What is a
+    secret there is none the less here: where they have one, neither are keys and names
+    told that somebody chose.
     """
     kind, name = str(applied["kind"]), str(applied["metadata"]["name"])
     if live is None:
@@ -42,8 +45,8 @@ def drift_of(applied: Object, live: Object | None, *, shown: bool = True) -> Dri
         for one in differences(_strip(live), _strip(applied))
         if not _is_same(one) and not _is_autoscalers(one, applied)
     ]
-    fields = [_describe(one, shown=shown and not may_be_secret(one.path)) for one in found]
-    return Drift(kind=kind, name=name, what="edited", fields=fields) if found else None
+    fields = dict.fromkeys(_describe(one, values) for one in found)
+    return Drift(kind=kind, name=name, what="edited", fields=list(fields)) if found else None
 
 
 def is_namespaced(obj: Object) -> bool:
@@ -72,12 +75,20 @@ def _is_autoscalers(one: Difference, applied: Object) -> bool:
     return scaled and "workerGroupSpecs" in one.path and bool(set(_AUTOSCALERS) & set(one.path))
 
 
-def _describe(one: Difference, *, shown: bool) -> str:
+def _describe(one: Difference, values: Any) -> str:
+    hides_all = hides_more(values)
+    path = without_free(one.path) if keeps_secrets(values) else one.path
+    if hides_all:
+        path = tuple("[…]" if part.startswith("[") and not part[1:-1].isdigit() else part for part in path)
+    where = replace(one, path=path).where
+    if len(path) < len(one.path):
+        return f"{where} differs"
+    shown = not hides_all and not may_be_secret(path)
     if one.old is None:
-        return f"{one.where} is gone" + (f", not {one.new}" if shown else "")
+        return f"{where} is gone" + (f", not {one.new}" if shown else "")
     if one.new is None:
-        return f"{one.where} is {one.old}, and was not there" if shown else f"{one.where} was not there"
-    return f"{one.where} is {one.old}, not {one.new}" if shown else f"{one.where} differs"
+        return f"{where} is {one.old}, and was not there" if shown else f"{where} was not there"
+    return f"{where} is {one.old}, not {one.new}" if shown else f"{where} differs"
 
 
 def seen_by_refresh(preview: Preview) -> list[Drift]:
@@ -93,7 +104,12 @@ def seen_by_refresh(preview: Preview) -> list[Drift]:
         if step.operation == "create":
             found.append(Drift(kind=kind, name=step.name, what="deleted"))
         elif step.operation == "update" and made == step.new and step.changed:
-            found.append(Drift(kind=kind, name=step.name, what="edited", fields=list(step.changed)))
+            secrets = hidden_changes(made, step.new, step.changed)
+            # Of what is a secret as a whole, the keys below are one too.
+            fields = (
+                next((each for each in secrets if path.startswith(each)), path) for path in step.changed
+            )
+            found.append(Drift(kind=kind, name=step.name, what="edited", fields=list(dict.fromkeys(fields))))
     return found
 
 

@@ -46,6 +46,16 @@ def may_be_secret(path: Path) -> bool:
     return not prescribed or not _FREE.isdisjoint(path)
 
 
+def keeps_secrets(tree: Any) -> bool:
+    """Whether anything of a tree is a secret."""
+    return any(path[-1] == SECRET for path in _places(tree))
+
+
+def without_free(path: Path) -> Path:
+    """The path as far as Kubernetes and KubeRay prescribe its keys."""
+    return next((path[: end + 1] for end, key in enumerate(path) if key in _FREE), path)
+
+
 def hides_more(tree: Any) -> bool:
     """Whether a tree keeps secrets elsewhere than where `may_be_secret`
     looks for them.

@@ -68,12 +68,19 @@ def told(values: Any, **double: Any) -> list[str]:
 def test_an_encrypted_variable_that_was_edited_is_told_without_either_value() -> None:
     assert told({"head": {"containerEnv": "[secret]"}}) == [
         "spec.replicas is 2, not 1",
+        "spec.env differs",
+    ]
+
+
+def test_of_a_stack_without_a_secret_the_name_of_a_variable_is_told() -> None:
+    assert told({"head": {"containerEnv": [{"name": "PASSWORD", "value": "x"}]}}) == [
+        "spec.replicas is 2, not 1",
         "spec.env[PASSWORD].value differs",
     ]
 
 
 def test_of_a_release_whose_values_are_all_encrypted_no_value_is_told() -> None:
-    assert told("[secret]") == ["spec.replicas differs", "spec.env[PASSWORD].value differs"]
+    assert told("[secret]") == ["spec.replicas differs", "spec.env differs"]
 
 
 def test_what_the_api_server_quotes_of_an_object_that_it_refuses_is_not_told() -> None:

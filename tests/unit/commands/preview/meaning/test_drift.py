@@ -90,7 +90,7 @@ def test_what_may_be_a_secret_differs_and_is_not_shown(place: tuple[str | int, .
 
 
 def test_nothing_of_a_release_is_shown_that_keeps_secrets_where_values_would_be_shown() -> None:
-    drift = drift_of(CLUSTER, edited(replicas=3), shown=False)
+    drift = drift_of(CLUSTER, edited(replicas=3), "[secret]")
     assert drift is not None
     assert drift.fields == ["spec.workerGroupSpecs[0].replicas differs"]
     assert hides_more("[secret]")
@@ -101,6 +101,60 @@ def test_nothing_of_a_release_is_shown_that_keeps_secrets_where_values_would_be_
             "worker": {"replicas": 1},
         }
     )
+
+
+def test_neither_names_nor_keys_are_told_of_what_is_a_secret_in_a_preview() -> None:
+    def made(port: int, key: str) -> dict[str, Any]:
+        container = {"name": "hunter2", "ports": [{"name": "hunter3", "port": port}], "env": [{"name": key}]}
+        return {
+            "kind": "Thing",
+            "metadata": {"name": "t", "annotations": {key: "x"}},
+            "spec": {"containers": [container]},
+        }
+
+    def told(values: Any) -> list[str]:
+        drift = drift_of(made(1, "hunter4"), made(2, "hunter5"), values)
+        assert drift is not None
+        return drift.fields
+
+    named = "spec.containers[hunter2]"
+    assert told({})[0] == "metadata.annotations.hunter5 was not there"
+    assert told({"head": {"containerEnv": "[secret]"}}) == [
+        "metadata.annotations differs",
+        f"{named}.ports[hunter3].port is 2, not 1",
+        f"{named}.env differs",
+    ]
+    assert told("[secret]") == [
+        "metadata.annotations differs",
+        "spec.containers[…].ports[…].port differs",
+        "spec.containers[…].env differs",
+    ]
+
+
+def test_what_refresh_finds_edited_below_a_secret_is_told_as_that() -> None:
+    urn = "urn:pulumi:dev::kuberay::kubernetes:ray.io/v1:RayJob::job"
+    inputs = {"metadata": {"name": "job"}, "spec": "[secret]"}
+    state = {"inputs": inputs}
+    preview = read_preview(
+        {
+            "steps": [
+                {"op": "refresh", "urn": urn, "oldState": state, "newState": state},
+                {
+                    "op": "update",
+                    "urn": urn,
+                    "oldState": state,
+                    "newState": state,
+                    "detailedDiff": {
+                        "spec.runtimeEnv.hunter2": {},
+                        "spec.entrypoint": {},
+                        "metadata.name": {},
+                    },
+                },
+            ]
+        }
+    )
+    (drift,) = seen_by_refresh(preview)
+    assert drift.fields == ["spec", "metadata.name"]
 
 
 def test_refresh_tells_what_was_deleted_and_edited_of_the_stacks_own_objects() -> None:
