@@ -26,7 +26,7 @@ def read_manifests(text: str) -> list[Object]:
         ValueError: it is no YAML; what a parser says of it would quote it.
     """
     try:
-        found = list(yaml.load_all(text, _Loader))  # noqa: S506
+        found = list(yaml.load_all(text, _Loader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise ValueError(f"a manifest is no YAML{f' (line {mark.line + 1})' if mark else ''}") from None

@@ -3,7 +3,7 @@ one that the stack's provider changes.
 
 Everything of a kubeconfig that client-go honours is honoured, or refused by its name:
 what is ignored would ask another cluster, or as someone else. No message shows any of a
-kubeconfig's content but the names of its entries.
+kubeconfig's content but the names of its entries, and which program gives credentials.
 """
 
 import base64
@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
+from httpx2 import URL, InvalidURL
 
 from kuberay.live.api.connection import CLUSTER, CONTEXT, KUBECONFIG, Connection
 from kuberay.live.api.credentials import Plugin
@@ -35,6 +35,9 @@ _TEXTS = frozenset(
     }
 )
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+#: Longer than anybody's path. Encoded text may begin with a slash as well.
+_LONGEST_PATH = 250
 
 Entries = Mapping[str, Mapping[str, Any]]
 
@@ -139,20 +142,21 @@ class _Kubeconfig:
         server = reached.get("server")
         if not server:
             raise KubeconfigError(f"{what} of the kubeconfig names no server")
-        _check_server(server, what)
+        address = _server_address(server, what)
         return Endpoint(
-            server=server,
+            # An error of a client quotes the address.
+            server=str(address.copy_with(userinfo=b"")) if address.userinfo else server,
             context=name,
             namespace=chosen.get("namespace") or "default",
             server_name=inner or None,
             insecure=bool(reached.get("insecure-skip-tls-verify")),
             authority=_content(reached, "certificate-authority", what),
             proxy=proxy or None,
-            **_user(user, who, reached),
+            **_user(user, who, reached, address),
         )
 
 
-def _user(user: Mapping[str, Any], name: str, cluster: Mapping[str, Any]) -> dict[str, Any]:
+def _user(user: Mapping[str, Any], name: str, cluster: Mapping[str, Any], address: URL) -> dict[str, Any]:
     what = f"user '{name}'"
     if provider := user.get("auth-provider"):
         kind = provider.get("name") if isinstance(provider, Mapping) else "?"
@@ -182,13 +186,14 @@ def _user(user: Mapping[str, Any], name: str, cluster: Mapping[str, Any]) -> dic
     file, token = user.get("tokenFile"), user.get("token")
     _content(user, "tokenFile", what)  # Read again for each request, where nobody could say what is wrong.
     plain = user.get("username") and user.get("password")
+    login = (str(user["username"]), str(user["password"])) if plain else (address.username, address.password)
     given = user.get("exec")
     return {
         "client_certificate": _content(user, "client-certificate", what),
         "client_key": _content(user, "client-key", what),
         "token_file": Path(str(file)) if file else None,
         "token": str(token) if token else None,
-        "basic": (str(user["username"]), str(user["password"])) if plain else None,
+        "basic": login if plain or address.userinfo else None,
         "plugin": None if file or token or not given else Plugin.of(given, name, cluster),
         "impersonated": tuple(impersonated),
     }
@@ -235,24 +240,31 @@ def _refuse_other_types(entry: Mapping[str, Any], what: str) -> None:
         )
 
 
-def _check_server(server: str, what: str) -> None:
-    try:
-        address = urlsplit(server)
-        is_known = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
-    except ValueError:
-        is_known = False
-    if not is_known or any(map(str.isspace, server)):
+def _server_address(server: str, what: str) -> URL:
+    address = _address(server)
+    if address is None:
         raise KubeconfigError(
             f"{what} of the kubeconfig has a server that is not of the form https://<host>:<port>"
         )
+    return address
 
 
 def _check_proxy(proxy: str, what: str) -> None:
-    if not proxy.startswith(("http://", "https://")):
+    if _address(proxy) is None:
         known = "known here: http://<host>:<port> and https://<host>:<port>"
         raise KubeconfigError(
             f"{what} of the kubeconfig has a proxy-url that this program does not know; {known}"
         )
+
+
+def _address(text: str) -> URL | None:
+    """What a client says of one that is none would quote it."""
+    try:
+        address = URL(text)
+    except (InvalidURL, ValueError):
+        return None
+    is_known = address.scheme in ("http", "https") and address.host and address.port != 0
+    return None if not is_known or any(map(str.isspace, text)) else address
 
 
 # --- Files ----------------------------------------------------------------------------
@@ -267,7 +279,8 @@ def _load(kubeconfig: str) -> _Kubeconfig:
         return _read(file)
     # Whatever is not plainly a path may be the content, encoded once more: none of it
     # is shown.
-    if kubeconfig.startswith(("/", "~", ".")):
+    is_path = kubeconfig.startswith(("/", "~", ".")) and kubeconfig.isprintable()
+    if is_path and len(kubeconfig) <= _LONGEST_PATH:
         raise KubeconfigError(f"{KUBECONFIG}: the file {kubeconfig} does not exist")
     raise KubeconfigError(
         f"{KUBECONFIG} is neither a file that exists nor the content of a kubeconfig, which is YAML or JSON"
@@ -319,7 +332,7 @@ def _read(file: Path) -> _Kubeconfig:
 def _parse(text: str, where: str, folder: Path | None = None) -> _Kubeconfig:
     try:
         content: Any = yaml.load(text, _Loader) or {}  # noqa: S506
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # A date that is none, for one.
         mark = getattr(error, "problem_mark", None)
         line = f" (line {mark.line + 1})" if mark else ""
         raise KubeconfigError(f"{where} is not YAML{line}") from None
@@ -340,7 +353,10 @@ def _parse(text: str, where: str, folder: Path | None = None) -> _Kubeconfig:
     if folder:
         _make_absolute(parts, folder)
     return _Kubeconfig(
-        parts["clusters"], parts["contexts"], parts["users"], content.get("current-context") or None
+        parts["clusters"],
+        parts["contexts"],
+        parts["users"],
+        current if isinstance(current := content.get("current-context"), str) else None,
     )
 
 

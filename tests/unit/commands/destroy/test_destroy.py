@@ -5,7 +5,6 @@ from typing import Any, cast
 
 import httpx2
 import pytest
-
 from lightkube import ApiError
 
 from commands.destroy import __main__ as command

@@ -178,8 +178,8 @@ def test_no_value_is_shown_of_settings_that_are_encrypted(server: Server) -> Non
             'admission webhook "env.corp" denied the request: [secret]',
         ),
         (
-            "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: hunter2",
-            "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: [secret]",
+            "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'p' denied request: hunter2",
+            "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'p' denied request: [secret]",
         ),
         ('Pod "x" is invalid: spec.volumeMounts[0].name: Not found: "hunter2"', None),
     ],

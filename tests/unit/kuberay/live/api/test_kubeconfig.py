@@ -235,11 +235,31 @@ def test_what_is_not_honoured_is_refused_by_its_name() -> None:
     )
 
 
-@pytest.mark.parametrize("proxy", ["hunter2", "hunter2://me", "http:hunter2", ["hunter2"]])
+@pytest.mark.parametrize(
+    "proxy",
+    ["hunter2", "hunter2://me", "http:hunter2", ["hunter2"], "http://me:hunter2", "http://x:hun\nter2"],
+)
 def test_nothing_of_a_proxy_that_is_none_is_shown(proxy: Any) -> None:
     content = config("it")
     content["clusters"][0]["cluster"]["proxy-url"] = proxy
     assert refusal(json.dumps(content)) == PROXY
+
+
+@pytest.mark.parametrize("server", ["hunter2", "hunter2://me", "https://me:hunter2", "https://hunter2….x"])
+def test_nothing_of_a_server_that_is_none_is_shown(server: Any) -> None:
+    content = config("it")
+    content["clusters"][0]["cluster"]["server"] = server
+    assert (
+        refusal(json.dumps(content))
+        == "cluster 'it' of the kubeconfig has a server that is not of the form https://<host>:<port>"
+    )
+
+
+def test_a_login_in_the_address_of_a_server_is_used_and_not_shown_with_it() -> None:
+    content = config("it", **{"as": "me"})
+    content["clusters"][0]["cluster"]["server"] = "https://me:hun%2Fter2@it:6443/k8s"
+    found = found_by(json.dumps(content))
+    assert (found.server, found.basic) == ("https://it:6443/k8s", ("me", "hun/ter2"))
 
 
 NOT_THERE = "cannot be read: No such file or directory; it takes a path, and"
@@ -369,6 +389,19 @@ SECRET = "hunter2-of-the-kubeconfig"
             f"users:\n- name: it\n  user: {{token: {SECRET}\nclusters: []\n",
             "kubernetes:kubeconfig is not YAML (line 4)",
         ),
+        # PowerShell writes UTF-16.
+        (
+            base64.b64encode(json.dumps(config("it", token=SECRET)).encode("utf-16")).decode(),
+            (
+                "kubernetes:kubeconfig is neither a file that exists nor the content of a kubeconfig, which"
+                " is YAML or JSON"
+            ),
+        ),
+        (
+            json.dumps(config("it") | {"current-context": {"it": SECRET}}),
+            "the kubeconfig names no current context: set kubernetes:context of the stack",
+        ),
+        (f"expires: 2001-13-45\ntoken: {SECRET}\n", "kubernetes:kubeconfig is not YAML"),
         (f"just text\n{SECRET}\n", "kubernetes:kubeconfig is not the content of a kubeconfig"),
         (
             f"current-context: it\nusers: [{SECRET}]\n",
