@@ -181,6 +181,15 @@ def steps(tree: dict[str, Any]) -> list[dict[str, Any]]:
     )
 
 
+def test_what_the_plugin_leaves_of_a_kubeconfig_goes_with_the_job() -> None:
+    # `RUNNER_TEMP` is emptied at the end of each job, `/tmp` of a runner of one's own is
+    # not.
+    action = yaml.safe_load(ACTION.read_text())["runs"]["steps"]
+    assert 'echo "TMPDIR=$RUNNER_TEMP" >> "$GITHUB_ENV"' in [
+        step.get("run") for step in action if "if" not in step
+    ]
+
+
 def test_no_long_lived_key_of_a_cloud_is_kept() -> None:
     for file in [*WORKFLOWS, ACTION, GITLAB]:
         assert not re.search(
@@ -238,3 +247,12 @@ def test_gitlab_gives_a_merge_requests_own_pipeline_no_key() -> None:
         name for name, job in whole.items() if any("--with-code" in line for line in job.get("script", []))
     ] == ["preview code"]
     assert whole["preview code"]["rules"][0]["when"] == "manual"
+    # A token says of which branch it is and not of which environment: roles tell the
+    # code of a request, which runs on the default branch too, by whom a token is for.
+    default = pipeline["default"]["id_tokens"]
+    audiences = {name: job.get("id_tokens", default)["AWS_TOKEN"]["aud"] for name, job in whole.items()}
+    assert {name for name, audience in audiences.items() if audience == "write/$STACK"} == {
+        "up dev",
+        "up prod",
+    }
+    assert set(audiences.values()) == {"read/$STACK", "write/$STACK"}
