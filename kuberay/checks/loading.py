@@ -14,6 +14,7 @@ from kuberay.checks.flags import PASSWORD_FLAG, is_plain_password
 from kuberay.checks.messages import Place, Problem, problem_line, validation_problems
 from kuberay.checks.stack import plan_problems, settings_problems
 from kuberay.facts.phrases import nearest
+from kuberay.facts.visible import log_line
 from kuberay.plan.stack import StackPlan, plan_stack
 from kuberay.settings.base import containers, field_of
 from kuberay.settings.kubernetes import SECRET_KEYS
@@ -59,7 +60,7 @@ def load_plan(
         SettingsError: something is unknown, misspelt, malformed, or does not go
             together.
     """
-    slips = list(_slips_in_keys(config))
+    slips = list(map(log_line, _slips_in_keys(config)))
     hidden = {key.partition(":")[2] for key in secret_keys if key.startswith(f"{PROJECT}:")}
     raw: dict[str, Any] = {}
     problems: list[Problem] = []

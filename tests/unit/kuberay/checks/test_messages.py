@@ -678,6 +678,14 @@ def test_a_claim_takes_the_place_of_the_volume_of_rays_logs_as_the_refusal_says(
                 " 'kubernetes:context'?"
             ),
         ),
+        # Whatever it holds, it is one line, and no command of a pipeline.
+        (
+            "kubernets:con\n##[group]text",
+            (
+                "kubernets:con\\n#\\x23[group]text: nothing here is called 'kubernets'; did you mean"
+                " 'kubernetes:con\\n#\\x23[group]text'?"
+            ),
+        ),
         ("k8s:context", "k8s:context: nothing here is called 'k8s'; did you mean 'kubernetes:context'?"),
         (
             "kubernetes:kubeConfig",
