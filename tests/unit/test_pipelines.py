@@ -182,8 +182,8 @@ def steps(tree: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_what_the_plugin_leaves_of_a_kubeconfig_goes_with_the_job() -> None:
-    # `RUNNER_TEMP` is emptied at the end of each job, `/tmp` of a runner of one's own is
-    # not.
+    # `RUNNER_TEMP` is emptied at the end of each job, and `/tmp` of a runner of one's own
+    # is not.
     action = yaml.safe_load(ACTION.read_text())["runs"]["steps"]
     assert 'echo "TMPDIR=$RUNNER_TEMP" >> "$GITHUB_ENV"' in [
         step.get("run") for step in action if "if" not in step
