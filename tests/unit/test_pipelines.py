@@ -98,6 +98,13 @@ def test_a_job_with_keys_runs_on_main_alone_in_an_environment(file: Path, job: d
 
 
 @pytest.mark.parametrize(("file", "job"), EVERY_JOB)
+def test_no_action_of_others_sees_a_key(file: Path, job: dict[str, Any]) -> None:
+    assert "secrets." not in yaml.safe_dump(job.get("env", {}))
+    for step in job["steps"]:
+        assert "secrets." not in yaml.safe_dump(step) or "run" in step or step["uses"].startswith("./"), step
+
+
+@pytest.mark.parametrize(("file", "job"), EVERY_JOB)
 def test_a_job_that_may_write_has_no_key_and_runs_mains_code(file: Path, job: dict[str, Any]) -> None:
     if "write" in (job["permissions"].get("pull-requests"), job["permissions"].get("contents")):
         assert "secrets." not in yaml.safe_dump(job)
@@ -182,8 +189,8 @@ def steps(tree: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_what_the_plugin_leaves_of_a_kubeconfig_goes_with_the_job() -> None:
-    # `RUNNER_TEMP` is emptied at the end of each job, and `/tmp` of a runner of one's own
-    # is not.
+    # `RUNNER_TEMP` is emptied at the end of each job, and `/tmp` of a runner of one's
+    # own is not.
     action = yaml.safe_load(ACTION.read_text())["runs"]["steps"]
     assert 'echo "TMPDIR=$RUNNER_TEMP" >> "$GITHUB_ENV"' in [
         step.get("run") for step in action if "if" not in step
