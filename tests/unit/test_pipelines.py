@@ -113,6 +113,13 @@ def test_a_job_that_may_write_has_no_key_and_runs_mains_code(file: Path, job: di
         assert re.findall(r"make ([a-z]+)", yaml.safe_dump(job)) == ["join", "comment"]
 
 
+@pytest.mark.parametrize(("file", "job"), EVERY_JOB)
+def test_no_job_keeps_the_token_that_it_has_checked_out_with(file: Path, job: dict[str, Any]) -> None:
+    for step in job["steps"]:
+        if "actions/checkout" in step.get("uses", ""):
+            assert step["with"]["persist-credentials"] is False
+
+
 def test_a_pull_request_brings_no_code_where_there_are_keys() -> None:
     workflow = yaml.safe_load((ROOT / ".github/workflows/preview.yml").read_text())
     preview = workflow["jobs"]["preview"]
