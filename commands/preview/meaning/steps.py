@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from commands.stack.messages import without_kubeconfig
 from commands.stack.state import RELEASE
-from kuberay.facts.phrases import TAKES_OVER, one_line
+from kuberay.facts.phrases import TAKES_OVER, one_line, without_values
 from kuberay.settings.stack import PROJECT
 
 Properties = Mapping[str, Any]
@@ -93,8 +93,14 @@ class Preview:
 def read_preview(digest: Mapping[str, Any]) -> Preview:
     """The CLI's JSON document."""
     steps: list[Mapping[str, Any]] = digest.get("steps") or []
-    said: list[Mapping[str, Any]] = digest.get("diagnostics") or []
     config: Mapping[str, str] = digest.get("config") or {}
+    keeps_secrets = any(
+        SECRET in str(value) for key, value in config.items() if key.startswith(f"{PROJECT}:")
+    )
+    said: list[Mapping[str, Any]] = [
+        {**one, "message": without_values(one.get("message") or "")} if keeps_secrets else one
+        for one in digest.get("diagnostics") or []
+    ]
     notes = tuple(one_line(_text(one)) for one in said if one.get("severity") == "info")
     adopted = {
         note.removeprefix(TAKES_OVER).partition(",")[0] for note in notes if note.startswith(TAKES_OVER)

@@ -61,6 +61,23 @@ def test_a_new_head_takes_its_workers_with_it_and_says_so() -> None:
     assert cluster(report).values == ["- head.containerEnv[A].value: 1", "+ head.containerEnv[A].value: 2"]
 
 
+def test_what_kubernetes_quotes_of_encrypted_settings_is_in_no_report() -> None:
+    said = 'RayJob "a" is invalid: spec.entrypoint: Invalid value: "hunter2": too long'
+    digest = {
+        "diagnostics": [
+            {"message": f"error: {said}", "severity": severity} for severity in ("error", "warning")
+        ]
+    }
+    told = ([said], [f"error: {said}"])
+    plain = stack_report("dev", read_preview(digest | {"config": {"kuberay:jobs": "{}"}}))
+    assert (plain.errors, plain.warnings) == told
+    # As the CLI shows the config.
+    secret = {"kuberay:jobs": '{"a":{"entrypoint":"[secret]"}}'}
+    hidden = stack_report("dev", read_preview(digest | {"config": secret}))
+    cut = said.partition('"hunter2"')[0] + "[secret]"
+    assert (hidden.errors, hidden.warnings) == ([cut], [f"error: {cut}"])
+
+
 def test_releases_that_are_taken_over_are_not_new() -> None:
     digest = json.loads((PREVIEWS / "new.json").read_text())
     said = [
