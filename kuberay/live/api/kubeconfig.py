@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 from httpx2 import URL, InvalidURL
@@ -261,6 +262,7 @@ def _address(text: str) -> URL | None:
     """What a client says of one that is none would quote it."""
     try:
         address = URL(text)
+        urlsplit(text)  # Which the transport reads, and takes less.
     except (InvalidURL, ValueError):
         return None
     is_known = address.scheme in ("http", "https") and address.host and address.port != 0

@@ -29,7 +29,7 @@ def test_what_may_be_a_value_is_left_out(said: str, told: str) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        'pods "a" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true (pod must set it)',
+        'pods "a" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true (pod)',
         'pods "a" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1',
         'strict decoding error: unknown field "spec.affinity.nodeAfinity"',
         'admission webhook "a.corp" denied the request without explanation',

@@ -245,7 +245,9 @@ def test_nothing_of_a_proxy_that_is_none_is_shown(proxy: Any) -> None:
     assert refusal(json.dumps(content)) == PROXY
 
 
-@pytest.mark.parametrize("server", ["hunter2", "hunter2://me", "https://me:hunter2", "https://hunter2….x"])
+@pytest.mark.parametrize(
+    "server", ["hunter2", "hunter2://me", "https://me:hunter2", "https://hunter2….x", "https://[hunter2"]
+)
 def test_nothing_of_a_server_that_is_none_is_shown(server: Any) -> None:
     content = config("it")
     content["clusters"][0]["cluster"]["server"] = server
