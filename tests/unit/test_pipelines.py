@@ -261,6 +261,8 @@ def test_gitlab_gives_a_merge_requests_own_pipeline_no_key() -> None:
         name for name, job in whole.items() if any("--with-code" in line for line in job.get("script", []))
     ] == ["preview code"]
     assert whole["preview code"]["rules"][0]["when"] == "manual"
+    # Runners keep a project's folder, with Git's settings in it, for its next job.
+    assert pipeline["variables"]["GIT_STRATEGY"] == "clone"
     # A token says of which branch it is and not of which environment: roles tell the
     # code of a request, which runs on the default branch too, by whom a token is for.
     default = pipeline["default"]["id_tokens"]
