@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from commands.preview.meaning.hiding import without_moved
+from commands.preview.meaning.hiding import names_of, without_moved
 from commands.preview.meaning.steps import SECRET
 from kuberay.facts.labels import STACK_MARK, TEMPLATE_ANNOTATION
 
@@ -97,8 +97,7 @@ def _by_name(items: list[Any]) -> dict[str, Any]:
     """Entries with names are compared by name, as Kubernetes merges them; others by
     their place.
     """
-    names = [item.get("name") if isinstance(item, Mapping) else None for item in items]
-    if items and all(names) and len(set(names)) == len(names):
+    if names := names_of(items):
         return {f"[{name}]": item for name, item in zip(names, items, strict=True)}
     return {f"[{number}]": item for number, item in enumerate(items)}
 

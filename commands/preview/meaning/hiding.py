@@ -105,6 +105,9 @@ def _hide(old: Any, new: Any, path: Path, *, hides: Hides, alike: bool) -> Any:
 
 
 def _hide_items(old: list[Any], new: list[Any], path: Path, *, hides: Hides, alike: bool) -> list[Any]:
+    # A secret that is compared with another item than the one that it stands for hides
+    # nothing of it there.
+    alike = alike or names_of(old) is None or names_of(new) is None
     names = [_name(item) for item in new]
     named = {name: item for name, item in zip(names, new, strict=True) if name and names.count(name) == 1}
     #: Without a name nobody can say which item a secret stands for.
@@ -126,6 +129,12 @@ def _hide_items(old: list[Any], new: list[Any], path: Path, *, hides: Hides, ali
             )
             hidden.append({**rest, "name": name} if name else rest)
     return hidden
+
+
+def names_of(items: list[Any]) -> list[str] | None:
+    """The names of the entries of a list; None where not each has one of its own."""
+    named = [name for item in items if (name := _name(item))]
+    return named if len(set(named)) == len(items) else None
 
 
 def _hide_all(tree: Any) -> Any:
@@ -151,7 +160,8 @@ def _places(tree: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def _name(item: Any) -> str | None:
-    return str(item["name"]) if isinstance(item, Mapping) and item.get("name") else None
+    name = item.get("name") if isinstance(item, Mapping) else None
+    return name if isinstance(name, str) and name else None
 
 
 def _is_text(value: Any) -> bool:

@@ -294,6 +294,20 @@ def test_groups_at_the_end_and_replicas_take_no_new_cluster_of_a_service() -> No
     assert takes_a_new_cluster(head, {"headGroupSpec": {"template": {"spec": {}}}})
 
 
+def test_entries_whose_names_are_none_end_no_report_and_show_no_secret() -> None:
+    odd = {"name": {"first": "hunter2"}, "value": "x"}
+    assert lines(differences({"env": [odd]}, {"env": []})) == [
+        "- env[0].name.first: hunter2",
+        "- env[0].value: x",
+    ]
+    # A secret that stands for one of two of a name is compared by place.
+    old = {"env": [{"name": "B", "value": "b"}, {"name": "A", "value": "hunter2"}]}
+    new = {"env": [{"name": "A", "value": "[secret]"}, {"name": "A", "value": "b"}, odd | {"name": 1}]}
+    for moved in (new, {"env": [odd | {"name": {"first": "[secret]"}}]}):
+        before = {"env": [*old["env"], odd]}
+        assert "hunter2" not in str([lines(shown_differences(before, moved)), hidden_alike(before, moved)])
+
+
 def test_entries_with_names_are_compared_by_name() -> None:
     old = {"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}
     new = {"env": [{"name": "B", "value": "2"}, {"name": "C", "value": "3"}]}
