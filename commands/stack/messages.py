@@ -10,7 +10,7 @@ _UNREADABLE = re.compile(r"(failed to parse kubeconfig(?: data in `[^`]*`)?)\s*[
 _MISPLACED = re.compile(
     r"(invalid 'proxy-url'|unable to read (?:certificate-authority|client-cert|client-key)) .*", re.DOTALL
 )
-_NO_ADDRESS = re.compile(r"\bparse \".*", re.DOTALL)
+_NO_ADDRESS = re.compile(r"\bparse \".*?\": .*", re.DOTALL)
 
 
 def without_kubeconfig(text: str) -> str:

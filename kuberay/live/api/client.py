@@ -100,9 +100,9 @@ def refusal(error: ApiError) -> str:
     encrypted.
     """
     status = error.status
-    if status.code in (401, 403, 404, 429) and status.message:
-        return without_values(one_line(status.message))
-    return str(status.reason or status.code)
+    if status.code in (400, 422) or not status.message:
+        return str(status.reason or status.code)
+    return without_values(one_line(status.message))
 
 
 async def or_none(answer: Awaitable[T]) -> T | None:

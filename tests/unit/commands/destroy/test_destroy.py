@@ -89,6 +89,7 @@ def test_a_cluster_that_stops_answering_is_one_line(destruction: Destruction) ->
             'admission webhook "env.corp" denied the request: [secret]',
         ),
         (403, 'rayclusters.ray.io is forbidden: User "me" cannot list', None),
+        (500, 'Internal error occurred: failed calling webhook "it": no endpoints available', None),
     ],
 )
 def test_a_refusal_is_told_without_what_it_quotes_of_an_object(
