@@ -22,12 +22,14 @@ from commands.preview.live_drift import ClusterError, drift_of_releases
 from commands.stack.cli import WORKSPACE, StackError
 from commands.stack.helm import Helm, HelmError
 from commands.stack.interrupts import take_interrupts
+from commands.stack.mistakes import mistake
 from kuberay.facts.charts import CHARTS
 from kuberay.facts.objects import is_ray_object
 from kuberay.facts.phrases import error_line
 from kuberay.facts.visible import log_line, log_lines
 from kuberay.live.api.client import ApiError, HTTPError, refusal
 from kuberay.live.api.connection import CLUSTER, CONTEXT, KUBECONFIG, Connection
+from kuberay.live.api.credentials import CredentialError
 from kuberay.live.api.kubeconfig import KubeconfigError
 from kuberay.live.inventory import Cluster
 from kuberay.live.takeover.marks import Record
@@ -94,8 +96,10 @@ def main() -> None:
         sys.exit(log_lines(f"error: {error}"))
     except ApiError as error:
         sys.exit(log_line(f"error: the Kubernetes API server refuses: {refusal(error)}"))
-    except (HTTPError, KubeconfigError, OSError) as error:
+    except (HTTPError, KubeconfigError, CredentialError, OSError) as error:
         sys.exit(log_line(f"error: {error_line(error)}"))
+    except Exception as error:
+        sys.exit(log_line(f"error: {mistake(error)}"))
     except (KeyboardInterrupt, EOFError):
         sys.exit("\nstopped; nothing is written")
     print(

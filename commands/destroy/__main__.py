@@ -21,6 +21,7 @@ from collections.abc import Iterable
 
 from commands.stack.cli import PROGRAM, Pulumi, StackConfig, StackError
 from commands.stack.interrupts import take_interrupts
+from commands.stack.mistakes import mistake
 from commands.stack.state import Made, StackState, read_state
 from kuberay.checks.loading import SettingsError, load_settings
 from kuberay.facts.charts import OPERATOR_RELEASE
@@ -53,6 +54,8 @@ def main() -> None:
         Destruction(Pulumi(given.stack, given.config_file)).run(ask=not given.yes)
     except StackError as error:
         sys.exit(log_lines(f"error: {error}"))
+    except Exception as error:
+        sys.exit(log_line(f"error: {mistake(error)}"))
     except KeyboardInterrupt:
         sys.exit("\nstopped; the same command goes on from here")
 

@@ -16,9 +16,10 @@ import sys
 
 from commands.doctor.examination import Examination
 from commands.doctor.finding import Finding, conclusion
-from commands.stack.cli import Pulumi
+from commands.stack.cli import Pulumi, StackError
 from commands.stack.interrupts import take_interrupts
-from kuberay.facts.visible import log_line
+from commands.stack.mistakes import mistake
+from kuberay.facts.visible import log_line, log_lines
 
 
 def main() -> None:
@@ -34,6 +35,10 @@ def main() -> None:
     take_interrupts()
     try:
         findings = asyncio.run(_print_findings(Examination(Pulumi(given.stack, given.config_file))))
+    except StackError as error:
+        sys.exit(log_lines(f"error: {error}"))
+    except Exception as error:
+        sys.exit(log_line(f"error: {mistake(error)}"))
     except KeyboardInterrupt:
         sys.exit("\nstopped")
     text, code = conclusion(findings)

@@ -14,7 +14,6 @@ import argparse
 import os
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,9 +32,10 @@ from commands.preview.meaning.steps import SECRET, Preview
 from commands.preview.output.files import write
 from commands.preview.output.terminal import terminal
 from commands.preview.output.wording import what_happens
-from commands.stack.cli import PROGRAM, WORKSPACE, StackError
+from commands.stack.cli import WORKSPACE, StackError
 from commands.stack.helm import Helm
 from commands.stack.interrupts import take_interrupts
+from commands.stack.mistakes import mistake
 from commands.stack.state import RELEASE
 from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import KUBECONFIG, Connection
@@ -117,7 +117,7 @@ def preview(stack: str, engine: Engine, helm: Helm, *, drift: bool = False) -> S
     except StackError as error:
         report = StackReport(stack=stack, level="failed", errors=str(error).splitlines())
     except Exception as error:
-        report = StackReport(stack=stack, level="failed", errors=[_mistake(error)])
+        report = StackReport(stack=stack, level="failed", errors=[f"no report, for {mistake(error)}"])
     say(f"{stack}: {report.errors[0]}")
     return report
 
@@ -136,20 +136,6 @@ def _preview(stack: str, engine: Engine, helm: Helm, *, drift: bool) -> StackRep
         f" {report.report_seconds:.1f} s)"
     )
     return report
-
-
-def _mistake(error: Exception) -> str:
-    """Where this program has failed, and at what. What the error says may quote
-    anything of the stack, and is left out.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    files = [(Path(frame.filename), frame.lineno) for frame in frames]
-    # Not in a library: what it was given there says more.
-    file, line = [one for one in files if one[0].is_relative_to(PROGRAM) and ".venv" not in one[0].parts][-1]
-    return (
-        f"no report, for a mistake in this program: {type(error).__name__} at {file.relative_to(PROGRAM)},"
-        f" line {line}; what it says is left out, as it may quote a secret"
-    )
 
 
 def ask_the_cluster(report: StackReport, preview: Preview, engine: Engine, *, drift: bool) -> None:
