@@ -74,8 +74,8 @@ doctor: $(VENV)/ready ## What is wrong with a stack of your own cluster, and wha
 test: lint types unit ## All checks and tests
 	@$(PYTEST_SIDE_BY_SIDE) -m "not matrix" -n 4 tests/real tests/integration tests/conformance tests/local
 
-matrix: $(VENV)/ready ## What `make test` leaves out: the same tests on the oldest operator, more moments of a kill
-	@$(PYTEST_SIDE_BY_SIDE) -m matrix -n 3 tests/integration
+matrix: $(VENV)/ready ## What `make test` leaves out: more of the same kind, on both operators (over an hour)
+	@$(PYTEST_SIDE_BY_SIDE) -m matrix -n 4 tests/real tests/integration
 
 lint: $(VENV)/ready ## Ruff and the import contracts
 	@$(VENV)/bin/ruff check .

@@ -15,6 +15,7 @@ import pytest
 from local.cluster import LocalCluster
 from tests.integration.harness.encrypted import set_secret
 from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.operators import MATRIX
 from tests.integration.harness.stack import Stack, guide
 from tests.loopback import serving
 
@@ -95,6 +96,7 @@ def test_a_login_that_is_refused_is_not_told(stack: Stack, host: str) -> None:
     assert [secret for secret in (USER, "0815-0815") if secret in run.text] == []
 
 
+@MATRIX
 def test_a_state_of_before_with_the_login_in_the_address_is_mended_without_a_restart(
     stack: Stack, kubernetes: Kubernetes, host: str, tmp_path: Path
 ) -> None:

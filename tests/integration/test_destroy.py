@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.integration.harness.kubernetes import Kubernetes
-from tests.integration.harness.operators import BOTH_OPERATORS, NEWEST, OLDEST, ONE_OPERATOR
+from tests.integration.harness.operators import BOTH_OPERATORS, MATRIX, NEWEST, OLDEST, ONE_OPERATOR
 from tests.integration.harness.stack import Run, Stack
 
 FINALIZER = "ray.io/gcs-ft-redis-cleanup-finalizer"
@@ -51,6 +51,7 @@ def test_a_release_that_was_removed_by_hand(stack: Stack, kubernetes: Kubernetes
 
 
 @BOTH_OPERATORS
+@MATRIX
 def test_what_is_there_of_an_operator_whose_record_was_removed_by_hand(
     stack: Stack, kubernetes: Kubernetes
 ) -> None:
@@ -60,12 +61,14 @@ def test_what_is_there_of_an_operator_whose_record_was_removed_by_hand(
 
 
 @ONE_OPERATOR
+@MATRIX
 def test_a_namespace_that_was_removed_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("delete", "namespace", "kuberay")
     destroyed(stack, kubernetes)
 
 
 @BOTH_OPERATORS
+@MATRIX
 def test_kinds_that_were_deleted_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
     train = {"entrypoint": "python main.py", "cluster": "raycluster"}
     stack.configure({"architecture": "aarch64", "timeoutSeconds": 60, "jobs": {"train": train}})
@@ -78,6 +81,7 @@ def test_kinds_that_were_deleted_by_hand(stack: Stack, kubernetes: Kubernetes) -
 
 
 @BOTH_OPERATORS
+@MATRIX
 def test_finalizers_that_a_dead_operator_does_not_take_off(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("scale", "deployment", "kuberay-operator", "-n", "kuberay", "--replicas=0")
     finalize(kubernetes)
@@ -89,6 +93,7 @@ def test_finalizers_that_a_dead_operator_does_not_take_off(stack: Stack, kuberne
 
 
 @BOTH_OPERATORS
+@MATRIX
 def test_finalizers_that_the_living_operator_takes_off(stack: Stack, kubernetes: Kubernetes) -> None:
     # KubeRay's own finalizer: of a cluster with fault tolerance the operator empties
     # Redis before it lets the cluster go.
@@ -135,6 +140,7 @@ def test_jobs_and_services_that_a_dead_operator_has_finalizers_on(
 
 
 @ONE_OPERATOR
+@MATRIX
 def test_pulumi_destroy_leaves_the_namespace_with_what_others_have_put_there_and_says_so(
     stack: Stack, kubernetes: Kubernetes
 ) -> None:
@@ -188,6 +194,7 @@ def test_a_namespace_that_holds_other_things_is_left_alone(stack: Stack, kuberne
 
 
 @BOTH_OPERATORS
+@MATRIX
 def test_ray_clusters_of_others_are_left_alone_where_no_operator_runs(
     stack: Stack, kubernetes: Kubernetes
 ) -> None:
@@ -211,7 +218,11 @@ def test_ray_clusters_of_others_are_left_alone_where_no_operator_runs(
 
 @pytest.mark.parametrize(
     ("cluster", "moment"),
-    [(OLDEST, 0.4), (NEWEST, 0.55), (OLDEST, 0.7)],
+    [
+        pytest.param(OLDEST, 0.4, marks=MATRIX),
+        (NEWEST, 0.55),
+        pytest.param(OLDEST, 0.7, marks=MATRIX),
+    ],
     indirect=["cluster"],
     scope="module",
 )
@@ -233,6 +244,7 @@ def test_what_a_killed_run_was_making_goes_too(
 
 
 @ONE_OPERATOR
+@MATRIX
 def test_a_locked_stack_is_named_with_the_way_to_free_it(stack: Stack, kubernetes: Kubernetes) -> None:
     stack.up_or_fail()
     stack.configure({"architecture": "aarch64", "operator": {"memory": "600Mi"}})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.harness.kubernetes import Kubernetes
-from tests.integration.harness.operators import BOTH_OPERATORS
+from tests.integration.harness.operators import BOTH_OPERATORS, MATRIX
 from tests.integration.harness.stack import Stack
 
 pytestmark = BOTH_OPERATORS
@@ -76,6 +76,7 @@ def test_more_gpus_than_any_node_has_are_told_at_once(stack: Stack, version: str
     assert run.ended_early
 
 
+@MATRIX
 def test_tpu_workers_run_where_the_tpus_are(stack: Stack, kubernetes: Kubernetes, version: str) -> None:
     stack.configure(settings(version, tpu={"tpus": 4, "tolerations": [{**GPU, "operator": "Equal"}]}))
     stack.up_or_fail()
@@ -88,6 +89,7 @@ def test_tpu_workers_run_where_the_tpus_are(stack: Stack, kubernetes: Kubernetes
     assert stack.preview().changes == {}
 
 
+@MATRIX
 def test_a_replica_of_several_hosts_is_as_many_pods(
     stack: Stack, kubernetes: Kubernetes, version: str
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.operators import MATRIX
 from tests.integration.harness.stack import Run, Stack
 from tests.integration.test_destroy import FINALIZER, finalize
 from tests.integration.test_killed_runs import forget, items, set_status
@@ -76,6 +77,7 @@ def test_it_changes_nothing(stack: Stack, kubernetes: Kubernetes) -> None:
     assert (seen(), stack.state()) == (before, state)
 
 
+@MATRIX
 def test_an_image_that_is_missing(stack: Stack) -> None:
     stack.configure(settings(image="rayproject/ray:missing"))
     stack.up()
@@ -86,6 +88,7 @@ def test_an_image_that_is_missing(stack: Stack) -> None:
     assert "name an image that the registry has" in lines[0]
 
 
+@MATRIX
 def test_pods_that_no_node_can_take(stack: Stack) -> None:
     stack.configure(settings(worker={"memory": "512G"}))
     stack.up()
@@ -97,6 +100,7 @@ def test_pods_that_no_node_can_take(stack: Stack) -> None:
     assert line.endswith("ask for less or add nodes, then `pulumi up`")
 
 
+@MATRIX
 def test_pods_that_no_node_can_take_where_more_nodes_may_come(stack: Stack, kubernetes: Kubernetes) -> None:
     # By its Helm chart, the cluster autoscaler is in a namespace of anyone's choice.
     kubernetes.kubectl("create", "namespace", "scaling")
@@ -127,6 +131,7 @@ def test_an_operator_that_is_scaled_to_zero(stack: Stack, kubernetes: Kubernetes
         (("raycluster", "raycluster-kuberay"), "RayCluster raycluster-kuberay: there is no such RayCluster"),
     ],
 )
+@MATRIX
 def test_what_was_deleted_by_hand(
     stack: Stack, kubernetes: Kubernetes, target: tuple[str, str], what: str
 ) -> None:
@@ -137,6 +142,7 @@ def test_what_was_deleted_by_hand(
     well(stack)
 
 
+@MATRIX
 def test_a_release_that_was_removed_by_hand(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("delete", "secrets", *NAMESPACE, "-l", "owner=helm,name=raycluster")
     (line,) = wrong(stack)
@@ -179,6 +185,7 @@ def test_what_a_killed_run_was_making(stack: Stack) -> None:
     well(stack)
 
 
+@MATRIX
 def test_a_release_that_helm_has_and_the_state_has_not(stack: Stack, kubernetes: Kubernetes) -> None:
     forget(stack, "raycluster", "raycluster.head.pods", "raycluster.workergroup.pods")
     kubernetes.kubectl("annotate", "raycluster", "raycluster-kuberay", *NAMESPACE, "kuberay.pulumi/release-")
@@ -212,6 +219,7 @@ def test_settings_that_cannot_be_decrypted(stack: Stack, monkeypatch: pytest.Mon
     assert "Traceback" not in run.text
 
 
+@MATRIX
 def test_nodes_of_another_architecture(stack: Stack, kubernetes: Kubernetes) -> None:
     nodes = kubernetes.kubectl("get", "nodes", "-l", "kubernetes.io/arch=amd64", "-o", "name").split()
     kubernetes.kubectl("label", "--overwrite", *nodes, "kubernetes.io/arch=s390x")
@@ -228,6 +236,7 @@ def test_nodes_of_another_architecture(stack: Stack, kubernetes: Kubernetes) -> 
         kubernetes.kubectl("label", "--overwrite", *nodes, "kubernetes.io/arch=amd64")
 
 
+@MATRIX
 def test_a_quota_that_is_used_up(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("create", "quota", "tight", "--hard=pods=1", *NAMESPACE)
     try:
@@ -239,6 +248,7 @@ def test_a_quota_that_is_used_up(stack: Stack, kubernetes: Kubernetes) -> None:
         kubernetes.kubectl("delete", "quota", "tight", *NAMESPACE)
 
 
+@MATRIX
 def test_pods_that_are_kept_on_an_old_spec(stack: Stack) -> None:
     stack.configure(settings(upgradeStrategy="None", worker={"memory": "3G"}))
     stack.up_or_fail()
@@ -250,6 +260,7 @@ def test_pods_that_are_kept_on_an_old_spec(stack: Stack) -> None:
     )
 
 
+@MATRIX
 def test_a_size_with_which_ray_fails_is_warned_of_as_a_preview_does(stack: Stack) -> None:
     stack.configure(settings(worker={"memory": "300M"}))
     line = "clusters.raycluster.worker: memory 300M is too little"
@@ -330,6 +341,7 @@ def test_a_job_that_failed(stack: Stack, kubernetes: Kubernetes) -> None:
     assert line.endswith("repair it; `pulumi up --replace '**RayJob::train'` runs it again")
 
 
+@MATRIX
 def test_a_namespace_that_someone_deletes(stack: Stack, kubernetes: Kubernetes) -> None:
     kubernetes.kubectl("scale", "deployment", "kuberay-operator", *NAMESPACE, "--replicas=0")
     finalize(kubernetes)
@@ -361,6 +373,7 @@ def test_a_namespace_that_someone_deletes(stack: Stack, kubernetes: Kubernetes) 
     well(stack)
 
 
+@MATRIX
 def test_a_stack_that_has_made_nothing(stack: Stack) -> None:
     assert stack.destroy().ok
     run = stack.make_doctor()

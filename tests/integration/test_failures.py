@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.operators import MATRIX
 from tests.integration.harness.stack import Run, Stack
 
 
@@ -42,6 +43,7 @@ def test_a_cluster_that_no_node_can_take_fails_early_and_says_what_is_lacking(st
     assert run.ended_early
 
 
+@MATRIX
 def test_pods_for_which_there_is_room_later_are_waited_for_until_the_timeout(stack: Stack) -> None:
     # Each fits a node, all of them together do not.
     run = fails(
@@ -52,6 +54,7 @@ def test_pods_for_which_there_is_room_later_are_waited_for_until_the_timeout(sta
     assert "Insufficient cpu" in run.text
 
 
+@MATRIX
 def test_an_image_that_does_not_exist_is_named(stack: Stack) -> None:
     run = fails(
         stack, broken(image="rayproject/ray:missing"), "image rayproject/ray:missing cannot be pulled"
@@ -59,12 +62,14 @@ def test_an_image_that_does_not_exist_is_named(stack: Stack) -> None:
     assert run.ended_early
 
 
+@MATRIX
 def test_a_wrong_architecture_is_named(stack: Stack) -> None:
     # An x86 image by its tag, on aarch64 nodes.
     run = fails(stack, broken(image="rayproject/ray:2.46.0-py310"), "exec format error")
     assert run.ended_early
 
 
+@MATRIX
 def test_a_container_killed_for_memory_is_named(stack: Stack) -> None:
     fails(stack, broken(worker={"annotations": {"kwok.kuberay/fail": "oom"}}), "OOMKilled")
 
@@ -114,6 +119,7 @@ def test_a_namespace_that_is_being_deleted_is_waited_for_no_longer_than_the_stac
     assert kubernetes.eventually(lambda: "leaving" not in kubernetes.kubectl("get", "namespaces"))
 
 
+@MATRIX
 def test_another_namespace_takes_the_stack_along(
     stack: Stack, kubernetes: Kubernetes, tmp_path: Path
 ) -> None:

@@ -31,8 +31,8 @@ def at(*moments: float, matrix: tuple[float, ...]) -> pytest.MarkDecorator:
 
 
 #: 20 moments. The program itself needs the first fifth.
-IN_FIRST_UP = at(0.3, 0.45, 0.6, 0.8, matrix=(0.2, 0.35, 0.4, 0.5, 0.55, 0.65, 0.7, 0.9))
-IN_UPDATE = at(0.55, 0.7, matrix=(0.4, 0.85))
+IN_FIRST_UP = at(0.45, 0.6, matrix=(0.2, 0.3, 0.35, 0.4, 0.5, 0.55, 0.65, 0.7, 0.8, 0.9))
+IN_UPDATE = at(0.55, matrix=(0.4, 0.7, 0.85))
 
 
 def settings(*, worker_memory: str = "2G", operator_memory: str = "512Mi") -> dict[str, Any]:
@@ -156,7 +156,7 @@ def test_a_change_of_the_operator_that_was_killed(
     assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
 
 
-@at(0.55, 0.7, matrix=(0.4, 0.85))
+@at(0.55, matrix=(0.4, 0.7, 0.85))
 def test_a_first_up_of_a_job_and_a_service_that_was_killed(
     stack: Stack,
     kubernetes: Kubernetes,
@@ -210,7 +210,7 @@ def destroy_takes(stack: Stack) -> float:
     return stack.destroy().seconds
 
 
-@at(0.6, 0.75, matrix=(0.5, 0.85))
+@at(0.6, matrix=(0.5, 0.75, 0.85))
 def test_a_destroy_that_was_killed(
     stack: Stack, converges: Callable[[Any], None], destroy_takes: float, up: dict[str, Any], moment: float
 ) -> None:
@@ -243,7 +243,10 @@ def up(stack: Stack) -> dict[str, Any]:
     return settings()
 
 
-@pytest.mark.parametrize("status", ["pending-install", "deployed", "failed"])
+@pytest.mark.parametrize(
+    "status",
+    ["pending-install", pytest.param("deployed", marks=MATRIX), pytest.param("failed", marks=MATRIX)],
+)
 @BOTH_OPERATORS
 def test_a_cluster_that_helm_has_and_the_state_has_not(
     stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None], up: dict[str, Any], status: str
@@ -314,9 +317,12 @@ def test_an_operator_that_helm_has_and_the_state_has_not(
 
 @pytest.mark.parametrize(
     ("release", "main"),
-    [("raycluster", "raycluster/raycluster-kuberay"), ("kuberay-operator", "deployment/kuberay-operator")],
+    [
+        ("raycluster", "raycluster/raycluster-kuberay"),
+        pytest.param("kuberay-operator", "deployment/kuberay-operator", marks=MATRIX),
+    ],
 )
-@pytest.mark.parametrize("has_record", [True, False])
+@pytest.mark.parametrize("has_record", [True, pytest.param(False, marks=MATRIX)])
 @BOTH_OPERATORS
 def test_a_release_that_a_killed_destroy_has_removed_or_half_removed(
     stack: Stack,

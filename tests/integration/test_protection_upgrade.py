@@ -10,7 +10,10 @@ import pytest
 
 from local.cluster import LocalCluster
 from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.operators import MATRIX
 from tests.integration.harness.stack import Stack
+
+pytestmark = MATRIX
 
 
 @pytest.fixture(scope="module")

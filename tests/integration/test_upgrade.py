@@ -11,6 +11,7 @@ import pytest
 from local.cluster import LocalCluster
 from tests.integration.harness.kubernetes import Kubernetes
 from tests.integration.harness.later_charts import serving_later_charts
+from tests.integration.harness.operators import MATRIX
 from tests.integration.harness.stack import Stack
 from tests.integration.harness.upgrades import (
     at,
@@ -61,10 +62,12 @@ def uids(kubernetes: Kubernetes) -> set[str]:
     return {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
 
 
+@MATRIX
 def test_a_first_install_leaves_the_crds_to_helm(at_old: None, kubernetes: Kubernetes) -> None:
     assert crd_versions(kubernetes) == {"rayclusters": None, "rayjobs": None, "rayservices": None}
 
 
+@MATRIX
 def test_another_operator_of_the_same_version_leaves_the_crds_alone(
     at_old: None, stack: Stack, kubernetes: Kubernetes
 ) -> None:
@@ -115,6 +118,7 @@ def test_all_of_kuberay_goes_through_an_upgrade_and_back(stack: Stack, kubernete
         assert stack.preview().changes == {}
 
 
+@MATRIX
 def test_raising_memory_replaces_the_pods_of_a_later_version_too(
     at_new: None, stack: Stack, kubernetes: Kubernetes
 ) -> None:
@@ -149,6 +153,7 @@ def test_a_downgrade_that_would_lose_fields_is_refused_before_anything_changes(
     assert knows_auth_options(kubernetes)
 
 
+@MATRIX
 def test_a_downgrade_that_loses_nothing_keeps_every_pod(
     at_new: None, stack: Stack, kubernetes: Kubernetes
 ) -> None:
@@ -164,6 +169,7 @@ def test_a_downgrade_that_loses_nothing_keeps_every_pod(
     assert stack.preview().changes == {}
 
 
+@MATRIX
 def test_a_run_that_was_killed_between_two_crds_is_finished_by_the_next(
     at_old: None, stack: Stack, kubernetes: Kubernetes
 ) -> None:
@@ -176,6 +182,7 @@ def test_a_run_that_was_killed_between_two_crds_is_finished_by_the_next(
     assert knows_auth_options(kubernetes)
 
 
+@MATRIX
 def test_crds_that_someone_deleted_come_back_with_an_upgrade(
     at_old: None, stack: Stack, kubernetes: Kubernetes
 ) -> None:
@@ -190,6 +197,7 @@ def test_crds_that_someone_deleted_come_back_with_an_upgrade(
     assert stack.preview().changes == {}
 
 
+@MATRIX
 def test_crds_of_an_older_install_are_brought_to_a_new_ones_version(
     at_old: None, stack: Stack, kubernetes: Kubernetes
 ) -> None:
@@ -200,6 +208,7 @@ def test_crds_of_an_older_install_are_brought_to_a_new_ones_version(
     assert knows_auth_options(kubernetes)
 
 
+@MATRIX
 def test_a_first_install_of_a_later_version_works_by_itself(stack: Stack, kubernetes: Kubernetes) -> None:
     assert stack.destroy().ok
     delete_crds(kubernetes)
@@ -210,6 +219,7 @@ def test_a_first_install_of_a_later_version_works_by_itself(stack: Stack, kubern
     assert stack.preview().changes == {}
 
 
+@MATRIX
 def test_a_cluster_that_asks_for_a_token_keeps_its_pods_through_an_upgrade(
     stack: Stack, kubernetes: Kubernetes
 ) -> None:

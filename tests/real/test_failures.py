@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.harness.operators import MATRIX
 from tests.real.foreign_images import of_another_architecture
 from tests.real.real_stack import GUIDE, RealStack
 
@@ -28,11 +29,13 @@ def test_a_missing_image(stack: RealStack) -> None:
     stack.fails("image rayproject/ray:2.46.0-py399 cannot be pulled")
 
 
+@MATRIX
 def test_a_pod_that_no_node_can_take(stack: RealStack) -> None:
     stack.with_cluster(worker={"memory": "512G"})
     stack.fails("asks for 512G of memory, the largest such node has")
 
 
+@MATRIX
 def test_a_volume_that_is_not_there(stack: RealStack) -> None:
     volumes = {
         "volumes": [{"name": "licence", "secret": {"secretName": "team"}}],
@@ -49,6 +52,7 @@ def test_a_wrong_architecture(stack: RealStack) -> None:
     stack.fails("exec format error: image kuberay.local/team/ray:1 is not for this node's architecture")
 
 
+@MATRIX
 def test_memory_too_small_for_the_object_store(stack: RealStack) -> None:
     stack.with_cluster(worker={"memory": "290M"})
     stack.fails("Attempting to cap object store memory usage at")
@@ -60,6 +64,7 @@ def test_a_worker_that_is_killed_for_memory(stack: RealStack) -> None:
     stack.fails("OOMKilled: container ray-worker needed more than its memory limit of 2G; raise memory")
 
 
+@MATRIX
 def test_a_full_disk(stack: RealStack) -> None:
     def room_for_logs(room: str) -> dict[str, Any]:
         volume = {"name": "log-volume", "emptyDir": {"medium": "Memory", "sizeLimit": room}}
@@ -76,6 +81,7 @@ def test_a_full_disk(stack: RealStack) -> None:
     stack.up_or_fail()
 
 
+@MATRIX
 def test_a_pod_that_uses_more_of_the_disk_than_it_may(stack: RealStack) -> None:
     limits = {"cpu": "1", "memory": "2G", "ephemeral-storage": "100Ki"}
     writes = "head -c 3000000 /dev/zero > /tmp/file"

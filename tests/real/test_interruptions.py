@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 
+from tests.integration.harness.operators import MATRIX
 from tests.real.foreign_images import redis
 from tests.real.real_stack import GUIDE, RealStack
 
@@ -45,6 +46,7 @@ def ends_well_or_says_why(stack: RealStack, up: "subprocess.Popen[str]") -> None
         stack.up_or_fail()
 
 
+@MATRIX
 def test_a_head_that_is_killed_comes_back_without_its_history(stack: RealStack) -> None:
     stack.with_cluster()
     stack.up_or_fail()
@@ -79,6 +81,7 @@ def test_an_api_server_that_is_restarted_during_up(stack: RealStack) -> None:
     } == {"2200M"}
 
 
+@MATRIX
 def test_with_fault_tolerance_the_history_outlives_the_head(stack: RealStack) -> None:
     stack.cluster.load(redis())
     file = stack.config_file.with_name("redis.json")

@@ -109,6 +109,7 @@ def test_a_task_that_rays_memory_monitor_kills_is_named(stack: RealStack) -> Non
     }
     stack.with_cluster(more={"jobs": {"hungry": hungry}})
     stack.fails("OutOfMemoryError: Ray's memory monitor killed a task")
-    assert KILLED_FOR_MEMORY in served_by_ray(stack)
+    # Ray counts it a few seconds after.
+    assert stack.kubernetes.eventually(lambda: KILLED_FOR_MEMORY in served_by_ray(stack), 60)
     stack.with_cluster()
     stack.up_or_fail()

@@ -6,8 +6,8 @@ import pytest
 
 OLDEST, NEWEST = "1.3.0", "1.6.2"
 
-#: For a case of which `make test` runs another of the same kind: `make matrix` runs
-#: these.
+#: For a case of which `make test` runs another of the same kind, so that it takes half
+#: the time: `make matrix` runs these.
 MATRIX = pytest.mark.matrix
 
 #: Marks a file whose tests hold on both: `pytestmark = BOTH_OPERATORS`. Files without a
