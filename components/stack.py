@@ -21,7 +21,7 @@ from kuberay.facts.versions import is_later
 from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import Connection
 from kuberay.plan.stack import StackPlan
-from kuberay.settings.stack import PROJECT
+from kuberay.settings.stack import PROJECT, may_be_quoted
 
 T = TypeVar("T")
 
@@ -54,8 +54,7 @@ def told(message: object) -> str:
     """What an error or the cluster says, without what it may quote of a stack's
     encrypted settings.
     """
-    keeps_secrets = any(key.startswith(f"{PROJECT}:") for key in get_config_secret_keys_env())
-    return without_values(message) if keeps_secrets else str(message)
+    return without_values(message) if may_be_quoted(get_config_secret_keys_env()) else str(message)
 
 
 def conceal_texts(texts: Mapping[str, str], key: str) -> dict[str, pulumi.Input[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 from commands.stack.messages import without_kubeconfig
 from kuberay.facts.phrases import without_values
 from kuberay.live.api.connection import Connection
-from kuberay.settings.stack import PROJECT
+from kuberay.settings.stack import PROJECT, may_be_quoted
 
 PROGRAM = Path(__file__).resolve().parent.parent.parent
 #: Where Pulumi.yaml and the stack files are and `pulumi` runs: the clone, or what
@@ -33,8 +33,8 @@ class StackConfig:
 
     @property
     def keeps_secrets(self) -> bool:
-        """Whether any of the program's settings is encrypted."""
-        return any(key.startswith(f"{PROJECT}:") for key in self.secret_keys)
+        """Whether what Kubernetes says of an object may quote an encrypted setting."""
+        return may_be_quoted(self.secret_keys)
 
     def connection(self) -> Connection:
         """The cluster that the stack's provider uses."""

@@ -1,5 +1,6 @@
 """The settings of a stack: all of `kuberay:…` in Pulumi.<stack>.yaml."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -30,6 +31,9 @@ from kuberay.settings.workloads import JobSettings, ServiceSettings
 
 #: The Pulumi project, and so the namespace of all keys.
 PROJECT = "kuberay"
+#: They stay in Secrets and in a login of Helm's: no message about a pod or a RayCluster
+#: quotes them.
+_KEPT_APART = (f"{PROJECT}:authToken", f"{PROJECT}:chartRepository")
 
 
 class StackSettings(Settings):
@@ -132,3 +136,11 @@ class StackSettings(Settings):
         elif not (project_folder(info) / repository).is_dir():
             raise ValueError("is neither https://…, oci://… nor a folder that exists")
         return repository
+
+
+def may_be_quoted(encrypted: Iterable[str]) -> bool:
+    """Whether what Kubernetes says of an object may quote a setting that is encrypted.
+
+    ``encrypted``: the keys of the stack's config that are.
+    """
+    return any(key.startswith(f"{PROJECT}:") and key not in _KEPT_APART for key in encrypted)

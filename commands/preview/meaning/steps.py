@@ -9,7 +9,7 @@ from typing import Any, Literal
 from commands.stack.messages import without_kubeconfig
 from commands.stack.state import RELEASE
 from kuberay.facts.phrases import TAKES_OVER, one_line, without_values
-from kuberay.settings.stack import PROJECT
+from kuberay.settings.stack import PROJECT, may_be_quoted
 
 Properties = Mapping[str, Any]
 
@@ -94,9 +94,7 @@ def read_preview(digest: Mapping[str, Any]) -> Preview:
     """The CLI's JSON document."""
     steps: list[Mapping[str, Any]] = digest.get("steps") or []
     config: Mapping[str, str] = digest.get("config") or {}
-    keeps_secrets = any(
-        SECRET in str(value) for key, value in config.items() if key.startswith(f"{PROJECT}:")
-    )
+    keeps_secrets = may_be_quoted(key for key, value in config.items() if SECRET in str(value))
     said: list[Mapping[str, Any]] = [
         {**one, "message": without_values(one.get("message") or "")} if keeps_secrets else one
         for one in digest.get("diagnostics") or []

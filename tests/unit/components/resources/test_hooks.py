@@ -40,7 +40,11 @@ def test_what_the_cluster_quotes_of_encrypted_settings_is_left_out(monkeypatch: 
     )
     with pytest.raises(pulumi.RunError, match="hunter2"):
         run(ValueError(said))
-    monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", '["kuberay:clusters"]')
+    # These are in no pod.
+    monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", '["kuberay:authToken", "kuberay:chartRepository"]')
+    with pytest.raises(pulumi.RunError, match="hunter2"):
+        run(ValueError(said))
+    monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", '["kuberay:authToken", "kuberay:clusters"]')
     with pytest.raises(pulumi.RunError) as raised:
         run(ValueError(said))
     assert str(raised.value) == (
