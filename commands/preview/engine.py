@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands.preview.meaning.steps import PRICES, Preview, parse_preview
+from commands.preview.meaning.steps import PRICES, SERVICES, Preview, parse_preview
 from commands.stack.cli import PROGRAM, WORKSPACE, StackError, run_pulumi
 from commands.stack.messages import without_kubeconfig
 
@@ -79,18 +79,23 @@ class Engine:
     def _preview(
         self, stack: str, file: Path, environment: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        options = [*(["--refresh"] if self.refresh else []), *(["--show-sames"] if _has_prices(file) else [])]
+        options = [
+            *(["--refresh"] if self.refresh else []),
+            *(["--show-sames"] if _is_about_all(file) else []),
+        ]
         return run_pulumi(
             ["preview", "--json", "--stack", stack, *options, *_config(file)], environment=environment
         )
 
 
-def _has_prices(file: Path) -> bool:
-    """Whether a stack is to be told what it costs: then the CLI lists what stays too,
-    which takes its time with many clusters.
+def _is_about_all(file: Path) -> bool:
+    """Whether what stays has to be known too: for what a month costs, and for what
+    services come to, of which the outputs do not tell. The CLI takes its time to list
+    it with many clusters.
     """
     try:
-        return PRICES in file.read_text()
+        text = file.read_text()
+        return PRICES in text or SERVICES in text
     except (OSError, UnicodeDecodeError):
         return False
 

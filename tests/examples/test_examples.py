@@ -49,7 +49,7 @@ class Example:
         self.kubernetes = Kubernetes(cluster)
         self.settings = settings_of(name)
         self.namespace = str(self.settings.get("namespace", "kuberay"))
-        self.stack = RealStack(cluster, self.kubernetes, folder)
+        self.stack = RealStack(cluster, self.kubernetes, folder, name)
 
     def up(self) -> None:
         self.stack.configure(self.settings | {"timeoutSeconds": TIMEOUT})
@@ -104,7 +104,7 @@ def test_a_cluster_runs_tasks_for_whoever_shows_its_token(example: Example) -> N
     example.up()
     assert example.in_head("python", "-c", ASKS_WITHOUT_TOKEN).strip() == "401"
     assert "ran on a worker" in example.in_head("python", "-c", RUNS_A_TASK)
-    submitted = example.in_head("ray", "job", "submit", "--", "python", "-c", f'"{RUNS_A_TASK}"')
+    submitted = example.in_head("ray", "job", "submit", "--", "python", "-c", RUNS_A_TASK)
     assert "ran on a worker" in submitted
 
 

@@ -21,8 +21,10 @@ READY = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
 class RealStack(Stack):
     cluster: RealCluster
 
-    def __init__(self, cluster: RealCluster, kubernetes: Kubernetes, folder: Path) -> None:
-        super().__init__(cluster, "real", folder)
+    def __init__(
+        self, cluster: RealCluster, kubernetes: Kubernetes, folder: Path, name: str = "real"
+    ) -> None:
+        super().__init__(cluster, name, folder)
         self.kubernetes = kubernetes
 
     def with_cluster(

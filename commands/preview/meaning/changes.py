@@ -14,7 +14,7 @@ from commands.preview.meaning.report import (
     worst,
 )
 from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
-from commands.preview.meaning.workloads import JOB, SCHEDULE, SERVICE, workloads
+from commands.preview.meaning.workloads import JOB, SCHEDULE, SERVICE, services_that_stay, workloads
 from commands.stack.state import RELEASE
 from kuberay.facts.charts import OPERATOR_RELEASE
 
@@ -56,6 +56,11 @@ def stack_report(stack: str, preview: Preview) -> StackReport:
         report.unknown.append(
             f"CPU, memory and GPUs of {', '.join(hidden)}: all of its Helm values are encrypted"
         )
+    staying = [name for name, total in services_that_stay(preview).items() if total is None]
+    if hidden := staying + [
+        one.name for one in ray if one.kind == "service" and one.operation != "delete" and one.after is None
+    ]:
+        report.unknown.append(f"CPU, memory and GPUs of service {', '.join(hidden)}: its spec is encrypted")
     return report
 
 
@@ -137,4 +142,22 @@ def _stack_totals(preview: Preview, ray: list[RayChange]) -> tuple[Totals | None
             after.append(untouched)
         else:
             after.append(one.after)
-    return before, add_totals(after)
+    return _with_services(preview, ray, before, add_totals(after))
+
+
+def _with_services(
+    preview: Preview, ray: list[RayChange], before: Totals | None, after: Totals
+) -> tuple[Totals | None, Totals | None]:
+    """Both sides with the clusters of services, which are there for as long as these;
+    a job's is there for a time.
+    """
+    stay = list(services_that_stay(preview).values())
+    changed = [one for one in ray if one.kind == "service"]
+    old = [*stay, *(one.before for one in changed if one.operation != "create")]
+    new = [*stay, *(one.after for one in changed if one.operation != "delete")]
+    return (None if before is None else _sum([before, *old])), _sum([after, *new])
+
+
+def _sum(each: list[Totals | None]) -> Totals | None:
+    known = [one for one in each if one is not None]
+    return add_totals(known) if len(known) == len(each) else None

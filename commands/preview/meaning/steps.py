@@ -25,7 +25,7 @@ WAIT_FOR = "pulumi:index:Stash"
 COMPONENT = "kuberay:components:"
 
 #: The setting, by its whole key.
-PRICES = f"{PROJECT}:prices"
+PRICES, SERVICES = f"{PROJECT}:prices", f"{PROJECT}:services"
 
 #: What the CLI prints instead of a secret.
 SECRET = "[secret]"

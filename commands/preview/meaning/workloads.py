@@ -27,6 +27,19 @@ def workloads(preview: Preview) -> list[RayChange]:
     return [of_type[step.type](step) for step in preview.steps if step.type in of_type]
 
 
+def services_that_stay(preview: Preview) -> dict[str, Totals | None]:
+    """What the cluster of each service that stays as it is comes to, as far as the
+    preview lists it; None where it is encrypted.
+    """
+    specs = {
+        name: inputs.get("spec") for (_, type_, name), inputs in preview.unchanged.items() if type_ == SERVICE
+    }
+    return {
+        name: totals(pods_of_spec(spec.get("rayClusterConfig") if isinstance(spec, Mapping) else None))
+        for name, spec in specs.items()
+    }
+
+
 def _job(step: Step) -> RayChange:
     old, new = _read_spec(step.old.get("spec")), _read_spec(step.new.get("spec"))
     change = _workload("job", step, old, new, "rayClusterSpec")
@@ -192,7 +205,7 @@ def _workload(kind: Literal["job", "service"], step: Step, old: Any, new: Any, c
     groups = [
         GroupChange(
             group=name,
-            effect="stays",
+            effect="new" if operation == "create" else "stays",
             before=sides[0].get(name),
             after=sides[1].get(name),
             why=what_differs(sides[0][name], sides[1][name]) if name in sides[0] and name in sides[1] else [],

@@ -158,15 +158,22 @@ def _parts(report: StackReport) -> Iterator[Block]:
         yield Block("\n".join(f"- {note}" for note in notes))
     for group in alike(report.ray):
         yield from _ray(group, report)
+    brief: list[str] = []
     for change in report.others:
         secret = f"; a secret changes ({', '.join(map(code, change.secrets))})" if change.secrets else ""
         bold = "**" if change.level == "destroys" else ""
         about = f": {sentence(change.about)}" if change.about else ""
-        yield Block(
+        line = (
             f"{bold}{sentence(change.kind)} {name(change.name)}"
             f" {OPERATIONS[change.operation]}{about}{bold}{secret}"
         )
-        yield from _folds(change.values, change.manifests, others=0)
+        if folds := list(_folds(change.values, change.manifests, others=0)):
+            yield Block(line)
+            yield from folds
+        else:
+            brief.append(f"- {line}")
+    if brief:
+        yield Block("\n".join(brief))
     for heading, lines in (
         ("Warnings", report.warnings),
         ("Not known in this preview", report.unknown),

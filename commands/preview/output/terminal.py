@@ -84,12 +84,18 @@ def _stack(report: StackReport, paint: Paint) -> Iterator[str]:
     for group in alike(report.ray):
         yield ""
         yield from _ray(group, report, paint)
+    said_in_a_line = False
     for change in report.others:
-        yield ""
+        details = [
+            *(f"  a secret changes: {path}" for path in change.secrets),
+            *_diff(change.values, paint),
+            *_manifests(change.manifests, paint),
+        ]
+        if details or not said_in_a_line:
+            yield ""
         yield paint(other_line(change), _COLOURS[change.level] if change.level != "changes" else "bold")
-        yield from (f"  a secret changes: {path}" for path in change.secrets)
-        yield from _diff(change.values, paint)
-        yield from _manifests(change.manifests, paint)
+        yield from details
+        said_in_a_line = not details
     for heading, lines in (
         ("warning", report.warnings),
         ("not known", report.unknown),

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from commands.preview.meaning.report import RayChange
-from commands.preview.meaning.steps import Operation, Preview, Step
+from commands.preview.meaning.changes import stack_report
+from commands.preview.meaning.report import RayChange, Totals
+from commands.preview.meaning.steps import SECRET, Operation, Preview, Step
 from commands.preview.meaning.workloads import JOB, SCHEDULE, SERVICE, workloads
 
 NIGHTLY: dict[str, Any] = {
@@ -129,3 +130,44 @@ def test_the_service_of_applications_changes_in_place() -> None:
         SERVICE, "update", service("16G"), service("16G", serveService={"spec": {"type": "LoadBalancer"}})
     )
     assert (found.headline, found.level) == ("the Service of its applications changes in place", "changes")
+
+
+def test_a_new_service_shows_the_pods_of_its_cluster() -> None:
+    found = change(SERVICE, "create", None, service("16G"))
+    assert [(group.group, group.effect, group.after and group.after.memory) for group in found.groups] == [
+        ("head", "new", "16G"),
+        ("workergroup", "new", "16G"),
+    ]
+
+
+def totals_with(
+    *changed: Step, stays: dict[str, Any] | None = None
+) -> tuple[Totals | None, Totals | None, list[str]]:
+    """What the stack comes to before and after, beside a cluster of 1 CPU and 2G."""
+    outputs = {"clusters": {"ray": {"cpu": "1", "memory": "2G", "gpus": 0}}}
+    unchanged = {("", SERVICE, "chat"): {"spec": stays}} if stays else {}
+    report = stack_report("dev", Preview(changed, outputs, {}, (), (), (), {}, unchanged=unchanged))
+    return report.before, report.after, report.unknown
+
+
+def test_the_clusters_of_services_count_in_what_a_stack_comes_to() -> None:
+    alone, both = Totals(cpu="1", memory="2G", gpus=0), Totals(cpu="9", memory="34G", gpus=16)
+    new = Step("create", SERVICE, "llm", "", {}, {"spec": service("16G")})
+    assert totals_with(new) == (alone, both, [])
+    goes = Step("delete", SERVICE, "llm", "", {"spec": service("16G")}, {})
+    assert totals_with(goes) == (both, alone, [])
+    grows = Step("update", SERVICE, "llm", "", {"spec": service("16G")}, {"spec": service("32G")})
+    assert totals_with(grows) == (both, Totals(cpu="9", memory="66G", gpus=16), [])
+    assert totals_with(stays=service("16G")) == (both, both, [])
+
+
+def test_of_an_encrypted_service_the_sum_is_not_known() -> None:
+    before, after, unknown = totals_with(stays=SECRET)  # pyright: ignore[reportArgumentType]
+    assert (before, after) == (None, None)
+    assert unknown == ["CPU, memory and GPUs of service chat: its spec is encrypted"]
+
+
+def test_the_cluster_of_a_job_is_there_for_a_time_and_does_not_count() -> None:
+    job = {"entrypoint": "true", "rayClusterSpec": service("16G")["rayClusterConfig"]}
+    before, after, _ = totals_with(Step("create", JOB, "train", "", {}, {"spec": job}))
+    assert before == after
