@@ -154,7 +154,10 @@ def crds(versions: Mapping[str, str | None], version: str, was: str) -> Finding:
     """
     stale = [name for name, found in versions.items() if is_stale(found, version, was)]
     if not stale:
-        return Finding("ok", "CRDs", f"of KubeRay {version}")
+        # Newer ones may be another operator's, and this one gets on with them.
+        newer = sorted({found for found in versions.values() if found} - {version})
+        beside = f" or newer ({', '.join(newer)})" if newer else ""
+        return Finding("ok", "CRDs", f"of KubeRay {version}{beside}")
     remedy = "`pulumi up` brings them to it"
     if was == version:
         # Someone took them back. `up` looks at them only before the operator's release

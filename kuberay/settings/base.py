@@ -121,9 +121,11 @@ def _check_cpu(cpu: str) -> str:
 
 def _check_memory(memory: str) -> str:
     if 0 <= parse_quantity(memory) < 1_000_000:
+        number = memory.rstrip("m")
+        # Hundreds of gigabytes are rare, and megabytes of a few digits too.
+        unit = "M" if number.isdigit() and int(number) >= 250 else "G"
         raise ValueError(
-            f"is less than a megabyte; write the unit, such as {memory.rstrip('m')}G or"
-            f" {memory.rstrip('m')}Gi"
+            f"is less than a megabyte; write the unit, such as {number}{unit} or {number}{unit}i"
         )
     return memory
 

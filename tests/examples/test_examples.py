@@ -3,7 +3,7 @@ for tokens, and jobs, services and schedules show theirs.
 
 `make examples` runs it: apart from `make test`, as it needs a second image of Ray. What
 no small machine has is left out of each: GPUs, the sizes of pods, what lies on the
-internet.
+internet. Each has a namespace of its own, as that of a stack that went stays its.
 """
 
 import copy
@@ -47,8 +47,8 @@ class Example:
 
     def __init__(self, name: str, cluster: RealCluster, folder: Path) -> None:
         self.kubernetes = Kubernetes(cluster)
-        self.settings = settings_of(name)
-        self.namespace = str(self.settings.get("namespace", "kuberay"))
+        self.namespace = name
+        self.settings: dict[str, Any] = settings_of(name) | {"namespace": name}
         self.stack = RealStack(cluster, self.kubernetes, folder, name)
 
     def up(self) -> None:
@@ -165,8 +165,7 @@ def test_all_pods_of_a_training_see_one_folder(example: Example, tmp_path: Path)
 
 def _with_code(example: Example, name: str, code: str, *, into: dict[str, Any]) -> None:
     """In a namespace that is there before the stack, as the pods wait for it."""
-    example.namespace = "with-code"
-    example.settings |= {"namespace": example.namespace, "createNamespace": False}
+    example.settings |= {"createNamespace": False}
     example.kubernetes.kubectl("create", "namespace", example.namespace)
     example.kubectl("create", "configmap", "code", f"--from-literal={name}={code}")
     for group in ("head", "worker"):

@@ -164,12 +164,15 @@ def test_a_helm_release(records: list[Record], in_state: bool, wanted: bool, say
 # --- CRDs -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("found", ["1.6.2", "1.7.0", None])
+@pytest.mark.parametrize(
+    ("found", "what"), [("1.6.2", "1.6.2"), (None, "1.6.2"), ("1.7.0", "1.6.2 or newer (1.7.0)")]
+)
 def test_crds_of_the_operators_version_or_a_newer_ones_or_installed_with_it_are_well(
-    found: str | None,
+    found: str | None, what: str
 ) -> None:
     assert (
-        str(judge.crds({"rayjobs.ray.io": found}, "1.6.2", was="1.6.2")) == "ok       CRDs: of KubeRay 1.6.2"
+        str(judge.crds({"rayjobs.ray.io": found}, "1.6.2", was="1.6.2"))
+        == f"ok       CRDs: of KubeRay {what}"
     )
 
 

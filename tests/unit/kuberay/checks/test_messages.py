@@ -47,6 +47,10 @@ def raw(**values: Any) -> dict[str, Any]:
         (head(memory="4096 mb"), f"{HEAD}.memory: \"4096 mb\" {NO_QUANTITY}; did you mean '4096M'?"),
         (head(memory="2G "), f"{HEAD}.memory: \"2G \" {NO_QUANTITY}; did you mean '2G'?"),
         (head(memory="plenty"), f'{HEAD}.memory: "plenty" {NO_QUANTITY}'),
+        (
+            head(memory=3072),
+            f"{HEAD}.memory: 3072 is less than a megabyte; write the unit, such as 3072M or 3072Mi",
+        ),
         (head(memory=2), f"{HEAD}.memory: 2 is less than a megabyte; write the unit, such as 2G or 2Gi"),
         ({"quota": {"memory": "64GB"}}, f"kuberay:quota.memory: \"64GB\" {NO_QUANTITY}; did you mean '64G'?"),
         (
