@@ -62,7 +62,13 @@ class DryRun(pulumi.Stash):
                 # The CRDs that are to judge them come with the operator's new version.
                 asked = [question for question in asked if not question.is_custom]
             try:
-                await ask(connection, asked, in_preview=in_preview)
+                try:
+                    await ask(connection, asked, in_preview=in_preview)
+                except NotAskedError as error:
+                    if error.for_now:
+                        raise
+                    # Whether an operator runs can be known all the same.
+                    self._warn_of_not_knowing(error)
                 if asked:
                     await self._ask_for_an_operator(stack, connection)
             except (NotUpError, RefusedError):
@@ -70,13 +76,9 @@ class DryRun(pulumi.Stash):
             except Exception as error:
                 # A preview has to work without access to the cluster, whatever keeps it
                 # from there.
-                lasts = isinstance(error, NotAskedError) and not error.for_now
-                if not in_preview and not lasts:
+                if not in_preview:
                     raise
-                pulumi.log.warn(
-                    f"not known whether Kubernetes would take what changes: {error_text(error)}",
-                    resource=self,
-                )
+                self._warn_of_not_knowing(error)
 
         hook = resource_hook("dry-run", ask_about_changes, pulumi.ResourceHookOptions(on_dry_run=True))
         own = pulumi.ResourceOptions(
@@ -85,6 +87,11 @@ class DryRun(pulumi.Stash):
         )
         asked = {"kuberayVersion": version, **what_changes(stack)}
         super().__init__("dry-run", input=asked, opts=pulumi.ResourceOptions.merge(own, opts))
+
+    def _warn_of_not_knowing(self, error: Exception) -> None:
+        pulumi.log.warn(
+            f"not known whether Kubernetes would take what changes: {error_text(error)}", resource=self
+        )
 
     async def _ask_for_an_operator(self, stack: StackPlan, connection: Connection) -> None:
         from kuberay.live.operator_at_work import wait_for_an_operator, why_no_pods_would_come

@@ -212,8 +212,8 @@ def _operator_value_checks(settings: StackSettings) -> Iterator[Problem]:
             " here; add it"
         )
         yield Problem((*here, "watchNamespace"), watched, why)
-    if values.get("replicas") == 0:
-        yield Problem((*here, "replicas"), 0, "would leave no operator that makes pods; leave it out")
+    if (replicas := values.get("replicas")) in (0, "0"):
+        yield Problem((*here, "replicas"), replicas, "would leave no operator that makes pods; leave it out")
     known = feature_gates(settings.kuberay_version)
     for index, gate in enumerate(values.get("featureGates") or []):
         if (name := gate["name"]) not in known:

@@ -5,6 +5,7 @@ that have to be deleted here.
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any
 
 from httpx2 import HTTPStatusError
@@ -187,16 +188,19 @@ def is_put_there(found: Object) -> bool:
 
 
 def watches(operator: Object, namespace: str) -> bool:
-    """Whether an operator's pod is for a namespace: for each, unless told otherwise."""
+    """Whether an operator's pod is for a namespace: for each, unless told otherwise.
+    ``operator``: the pod, or the template of one.
+    """
     words = [
         word
         for container in operator["spec"]["containers"]
         for word in (*container.get("command", ()), *container.get("args", ()))
     ]
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in zip_longest(words, words[1:], fillvalue=""):
         flag, given, value = word.partition("=")
         if flag.lstrip("-") == "watch-namespace":
-            return namespace in (value if given else after).split(",")
+            watched = value if given else after
+            return not watched or namespace in watched.split(",")
     return True
 
 

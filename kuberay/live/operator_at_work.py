@@ -2,7 +2,6 @@
 and its account may make pods where the stack lies.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 from httpx2 import HTTPError
@@ -14,22 +13,28 @@ from lightkube.resources.authorization_v1 import SubjectAccessReview
 from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import Report
-from kuberay.live.api.client import code_of, connect
+from kuberay.live.api.client import code_of, connect, or_none
 from kuberay.live.api.connection import Connection
+from kuberay.live.inventory import watches
 from kuberay.live.wait_loop import Look, every, wait
+from kuberay.live.waiting.deployment import no_deployment
+from kuberay.live.waiting.targets import DeploymentTarget
 from kuberay.plan.operator import OperatorPlan
 
 #: What the operator does first for any RayCluster.
 _NEEDS = (("watch", "ray.io", "rayclusters"), ("create", "", "pods"))
 _LOOK_AGAIN = 2.0
+_NAME, _COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
+#: As KubeRay's chart names its Deployment, and as its Kustomize base does.
+_NAMES = (OPERATOR_RELEASE, "kuberay")
 
 
 async def wait_for_an_operator(
     connection: Connection, operator: OperatorPlan, namespace: str, report: Report
 ) -> None:
     """Ends when an operator would make pods for the RayClusters of a namespace, or when
-    that cannot be known: no Deployment of one is to be seen, or this account may not
-    ask.
+    that cannot be known: others have installed it and no Deployment of it is to be
+    seen, or this account may not ask.
 
     Args:
         connection: of the stack.
@@ -43,7 +48,7 @@ async def wait_for_an_operator(
     client = connect(connection, namespace, patience=0)
     try:
         await wait(
-            lambda: _look(client, operator, namespace),
+            lambda: _look(client, operator, namespace, is_installed=operator.settings.install),
             what="the operator",
             so_far="does not run",
             timeout=operator.timeout,
@@ -60,15 +65,23 @@ async def why_no_pods_would_come(
     """Why no operator would make pods there now, as a preview says it."""
     client = connect(connection, namespace, timeout=3, patience=0)
     try:
-        seen = await _look(client, operator, namespace)
+        # The same run may install it.
+        seen = await _look(client, operator, namespace, is_installed=False)
     finally:
         await client.close()
     return seen.failed or seen.progress or None
 
 
-async def _look(client: AsyncClient, operator: OperatorPlan, namespace: str) -> Look:
+async def _look(client: AsyncClient, operator: OperatorPlan, namespace: str, *, is_installed: bool) -> Look:
+    """``is_installed``: the stack has installed it, so it has to be there."""
     try:
-        looks = [await _look_at(client, found, namespace) for found in await _find(client, operator)]
+        deployments = await _find(client, operator)
+        if is_installed and not deployments:
+            target = DeploymentTarget(
+                operator.namespace, OPERATOR_RELEASE, operator.deployment, operator.timeout
+            )
+            return Look(failed=f"{_named(target.name, target.namespace)}: {no_deployment(target)}")
+        looks = [await _look_at(client, found, namespace) for found in deployments]
     except HTTPError as error:
         if code_of(error) not in (403, 404):
             raise
@@ -78,17 +91,37 @@ async def _look(client: AsyncClient, operator: OperatorPlan, namespace: str) -> 
     return next(iter(by_hope), Look(up=True))
 
 
-async def _find(client: AsyncClient, operator: OperatorPlan) -> Iterable[Object]:
+async def _find(client: AsyncClient, operator: OperatorPlan) -> list[Object]:
     if operator.settings.install:
-        return [(await client.get(Deployment, operator.deployment, namespace=operator.namespace)).to_dict()]
-    # As the chart labels it, whatever its release is called.
-    labels: dict[str, Any] = {"app.kubernetes.io/name": OPERATOR_RELEASE}
-    return [found.to_dict() async for found in client.list(Deployment, namespace="*", labels=labels)]
+        found = await or_none(client.get(Deployment, operator.deployment, namespace=operator.namespace))
+        return [found.to_dict()] if found else []
+    labels: dict[str, Any] = {_NAME: _NAMES}
+    return [
+        deployment
+        async for found in client.list(Deployment, namespace="*", labels=labels)
+        if _is_operator(deployment := found.to_dict())
+    ]
+
+
+def _is_operator(deployment: Object) -> bool:
+    """Not another program of KubeRay, such as its own API server."""
+    own = deployment["metadata"]["labels"]
+    of_pods = deployment["spec"]["template"].get("metadata", {}).get("labels") or {}
+    return own[_NAME] == OPERATOR_RELEASE or of_pods.get(_COMPONENT) == OPERATOR_RELEASE
+
+
+def _named(name: str, namespace: str) -> str:
+    return f"Deployment {name} in namespace {namespace}"
 
 
 async def _look_at(client: AsyncClient, deployment: Object, namespace: str) -> Look:
     metadata, spec = deployment["metadata"], deployment["spec"]
-    named = f"Deployment {metadata['name']} in namespace {metadata['namespace']}"
+    named = _named(metadata["name"], metadata["namespace"])
+    if not watches(spec["template"], namespace):
+        return Look(
+            failed=f"KubeRay's operator, {named}, would make no pods here: its --watch-namespace leaves out"
+            f" namespace {namespace}"
+        )
     if not spec.get("replicas", 1):
         return Look(failed=f"KubeRay's operator does not run: {named} is scaled to 0")
     if not (deployment.get("status") or {}).get("availableReplicas"):

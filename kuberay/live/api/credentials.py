@@ -73,9 +73,12 @@ class Plugin:
             )
         shown = json.dumps(_told(cluster)) if given.get("provideClusterInfo") else None
         try:
-            variables = tuple((str(each["name"]), str(each["value"])) for each in given.get("env") or [])
-            arguments = tuple(map(str, given.get("args") or []))
-        except (TypeError, KeyError):
+            # Null, or no value at all, is an empty text to client-go.
+            variables = tuple(
+                (str(each["name"]), _text(each.get("value"))) for each in given.get("env") or []
+            )
+            arguments = tuple(map(_text, given.get("args") or []))
+        except (TypeError, KeyError, AttributeError):
             raise CredentialError(
                 f"{what} whose env is not a list of maps with name and value, or whose args are no list"
             ) from None
@@ -140,6 +143,10 @@ class Plugin:
         if not credential.token and not (credential.certificate and credential.key):
             raise CredentialError(f"{what} gave neither a token nor a certificate with its key")
         return credential
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def _told(cluster: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ kubeconfig's content but the names of its entries, and which program gives crede
 import base64
 import binascii
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -211,7 +212,8 @@ def _content(entry: Mapping[str, Any], key: str, what: str) -> bytes | None:
     """What stands in an entry itself goes before the file that it names."""
     try:
         if data := entry.get(f"{key}-data"):
-            return base64.b64decode(str(data), validate=True)
+            # `base64` breaks lines, which Go's decoder passes over.
+            return base64.b64decode(re.sub(r"[\r\n]", "", str(data)), validate=True)
     except (binascii.Error, ValueError):
         raise KubeconfigError(f"{what} of the kubeconfig has a {key}-data that is not base64") from None
     if not (file := entry.get(key)):
@@ -333,7 +335,8 @@ def _read(file: Path) -> _Kubeconfig:
 
 def _parse(text: str, where: str, folder: Path | None = None) -> _Kubeconfig:
     try:
-        content: Any = yaml.load(text, _Loader) or {}  # noqa: S506
+        # Of several documents kubectl, too, reads the first.
+        content: Any = next(iter(yaml.load_all(text, _Loader)), None) or {}
     except (yaml.YAMLError, ValueError) as error:  # A date that is none, for one.
         mark = getattr(error, "problem_mark", None)
         line = f" (line {mark.line + 1})" if mark else ""

@@ -23,6 +23,15 @@ ARRIVES = (
     "show \"'print(1)'\"",
     "  show 1\n",
     "show 'a | b'",
+    "show \\\n  --epochs 3 \\\n  --rate 0.1",
+    'show "a \\\n b"',
+    "show --tag=a#1 '# 2'",
+    "show --flag=a,b --pattern='s3://data/*.parquet'",
+    "show '^a$' \"^b$\" c$",
+    "WHERE=here show 1",
+    "env WHERE='a b' show 1",
+    "sh -c 'show 1 $WHERE; show 2'",
+    'show --config \'{"lr":0.1,"b":[1,2]}\'',
 )
 CHANGED = {
     "show 1 && show 2": "takes && for itself",
@@ -37,6 +46,19 @@ CHANGED = {
     "show 'a|b'": "takes its | for itself",
     'show "it\'s"': "takes its quote for itself",
     "show 'open": "a quote is left open",
+    "show 1 # one": "takes # for itself",
+    "show '#1'": "takes its # for itself",
+    "show 'a\nb'": "takes its line break for itself",
+    "show --files={a,b}": "makes several words of what stands in braces",
+    "show {1..3}": "makes several words of what stands in braces",
+    "show \"it's $WHERE and it's\"": "in place of $",
+    "show \"'$WHERE'\"": "in place of $",
+    "WHERE='a b' show 1": "write env in front of it",
+    "sh -c 'for i in 1 2; do show $i; done'": "replaces $ in it before",
+    'sh -c "x=1; show \\$x"': "replaces $ in it before",
+    "sh -c 'show $1' sh first": "replaces $ in it before",
+    "show 'a\\d+'": "takes its backslash for itself",
+    "show 's*'": "takes its * for itself",
 }
 
 SUBMIT = f"""#!{sys.executable}
@@ -60,11 +82,18 @@ def _runs(tmp_path: Path) -> Any:
     def run(command: str, where: str) -> str:
         environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "WHERE": where}
         done = subprocess.run(
-            ["bash", "-c", command], env=environment, cwd=tmp_path, capture_output=True, text=True
+            ["sh" if where == "head" else "bash", "-c", command],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
         )
         return done.stdout
 
-    return lambda command: (run(command, "head"), run(f"submit {command.strip()} ; ", "submitter"))
+    return lambda command: (
+        run(command, "head"),
+        run(f"if true ; then submit {command.strip()} ; fi ;", "submitter"),
+    )
 
 
 @pytest.mark.parametrize("entrypoint", ARRIVES)
@@ -96,6 +125,13 @@ def test_twice_quoted_it_comes_as_it_was_meant(runs: Any) -> None:
     meant, _ = runs("show -c 'print(1)'")
     _, got = runs("show -c \"'print(1)'\"")
     assert meant == got == "head|-c|print(1)|"
+
+
+def test_a_dollar_behind_a_backslash_is_read_by_the_shell_that_the_command_starts(runs: Any) -> None:
+    meant, _ = runs("sh -c 'for i in 1 2; do show $i; done'")
+    _, got = runs(escaped := "sh -c 'for i in 1 2; do show \\$i; done'")
+    assert meant == got == "head|1|head|2|"
+    assert told(entrypoint=escaped) == []
 
 
 def test_the_operator_hands_a_command_over_as_it_is() -> None:

@@ -142,8 +142,10 @@ def test_an_operator_that_does_not_watch_the_stacks_own_namespace_is_refused() -
     assert problems(operator={"values": {"watchNamespace": ["team-a", "kuberay"]}}) == []
 
 
-def test_an_operator_without_a_pod_is_refused() -> None:
-    settings = {"kuberayVersion": "1.6.2", "operator": {"values": {"replicas": 0}}}
+@pytest.mark.parametrize("none", [0, "0"])
+def test_an_operator_without_a_pod_is_refused(none: Any) -> None:
+    settings = {"kuberayVersion": "1.6.2", "operator": {"values": {"replicas": none}}}
     assert problems(**settings) == [
-        "kuberay:operator.values.replicas: 0 would leave no operator that makes pods; leave it out"
+        f"kuberay:operator.values.replicas: {json.dumps(none)} would leave no operator that makes pods; leave"
+        " it out"
     ]

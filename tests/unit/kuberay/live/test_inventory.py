@@ -37,6 +37,7 @@ def test_what_comes_with_each_namespace_or_goes_by_itself_was_not_put_there() ->
         (["--enable-leader-election=true"], True),
         (["--watch-namespace", "team"], True),
         (["--watch-namespace=other,team"], True),
+        (["--watch-namespace=", "--enable-leader-election"], True),
         (["-watch-namespace=other"], False),
         (["--watch-namespace", "other,teams"], False),
     ],

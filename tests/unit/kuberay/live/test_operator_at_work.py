@@ -2,13 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from kuberay.live.operator_at_work import wait_for_an_operator, why_no_pods_would_come
+from kuberay.live.takeover.rules import how_to_make_anew
 from kuberay.live.wait_loop import NotUpError
 from kuberay.plan.stack import plan_stack
 from tests.unit.kuberay.live.api_server import Answering, ApiServer, serving, status
@@ -34,9 +36,12 @@ class Handler(Answering, BaseHTTPRequestHandler):
     server: Server  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def do_GET(self) -> None:
+        asked = urlsplit(self.path)
         if self.server.code != 200:
             self.answer(status(self.server.code, "no"), self.server.code)
-        elif self.path.startswith("/apis/apps/v1/deployments?"):
+        elif asked.path == "/apis/apps/v1/deployments":
+            (selected,) = parse_qs(asked.query)["labelSelector"]
+            assert selected == "app.kubernetes.io/name in (kuberay,kuberay-operator)"
             self.answer({"kind": "DeploymentList", "metadata": {}, "items": self.server.deployments})
         else:
             assert self.path == "/apis/apps/v1/namespaces/kuberay/deployments/kuberay-operator"
@@ -50,10 +55,28 @@ class Handler(Answering, BaseHTTPRequestHandler):
         self.answer({"kind": "SubjectAccessReview", "spec": asked, "status": {"allowed": allowed}}, 201)
 
 
-def deployment(namespace: str = "kuberay", *, replicas: int = 1, available: int = 1) -> dict[str, Any]:
-    template = {"spec": {"serviceAccountName": "kuberay-operator", "containers": []}}
+def deployment(
+    namespace: str = "kuberay",
+    *,
+    replicas: int = 1,
+    available: int = 1,
+    arguments: Sequence[str] = (),
+    name: str = "kuberay-operator",
+    component: str = "kuberay-operator",
+) -> dict[str, Any]:
+    template = {
+        "metadata": {"labels": {"app.kubernetes.io/component": component}},
+        "spec": {
+            "serviceAccountName": "kuberay-operator",
+            "containers": [{"name": "kuberay-operator", "args": list(arguments)}],
+        },
+    }
     return {
-        "metadata": {"name": "kuberay-operator", "namespace": namespace},
+        "metadata": {
+            "name": "kuberay-operator",
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/name": name},
+        },
         "spec": {"replicas": replicas, "selector": {}, "template": template},
         "status": {"availableReplicas": available} if available else {},
     }
@@ -124,11 +147,47 @@ def test_one_that_does_not_run_is_waited_for(server: Server) -> None:
     assert asyncio.run(comes_soon()) == [why]
 
 
-@pytest.mark.parametrize("code", [403, 404])
-def test_where_none_is_to_be_seen_nothing_is_said(server: Server, code: int) -> None:
-    server.code = code
+def test_where_none_may_be_seen_nothing_is_said(server: Server) -> None:
+    server.code = 403
     assert previewed(server) is None
     assert waited(server) == []
+
+
+def test_one_that_the_stack_has_installed_and_somebody_has_deleted_is_named_at_once(server: Server) -> None:
+    server.code = 404
+    with pytest.raises(NotUpError) as told:
+        waited(server)
+    assert str(told.value) == (
+        f"{NAMED} kuberay: there is no such Deployment, though the state has its Helm release;"
+        f" {how_to_make_anew('kuberay-operator')}"
+    )
+    # The first run that installs it has none before.
+    assert previewed(server) is None
+
+
+def test_one_that_watches_other_namespaces_is_named_at_once_whatever_it_may(server: Server) -> None:
+    shared = {"operator": {"install": False}}
+    server.deployments = [deployment(arguments=["--watch-namespace", "team-a,team-b"])]
+    why = (
+        f"KubeRay's operator, {NAMED} kuberay, would make no pods here: its --watch-namespace leaves out"
+        " namespace kuberay"
+    )
+    assert previewed(server, **shared) == why
+    with pytest.raises(NotUpError) as told:
+        waited(server, **shared)
+    assert str(told.value) == why
+    server.deployments = [deployment(arguments=["--watch-namespace=team-a,kuberay"])]
+    assert waited(server, **shared) == []
+
+
+def test_one_of_kuberays_kustomize_base_counts_and_its_other_programs_do_not(server: Server) -> None:
+    shared = {"operator": {"install": False}}
+    by_kustomize = deployment(name="kuberay")
+    unused = deployment("a", replicas=0, available=0)
+    server.deployments = [unused, by_kustomize]
+    assert waited(server, **shared) == []
+    server.deployments = [deployment(name="kuberay", component="kuberay-apiserver", available=0)]
+    assert previewed(server, **shared) is None
 
 
 def test_of_operators_that_others_installed_one_is_enough(server: Server) -> None:

@@ -330,6 +330,18 @@ def test_a_user_of_another_shape_is_one_line(user: dict[str, Any], why: str) -> 
     assert refusal(json.dumps(config("it", **user))) == f"user 'it' of the kubeconfig has {why}"
 
 
+@pytest.mark.parametrize("broken", ["QUJD\nREVG\n", "QUJD\r\nREVG"])
+def test_what_is_encoded_may_have_line_breaks_as_base64_writes_them(broken: str) -> None:
+    content = config("east")
+    content["clusters"][0]["cluster"]["certificate-authority-data"] = broken
+    assert found_by(json.dumps(content)).authority == b"ABCDEF"
+
+
+@pytest.mark.parametrize("more", ["\n---\n", "\n---\nkind: Config\n", "\n...\n"])
+def test_of_several_documents_the_first_counts_as_for_kubectl(more: str) -> None:
+    assert found_by(json.dumps(config("east")) + more).server == "https://east"
+
+
 @pytest.mark.parametrize("key", ["as-uid", "as-groups", "as-user-extra"])
 def test_acting_with_groups_as_nobody_is_refused(key: str) -> None:
     value = {"as-uid": "7", "as-groups": ["ops"], "as-user-extra": {"why": ["x"]}}[key]
@@ -470,6 +482,16 @@ def test_a_plugin_is_asked_for_a_token_in_the_version_of_the_kubeconfig(version:
     assert (
         given.token == f'prod client.authentication.k8s.io/{version} ExecCredential {{"interactive": false}}'
     )
+
+
+def test_what_is_null_of_a_plugin_is_empty_to_it() -> None:
+    tells = (
+        'import json, os, sys; print(json.dumps({"status": {"token": repr((sys.argv, os.environ["A"]))}}))'
+    )
+    for empty in ({"name": "A"}, {"name": "A", "value": None}):
+        user = plugin(tells, env=[empty])
+        user["exec"]["args"].append(None)
+        assert asked(user).token == "(['-c', ''], '')"
 
 
 def test_a_plugin_is_told_of_the_cluster_where_it_asks_for_that() -> None:
