@@ -84,6 +84,7 @@ class Operator(pulumi.ComponentResource):
 
         async def before_the_operator_changes(args: pulumi.ResourceHookArgs) -> None:
             from kuberay.live.crds.upgrade import CrdError, bring_to_version
+            from kuberay.live.other_operators import OtherOperatorError, refuse_beside_others
 
             def report(text: str) -> None:
                 pulumi.log.info(log_line(text), resource=self)
@@ -91,8 +92,10 @@ class Operator(pulumi.ComponentResource):
             was, dry_run = (args.old_inputs or {}).get("version"), pulumi.runtime.is_dry_run()
             try:
                 connection, version = await known(self._connection), self._plan.charts.version
+                if was is None:
+                    await refuse_beside_others(connection, self._plan, timeout=3 if dry_run else 30)
                 await bring_to_version(connection, version, source, was, report, dry_run=dry_run)
-            except CrdError:
+            except (CrdError, OtherOperatorError):
                 raise
             except Exception as error:
                 if not dry_run:

@@ -62,7 +62,8 @@ def _becomes_of(entrypoint: str) -> str | None:
         shown = "a line break" if sign[0] == "\n" else sign[0]
         return (
             f"the shell that submits the job takes {shown} for itself, so that not all of the command gets"
-            f' to Ray: write sh -c "…" around the whole, {_SUBMITTED}'
+            f' to Ray, and a failure of the rest is not the job\'s: write sh -c "…" around the whole,'
+            f" {_SUBMITTED}"
         )
     if _BRACES.search(bare):
         return (

@@ -2,8 +2,6 @@
 and its account may make pods where the stack lies.
 """
 
-from typing import Any
-
 from httpx2 import HTTPError
 from lightkube import AsyncClient
 from lightkube.models.authorization_v1 import ResourceAttributes, SubjectAccessReviewSpec
@@ -16,6 +14,7 @@ from kuberay.facts.phrases import Report
 from kuberay.live.api.client import code_of, connect, or_none
 from kuberay.live.api.connection import Connection
 from kuberay.live.inventory import watches
+from kuberay.live.other_operators import operator_deployments
 from kuberay.live.wait_loop import Look, every, wait
 from kuberay.live.waiting.deployment import no_deployment
 from kuberay.live.waiting.targets import DeploymentTarget
@@ -24,9 +23,6 @@ from kuberay.plan.operator import OperatorPlan
 #: What the operator does first for any RayCluster.
 _NEEDS = (("watch", "ray.io", "rayclusters"), ("create", "", "pods"))
 _LOOK_AGAIN = 2.0
-_NAME, _COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
-#: As KubeRay's chart names its Deployment, and as its Kustomize base does.
-_NAMES = (OPERATOR_RELEASE, "kuberay")
 
 
 async def wait_for_an_operator(
@@ -95,19 +91,7 @@ async def _find(client: AsyncClient, operator: OperatorPlan) -> list[Object]:
     if operator.settings.install:
         found = await or_none(client.get(Deployment, operator.deployment, namespace=operator.namespace))
         return [found.to_dict()] if found else []
-    labels: dict[str, Any] = {_NAME: _NAMES}
-    return [
-        deployment
-        async for found in client.list(Deployment, namespace="*", labels=labels)
-        if _is_operator(deployment := found.to_dict())
-    ]
-
-
-def _is_operator(deployment: Object) -> bool:
-    """Not another program of KubeRay, such as its own API server."""
-    own = deployment["metadata"]["labels"]
-    of_pods = deployment["spec"]["template"].get("metadata", {}).get("labels") or {}
-    return own[_NAME] == OPERATOR_RELEASE or of_pods.get(_COMPONENT) == OPERATOR_RELEASE
+    return await operator_deployments(client)
 
 
 def _named(name: str, namespace: str) -> str:

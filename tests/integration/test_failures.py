@@ -128,6 +128,8 @@ def test_another_namespace_takes_the_stack_along(
     for namespace in ("here", "there"):
         # No cluster: its old one would take a minute to go.
         other.configure({"architecture": "aarch64", "clusters": {}, "namespace": namespace})
+        preview = other.preview_text()
+        assert preview.ok, preview.text
         run = other.up()
         assert run.ok, run.text
         assert kubernetes.kubectl("get", "deployments", "-n", namespace, "-o", "name").split() == [
