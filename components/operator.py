@@ -93,7 +93,13 @@ class Operator(pulumi.ComponentResource):
             try:
                 connection, version = await known(self._connection), self._plan.charts.version
                 if was is None:
-                    await refuse_beside_others(connection, self._plan, timeout=3 if dry_run else 30)
+                    try:
+                        await refuse_beside_others(connection, self._plan, timeout=3 if dry_run else 30)
+                    except OtherOperatorError as error:
+                        if not dry_run:
+                            raise
+                        # It may be this stack's, which moves to another namespace.
+                        pulumi.log.warn(log_line(f"as it is now, {error}"), resource=self)
                 await bring_to_version(connection, version, source, was, report, dry_run=dry_run)
             except (CrdError, OtherOperatorError):
                 raise
