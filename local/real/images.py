@@ -27,6 +27,8 @@ RAY_PYTHON = "3.11"
 #: wget asks for Ray's health in KubeRay's probes; procps is in Ray's image as well.
 RAY_PACKAGES = ("python3", "python3-pip", "wget", "ca-certificates", "procps")
 _PAUSE = ("catatonit",)
+#: By which the operator reads the time zone of a schedule.
+_ZONES = ("tzdata",)
 _NO_DOCUMENTS = "path-exclude=/usr/share/{doc,info,man,locale}/*"
 
 
@@ -83,11 +85,13 @@ def operator(tool: tools.Tool, program: Path) -> Image:
 
     def fill(root: Path) -> None:
         shutil.copy(program, root / "manager")
+        zones = Path("usr/share/zoneinfo")
+        shutil.copytree(debian.unpacked(_ZONES) / zones, root / zones, symlinks=True)
 
     return Image(
         f"quay.io/kuberay/operator:v{tool.version}",
         fill,
-        tool.key,
+        repr((tool.key, _ZONES)),
         {"entrypoint": ["/manager"], "user": ["65532:65532"], "workingdir": ["/"]},
     )
 
@@ -191,7 +195,8 @@ def layout(image: Image) -> Path:
     if target.is_dir():
         return target
     umoci = debian.unpacked(debian.IMAGE_TOOLS) / "usr/bin/umoci"
-    debian.unpacked(_PAUSE)  # now, as the next lines hold the lock that it takes
+    for packages in (_PAUSE, _ZONES):  # now, as the next lines hold the lock that it takes
+        debian.unpacked(packages)
     with tools.building_alone():
         if not target.is_dir():
             with step(f"image {image.reference}"):
