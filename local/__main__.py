@@ -148,6 +148,10 @@ def within(home: Path, stacks: list[str], command: list[str]) -> None:
     known = {stack.name: stack for stack in stacks_of(cluster)}
     here = [known[name] for name in stacks if name in known]
     environment: dict[str, str] = dict(os.environ)
+    if known and not here and not shutil.which("pulumi", path=environment.get("PATH")):
+        # One of the user's own would need a CLI of the user's own.
+        named = ", ".join(stacks)
+        raise LocalError(f"stack {named} is not up here; these are: {', '.join(known)}")
     if here:
         names = ", ".join(stack.name for stack in here)
         if len(here) < len(stacks):

@@ -149,6 +149,16 @@ def test_a_stack_of_the_users_own_is_looked_for_where_the_user_is_logged_in(clon
         assert "on this machine's cluster" not in clone.make(*arguments, ok=False)
 
 
+def test_a_stack_that_is_nowhere_is_named_with_those_that_are_up_here(clone: Clone) -> None:
+    without_pulumi = os.pathsep.join(
+        folder
+        for folder in clone.environment["PATH"].split(os.pathsep)
+        if not Path(folder, "pulumi").exists()
+    )
+    refused = clone.make("preview", "STACK=prod", f"PATH={without_pulumi}", ok=False)
+    assert "error: stack prod is not up here; these are: dev" in refused
+
+
 def test_keys_that_the_plugin_leaves_lie_in_the_folder_of_the_cluster(clone: Clone) -> None:
     assert list(Path(clone.environment["KUBERAY_HOME"], "tmp").glob("kubeconfig*"))
 
