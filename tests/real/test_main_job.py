@@ -35,6 +35,13 @@ EACH_NODE = (ROOT / "examples/each_node.py").read_text()
 TWO_G = 2_000_000_000 // 4096 * 4096
 
 
+@pytest.fixture(scope="module", autouse=True)
+def guide(stack: RealStack) -> None:
+    """Whatever the files before have left."""
+    stack.with_cluster()
+    stack.up_or_fail()
+
+
 def seen_by_nodes(log: str) -> dict[str, int]:
     """Memory limit by kind of node, as the tasks have printed it."""
     lines = [json.loads(line) for line in log.splitlines() if line.startswith('{"node"')]
