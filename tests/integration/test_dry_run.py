@@ -239,7 +239,7 @@ def test_no_pod_is_lost_where_the_operator_may_make_none(
     assert run.ended_early, run.text
     assert why in run.text
     assert uids(kubernetes) == running
-    # As it is in the cluster now; a preview does not wait for an API server that is busy.
+    # As it is in the cluster now; a preview does not wait for a busy API server.
     assert kubernetes.eventually(lambda: why in stack.preview_text().text)
     stack.configure(stack_of())
     stack.up_or_fail()
