@@ -11,7 +11,7 @@ from components.stack import is_encrypted
 from kuberay.facts.charts import OPERATOR_RELEASE, ChartSource
 from kuberay.facts.phrases import Report
 from kuberay.facts.visible import log_line
-from kuberay.live.waiting.targets import DeploymentTarget
+from kuberay.live.waiting.targets import operator_target
 from kuberay.plan.operator import OperatorPlan
 
 
@@ -60,7 +60,7 @@ class Operator(pulumi.ComponentResource):
                 delete_before_replace=True,
             ),
         )
-        target = DeploymentTarget(plan.namespace, OPERATOR_RELEASE, plan.deployment, plan.timeout)
+        target = operator_target(plan)
 
         async def until_rolled_out(report: Report) -> None:
             from kuberay.live.waiting.deployment import wait_for_deployment
@@ -101,7 +101,7 @@ class Operator(pulumi.ComponentResource):
                         # It may be this stack's, which moves to another namespace.
                         pulumi.log.warn(log_line(f"as it is now, {error}"), resource=self)
                 await bring_to_version(connection, version, source, was, report, dry_run=dry_run)
-            except (CrdError, OtherOperatorError):
+            except CrdError:
                 raise
             except Exception as error:
                 if not dry_run:

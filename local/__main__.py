@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from commands.stack.interrupts import take_interrupts
@@ -150,8 +151,7 @@ def within(home: Path, stacks: list[str], command: list[str]) -> None:
     environment: dict[str, str] = dict(os.environ)
     if known and not here and not shutil.which("pulumi", path=environment.get("PATH")):
         # One of the user's own would need a CLI of the user's own.
-        named = ", ".join(stacks)
-        raise LocalError(f"stack {named} is not up here; these are: {', '.join(known)}")
+        raise _not_up_here(", ".join(stacks), known)
     if here:
         names = ", ".join(stack.name for stack in here)
         if len(here) < len(stacks):
@@ -170,6 +170,10 @@ def within(home: Path, stacks: list[str], command: list[str]) -> None:
         print(f"{names}: on this machine's cluster (LOCAL=no: on your own)", file=sys.stderr, flush=True)
         environment = cluster.pulumi_env() | {"KUBERAY_WORKSPACE": str(cluster.home.workspace)}
     os.execvpe(command[0], command, environment)  # noqa: S606
+
+
+def _not_up_here(named: str, known: Iterable[str]) -> LocalError:
+    return LocalError(f"stack {named} is not up here; these are: {', '.join(known)}")
 
 
 def print_environment(home: Path) -> None:
@@ -242,7 +246,7 @@ def job(home: Path, stack: str, cluster: str | None, entrypoint: list[str]) -> N
         )
     known = {found.name: found for found in stacks_of(local)}
     if stack not in known:
-        raise LocalError(f"stack {stack} is not up here; these are: {', '.join(known)}")
+        raise _not_up_here(stack, known)
     command = entrypoint or ["python", "-c", (PROGRAM / "examples/each_node.py").read_text()]
     if not ray_job.run(known[stack], cluster, shlex.join(command)):
         sys.exit(1)

@@ -8,7 +8,6 @@ from lightkube.models.authorization_v1 import ResourceAttributes, SubjectAccessR
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.authorization_v1 import SubjectAccessReview
 
-from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import Report
 from kuberay.live.api.client import code_of, connect, or_none
@@ -17,7 +16,7 @@ from kuberay.live.inventory import watches
 from kuberay.live.other_operators import operator_deployments
 from kuberay.live.wait_loop import Look, every, wait
 from kuberay.live.waiting.deployment import no_deployment
-from kuberay.live.waiting.targets import DeploymentTarget
+from kuberay.live.waiting.targets import operator_target
 from kuberay.plan.operator import OperatorPlan
 
 #: What the operator does first for any RayCluster.
@@ -73,9 +72,7 @@ async def _look(client: AsyncClient, operator: OperatorPlan, namespace: str, *, 
     try:
         deployments = await _find(client, operator)
         if is_installed and not deployments:
-            target = DeploymentTarget(
-                operator.namespace, OPERATOR_RELEASE, operator.deployment, operator.timeout
-            )
+            target = operator_target(operator)
             return Look(failed=f"{_named(target.name, target.namespace)}: {no_deployment(target)}")
         looks = [await _look_at(client, found, namespace) for found in deployments]
     except HTTPError as error:

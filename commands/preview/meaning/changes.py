@@ -35,7 +35,8 @@ def stack_report(stack: str, preview: Preview) -> StackReport:
     changed: list[Level] = (
         ["changes"] if any(count for name, count in preview.operations.items() if name != "same") else []
     )
-    before, after = _stack_totals(preview, ray)
+    staying = services_that_stay(preview)
+    before, after = _with_services(ray, list(staying.values()), *_cluster_totals(preview, ray))
     report = StackReport(
         stack=stack,
         level=worst([*(one.level for one in (*ray, *others)), *changed]),
@@ -56,9 +57,9 @@ def stack_report(stack: str, preview: Preview) -> StackReport:
         report.unknown.append(
             f"CPU, memory and GPUs of {', '.join(hidden)}: all of its Helm values are encrypted"
         )
-    staying = [name for name, total in services_that_stay(preview).items() if total is None]
-    if hidden := staying + [
-        one.name for one in ray if one.kind == "service" and one.operation != "delete" and one.after is None
+    if hidden := [
+        *(name for name, total in staying.items() if total is None),
+        *(one.name for one in ray if one.kind == "service" and one.operation != "delete" and not one.after),
     ]:
         report.unknown.append(f"CPU, memory and GPUs of service {', '.join(hidden)}: its spec is encrypted")
     return report
@@ -123,7 +124,7 @@ def _versions(preview: Preview) -> list[VersionChange]:
     return []
 
 
-def _stack_totals(preview: Preview, ray: list[RayChange]) -> tuple[Totals | None, Totals | None]:
+def _cluster_totals(preview: Preview, ray: list[RayChange]) -> tuple[Totals | None, Totals | None]:
     known: dict[str, Totals] = {}
     for name, cluster in (preview.outputs.get("clusters") or {}).items():
         known[name] = Totals(
@@ -142,20 +143,19 @@ def _stack_totals(preview: Preview, ray: list[RayChange]) -> tuple[Totals | None
             after.append(untouched)
         else:
             after.append(one.after)
-    return _with_services(preview, ray, before, add_totals(after))
+    return before, add_totals(after)
 
 
 def _with_services(
-    preview: Preview, ray: list[RayChange], before: Totals | None, after: Totals
+    ray: list[RayChange], stay: list[Totals | None], before: Totals | None, after: Totals | None
 ) -> tuple[Totals | None, Totals | None]:
     """Both sides with the clusters of services, which are there for as long as these;
-    a job's is there for a time.
+    a job's is there for a time. ``stay``: those of services that do not change.
     """
-    stay = list(services_that_stay(preview).values())
     changed = [one for one in ray if one.kind == "service"]
     old = [*stay, *(one.before for one in changed if one.operation != "create")]
     new = [*stay, *(one.after for one in changed if one.operation != "delete")]
-    return (None if before is None else _sum([before, *old])), _sum([after, *new])
+    return _sum([before, *old]), _sum([after, *new])
 
 
 def _sum(each: list[Totals | None]) -> Totals | None:

@@ -24,7 +24,7 @@ WAIT_FOR = "pulumi:index:Stash"
 #: The beginning of the types of its components.
 COMPONENT = "kuberay:components:"
 
-#: The setting, by its whole key.
+#: Settings, by their whole keys.
 PRICES, SERVICES = f"{PROJECT}:prices", f"{PROJECT}:services"
 
 #: What the CLI prints instead of a secret.

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, replace
 
+from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.objects import Object
 from kuberay.plan.cluster import ClusterPlan
+from kuberay.plan.operator import OperatorPlan
 from kuberay.plan.pods import PodGroup
 from kuberay.plan.workloads import JobPlan, ServicePlan
 from kuberay.settings.overrides import QUEUE_TIMEOUT, ResourceOverrides
@@ -19,6 +21,11 @@ class DeploymentTarget:
     name: str
     timeout: float
     """In seconds."""
+
+
+def operator_target(operator: OperatorPlan) -> DeploymentTarget:
+    """The Deployment of an operator that the stack installs."""
+    return DeploymentTarget(operator.namespace, OPERATOR_RELEASE, operator.deployment, operator.timeout)
 
 
 @dataclass(frozen=True)
