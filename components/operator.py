@@ -53,19 +53,26 @@ class Operator(pulumi.ComponentResource):
             # Waited for below instead: Helm looks only every two seconds, and names no
             # cause when the time is over.
             skip_await=True,
+            # They are there by then, and Helm would send all megabytes once more.
+            skip_crds=True,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 hooks=pulumi.ResourceHookBinding(before_create=[crds], before_update=[crds]),
                 # Both would be called the same.
                 delete_before_replace=True,
+                # Releases of earlier versions of this program have none of it.
+                ignore_changes=["skipCrds"],
             ),
         )
         target = operator_target(plan)
 
         async def until_rolled_out(report: Report) -> None:
+            from kuberay.live.patches import free_services
             from kuberay.live.waiting.deployment import wait_for_deployment
 
-            await wait_for_deployment(await known(self._connection), target, report)
+            connection = await known(self._connection)
+            await wait_for_deployment(connection, target, report)
+            await free_services(connection, plan.charts.version, report)
 
         async def mark() -> None:
             from kuberay.live.patches import mark_complete
@@ -100,7 +107,9 @@ class Operator(pulumi.ComponentResource):
                             raise
                         # It may be this stack's, which moves to another namespace.
                         pulumi.log.warn(log_line(f"as it is now, {error}"), resource=self)
-                await bring_to_version(connection, version, source, was, report, dry_run=dry_run)
+                await bring_to_version(
+                    connection, version, source, was, report, timeout=self._plan.timeout, dry_run=dry_run
+                )
             except CrdError:
                 raise
             except Exception as error:

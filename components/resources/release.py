@@ -50,6 +50,7 @@ def chart_release(
     raw: Values,
     timeout: int,
     skip_await: bool,
+    skip_crds: bool = False,
 ) -> Release:
     """The release, pinned to the version of its chart.
 
@@ -65,6 +66,8 @@ def chart_release(
         "timeout": timeout,
         "skipAwait": skip_await,
     }
+    if skip_crds:
+        inputs["skipCrds"] = True
     if empties_a_list(raw):
         # Otherwise the plugin leaves empty lists out as it does nulls, and the chart's
         # default list would stand in their place.

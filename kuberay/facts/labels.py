@@ -28,6 +28,9 @@ CLUSTER_LABEL = "ray.io/cluster"
 GROUP_LABEL = "ray.io/group"
 #: On a RayJob that a RayCronJob has made: that RayCronJob.
 SCHEDULE_LABEL = "ray.io/cronjob-name"
+#: What an operator of KubeRay 1.6 or later puts on RayServices, and takes off when they
+#: are deleted.
+SERVICE_FINALIZER = "ray.io/rayservice-finalizer"
 #: The group of a head's pod.
 HEAD_GROUP = "headgroup"
 #: Annotations of a RayCluster that say what `gcsFaultToleranceOptions` says from

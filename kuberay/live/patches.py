@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from httpx2 import HTTPError
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Service
 from lightkube.types import PatchType
 
-from kuberay.facts.labels import COMPLETE_MARK, SERVE_ANNOTATIONS
+from kuberay.facts.labels import COMPLETE_MARK, SERVE_ANNOTATIONS, SERVICE_FINALIZER
 from kuberay.facts.objects import Object
-from kuberay.live.api.client import connect, or_none
+from kuberay.facts.phrases import Report
+from kuberay.facts.versions import at_least
+from kuberay.live.api.client import code_of, connect, or_none
 from kuberay.live.api.connection import Connection
-from kuberay.live.api.kinds import RayCluster
+from kuberay.live.api.kinds import RayCluster, RayService
 
 
 async def mark_complete(
@@ -34,6 +37,46 @@ async def ask_for_no_token(connection: Connection, cluster: str, namespace: str)
     async with connect(connection, namespace) as client:
         without: Object = {"spec": {"authOptions": None}}
         await or_none(client.patch(RayCluster, cluster, without, patch_type=PatchType.MERGE))
+
+
+async def free_services(connection: Connection, version: str, report: Report) -> None:
+    """Takes the finalizer of a later operator off all RayServices: one that does not
+    know it takes it off none, and a RayService that is deleted would stay for good.
+
+    Args:
+        connection: of the stack.
+        version: of the operator that runs.
+        report: takes a line that says what is done.
+    """
+    if at_least(version, "1.6.0"):
+        return
+    async with connect(connection, "default") as client:
+        try:
+            found = [each.to_dict() async for each in client.list(RayService, namespace="*")]
+        except HTTPError as error:
+            # A cluster without KubeRay's CRDs is told of elsewhere.
+            if code_of(error) not in (403, 404):
+                raise
+            return
+        for service in found:
+            name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+            if patch := without_finalizer(service, SERVICE_FINALIZER):
+                report(
+                    f"RayService {namespace}/{name}: KubeRay {version} does not know its finalizer: taken off"
+                )
+                await or_none(
+                    client.patch(RayService, name, patch, namespace=namespace, patch_type=PatchType.JSON)
+                )
+
+
+def without_finalizer(obj: Object, finalizer: str) -> list[dict[str, Any]]:
+    """The JSON patch that takes a finalizer off an object; empty where it has none."""
+    finalizers: list[str] = obj["metadata"].get("finalizers") or []
+    if finalizer not in finalizers:
+        return []
+    path = f"/metadata/finalizers/{finalizers.index(finalizer)}"
+    # Only if it is still there: another one may have gone between.
+    return [{"op": "test", "path": path, "value": finalizer}, {"op": "remove", "path": path}]
 
 
 # --- The Service of a service's applications ------------------------------------------

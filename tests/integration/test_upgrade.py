@@ -62,9 +62,8 @@ def uids(kubernetes: Kubernetes) -> set[str]:
     return {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
 
 
-@MATRIX
-def test_a_first_install_leaves_the_crds_to_helm(at_old: None, kubernetes: Kubernetes) -> None:
-    assert crd_versions(kubernetes) == {"rayclusters": None, "rayjobs": None, "rayservices": None}
+def test_a_first_install_brings_the_crds_of_its_version(at_old: None, kubernetes: Kubernetes) -> None:
+    assert crd_versions(kubernetes) == {"rayclusters": OLD, "rayjobs": OLD, "rayservices": OLD}
 
 
 @MATRIX
@@ -73,7 +72,7 @@ def test_another_operator_of_the_same_version_leaves_the_crds_alone(
 ) -> None:
     stack.configure(at(OLD) | {"operator": {"memory": "600Mi"}})
     stack.up_or_fail()
-    assert set(crd_versions(kubernetes).values()) == {None}
+    assert set(crd_versions(kubernetes).values()) == {OLD}
 
 
 def test_an_upgrade_is_a_preview_of_updates_and_keeps_every_pod(
@@ -116,6 +115,9 @@ def test_all_of_kuberay_goes_through_an_upgrade_and_back(stack: Stack, kubernete
         assert operator_image(kubernetes) == f"quay.io/kuberay/operator:v{version}"
         assert running(kubernetes) == before
         assert stack.preview().changes == {}
+    # The old operator does not know the new one's finalizer: the service would stay.
+    assert stack.destroy().ok
+    assert not kubernetes.kubectl("get", "rayservices", "-A", "-o", "name")
 
 
 @MATRIX

@@ -5,10 +5,13 @@ answers mean.
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
+import httpx2
 from httpx2 import HTTPError, HTTPStatusError, Timeout
 from lightkube import ApiError, AsyncClient, Client
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.config.models import Cluster, Context, User
+from lightkube.core.generic_client import GenericAsyncClient
+from lightkube.types import PatchType
 
 from kuberay.facts.phrases import error_line, one_line, without_values
 from kuberay.live.api.connection import Connection
@@ -19,6 +22,7 @@ __all__ = [
     "ApiError",
     "AsyncClient",
     "HTTPError",
+    "apply_text",
     "code_of",
     "connect",
     "connect_blocking",
@@ -71,6 +75,32 @@ def connect_blocking(
         timeout=Timeout(timeout),
         transport=PatientTransport(endpoint, patience),
     )
+
+
+async def apply_text(
+    connection: Connection, path: str, text: str, *, timeout: float, patience: float
+) -> None:
+    """Applies an object that is text already: lightkube takes dicts alone, and Python
+    needs half a second to read a megabyte of YAML.
+
+    Args:
+        connection: of the stack.
+        path: of the object in the API: ``/apis/<group>/<version>/<plural>/<name>``.
+        text: the object as YAML.
+        timeout: of each try, in seconds.
+        patience: how long it is made again while the API server is busy or out of
+            reach, in seconds.
+    """
+    endpoint = find_endpoint(connection)
+    transport = AsyncPatientTransport(endpoint, patience)
+    async with httpx2.AsyncClient(base_url=endpoint.server, timeout=timeout, transport=transport) as client:
+        answer = await client.patch(
+            path,
+            params={"fieldManager": FIELD_MANAGER, "force": "true"},
+            headers={"Content-Type": PatchType.APPLY.value},
+            content=text,
+        )
+    GenericAsyncClient.raise_for_status(answer)
 
 
 def _as_lightkube_has_it(endpoint: Endpoint) -> SingleConfig:

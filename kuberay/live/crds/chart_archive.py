@@ -2,9 +2,9 @@
 repository or an OCI registry.
 
 Helm installs a chart's CRDs with the first release and never touches them again, and
-its Release resource hands nobody the archive that it downloads. So an upgrade reads the
-chart once more, in `up` and in the preview of an upgrade; so does each run where the
-chart is later than any known one.
+its Release resource hands nobody the archive that it downloads. So a first `up` and an
+upgrade read the chart once more; so does the preview of an upgrade, and each run where
+the chart is later than any known one.
 """
 
 import base64
@@ -14,6 +14,7 @@ import io
 import json
 import os
 import re
+import subprocess
 import tarfile
 import time
 import zlib
@@ -38,6 +39,8 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MOST = 100 * 1024 * 1024
 #: The longest that a download may take, however steadily it drips, in seconds.
 _LONGEST = 120.0
+#: The longest that a credential helper may take, in seconds.
+_HELPER = 30.0
 #: How deep an index may be nested; those of Helm are at about seven.
 _DEEPEST = 100
 
@@ -50,6 +53,7 @@ _MISTAKES = (
     zlib.error,
     httpx2.HTTPError,
     httpx2.InvalidURL,
+    subprocess.SubprocessError,
     tarfile.TarError,
     yaml.YAMLError,
     AttributeError,
@@ -67,12 +71,16 @@ class ChartError(Exception):
 def chart_crds(source: ChartSource) -> list[dict[str, Any]]:
     """Every CRD in the chart's `crds` folder."""
     with _reading(source):
-        crds = [
-            crd for text in _files(source, _CRD_FILES).values() for crd in yaml.load_all(text, _Loader) if crd
-        ]
-    if not crds:
+        return [crd for text in crd_texts(source) for crd in yaml.load_all(text, _Loader) if crd]
+
+
+def crd_texts(source: ChartSource) -> list[str]:
+    """The files of the chart's `crds` folder, not parsed: they are long."""
+    with _reading(source):
+        texts = list(_files(source, _CRD_FILES).values())
+    if not texts:
         raise ChartError(f"the chart {_named(source)} has no CRDs")
-    return crds
+    return texts
 
 
 @dataclass(frozen=True)
@@ -240,18 +248,40 @@ def _authorization(http: httpx2.Client, challenge: str, registry: str) -> dict[s
 
 
 def _login(registry: str) -> str | None:
-    """`user:password` in base 64, as `helm registry login` and `docker login` keep it
-    in files; their credential helpers are not asked.
+    """`user:password` in base 64, as `helm registry login` and `docker login` keep it:
+    in files, or with a helper that these name.
     """
     helm = os.environ.get("HELM_REGISTRY_CONFIG") or Path.home() / ".config/helm/registry/config.json"
     docker = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
     for file in (Path(helm), docker):
-        if file.exists() and (entry := json.loads(file.read_text()).get("auths", {}).get(registry)):
-            if entry.get("auth"):
-                return str(entry["auth"])
-            if entry.get("username"):
-                return base64.b64encode(f"{entry['username']}:{entry.get('password', '')}".encode()).decode()
+        if not file.exists():
+            continue
+        config = json.loads(file.read_text())
+        entry = config.get("auths", {}).get(registry) or {}
+        if entry.get("auth"):
+            return str(entry["auth"])
+        helper = config.get("credHelpers", {}).get(registry) or config.get("credsStore")
+        if not entry.get("username") and helper:
+            entry = _ask_helper(helper, registry)
+        if entry.get("username"):
+            return base64.b64encode(f"{entry['username']}:{entry.get('password', '')}".encode()).decode()
     return None
+
+
+def _ask_helper(name: str, registry: str) -> dict[str, str]:
+    """What one of Docker's credential helpers knows of a registry: nothing, where it
+    ends with an error.
+    """
+    done = subprocess.run(
+        [f"docker-credential-{name}", "get"],
+        input=registry,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_HELPER,
+    )
+    found = json.loads(done.stdout) if done.returncode == 0 else {}
+    return {"username": found.get("Username", ""), "password": found.get("Secret", "")}
 
 
 @dataclass(frozen=True)

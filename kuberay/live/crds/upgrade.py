@@ -1,18 +1,23 @@
 """KubeRay's CRDs at the operator's version.
 
-Helm installs the CRDs of a chart with the first release and never upgrades them. So
-before the operator's release changes, a hook of `up` brings them to its version: each
-carries, as an annotation, the version it was brought to, so that a run that was killed
-goes on where it stopped. They are no resources of the stack: at a megabyte each they
-would make every preview ten times as long. `destroy` leaves them, and with them every
-Ray cluster that another stack or person made. So a new stack may find CRDs of whoever
-was there before: older ones are brought to its version, newer ones are refused.
+Helm installs the CRDs of a chart with the first release, gives the API server a minute
+for them, and never upgrades them. So before the operator's release is made or changes,
+a hook of `up` brings them to its version: each carries, as an annotation, the version
+it was brought to, so that a run that was killed goes on where it stopped. They are no
+resources of the stack: at a megabyte each they would make every preview ten times as
+long. `destroy` leaves them, and with them every Ray cluster that another stack or
+person made. So a new stack may find CRDs of whoever was there before: older ones are
+brought to its version, newer ones are refused.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+import yaml
+from httpx2 import HTTPError
 from lightkube import ApiError, AsyncClient
 from lightkube.types import PatchType
 
@@ -20,17 +25,25 @@ from kuberay.facts.charts import ChartSource
 from kuberay.facts.labels import VERSION_ANNOTATION
 from kuberay.facts.phrases import Report, first_few
 from kuberay.facts.versions import at_least
-from kuberay.live.api.client import connect, or_none
+from kuberay.live.api.client import apply_text, code_of, connect, or_none
 from kuberay.live.api.connection import Connection
-from kuberay.live.api.kinds import PlainCrd, kind_of
-from kuberay.live.crds.chart_archive import chart_crds
+from kuberay.live.api.kinds import PlainCrd, RayCluster, RayCronJob, RayJob, RayService, kind_of
+from kuberay.live.crds.chart_archive import chart_crds, crd_texts
 from kuberay.live.crds.schemas import lost_fields, storage_schema, unknown_fields
+from kuberay.live.wait_loop import Look, every, wait
 
 Crd = dict[str, Any]
 
-NAMES = ("rayclusters.ray.io", "rayjobs.ray.io", "rayservices.ray.io", "raycronjobs.ray.io")
+_KINDS = {
+    "rayclusters.ray.io": RayCluster,
+    "rayjobs.ray.io": RayJob,
+    "rayservices.ray.io": RayService,
+    "raycronjobs.ray.io": RayCronJob,
+}
+NAMES = tuple(_KINDS)
 #: RayCronJobs came with 1.6.
 OF_EACH_VERSION = NAMES[:3]
+_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
 #: A CRD is a megabyte, and the API server takes a second or more for each.
 _TIMEOUT = 60.0
 #: A busy one gives up after half a minute, and takes it at the second try.
@@ -51,10 +64,11 @@ async def bring_to_version(
     was: str | None,
     report: Report,
     *,
+    timeout: float,
     dry_run: bool = False,
 ) -> None:
-    """Before the operator's release changes: brings the CRDs to its version, or refuses
-    to where someone would lose something by it.
+    """Before the operator's release is made or changes: brings the CRDs to its version,
+    or refuses to where someone would lose something by it.
 
     Args:
         connection: of the stack.
@@ -62,10 +76,12 @@ async def bring_to_version(
         source: of its chart, which has the CRDs.
         was: the version of the operator's release until now, if there is one.
         report: takes a line that says what is done.
-        dry_run: says and refuses the same, and changes nothing.
+        timeout: until the API server serves what is new, in seconds.
+        dry_run: says and refuses the same, and changes nothing; of a first install
+            there is nothing to say.
     """
-    timeout, patience = (_PREVIEW_TIMEOUT, 0) if dry_run else (_TIMEOUT, _PATIENCE)
-    client = connect(connection, "default", timeout=timeout, patience=patience)
+    answered, patience = (_PREVIEW_TIMEOUT, 0) if dry_run else (_TIMEOUT, _PATIENCE)
+    client = connect(connection, "default", timeout=answered, patience=patience)
     try:
         try:
             present = {name: crd for name in NAMES if (crd := await _get(client, name))}
@@ -77,9 +93,12 @@ async def bring_to_version(
                 " ask who may"
             )
             return
-        # Helm makes what is not there with a first install only.
-        deleted = was is not None and any(name not in present for name in OF_EACH_VERSION)
-        if not deleted and not any(
+        if was is None and not present:
+            if not dry_run:
+                await _install(connection, client, version, source, timeout, report)
+            return
+        missing = any(name not in present for name in OF_EACH_VERSION)
+        if not missing and not any(
             is_stale(_annotations(crd).get(VERSION_ANNOTATION), version, was) for crd in present.values()
         ):
             return
@@ -100,6 +119,7 @@ async def bring_to_version(
             # version that there is more to do.
             for names in (new, old):
                 await asyncio.gather(*(_apply(client, crds[name], version) for name in names))
+            await _until_served(client, new, timeout, report)
     finally:
         await client.close()
 
@@ -151,23 +171,86 @@ def refuse_newer(present: Mapping[str, Crd], wanted: Mapping[str, Crd], version:
             )
 
 
+async def _install(
+    connection: Connection,
+    client: AsyncClient,
+    version: str,
+    source: ChartSource,
+    timeout: float,
+    report: Report,
+) -> None:
+    """Makes all of them where there is none: of these no schema has to be looked at."""
+    crds = dict(_annotated(text, version) for text in await asyncio.to_thread(crd_texts, source))
+    report(f"CRDs brought to KubeRay {version}: {', '.join(sorted(crds))}")
+    # One after the other: the API server works on the schemas of the first meanwhile.
+    for name, text in crds.items():
+        with _refused(name, version):
+            await apply_text(connection, _PATH + name, text, timeout=_TIMEOUT, patience=_PATIENCE)
+    await _until_served(client, crds, timeout, report)
+
+
+def _annotated(text: str, version: str) -> tuple[str, str]:
+    """Name and text of a CRD that carries its version; its schemas are not read."""
+    head, *below = text.partition("\nspec:\n")
+    crd = _with_version(yaml.safe_load(head), version)
+    return crd["metadata"]["name"], "".join([yaml.safe_dump(crd).rstrip("\n"), *below])
+
+
+async def _until_served(client: AsyncClient, names: Iterable[str], timeout: float, report: Report) -> None:
+    """Waits until the API server knows the kinds of new CRDs: an operator that starts
+    before ends with an error.
+    """
+
+    async def look(name: str) -> Look:
+        try:
+            async for _ in client.list(_KINDS[name], namespace="*", chunk_size=1):
+                break
+        except HTTPError as error:
+            if code_of(error) == 404:
+                return Look(cause=f"`kubectl describe crd {name}` tells why")
+            # Whoever may not list them cannot wait for them either.
+            if code_of(error) != 403:
+                raise
+        return Look(up=True)
+
+    for name in names:
+        if name in _KINDS:
+            await wait(
+                partial(look, name),
+                what=f"the CRD {name}",
+                so_far="not served",
+                timeout=timeout,
+                report=report,
+                pause=every(1.0, at_first=0.1),
+            )
+
+
 async def _get(client: AsyncClient, name: str) -> Crd | None:
     found = await or_none(client.get(PlainCrd, name))
     return found.to_dict() if found else None
 
 
 async def _apply(client: AsyncClient, crd: Crd, version: str) -> None:
-    # Annotations of the archive stay: controller-gen's version, by which people tell
-    # CRDs apart.
-    annotated = {
-        **crd,
-        "metadata": {**crd["metadata"], "annotations": {**_annotations(crd), VERSION_ANNOTATION: version}},
-    }
     name = crd["metadata"]["name"]
+    with _refused(name, version):
+        crd = _with_version(crd, version)
+        await client.patch(PlainCrd, name, crd, patch_type=PatchType.APPLY, force=True)
+
+
+@contextmanager
+def _refused(name: str, version: str) -> Generator[None]:
     try:
-        await client.patch(PlainCrd, name, annotated, patch_type=PatchType.APPLY, force=True)
+        yield
     except ApiError as error:
         raise CrdError(f"the CRD {name} of KubeRay {version} was not taken: {error}") from error
+
+
+def _with_version(crd: Crd, version: str) -> Crd:
+    """Annotations of the archive stay: controller-gen's version, by which people tell
+    CRDs apart.
+    """
+    annotations = {**_annotations(crd), VERSION_ANNOTATION: version}
+    return {**crd, "metadata": {**crd["metadata"], "annotations": annotations}}
 
 
 async def _refuse_to_lose(client: AsyncClient, present: Crd, wanted: Crd, version: str) -> None:

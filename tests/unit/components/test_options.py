@@ -30,7 +30,7 @@ from kuberay.plan.stack import StackPlan
 
 #: All that hooks, waits and warnings do at a cluster.
 REQUESTS = """crds.upgrade.bring_to_version other_operators.refuse_beside_others
-patches.ask_for_no_token patches.bring_serve_service
+patches.ask_for_no_token patches.bring_serve_service patches.free_services
 patches.mark_complete patches.read_replicas patches.restore_replicas takeover.actions.take_over_install
 takeover.actions.take_over_object takeover.actions.take_over_upgrade waiting.deployment.wait_for_deployment
 waiting.pods.old_pods waiting.pods.wait_for_group waiting.workloads.wait_for_job

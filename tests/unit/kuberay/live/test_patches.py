@@ -4,7 +4,7 @@ applications is as the settings ask for it.
 
 from typing import Any
 
-from kuberay.live.patches import replicas_to_restore, serve_service_patch
+from kuberay.live.patches import replicas_to_restore, serve_service_patch, without_finalizer
 
 
 def group(name: str, replicas: int, least: int = 0, most: int = 10) -> dict[str, Any]:
@@ -73,3 +73,15 @@ def test_annotations_come_and_go_with_the_settings_and_those_of_others_stay() ->
 def test_a_service_is_plain_again_when_the_settings_say_nothing_of_it_any_more() -> None:
     patch = serve_service_patch(serve_service("NodePort", a="1", cloud="x", **{OURS: "a"}), "ClusterIP", None)
     assert patch == {"metadata": {"annotations": {"a": None, OURS: None}}, "spec": {"type": "ClusterIP"}}
+
+
+def test_a_finalizer_is_taken_off_where_it_stands_and_no_other() -> None:
+    def held_by(*finalizers: str) -> dict[str, Any]:
+        return {"metadata": {"finalizers": [*finalizers]}}
+
+    assert without_finalizer(held_by("a", "ours"), "ours") == [
+        {"op": "test", "path": "/metadata/finalizers/1", "value": "ours"},
+        {"op": "remove", "path": "/metadata/finalizers/1"},
+    ]
+    assert without_finalizer(held_by("a"), "ours") == []
+    assert without_finalizer({"metadata": {}}, "ours") == []

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -159,6 +160,31 @@ def test_a_registry_that_gives_tokens_for_a_login(tmp_path: Path, monkeypatch: p
         assert names(f"oci://{host}/charts") == ["rayclusters.ray.io"]
         monkeypatch.setenv("HELM_REGISTRY_CONFIG", str(tmp_path / "none.json"))
         monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "none"))
+        with pytest.raises(ChartError, match="answers 403"):
+            names(f"oci://{host}/charts")
+
+
+@pytest.mark.parametrize("config", [{"credsStore": "ours"}, {"credHelpers": {"HOST": "ours"}}])
+def test_a_registry_whose_login_a_helper_of_dockers_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any]
+) -> None:
+    helper = tmp_path / "docker-credential-ours"
+    answers = registry()
+    answers.login = base64.b64encode(b"me:secret").decode()
+    with serving(answers) as host:
+        helper.write_text(
+            f'#!/bin/sh\n[ "$1 $(cat)" = "get {host}" ] || {{ echo "credentials not found"; exit 1; }}\n'
+            'echo \'{"ServerURL": "x", "Username": "me", "Secret": "secret"}\'\n'
+        )
+        helper.chmod(0o755)
+        (tmp_path / "config.json").write_text(json.dumps(config).replace("HOST", host))
+        monkeypatch.setenv("HELM_REGISTRY_CONFIG", str(tmp_path / "none.json"))
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+        with pytest.raises(ChartError, match="docker-credential-ours"):
+            names(f"oci://{host}/charts")
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        assert names(f"oci://{host}/charts") == ["rayclusters.ray.io"]
+        helper.write_text("#!/bin/sh\nexit 1\n")
         with pytest.raises(ChartError, match="answers 403"):
             names(f"oci://{host}/charts")
 

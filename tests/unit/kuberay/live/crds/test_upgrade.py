@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from httpx2 import Request, Response
+import yaml
+from httpx2 import HTTPStatusError, Request, Response
 from lightkube import ApiError
 
 from kuberay.facts.charts import ChartSource
 from kuberay.live.api.connection import Connection
 from kuberay.live.crds import upgrade as crds
 from kuberay.live.crds.upgrade import CrdError, bring_to_version, is_stale
+from kuberay.live.wait_loop import NotUpError
 
 #: What each version of KubeRay knows; in truth each takes a few fields away, too.
 FIELDS = {
@@ -49,6 +51,9 @@ class Cluster:
     def __init__(self, *present: dict[str, Any]) -> None:
         self.crds = {crd["metadata"]["name"]: crd for crd in present}
         self.applied: dict[str, str] = {}
+        self.texts: list[str] = []
+        self.listings: list[Exception] = []
+        """What is answered in place of a list, one after the other."""
 
     async def get(self, kind: Any, name: str) -> Thing:
         if name not in self.crds:
@@ -56,15 +61,38 @@ class Cluster:
             raise ApiError(Request("GET", "https://x"), Response(404, json=status))
         return Thing(self.crds[name])
 
-    async def list(self, kind: Any, namespace: str) -> AsyncIterator[Thing]:
+    async def list(self, kind: Any, namespace: str, **how: Any) -> AsyncIterator[Thing]:
+        if self.listings:
+            raise self.listings.pop(0)
         for nothing in ():
             yield nothing
 
     async def patch(self, kind: Any, name: str, applied: dict[str, Any], **how: Any) -> None:
         self.applied[name] = applied["metadata"]["annotations"]["kuberay.pulumi/version"]
 
+    async def apply_text(self, connection: Any, path: str, text: str, **how: Any) -> None:
+        self.texts.append(text)
+        await self.patch(None, path.rpartition("/")[2], yaml.safe_load(text))
+
     async def close(self) -> None:
         pass
+
+
+def not_served(code: int = 404) -> HTTPStatusError:
+    """What the API server answers of a kind that it does not know, or not to all."""
+    request = Request("GET", "https://x")
+    return HTTPStatusError("", request=request, response=Response(code, text="404 page not found"))
+
+
+TEXT = """apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  annotations:
+    controller-gen.kubebuilder.io/version: v0.16.0
+  name: {name}
+spec:
+  versions: ["not parsed"]
+"""
 
 
 def bring(
@@ -73,6 +101,7 @@ def bring(
     version: str,
     was: str | None = None,
     *,
+    timeout: float = 60,
     dry_run: bool = False,
 ) -> tuple[dict[str, str], list[str]]:
     """Which CRDs are applied, at which version, and what is said."""
@@ -81,9 +110,18 @@ def bring(
     monkeypatch.setattr(
         crds, "chart_crds", lambda _: [crd(version, "rayclusters.ray.io"), crd(version, "rayjobs.ray.io")]
     )
+    texts = [TEXT.format(name=name) for name in ("rayclusters.ray.io", "rayjobs.ray.io")]
+    monkeypatch.setattr(crds, "crd_texts", lambda _: texts)
+    monkeypatch.setattr(crds, "apply_text", present.apply_text)
     asyncio.run(
         bring_to_version(
-            Connection(), version, ChartSource("x", version, None), was, said.append, dry_run=dry_run
+            Connection(),
+            version,
+            ChartSource("x", version, None),
+            was,
+            said.append,
+            timeout=timeout,
+            dry_run=dry_run,
         )
     )
     return present.applied, said
@@ -143,7 +181,13 @@ def test_the_stacks_own_operator_takes_its_crds_back(monkeypatch: pytest.MonkeyP
 def test_newer_crds_that_a_stack_brought_to_their_version_are_left_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert bring(monkeypatch, Cluster(crd("1.6.2", brought_to="1.6.2")), "1.3.0") == ({}, [])
+    newer = [crd("1.6.2", name, brought_to="1.6.2") for name in crds.OF_EACH_VERSION]
+    assert bring(monkeypatch, Cluster(*newer), "1.3.0") == ({}, [])
+
+
+def test_what_is_missing_beside_newer_crds_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    applied, _ = bring(monkeypatch, Cluster(crd("1.6.2", brought_to="1.6.2")), "1.3.0")
+    assert applied == {"rayjobs.ray.io": "1.3.0"}
 
 
 @pytest.mark.parametrize(
@@ -159,5 +203,45 @@ def test_crds_that_someone_deleted_come_back_when_the_operator_changes(
     assert applied["rayjobs.ray.io"] == "1.6.2"
 
 
-def test_a_first_install_leaves_the_crds_to_helm(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert bring(monkeypatch, Cluster(), "1.3.0") == ({}, [])
+def test_a_first_install_brings_the_crds_and_waits_until_they_are_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster = Cluster()
+    cluster.listings = [not_served(), not_served()]
+    applied, said = bring(monkeypatch, cluster, "1.3.0")
+    assert applied == {"rayclusters.ray.io": "1.3.0", "rayjobs.ray.io": "1.3.0"}
+    assert said == ["CRDs brought to KubeRay 1.3.0: rayclusters.ray.io, rayjobs.ray.io"]
+    assert not cluster.listings
+    first = yaml.safe_load(cluster.texts[0])
+    assert first["metadata"] == {
+        "annotations": {
+            "controller-gen.kubebuilder.io/version": "v0.16.0",
+            "kuberay.pulumi/version": "1.3.0",
+        },
+        "name": "rayclusters.ray.io",
+    }
+    assert first["spec"] == {"versions": ["not parsed"]}
+
+
+def test_a_crd_that_is_never_served_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster()
+    cluster.listings = [not_served() for _ in range(99)]
+    with pytest.raises(NotUpError) as error:
+        bring(monkeypatch, cluster, "1.3.0", timeout=-1)
+    assert (
+        str(error.value) == "the CRD rayclusters.ray.io: not served after -1 s (timeoutSeconds):"
+        " `kubectl describe crd rayclusters.ray.io` tells why"
+    )
+
+
+def test_whoever_may_not_list_what_a_new_crd_stands_for_waits_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster = Cluster()
+    cluster.listings = [not_served(403), not_served(403)]
+    applied, _ = bring(monkeypatch, cluster, "1.3.0", timeout=-1)
+    assert len(applied) == 2
+
+
+def test_the_preview_of_a_first_install_reads_no_chart(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bring(monkeypatch, Cluster(), "1.3.0", dry_run=True) == ({}, [])
