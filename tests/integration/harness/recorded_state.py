@@ -61,11 +61,16 @@ def _restored(resource: Resource, today: Mapping[str, Resource]) -> Resource:
     if provider := resource.get("provider"):
         resource["provider"] = f"{provider}::{today[provider]['id']}"
     # A Stash has what it was given, and Kubernetes' objects what the cluster says.
-    return resource | {
+    restored = resource | {
         key: now[key]
         for key in ("id", "outputs")
         if key in now and not (key in resource and _is_stash(resource))
     }
+    if resource["type"] == "kubernetes:helm.sh/v3:Release":
+        # Of a release that is also how Helm was asked for it.
+        switches = {key: value for key, value in resource["inputs"].items() if isinstance(value, bool)}
+        restored["outputs"] = restored["outputs"] | switches
+    return restored
 
 
 def _is_stash(resource: Resource) -> bool:
