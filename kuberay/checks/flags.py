@@ -6,17 +6,37 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from typing import Any
 
 from kuberay.checks.messages import Problem
 from kuberay.facts.versions import lacking
 from kuberay.plan.pods import rendered_groups
-from kuberay.plan.ray_cluster_spec import ray_start_params
+from kuberay.plan.ports import as_port
+from kuberay.plan.ray_cluster_spec import OFF, ON, as_ray_reads_it, is_filled_in, ray_start_params
 from kuberay.plan.stack import StackPlan
 from kuberay.settings.stack import StackSettings
 
 #: The flags that move what the probes ask (`initLivenessAndReadinessProbe`), and where
 #: Ray listens without them.
 _PROBED = {"dashboard-port": "8265", "dashboard-agent-listen-port": "52365"}
+_BYTES, _WHOLE = "a whole number of bytes, without a unit", "a whole number"
+_SWITCH, _NUMBER, _MAP = "true or false", "a number", "a map"
+_RESOURCES = "is no map of numbers as JSON, which Ray reads there; write it as a map: resources: {NPU: 1}"
+#: What the flags have to be that take no text. Ports are checked with all other ports.
+_KINDS = {
+    "memory": _BYTES,
+    "object-store-memory": _BYTES,
+    "system-reserved-memory": _BYTES,
+    "num-cpus": _WHOLE,
+    "num-gpus": _WHOLE,
+    "system-reserved-cpu": _NUMBER,
+    "include-dashboard": _SWITCH,
+    "include-log-monitor": _SWITCH,
+    "system-config": _MAP,
+    "resources": _RESOURCES,
+}
+#: What KubeRay and this program read too, which know no shell.
+_READ_AS_WRITTEN = ("memory", "object-store-memory", "num-cpus", "num-gpus")
 #: What Ray shows Redis. Everyone reads a flag, so it names a variable for the shell:
 #: `$REDIS_PASSWORD`.
 PASSWORD_FLAG = "redis-password"
@@ -32,27 +52,45 @@ def flag_problems(plan: StackPlan) -> Iterator[Problem]:
     yield from _port_problems(plan)
     for placed in plan.placed:
         for name, group in rendered_groups(placed.plan.values).items():
-            resources = ray_start_params(group).get("resources")
-            if resources is not None and not _are_resources(resources):
-                why = (
-                    "is no map of numbers as JSON, which Ray reads there; write it as a map: resources:"
-                    " {NPU: 1}"
-                )
-                yield Problem((*placed.place(name, "rayStartParams"), "resources"), resources, why)
+            for flag, text in ray_start_params(group).items():
+                if why := _why_refused(flag, text):
+                    yield Problem((*placed.place(name, "rayStartParams"), flag), text, why)
+
+
+def _why_refused(flag: str, text: str) -> str | None:
+    """Why Ray ends at once with this value; what only the shell can tell is taken, but
+    for sizes that are read before.
+    """
+    kind, as_written = _KINDS.get(flag), flag in _READ_AS_WRITTEN
+    if kind is None or (is_filled_in(text) and not as_written):
+        return None
+    if kind == _RESOURCES:
+        return None if _are_resources(text) else kind
+    read = text if as_written else as_ray_reads_it(text)
+    is_one = {
+        _BYTES: read.isdecimal,
+        _WHOLE: read.isdecimal,
+        _SWITCH: lambda: read.lower() in (*OFF, *ON),
+        _NUMBER: lambda: re.fullmatch(r"\d+(\.\d*)?|\.\d+", read),
+        _MAP: lambda: isinstance(_as_json(text), dict),
+    }
+    return None if is_one[kind]() else f"is refused by `ray start`: it must be {kind}"
 
 
 def _are_resources(text: str) -> bool:
-    """As Ray reads them off its command line, which a shell has read first; what only
-    that one can tell is taken.
+    read = _as_json(text)
+    return isinstance(read, dict) and all(type(amount) in (int, float) for amount in read.values())
+
+
+def _as_json(text: str) -> Any:
+    """As Ray reads it off its command line, which a shell has read first; None where it
+    cannot.
     """
-    if "$" in text or "`" in text:
-        return True
     try:
         (word,) = shlex.split(text)
-        read = json.loads(word)
+        return json.loads(word)
     except ValueError:
-        return False
-    return isinstance(read, dict) and all(type(amount) in (int, float) for amount in read.values())
+        return None
 
 
 def _port_problems(plan: StackPlan) -> Iterator[Problem]:
@@ -66,7 +104,9 @@ def _port_problems(plan: StackPlan) -> Iterator[Problem]:
         for name, group in rendered_groups(placed.plan.values).items():
             params = ray_start_params(group)
             for flag, default in _PROBED.items():
-                if params.get(flag, default) != default and (name == "head" or flag != "dashboard-port"):
+                port = params.get(flag, default)
+                is_one = is_filled_in(port) or as_port(as_ray_reads_it(port))
+                if is_one and port != default and (name == "head" or flag != "dashboard-port"):
                     at = (*placed.place(name, "rayStartParams"), flag)
                     yield Problem(
                         at, params[flag], f"{needs}, whose probes ask port {default}: no pod would get ready"

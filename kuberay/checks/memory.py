@@ -46,13 +46,8 @@ def memory_advice(plans: Iterable[PlacedPlan]) -> Iterator[str]:
 
 
 def _problems(here: Place, limit: Any, params: Mapping[str, str]) -> Iterator[Problem]:
-    for flag in ("memory", "object-store-memory", "num-cpus", "num-gpus"):
-        if flag in params and not params[flag].isdecimal():
-            unit = "a whole number of bytes, without a unit" if "memory" in flag else "a whole number"
-            yield Problem((*here, flag), params[flag], f"is refused by `ray start`: it must be {unit}")
-            return
-    store = params.get("object-store-memory")
-    if store is None:
+    store = params.get("object-store-memory", "")
+    if not store.isdecimal():
         return
     at = (*here, "object-store-memory")
     if int(store) < SMALLEST_OBJECT_STORE:

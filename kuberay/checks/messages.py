@@ -190,13 +190,22 @@ def _instead(value: Any, wanted: str, path: Place) -> str:
         return keys + _instead_of_nothing(wanted, path)
     if wanted == "a map":
         return keys + _as_a_map(value, path)
+    if wanted == "a whole number":
+        return _as_seconds(value, path)
     if wanted != "text":
         return ""
     if isinstance(value, Mapping | list):
-        return (
-            "; write it as one, such as registry.example/team/ray:2.46.0-py310" if path[-1] == "image" else ""
-        )
+        example = {"image": "registry.example/team/ray:2.46.0-py310", "entrypoint": "python main.py"}
+        return f"; write it as one, such as {example[path[-1]]}" if path[-1] in example else ""
     return "; quote it"
+
+
+def _as_seconds(value: Any, path: Place) -> str:
+    """The number that was meant by ``10m``, as other tools have it."""
+    match = re.fullmatch(r"(\d+) *(s|m|min|h)", str(value))
+    if match is None or not path[-1].lower().endswith("seconds"):
+        return ""
+    return f"; did you mean {int(match[1]) * {'s': 1, 'h': 3600}.get(match[2], 60)}?"
 
 
 def _instead_of_nothing(wanted: str, path: Place) -> str:

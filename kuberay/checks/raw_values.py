@@ -105,9 +105,7 @@ def raw_cluster_problems(values: Mapping[str, Any], groups: Collection[str]) -> 
     yield from _image_problems((), values)
     yield from _shape_problems(("common",), values.get("common") or {})
     yield from _shape_problems((), {key: value for key, value in values.items() if key not in _GROUPS})
-    for key in ("fullnameOverride", "nameOverride"):
-        if isinstance(name := values.get(key) or None, str):
-            yield from _name_problems((key,), name)
+    yield from _override_problems(values)
     for path, group in raw_groups(values).items():
         yield from _image_problems(path, group, whole=len(path) > 1 and path[-1] not in groups)
         yield from group_value_problems(path, group)
@@ -119,10 +117,18 @@ def raw_operator_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _resource_problems(("resources",), values.get("resources"))
     yield from _part_problems(("image",), values.get("image") or {})
     yield from _shape_problems((), values)
+    yield from _override_problems(values)
     watched = values.get("watchNamespace")
     if watched and not (isinstance(watched, list) and all(isinstance(name, str) for name in watched)):
         yield Problem(("watchNamespace",), watched, "must be a list of namespaces, such as [team-a]")
     yield from _gate_problems(values.get("featureGates"))
+
+
+def _override_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Names in place of those that a chart makes; an empty one leaves that to it."""
+    for key in ("fullnameOverride", "nameOverride"):
+        if isinstance(name := values.get(key) or None, str):
+            yield from _name_problems((key,), name)
 
 
 def raw_groups(values: Mapping[str, Any]) -> dict[Place, Mapping[str, Any]]:

@@ -81,13 +81,13 @@ def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
     for release, cluster in settings.clusters.items():
         here = ("clusters", release)
         name = cluster_resource_name(release, cluster.values)
-        if len(name) > longest_cluster_name(settings.kuberay_version):
-            limit = longest_cluster_name(settings.kuberay_version) - (len(name) - len(release))
+        longest = longest_cluster_name(settings.kuberay_version)
+        if len(name) > longest:
+            # A suffix is the chart's or of `nameOverride`; that may be too long alone.
+            left = longest - (len(name) - len(release))
+            limit = f"{left} characters at most here" if left > 0 else f"{longest} characters at most"
             yield Problem(
-                here,
-                name,
-                f"is too long a RayCluster name for KubeRay {settings.kuberay_version}: {limit} characters at"
-                " most here",
+                here, name, f"is too long a RayCluster name for KubeRay {settings.kuberay_version}: {limit}"
             )
         if name in names:
             yield Problem(

@@ -17,7 +17,9 @@ _QUANTITY = re.compile(
     r"(?P<number>\d+\.?\d*|\.\d+)(?:[eE](?P<exponent>[+-]?\d{1,2})|(?P<suffix>[A-Za-z]*))", re.ASCII
 )
 #: What somebody may have meant as one.
-_LIKE_A_QUANTITY = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<word>[A-Za-z]*)\s*", re.ASCII)
+_LIKE_A_QUANTITY = re.compile(r"\s*(?P<number>\d+(?:[.,]\d+)?)\s*(?P<word>[A-Za-z]*)\s*", re.ASCII)
+#: Words for a unit that has no suffix.
+_BARE = ("core", "cores", "cpu", "cpus", "vcpu", "vcpus", "b", "byte", "bytes")
 
 
 def parse_quantity(quantity: str | int | float) -> Decimal:
@@ -39,8 +41,11 @@ def parse_quantity(quantity: str | int | float) -> Decimal:
 
 def _nearest_quantity(text: str) -> str:
     match = _LIKE_A_QUANTITY.fullmatch(text)
-    suffix = nearest(match["word"], _SUFFIXES) if match else None
-    return f"; did you mean '{match['number']}{suffix}'?" if match and suffix is not None else ""
+    if match is None:
+        return ""
+    word = match["word"]
+    suffix = "" if word.lower() in _BARE else nearest(word, _SUFFIXES)
+    return "" if suffix is None else f"; did you mean '{match['number'].replace(',', '.')}{suffix}'?"
 
 
 def same_amount(one: object, other: object) -> bool:

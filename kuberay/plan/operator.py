@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 
-from kuberay.facts.charts import Charts, Values, chart_keys, feature_gates, in_this_version, only_known
+from kuberay.facts.charts import (
+    OPERATOR_RELEASE,
+    Charts,
+    Values,
+    chart_keys,
+    feature_gates,
+    in_this_version,
+    only_known,
+)
 from kuberay.facts.digests import fingerprint
 from kuberay.plan.pasted import write_out_tag
 from kuberay.settings.operator import OperatorSettings
@@ -32,8 +40,12 @@ class OperatorPlan:
 
     @property
     def deployment(self) -> str:
-        """Name of its Deployment."""
-        return str(self.values["fullnameOverride"])
+        """Name of its Deployment, as the chart makes it of the release's and
+        overrides.
+        """
+        name = str(self.values.get("nameOverride") or "kuberay-operator")
+        of_release = OPERATOR_RELEASE if name in OPERATOR_RELEASE else f"{OPERATOR_RELEASE}-{name}"
+        return str(self.values.get("fullnameOverride") or of_release)[:63].removesuffix("-")
 
 
 def plan_operator(settings: StackSettings) -> OperatorPlan:

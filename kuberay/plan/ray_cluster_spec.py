@@ -122,11 +122,23 @@ def head_environment(values: Values) -> dict[str, Any]:
     return {variable["name"]: variable.get("value") for variable in reversed(both)}
 
 
+#: What `ray start` takes for false and for true (click's `BOOL`).
+OFF, ON = ("0", "f", "false", "n", "no", "off"), ("1", "t", "true", "y", "yes", "on")
+
+
 def is_off(params: Mapping[str, str], flag: str) -> bool:
-    """Whether `ray start` takes the value of a flag for false (click's `BOOL`), which a
-    shell has taken the quotes off.
-    """
-    return params.get(flag, "").strip("'\" ").lower() in ("0", "f", "false", "n", "no", "off")
+    """Whether `ray start` takes the value of a flag for false."""
+    return as_ray_reads_it(params.get(flag, "")).lower() in OFF
+
+
+def as_ray_reads_it(text: str) -> str:
+    """The value of a flag, which a shell has taken the quotes off."""
+    return text.strip("'\" ")
+
+
+def is_filled_in(text: str) -> bool:
+    """Whether the shell puts something into the value of a flag that only it knows."""
+    return "$" in text or "`" in text
 
 
 def _gcs_fault_tolerance(values: Mapping[str, Any]) -> Values:

@@ -26,7 +26,7 @@ SECRETIVE: dict[str, Any] = {
     "env": {"KEY": "hunter2"},
     "annotations": {"note": "hunter2"},
     "labels": {"key": "hunter2"},
-    "rayStartParams": {"system-config": "hunter2"},
+    "rayStartParams": {"system-config": {"key": "hunter2"}},
     "volumes": [{"name": "data", "csi": {"driver": "x", "volumeAttributes": {"key": "hunter2"}}}],
 }
 

@@ -2,6 +2,7 @@
 anything changes.
 """
 
+import json
 from typing import Any
 
 import pytest
@@ -82,3 +83,45 @@ def test_resources_that_are_no_map_of_numbers_are_refused(resources: Any, shown:
 )
 def test_resources_that_ray_reads_are_taken(resources: Any) -> None:
     assert load(worker(rayStartParams={"resources": resources}))
+
+
+IS_REFUSED = "is refused by `ray start`: it must be"
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "kind"),
+    [
+        ("num-cpus", "two", "a whole number"),
+        ("num-gpus", 0.5, "a whole number"),
+        ("num-cpus", "$CPUS", "a whole number"),
+        ("memory", "2Gi", "a whole number of bytes, without a unit"),
+        ("object-store-memory", "2G", "a whole number of bytes, without a unit"),
+        ("system-reserved-memory", "1G", "a whole number of bytes, without a unit"),
+        ("system-reserved-cpu", "500m", "a number"),
+        ("include-dashboard", "maybe", "true or false"),
+        ("include-log-monitor", "", "true or false"),
+        ("system-config", "[1]", "a map"),
+        ("system-config", "{a}", "a map"),
+    ],
+)
+def test_a_value_with_which_ray_would_end_at_once_is_refused(flag: str, value: Any, kind: str) -> None:
+    shown = json.dumps(str(value))
+    assert refused({"kuberayVersion": "1.7.0"} | head(rayStartParams={flag: value})) == [
+        f"{HEAD}.rayStartParams.{flag}: {shown} {IS_REFUSED} {kind}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("include-log-monitor", "$LOGS"),
+        ("include-log-monitor", "'Yes'"),
+        ("system-reserved-cpu", 0.5),
+        ("system-reserved-cpu", ".5"),
+        ("system-reserved-memory", "'1000000000'"),
+        ("system-config", {"a": 1}),
+        ("system-config", "`cat config.json`"),
+    ],
+)
+def test_a_value_that_ray_reads_after_the_shell_is_taken(flag: str, value: Any) -> None:
+    assert load({"kuberayVersion": "1.7.0"} | head(rayStartParams={flag: value}))

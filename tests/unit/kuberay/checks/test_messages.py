@@ -42,6 +42,21 @@ def raw(**values: Any) -> dict[str, Any]:
         # Amounts
         (head(memory="2gb"), f"{HEAD}.memory: \"2gb\" {NO_QUANTITY}; did you mean '2G'?"),
         (head(memory="2 GB"), f"{HEAD}.memory: \"2 GB\" {NO_QUANTITY}; did you mean '2G'?"),
+        (head(memory="1,5Gi"), f"{HEAD}.memory: \"1,5Gi\" {NO_QUANTITY}; did you mean '1.5Gi'?"),
+        (head(cpu="2 cores"), f"{HEAD}.cpu: \"2 cores\" {NO_QUANTITY}; did you mean '2'?"),
+        (head(cpu="0,5"), f"{HEAD}.cpu: \"0,5\" {NO_QUANTITY}; did you mean '0.5'?"),
+        *(
+            (
+                {"timeoutSeconds": given},
+                f'kuberay:timeoutSeconds: "{given}" must be a whole number; did you mean {meant}?',
+            )
+            for given, meant in (("10m", 600), ("90s", 90), ("1 h", 3600))
+        ),
+        (
+            job(entrypoint=["python", "main.py"]),
+            'kuberay:jobs.train.entrypoint: ["python", "main.py"] must be text; write it as one, such as'
+            " python main.py",
+        ),
         (head(memory="2GiB"), f"{HEAD}.memory: \"2GiB\" {NO_QUANTITY}; did you mean '2Gi'?"),
         (head(memory="2gi"), f"{HEAD}.memory: \"2gi\" {NO_QUANTITY}; did you mean '2Gi'?"),
         (head(memory="4096 mb"), f"{HEAD}.memory: \"4096 mb\" {NO_QUANTITY}; did you mean '4096M'?"),
@@ -539,6 +554,20 @@ def raw(**values: Any) -> dict[str, Any]:
         (
             raw(fullnameOverride="My Ray"),
             f"{VALUES}.fullnameOverride: \"My Ray\" {NO_NAME}; did you mean 'my-ray'?",
+        ),
+        (
+            raw(fullnameOverride="a" * 60),
+            f'kuberay:clusters.raycluster: "{"a" * 60}" is too long a RayCluster name for KubeRay 1.3.0: 41'
+            " characters at most",
+        ),
+        (
+            raw(nameOverride="team-of-the-data-science-department"),
+            'kuberay:clusters.raycluster: "raycluster-team-of-the-data-science-department" is too long a'
+            " RayCluster name for KubeRay 1.3.0: 5 characters at most here",
+        ),
+        (
+            {"operator": {"values": {"fullnameOverride": "A_b"}}},
+            f"kuberay:operator.values.fullnameOverride: \"A_b\" {NO_NAME}; did you mean 'a-b'?",
         ),
         (
             raw(head={"rayStartParams": {"labels": {"a": "b"}}}),

@@ -38,6 +38,18 @@ def twice(one: str, other: str) -> str:
             worker(rayStartParams={"metrics-export-port": 65536}),
             f'kuberay:clusters.raycluster.worker.rayStartParams.metrics-export-port: "65536" {NO_PORT}',
         ),
+        *(
+            (
+                head(rayStartParams={"port": port}),
+                f'{HEAD}.rayStartParams.port: "{port}" {NO_PORT}',
+            )
+            for port in ("x", -1, 6379.5, "'x'")
+        ),
+        # Probes that do not follow are of no matter then.
+        (
+            head(rayStartParams={"dashboard-port": "x"}),
+            f'{HEAD}.rayStartParams.dashboard-port: "x" {NO_PORT}',
+        ),
         (serving(0), f"{SERVE}: 0 {NO_PORT}"),
         (serving("70000"), f'{SERVE}: "70000" {NO_PORT}'),
         (serving(True), f"{SERVE}: true {NO_PORT}"),
@@ -69,6 +81,11 @@ def twice(one: str, other: str) -> str:
 )
 def test_a_port_that_there_is_not_or_that_is_anothers_is_refused(config: dict[str, Any], line: str) -> None:
     assert refused(config) == [line]
+
+
+@pytest.mark.parametrize("port", [0, "0", "'10002'", "$PORT", "$(cat /etc/port)", "`cat /etc/port`"])
+def test_a_port_that_ray_or_the_shell_chooses_or_reads_is_taken(port: Any) -> None:
+    assert load(head(rayStartParams={"ray-client-server-port": port}))
 
 
 def test_jobs_and_services_need_the_dashboard_among_ports_of_ones_own() -> None:

@@ -8,7 +8,7 @@ import pytest
 from kuberay.checks.loading import load_settings
 from kuberay.facts.charts import feature_gates
 from kuberay.facts.versions import KubeRayVersion
-from kuberay.plan.operator import operator_values
+from kuberay.plan.operator import operator_values, plan_operator
 from kuberay.settings.stack import StackSettings
 from tests.unit.settings import load
 
@@ -61,3 +61,17 @@ def test_a_gate_is_on_where_a_job_or_a_service_needs_it() -> None:
             "featureGates"
         ]
         assert [each["name"] for each in gates if each["enabled"]] == ["RayClusterStatusConditions", gate]
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({}, "kuberay-operator"),
+        ({"fullnameOverride": "ray"}, "ray"),
+        ({"fullnameOverride": ""}, "kuberay-operator"),
+        ({"fullnameOverride": "", "nameOverride": "ray"}, "kuberay-operator"),
+        ({"fullnameOverride": "", "nameOverride": "blue"}, "kuberay-operator-blue"),
+    ],
+)
+def test_the_deployment_is_called_as_the_chart_calls_it(values: dict[str, Any], name: str) -> None:
+    assert plan_operator(settings("1.3.0", values=values)).deployment == name
