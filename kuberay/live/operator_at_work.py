@@ -7,6 +7,7 @@ from lightkube import AsyncClient
 from lightkube.models.authorization_v1 import ResourceAttributes, SubjectAccessReviewSpec
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.authorization_v1 import SubjectAccessReview
+from lightkube.resources.core_v1 import ServiceAccount
 
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import Report
@@ -124,4 +125,10 @@ async def _look_at(client: AsyncClient, deployment: Object, namespace: str) -> L
                 failed=f"KubeRay's operator, {named}, would make no pods here: its service account"
                 f" {account} may not {verb} {resource} in namespace {namespace}"
             )
+    # A deleted one may by its bindings all that it might, and nobody lets its pods in.
+    if await or_none(client.get(ServiceAccount, account, namespace=metadata["namespace"])) is None:
+        return Look(
+            failed=f"KubeRay's operator, {named}, would make no pods here: its service account {account} is"
+            " gone"
+        )
     return Look(up=True)

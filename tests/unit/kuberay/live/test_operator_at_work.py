@@ -29,6 +29,7 @@ class Server(ApiServer):
             "system:serviceaccount:kuberay:kuberay-operator": ["rayclusters", "pods"]
         }
         self.asked: list[dict[str, Any]] = []
+        self.accounts = ["kuberay-operator"]
         self.code = 200
 
 
@@ -43,6 +44,10 @@ class Handler(Answering, BaseHTTPRequestHandler):
             (selected,) = parse_qs(asked.query)["labelSelector"]
             assert selected == "app.kubernetes.io/name in (kuberay,kuberay-operator)"
             self.answer({"kind": "DeploymentList", "metadata": {}, "items": self.server.deployments})
+        elif asked.path.partition("/serviceaccounts/")[2] in self.server.accounts:
+            self.answer({"kind": "ServiceAccount", "metadata": {"name": "kuberay-operator"}})
+        elif "/serviceaccounts/" in asked.path:
+            self.answer(status(404, "not found"), 404)
         else:
             assert self.path == "/apis/apps/v1/namespaces/kuberay/deployments/kuberay-operator"
             self.answer(self.server.deployments[0])
@@ -119,6 +124,17 @@ def test_one_without_rights_is_named_at_once(server: Server) -> None:
     with pytest.raises(NotUpError, match="may not create pods") as told:
         waited(server)
     assert str(told.value) == why
+
+
+def test_one_whose_account_is_gone_is_named_at_once(server: Server) -> None:
+    server.accounts = []
+    with pytest.raises(NotUpError) as told:
+        waited(server)
+    assert (
+        str(told.value)
+        == f"KubeRay's operator, {NAMED} kuberay, would make no pods here: its service account"
+        " kuberay-operator is gone"
+    )
 
 
 def test_one_that_is_scaled_to_nothing_is_named_at_once(server: Server) -> None:
