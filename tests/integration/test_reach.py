@@ -10,7 +10,10 @@ import pytest
 
 from local.errors import LocalError
 from tests.integration.harness.kubernetes import Kubernetes
+from tests.integration.harness.operators import BOTH_OPERATORS
 from tests.integration.harness.stack import Stack
+
+pytestmark = BOTH_OPERATORS
 
 SMALL: dict[str, Any] = {"cpu": "100m", "memory": "2G"}
 WAY = {"host": "ray.example.com", "controllerNamespace": "ingress-nginx"}
