@@ -93,6 +93,30 @@ def test_up_waits_until_the_service_takes_requests(
     assert stack.preview().changes == {}
 
 
+def test_applications_get_a_way_in_and_nothing_restarts(
+    service: Service, stack: Stack, kubernetes: Kubernetes
+) -> None:
+    before = {pod.uid for pod in kubernetes.ray_pods(service.cluster)}
+    way = {"host": "chat.example.com", "controllerNamespace": "ingress-nginx"}
+    service.configure("echo:app", expose={"serve": way})
+    run = stack.up_or_fail()
+    assert "services.chat.expose.serve" in run.text, "Ray asks for no token there"
+    of_service = ("chat-serve-svc", "-n", "kuberay", "-o", "json")
+    (rule,) = json.loads(kubernetes.kubectl("get", "ingress", *of_service))["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    backend = path["backend"]["service"]
+    ports = json.loads(kubernetes.kubectl("get", "service", backend["name"], "-n", "kuberay", "-o", "json"))
+    assert backend["port"]["number"] in [port["port"] for port in ports["spec"]["ports"]]
+    (opened,) = json.loads(kubernetes.kubectl("get", "networkpolicy", *of_service))["spec"]["ingress"]
+    assert opened["ports"] == [{"port": 8000, "protocol": "TCP"}]
+    assert stack.outputs()["services"]["chat"]["serveUrl"] == "http://chat.example.com"
+    assert stack.preview().changes == {}
+    service.configure("echo:app")
+    stack.up_or_fail()
+    assert not kubernetes.kubectl("get", "ingress", "-n", "kuberay", "-o", "name")
+    assert {pod.uid for pod in kubernetes.ray_pods(service.cluster)} == before
+
+
 def test_a_new_serve_config_reaches_the_running_cluster(
     service: Service, stack: Stack, kubernetes: Kubernetes
 ) -> None:
