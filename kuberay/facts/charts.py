@@ -102,8 +102,13 @@ def split_login(address: str) -> tuple[str, Login | None]:
 
 def without_logins(text: str) -> str:
     """A text without the logins in its addresses."""
-    # Also of one that is written wrong, with a slash in the password.
-    return re.sub(r"//.*@", "//", text)
+    # Also of one that is written wrong: with a slash in the password, or without the
+    # scheme. An image may have a digest in that place.
+    return re.sub(r"//.*@|(?<![^\s'\"])[^\s:@/'\"]+:(?!//)[^\s@'\"]+@(?!sha256:)", _without_login, text)
+
+
+def _without_login(found: re.Match[str]) -> str:
+    return "//" if found[0].startswith("//") else ""
 
 
 def without_queries(text: str) -> str:

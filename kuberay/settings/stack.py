@@ -1,5 +1,6 @@
 """The settings of a stack: all of `kuberay:…` in Pulumi.<stack>.yaml."""
 
+import os
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -133,7 +134,9 @@ class StackSettings(Settings):
                     "has a login, which Helm does not take of a registry: `helm registry login` keeps it on"
                     " the machine"
                 )
-        elif not (project_folder(info) / repository).is_dir():
+        # `Path.is_dir` ends in an error, with the text in it, where no folder can be
+        # called so.
+        elif not os.path.isdir(project_folder(info) / repository):  # noqa: PTH112
             raise ValueError("is neither https://…, oci://… nor a folder that exists")
         return repository
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kuberay.checks.loading import SettingsError, load_settings
+from kuberay.checks.loading import SettingsError, load_plan, load_settings
 from tests.bad_settings import BAD_SETTINGS, Bad
 from tests.paths import ROOT
 
@@ -96,15 +96,24 @@ def test_a_password_is_not_shown_wherever_and_however_its_key_is_written(toleran
         "oci://me:hunter2@r/c",
         "https://me:hunter2/hunter2@charts",
         "https://me:@hunter2@:x",
+        "me:hunter2@charts/c",
         "me@hunter2",
     ],
 )
 def test_a_login_in_an_address_is_not_shown_in_an_error(repository: str) -> None:
     (line,) = refused({"chartRepository": repository})
-    assert ("hunter2" in line) is ("//" not in repository)
+    assert ("hunter2" in line) is (repository == "me@hunter2")
     assert refused({"jobs": {"train": {"entrypoint": [repository]}}})[0].count("hunter2") == line.count(
         "hunter2"
     )
+
+
+def test_what_no_folder_can_be_called_is_no_repository() -> None:
+    with pytest.raises(SettingsError) as error:
+        load_plan({"kuberay:chartRepository": "k3y" * 100}, secret_keys=["kuberay:chartRepository"])
+    assert error.value.problems == [
+        "kuberay:chartRepository: [secret] is neither https://…, oci://… nor a folder that exists"
+    ]
 
 
 def test_config_that_cannot_be_read_is_not_shown_where_it_names_a_secret() -> None:

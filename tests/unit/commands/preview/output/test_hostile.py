@@ -12,6 +12,7 @@ from itertools import count, cycle
 from types import UnionType
 from typing import Any, Literal
 
+import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from pydantic import BaseModel
@@ -22,9 +23,11 @@ from commands.preview.output.files import as_json
 from commands.preview.output.markdown import COMMENT_LIMIT, markdown
 from commands.preview.output.markup import cell, code
 from commands.preview.output.terminal import terminal
+from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.messages import Problem, problem_line
 from kuberay.facts.phrases import one_line
 from kuberay.facts.visible import log_line, log_lines, visible
+from kuberay.settings.stack import PROJECT, StackSettings
 
 #: What does something somewhere: in Markdown, on GitHub or GitLab, in a terminal, in a
 #: log, to a reader's eyes.
@@ -316,6 +319,42 @@ def test_data_is_read_as_it_was_and_harms_no_log() -> None:
     assert text.isascii()
     assert not ACTS.search(text)
     assert not COMMAND.search(text)
+
+
+def written(annotation: Any, texts: Iterator[str]) -> Any:
+    """What a stack file may have for a type, with the next text wherever one may stand,
+    and as one more key.
+    """
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = annotation.model_fields.items()
+        known = {field.alias or name: written(field.annotation, texts) for name, field in fields}
+        return known | {next(texts): next(texts)}
+    if origin in (typing.Union, UnionType):
+        ways = [written(each, texts) for each in arguments if each is not type(None)]
+        return next((way for way in ways if not isinstance(way, str)), ways[0])
+    if origin is list:
+        return [written(arguments[0], texts)]
+    if origin is dict:
+        return {next(texts): written(arguments[1], texts)}
+    return written(arguments[0], texts) if origin is typing.Annotated else next(texts)
+
+
+def test_what_is_wrong_with_a_setting_is_a_line_that_does_nothing() -> None:
+    texts, told = cycle(hostile_texts()), 0
+    for _ in range(10):
+        config = {
+            f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value)
+            for key, value in written(StackSettings, texts).items()
+        }
+        with pytest.raises(SettingsError) as error:
+            load_plan(config)
+        told += len(error.value.problems)
+        for line in error.value.problems:
+            assert "\n" not in line
+            assert not ACTS.search(line)
+            assert not COMMAND.search(line)
+    assert told > 3 * len(hostile_texts())
 
 
 def test_lines_of_logs_stay_lines() -> None:
