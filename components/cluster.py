@@ -17,6 +17,7 @@ from components.stack import is_encrypted, secret_outputs
 from kuberay.facts.charts import Values
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.phrases import Report
+from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import Connection
 from kuberay.live.waiting.targets import group_target
 from kuberay.plan.cluster import ClusterPlan
@@ -210,7 +211,8 @@ class RayCluster(pulumi.ComponentResource):
         for group, pods in old.items():
             count = f"{pods} pod of {group} keeps" if pods == 1 else f"{pods} pods of {group} keep"
             pulumi.log.warn(
-                f"{self._plan.name}: {count} running the old spec (upgradeStrategy: None)", resource=self
+                log_line(f"{self._plan.name}: {count} running the old spec (upgradeStrategy: None)"),
+                resource=self,
             )
 
 

@@ -9,6 +9,7 @@ from components.resources.hooks import error_text
 from components.resources.kubernetes_object import KubernetesObject, of_this_stack
 from components.resources.providers import provider_of_component
 from components.stack import stack_connection
+from kuberay.facts.visible import log_line, log_lines
 from kuberay.plan.metrics import Manifest, MetricsPlan, MonitoringKind
 
 
@@ -37,7 +38,7 @@ class Metrics(pulumi.ComponentResource):
         if plan.rules and (is_too_early or _is_known("PrometheusRule", plan.namespace)):
             self._make(plan.rules, namespace, "alerts")
         if plan.left_out:
-            pulumi.log.warn(f"metrics: {plan.left_out}")
+            pulumi.log.warn(log_line(f"metrics: {plan.left_out}"))
         self.register_outputs({})
 
     def _make(self, manifest: Manifest, namespace: Namespace, what: str) -> None:
@@ -55,9 +56,11 @@ def _is_known(kind: MonitoringKind, namespace: str) -> bool:
         known = knows_kind(stack_connection(), namespace, kind)
     except Exception as error:
         pulumi.log.warn(
-            f"metrics: planned as if the cluster knew {kind}s; it cannot be asked: {error_text(error)}"
+            log_lines(
+                f"metrics: planned as if the cluster knew {kind}s; it cannot be asked: {error_text(error)}"
+            )
         )
         return True
     if not known:
-        pulumi.log.warn(f"metrics: {unknown_kind(kind)}")
+        pulumi.log.warn(log_line(f"metrics: {unknown_kind(kind)}"))
     return known

@@ -115,7 +115,7 @@ class Operator(pulumi.ComponentResource):
             except Exception as error:
                 if not dry_run:
                     raise
-                pulumi.log.debug(f"the CRDs were not looked at: {error}")
+                pulumi.log.debug(log_line(f"the CRDs were not looked at: {error}"))
 
         options = pulumi.ResourceHookOptions(on_dry_run=True)
         return resource_hook(

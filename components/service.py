@@ -13,6 +13,7 @@ from components.resources.routes import addresses, make_routes
 from components.resources.wait_for import WaitFor
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.phrases import Report
+from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import Connection
 from kuberay.live.waiting.targets import workload_target
 from kuberay.plan.protection import token_command
@@ -103,8 +104,10 @@ class RayService(pulumi.ComponentResource):
         }
         if old_pods(connection, self._plan.namespace, cluster, wanted):
             pulumi.log.warn(
-                f"{self._plan.name}: its cluster {cluster} keeps running the old spec (upgradeStrategy:"
-                " None)",
+                log_line(
+                    f"{self._plan.name}: its cluster {cluster} keeps running the old spec"
+                    " (upgradeStrategy: None)"
+                ),
                 resource=self,
             )
 

@@ -12,7 +12,7 @@ from components.resources.hooks import error_text, resource_hook
 from components.resources.release import source_of
 from components.stack import is_encrypted, stack_connection
 from kuberay.checks.messages import Problem, problem_line
-from kuberay.facts.visible import log_line
+from kuberay.facts.visible import log_line, log_lines
 from kuberay.live.api.connection import Connection
 from kuberay.plan.dry_run import questions, spec_given, what_changes
 from kuberay.plan.stack import StackPlan
@@ -90,7 +90,8 @@ class DryRun(pulumi.Stash):
 
     def _warn_of_not_knowing(self, error: Exception) -> None:
         pulumi.log.warn(
-            f"not known whether Kubernetes would take what changes: {error_text(error)}", resource=self
+            log_lines(f"not known whether Kubernetes would take what changes: {error_text(error)}"),
+            resource=self,
         )
 
     async def _ask_for_an_operator(self, stack: StackPlan, connection: Connection) -> None:
@@ -137,7 +138,8 @@ async def _refuse_unknown_fields(
     except ChartError as error:
         # The API server says so too, if without what was meant.
         pulumi.log.warn(
-            f"not known whether KubeRay has the fields of each spec: {error_text(error)}", resource=resource
+            log_lines(f"not known whether KubeRay has the fields of each spec: {error_text(error)}"),
+            resource=resource,
         )
         return
     version = stack.settings.kuberay_version

@@ -17,7 +17,7 @@ from components.resources.hooks import error_text, resource_hook
 from components.resources.providers import connection_of, known, provider_of_options
 from kuberay.facts.labels import STACK_MARK
 from kuberay.facts.phrases import TAKES_OVER
-from kuberay.facts.visible import log_line
+from kuberay.facts.visible import log_line, log_lines
 from kuberay.live.takeover.marks import marked_values
 from kuberay.plan.stack import Adopted
 
@@ -115,12 +115,13 @@ def _looks(
             if not is_preview:
                 raise
             # A preview has to work without access to the cluster.
-            pulumi.log.warn(
-                f"whether Helm release {args.name} can be taken over could not be asked: {error_text(error)}"
-            )
+            what = f"whether Helm release {args.name} can be taken over could not be asked"
+            pulumi.log.warn(log_lines(f"{what}: {error_text(error)}"))
             return
         if revision is not None:
-            pulumi.log.info(f"{TAKES_OVER}{args.name}, revision {revision}, as it runs: no pod restarts")
+            pulumi.log.info(
+                log_line(f"{TAKES_OVER}{args.name}, revision {revision}, as it runs: no pod restarts")
+            )
 
     async def upgrade(args: pulumi.ResourceHookArgs) -> None:
         from kuberay.live.takeover.actions import take_over_upgrade

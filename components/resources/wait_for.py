@@ -77,7 +77,9 @@ class WaitFor(pulumi.Stash):
                 # What there is cannot be what the settings ask for, and to bring it
                 # there is not what this run is for.
                 pulumi.log.warn(
-                    f"{name}: not looked at, as this run leaves it as it was (--target or --exclude)",
+                    log_line(
+                        f"{name}: not looked at, as this run leaves it as it was (--target or --exclude)"
+                    ),
                     resource=parent,
                 )
                 return

@@ -1,5 +1,5 @@
-"""What commands print holds texts of others, and goes through what makes them safe for
-a terminal and a log.
+"""What commands print and the program logs holds texts of others, and goes through what
+makes them safe for a terminal and a log.
 """
 
 import ast
@@ -10,7 +10,7 @@ import pytest
 
 from tests.paths import ROOT
 
-FILES = sorted((ROOT / "commands").rglob("*.py"))
+FILES = sorted(file for folder in ("commands", "components") for file in (ROOT / folder).rglob("*.py"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
@@ -29,5 +29,9 @@ def prints(file: Path) -> Iterator[ast.Call]:
             "sys.exit",
             "sys.stdout.write",
             "sys.stderr.write",
+            "pulumi.log.info",
+            "pulumi.log.warn",
+            "pulumi.log.error",
+            "pulumi.log.debug",
         ):
             yield node
