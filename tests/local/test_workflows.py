@@ -2,6 +2,7 @@
 tests/unit/test_pipelines.py.
 """
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -40,6 +41,37 @@ def test_the_cli_is_the_version_that_the_tests_run_on() -> None:
     gitlab = GITLAB.read_text()
     assert f"pulumi-v$(cat {file})-linux" in gitlab
     assert re.search(rf"PULUMI_SHA256: [0-9a-f]{{64}} # {re.escape(tools.PULUMI.version)},", gitlab)
+
+
+def test_a_bot_raises_packages_modules_actions_and_the_cli() -> None:
+    renovate = json.loads((PROJECT / ".github/renovate.json").read_text())
+    # Where `pip-compile`, `gitlabci` and `custom.regex` look has to be said; go.mod and
+    # workflows are found wherever they are.
+    assert renovate["enabledManagers"] == [
+        *("pip-compile", "gomod", "github-actions", "gitlabci", "custom.regex")
+    ]
+    tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True)
+    files = tracked.stdout.splitlines()
+
+    def looked_at(manager: Any) -> list[str]:
+        patterns = [pattern.strip("/") for pattern in manager["managerFilePatterns"]]
+        return [file for file in files if any(re.search(pattern, file) for pattern in patterns)]
+
+    locks = [file for file in files if file.endswith(".txt") and f"{file.removesuffix('.txt')}.in" in files]
+    assert looked_at(renovate["pip-compile"]) == locks
+    assert looked_at(renovate["gitlabci"]) == ["examples/gitlab-ci.yml"]
+    (cli,) = renovate["customManagers"]
+    (file,) = looked_at(cli)
+    assert file == ".pulumi.version"
+    (pattern,) = (re.sub(r"\(\?<(?=\w)", "(?P<", text) for text in cli["matchStrings"])
+    (found,) = re.finditer(pattern, (PROJECT / file).read_text())
+    # The tests hold both to be the same, so they are raised as one.
+    assert (
+        f"{cli['depNameTemplate']} v{found['currentValue']} "
+        in (PROJECT / "local/tools/shared/go.mod").read_text()
+    )
+    (group,) = (rule for rule in renovate["packageRules"] if rule.get("groupName") == "pulumi")
+    assert "github.com/pulumi/**" in group["matchPackageNames"]
 
 
 def test_what_gitlab_downloads_has_its_checksum() -> None:

@@ -5,6 +5,7 @@ true, and what is to be copied is taken.
 import json
 import re
 import typing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +37,29 @@ def test_a_stack_file_in_the_docs_can_be_copied(block: str) -> None:
     given: dict[str, Any] = yaml.safe_load(block)["config"]
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
     assert load_plan(texts, project_folder=ROOT).settings
+
+
+@pytest.mark.parametrize(
+    "file",
+    [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))],
+    ids=lambda file: str(file.relative_to(ROOT)),
+)
+def test_every_link_between_documents_leads_somewhere(file: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", file.read_text()):
+        path, _, place = link.partition("#")
+        if "://" in link:
+            continue
+        target = file.parent / path if path else file
+        assert target.exists(), link
+        # GitHub's name of a heading: its letters, digits and hyphens in small letters.
+        headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if place else []
+        names = [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
+        assert not place or place in names, link
+
+
+def test_the_licence_is_apaches_and_vulnerabilities_are_told_in_private() -> None:
+    assert (ROOT / "LICENSE").read_text().split()[:4] == ["Apache", "License", "Version", "2.0,"]
+    assert "report a vulnerability privately" in (ROOT / "SECURITY.md").read_text()
 
 
 def test_every_version_of_kuberay_is_said_to_be_tested_in_one_way() -> None:
