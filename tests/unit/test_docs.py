@@ -12,9 +12,13 @@ import pytest
 import yaml
 
 from docs.build import FILES
+from kuberay.checks.advisories import advised_against
 from kuberay.checks.loading import load_plan
 from kuberay.facts.advisories import ADVISORIES, AS_OF
 from kuberay.facts.versions import KubeRayVersion
+from kuberay.plan.protection import FIRST_RAY, is_restricted, uses_token
+from kuberay.plan.stack import plan_stack
+from kuberay.settings.stack import StackSettings
 from local.tools import versions_at_hand
 from tests.integration.harness import upgrade_matrix
 from tests.integration.harness.operators import NEWEST, OLDEST
@@ -55,6 +59,23 @@ def test_every_link_between_documents_leads_somewhere(file: Path) -> None:
         headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if place else []
         names = [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
         assert not place or place in names, link
+
+
+def test_what_the_readme_says_is_protected_is_what_holds_by_default() -> None:
+    section = (ROOT / "README.md").read_text().partition("## What is protected\n")[2].partition("\n## ")[0]
+    assert 10 < len(section.splitlines()) < 40
+    guide = plan_stack(StackSettings())
+    protection = guide.settings.protection
+    assert f"From Ray {FIRST_RAY} on" in section
+    assert f"The guide's Ray, {guide.settings.ray_version}, is older" in section
+    (warning,) = advised_against(guide)
+    assert "clusters.raycluster: Ray 2.46.0 lets a web page" in warning
+    assert all(cve in warning for cve in re.findall(r"CVE-[\d-]+", section))
+    assert uses_token(protection, FIRST_RAY)
+    assert is_restricted(protection, None)
+    assert guide.namespace.rules[0]["spec"]["ingress"] == [{"from": [{"podSelector": {}}]}]
+    assert guide.namespace.account
+    assert guide.namespace.account["automountServiceAccountToken"] is False
 
 
 def test_the_licence_is_apaches_and_vulnerabilities_are_told_in_private() -> None:
