@@ -1,12 +1,14 @@
 """What is open is said, and which setting closes it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kuberay.checks.exposure import exposures, unreachable_workloads
 from kuberay.plan.stack import plan_stack
-from tests.unit.settings import load
+from tests.paths import ROOT
+from tests.unit.settings import load, plan_of_file
 
 
 def test_a_stack_that_is_closed_has_nothing_to_say() -> None:
@@ -14,6 +16,15 @@ def test_a_stack_that_is_closed_has_nothing_to_say() -> None:
         list(exposures(plan_stack(load(rayVersion="2.52.0", operator={"singleNamespaceInstall": True}))))
         == []
     )
+
+
+@pytest.mark.parametrize(
+    "file",
+    [ROOT / "Pulumi.prod.yaml", *sorted(ROOT.glob("examples/Pulumi.*.yaml"))],
+    ids=lambda file: file.name,
+)
+def test_all_that_is_there_to_be_copied_but_the_guides_own_asks_for_a_token(file: Path) -> None:
+    assert [line for line in exposures(plan_of_file(file)) if line.startswith("jobs and dashboard")] == []
 
 
 def test_many_open_clusters_are_one_line() -> None:
