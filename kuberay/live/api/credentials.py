@@ -5,6 +5,7 @@ it (client-go's credential plugins).
 import base64
 import json
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -57,16 +58,23 @@ class Plugin:
     @classmethod
     def of(cls, given: Any, user: str, cluster: Mapping[str, Any]) -> Self:
         """The plugin that a kubeconfig describes below `exec`."""
-        if not isinstance(given, Mapping):
+        version, command = (
+            (given.get("apiVersion") or "", given.get("command") or "")
+            if isinstance(given, Mapping)
+            else (None, None)
+        )
+        if not isinstance(version, str) or not isinstance(command, str):
             raise CredentialError(
                 f"user '{user}' of the kubeconfig has an exec that is not a map with apiVersion and command"
             )
-        version, command = str(given.get("apiVersion") or ""), str(given.get("command") or "")
         what = f"user '{user}' of the kubeconfig has a credential plugin"
         if version not in _VERSIONS:
             raise CredentialError(f"{what} of apiVersion '{version}'; known here: {', '.join(_VERSIONS)}")
         if not command:
             raise CredentialError(f"{what} without a command")
+        # With its arguments, a password may be among what is told of it.
+        if len(command.split()) > 1 and shutil.which(command) is None:
+            raise CredentialError(f"{what} whose command is no program; its arguments go into args")
         if given.get("interactiveMode") == "Always":
             raise CredentialError(
                 f"{what}, {command}, that asks a person (interactiveMode: Always); nobody is asked here"

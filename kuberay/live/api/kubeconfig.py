@@ -115,7 +115,10 @@ class _Kubeconfig:
         if not name:
             raise KubeconfigError(f"the kubeconfig names no current context: set {CONTEXT} of the stack")
         chosen = _entry(self.contexts, name, f"context '{name}' is not in the kubeconfig")
-        named = str(chosen.get("cluster") or "")
+        # Somebody may have written there what belongs in the entry: nothing of it is
+        # shown.
+        _refuse_other_types(chosen, f"context '{name}'")
+        named = chosen.get("cluster") or ""
         if cluster:
             reached = _entry(
                 self.clusters, cluster, f"{CLUSTER} is '{cluster}', which is not in the kubeconfig"
@@ -126,7 +129,7 @@ class _Kubeconfig:
                 named,
                 f"context '{name}' of the kubeconfig names cluster '{named}', which is not there",
             )
-        who = str(chosen.get("user") or "")
+        who = chosen.get("user") or ""
         user = (
             _entry(
                 self.users, who, f"context '{name}' of the kubeconfig names user '{who}', which is not there"
@@ -139,7 +142,6 @@ class _Kubeconfig:
         if proxy:
             _check_proxy(str(proxy), what)
         _refuse_other_types(reached, what)
-        _refuse_other_types(chosen, f"context '{name}'")
         _refuse_other_types(user, f"user '{who}'")
         server = reached.get("server")
         if not server:
@@ -161,9 +163,10 @@ class _Kubeconfig:
 def _user(user: Mapping[str, Any], name: str, cluster: Mapping[str, Any], address: URL) -> dict[str, Any]:
     what = f"user '{name}'"
     if provider := user.get("auth-provider"):
-        kind = provider.get("name") if isinstance(provider, Mapping) else "?"
+        kind = provider.get("name") if isinstance(provider, Mapping) else None
+        shown = kind if isinstance(kind, str) else "?"
         raise KubeconfigError(
-            f"{what} of the kubeconfig has the auth-provider '{kind}', which this program does not know; use"
+            f"{what} of the kubeconfig has the auth-provider '{shown}', which this program does not know; use"
             " `exec`"
         )
     groups, extra = user.get("as-groups") or [], user.get("as-user-extra") or {}
@@ -349,7 +352,7 @@ def _parse(text: str, where: str, folder: Path | None = None) -> _Kubeconfig:
         # leaves an empty context.
         try:
             parts[part] = {
-                str(entry["name"]): dict(entry.get(key) or {}) for entry in content.get(part) or []
+                _name(entry["name"]): dict(entry.get(key) or {}) for entry in content.get(part) or []
             }
         except (TypeError, KeyError, AttributeError, ValueError):
             raise KubeconfigError(
@@ -363,6 +366,12 @@ def _parse(text: str, where: str, folder: Path | None = None) -> _Kubeconfig:
         parts["users"],
         current if isinstance(current := content.get("current-context"), str) else None,
     )
+
+
+def _name(given: Any) -> str:
+    if isinstance(given, Mapping | list):
+        raise TypeError("it is no name")
+    return str(given)
 
 
 def _make_absolute(parts: Mapping[str, Mapping[str, dict[str, Any]]], folder: Path) -> None:

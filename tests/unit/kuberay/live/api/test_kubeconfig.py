@@ -321,6 +321,19 @@ LISTS = "a credential plugin whose env is not a list of maps with name and value
         ({"username": "me", "password": 5}, "a password that is no text; put it in quotes"),
         ({"client-key-data": 5}, "a client-key-data that is no text; put it in quotes"),
         ({"exec": "hunter2"}, "an exec that is not a map with apiVersion and command"),
+        ({"exec": {**EXEC, "command": ["hunter2"]}}, "an exec that is not a map with apiVersion and command"),
+        (
+            {"exec": {**EXEC, "apiVersion": ["hunter2"]}},
+            "an exec that is not a map with apiVersion and command",
+        ),
+        (
+            {"exec": {**EXEC, "command": "aws --key hunter2"}},
+            "a credential plugin whose command is no program; its arguments go into args",
+        ),
+        (
+            {"auth-provider": {"name": {"gcp": "hunter2"}}},
+            "the auth-provider '?', which this program does not know; use `exec`",
+        ),
         ({"exec": {**EXEC, "env": ["hunter2"]}}, LISTS),
         ({"exec": {**EXEC, "env": 5}}, LISTS),
         ({"exec": {**EXEC, "args": 5}}, LISTS),
@@ -420,6 +433,23 @@ SECRET = "hunter2-of-the-kubeconfig"
         (
             f"current-context: it\nusers: [{SECRET}]\n",
             "kubernetes:kubeconfig: `users` is not a list of entries with a name and a user",
+        ),
+        *(
+            (
+                json.dumps(
+                    config("it")
+                    | {"contexts": named("context", it={"cluster": "it", "user": "it", key: {"a": SECRET}})}
+                ),
+                f"context 'it' of the kubeconfig has a {key} that is no text; put it in quotes",
+            )
+            for key in ("cluster", "user", "namespace")
+        ),
+        *(
+            (
+                json.dumps(config("it") | {f"{part}s": [{"name": {"a": SECRET}, part: {}}]}),
+                f"kubernetes:kubeconfig: `{part}s` is not a list of entries with a name and a {part}",
+            )
+            for part in ("cluster", "context", "user")
         ),
         (
             json.dumps(config("it", **{"client-certificate-data": f"{SECRET}!"})),
