@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import pytest
+import yaml
 
 from tests.paths import ROOT
 
@@ -64,3 +65,10 @@ def test_the_tests_run_on_the_versions_that_pulumi_installs() -> None:
 def test_make_refuses_a_package_without_a_hash() -> None:
     (install,) = re.findall(r"pip install .*-r .*", (ROOT / "Makefile").read_text())
     assert install.endswith("--require-hashes -r requirements-dev.txt")
+
+
+def test_pulumi_install_reads_the_lock_of_the_program() -> None:
+    # Its pip toolchain takes requirements.txt, and pip asks for the hash of everything
+    # where one line has some.
+    runtime = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["runtime"]
+    assert runtime == {"name": "python", "options": {"toolchain": "pip", "virtualenv": ".venv"}}
