@@ -44,7 +44,8 @@ _HELPER = 30.0
 #: How deep an index may be nested; those of Helm are at about seven.
 _DEEPEST = 100
 
-_CRD_FILES = re.compile(r"crds/[^/]+\.yaml")
+#: As Helm finds them.
+_CRD_FILES = re.compile(r"crds/.+\.(yaml|yml|json)")
 _TEXTS = re.compile(rf"values\.yaml|templates/[^/]+|{_CRD_FILES.pattern}")
 
 _MISTAKES = (

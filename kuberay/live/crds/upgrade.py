@@ -11,6 +11,7 @@ brought to its version, newer ones are refused.
 """
 
 import asyncio
+import re
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -43,6 +44,9 @@ _KINDS = {
 NAMES = tuple(_KINDS)
 #: RayCronJobs came with 1.6.
 OF_EACH_VERSION = NAMES[:3]
+#: Between documents of a file, and where a CRD begins that has schemas.
+_DOCUMENTS = re.compile(r"^---(?=\s|$).*", re.MULTILINE)
+_SPEC = re.compile(r"^spec:", re.MULTILINE)
 _PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
 #: A CRD is a megabyte, and the API server takes a second or more for each.
 _TIMEOUT = 60.0
@@ -180,7 +184,7 @@ async def _install(
     report: Report,
 ) -> None:
     """Makes all of them where there is none: of these no schema has to be looked at."""
-    crds = dict(_annotated(text, version) for text in await asyncio.to_thread(crd_texts, source))
+    crds = await asyncio.to_thread(_annotated_texts, source, version)
     report(f"CRDs brought to KubeRay {version}: {', '.join(sorted(crds))}")
     # One after the other: the API server works on the schemas of the first meanwhile.
     for name, text in crds.items():
@@ -189,11 +193,27 @@ async def _install(
     await _until_served(client, crds, timeout, report)
 
 
-def _annotated(text: str, version: str) -> tuple[str, str]:
-    """Name and text of a CRD that carries its version; its schemas are not read."""
-    head, *below = text.partition("\nspec:\n")
-    crd = _with_version(yaml.safe_load(head), version)
-    return crd["metadata"]["name"], "".join([yaml.safe_dump(crd).rstrip("\n"), *below])
+def _annotated_texts(source: ChartSource, version: str) -> dict[str, str]:
+    """The chart's CRDs by name, as texts that carry its version; those that tell by
+    their absence that there is more to do come last.
+    """
+    documents = [document for text in crd_texts(source) for document in _DOCUMENTS.split(text)]
+    crds = dict(found for document in documents if (found := _annotated(document, version)))
+    return dict(sorted(crds.items(), key=lambda crd: crd[0] in OF_EACH_VERSION))
+
+
+def _annotated(document: str, version: str) -> tuple[str, str] | None:
+    """Name and text of a CRD that carries its version; its schemas are not read where
+    they come last. None where there are only comments.
+    """
+    spec = _SPEC.search(document)
+    head, below = (document[: spec.start()], document[spec.start() :]) if spec else (document, "")
+    crd = yaml.safe_load(head)
+    if below and "metadata" not in (crd or {}):
+        crd, below = yaml.safe_load(document), ""
+    if not crd:
+        return None
+    return crd["metadata"]["name"], yaml.safe_dump(_with_version(crd, version)) + below
 
 
 async def _until_served(client: AsyncClient, names: Iterable[str], timeout: float, report: Report) -> None:

@@ -26,6 +26,7 @@ CRD = "kind: CustomResourceDefinition\nmetadata: {name: rayclusters.ray.io}\n"
 FILES = {
     "kuberay-operator/Chart.yaml": "name: kuberay-operator\n",
     "kuberay-operator/crds/ray.io_rayclusters.yaml": CRD,
+    "kuberay-operator/crds/README.md": "What they are.\n",
 }
 VERSION = "1.6.2"
 
@@ -117,6 +118,14 @@ def test_a_folder(tmp_path: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     assert names("charts", tmp_path) == ["rayclusters.ray.io"]
+
+
+def test_crds_are_found_wherever_helm_finds_them(tmp_path: Path) -> None:
+    for name in ("a.yaml", "b.yml", "below/c.json"):
+        file = tmp_path / "kuberay-operator/crds" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(CRD.replace("rayclusters", file.stem))
+    assert sorted(names(".", tmp_path)) == ["a.ray.io", "b.ray.io", "c.ray.io"]
 
 
 def test_an_archive_in_a_folder(tmp_path: Path) -> None:

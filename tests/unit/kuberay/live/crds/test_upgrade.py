@@ -1,6 +1,7 @@
 """Which CRDs are brought to the operator's version, and which are refused."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -103,6 +104,7 @@ def bring(
     *,
     timeout: float = 60,
     dry_run: bool = False,
+    texts: list[str] | None = None,
 ) -> tuple[dict[str, str], list[str]]:
     """Which CRDs are applied, at which version, and what is said."""
     said: list[str] = []
@@ -110,8 +112,8 @@ def bring(
     monkeypatch.setattr(
         crds, "chart_crds", lambda _: [crd(version, "rayclusters.ray.io"), crd(version, "rayjobs.ray.io")]
     )
-    texts = [TEXT.format(name=name) for name in ("rayclusters.ray.io", "rayjobs.ray.io")]
-    monkeypatch.setattr(crds, "crd_texts", lambda _: texts)
+    files = texts or [TEXT.format(name=name) for name in ("rayclusters.ray.io", "rayjobs.ray.io")]
+    monkeypatch.setattr(crds, "crd_texts", lambda _: files)
     monkeypatch.setattr(crds, "apply_text", present.apply_text)
     asyncio.run(
         bring_to_version(
@@ -221,6 +223,38 @@ def test_a_first_install_brings_the_crds_and_waits_until_they_are_served(
         "name": "rayclusters.ray.io",
     }
     assert first["spec"] == {"versions": ["not parsed"]}
+
+
+FIRST = TEXT.format(name="rayclusters.ray.io")
+OTHER = TEXT.format(name="raycronjobs.ray.io")
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [f"---\n{FIRST}"],
+        [FIRST.replace("\n", "\r\n")],
+        [FIRST.replace("spec:", "spec:  # of the API")],
+        [FIRST.replace("spec:", '"spec":')],
+        [f"{FIRST}status: {{conditions: []}}\n"],
+        ["spec:" + FIRST.partition("spec:")[2] + FIRST.partition("spec:")[0]],
+        [json.dumps(yaml.safe_load(FIRST), indent=2)],
+        ["# Nothing but a word of its owner.\n---\n", f"# Copyright\n{FIRST}---\n# The end.\n"],
+    ],
+)
+def test_a_crd_is_read_however_its_file_is_written(monkeypatch: pytest.MonkeyPatch, texts: list[str]) -> None:
+    cluster = Cluster()
+    assert bring(monkeypatch, cluster, "1.6.2", texts=texts)[0] == {"rayclusters.ray.io": "1.6.2"}
+    (applied,) = map(yaml.safe_load, cluster.texts)
+    whole = yaml.safe_load(FIRST)
+    whole["metadata"]["annotations"]["kuberay.pulumi/version"] = "1.6.2"
+    assert whole.items() <= applied.items()
+
+
+def test_of_several_crds_in_a_file_those_of_each_version_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A killed run goes on where one of those is missing.
+    applied, _ = bring(monkeypatch, Cluster(), "1.6.2", texts=[f"{FIRST}---  # And\n{OTHER}"])
+    assert list(applied) == ["raycronjobs.ray.io", "rayclusters.ray.io"]
 
 
 def test_a_crd_that_is_never_served_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
