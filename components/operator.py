@@ -65,6 +65,7 @@ class Operator(pulumi.ComponentResource):
             ),
         )
         target = operator_target(plan)
+        changes = False
 
         async def until_rolled_out(report: Report) -> None:
             from kuberay.live.patches import free_services
@@ -72,11 +73,14 @@ class Operator(pulumi.ComponentResource):
 
             connection = await known(self._connection)
             await wait_for_deployment(connection, target, report)
-            await free_services(connection, plan.charts.version, report)
+            if changes:
+                await free_services(connection, plan, report)
 
         async def mark() -> None:
             from kuberay.live.patches import mark_complete
 
+            nonlocal changes
+            changes = True
             await mark_complete(await known(self._connection), "Deployment", plan.deployment, plan.namespace)
 
         looks = {"release": plan.fingerprint}

@@ -12,9 +12,10 @@ from kuberay.facts.labels import COMPLETE_MARK, SERVE_ANNOTATIONS, SERVICE_FINAL
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import Report
 from kuberay.facts.versions import at_least
-from kuberay.live.api.client import code_of, connect, or_none
+from kuberay.live.api.client import ApiError, code_of, connect, or_none, refusal
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import RayCluster, RayService
+from kuberay.plan.operator import OperatorPlan
 
 
 async def mark_complete(
@@ -39,34 +40,41 @@ async def ask_for_no_token(connection: Connection, cluster: str, namespace: str)
         await or_none(client.patch(RayCluster, cluster, without, patch_type=PatchType.MERGE))
 
 
-async def free_services(connection: Connection, version: str, report: Report) -> None:
-    """Takes the finalizer of a later operator off all RayServices: one that does not
-    know it takes it off none, and a RayService that is deleted would stay for good.
+async def free_services(connection: Connection, operator: OperatorPlan, report: Report) -> None:
+    """Takes the finalizer of a later operator off the RayServices that an operator
+    works on: one that does not know it takes it off none, and a RayService that is
+    deleted would stay for good.
 
     Args:
         connection: of the stack.
-        version: of the operator that runs.
+        operator: the one that runs.
         report: takes a line that says what is done.
     """
+    version = operator.charts.version
     if at_least(version, "1.6.0"):
         return
-    async with connect(connection, "default") as client:
-        try:
-            found = [each.to_dict() async for each in client.list(RayService, namespace="*")]
-        except HTTPError as error:
-            # A cluster without KubeRay's CRDs is told of elsewhere.
-            if code_of(error) not in (403, 404):
-                raise
-            return
-        for service in found:
-            name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
-            if patch := without_finalizer(service, SERVICE_FINALIZER):
-                report(
-                    f"RayService {namespace}/{name}: KubeRay {version} does not know its finalizer: taken off"
-                )
-                await or_none(
-                    client.patch(RayService, name, patch, namespace=namespace, patch_type=PatchType.JSON)
-                )
+    async with connect(connection, operator.namespace) as client:
+        for watched in operator.watched:
+            try:
+                found = [each.to_dict() async for each in client.list(RayService, namespace=watched)]
+            except HTTPError as error:
+                # A cluster without KubeRay's CRDs is told of elsewhere.
+                if code_of(error) not in (403, 404):
+                    raise
+                continue
+            for service in found:
+                name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+                if patch := without_finalizer(service, SERVICE_FINALIZER):
+                    said = f"RayService {namespace}/{name}: KubeRay {version} does not know its finalizer"
+                    try:
+                        await client.patch(
+                            RayService, name, patch, namespace=namespace, patch_type=PatchType.JSON
+                        )
+                        report(f"{said}: taken off")
+                    except ApiError as error:
+                        # Someone has been here between, or this account may not.
+                        if error.status.code != 404:
+                            report(f"{said}, which stays: {refusal(error)}")
 
 
 def without_finalizer(obj: Object, finalizer: str) -> list[dict[str, Any]]:

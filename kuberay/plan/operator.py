@@ -47,6 +47,12 @@ class OperatorPlan:
         of_release = OPERATOR_RELEASE if name in OPERATOR_RELEASE else f"{OPERATOR_RELEASE}-{name}"
         return str(self.values.get("fullnameOverride") or of_release)[:63].removesuffix("-")
 
+    @property
+    def watched(self) -> list[str]:
+        """The namespaces that it works on; ``*`` for all."""
+        of_install = self.namespace if self.values.get("singleNamespaceInstall") else "*"
+        return list(self.values.get("watchNamespace") or [of_install])
+
 
 def plan_operator(settings: StackSettings) -> OperatorPlan:
     """The operator of a stack."""

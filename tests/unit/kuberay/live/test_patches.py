@@ -2,9 +2,25 @@
 applications is as the settings ask for it.
 """
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
-from kuberay.live.patches import replicas_to_restore, serve_service_patch, without_finalizer
+import pytest
+from httpx2 import Request, Response
+from lightkube import ApiError
+
+from kuberay.facts.labels import SERVICE_FINALIZER
+from kuberay.live import patches
+from kuberay.live.api.connection import Connection
+from kuberay.live.patches import (
+    free_services,
+    replicas_to_restore,
+    serve_service_patch,
+    without_finalizer,
+)
+from kuberay.plan.operator import plan_operator
+from tests.unit.settings import load
 
 
 def group(name: str, replicas: int, least: int = 0, most: int = 10) -> dict[str, Any]:
@@ -85,3 +101,95 @@ def test_a_finalizer_is_taken_off_where_it_stands_and_no_other() -> None:
     ]
     assert without_finalizer(held_by("a"), "ours") == []
     assert without_finalizer({"metadata": {}}, "ours") == []
+
+
+class Service(dict[str, Any]):
+    def to_dict(self) -> dict[str, Any]:
+        return self
+
+
+class Cluster:
+    """Has a service with the finalizer in each of these namespaces; answers with these
+    codes.
+    """
+
+    def __init__(self, *namespaces: str, answers: int = 200, lists: int = 200) -> None:
+        self.namespaces, self.answers, self.lists = namespaces, answers, lists
+        self.patched: list[str] = []
+
+    async def __aenter__(self) -> "Cluster":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def list(self, kind: Any, namespace: str) -> AsyncIterator[Service]:
+        refuse(self.lists)
+        for each in self.namespaces:
+            if namespace in ("*", each):
+                metadata = {"name": "chat", "namespace": each, "finalizers": [SERVICE_FINALIZER]}
+                yield Service(metadata=metadata)
+
+    async def patch(self, kind: Any, name: str, patch: Any, namespace: str, patch_type: Any) -> None:
+        refuse(self.answers)
+        self.patched.append(namespace)
+
+
+def refuse(code: int) -> None:
+    if code >= 400:
+        status = {"code": code, "message": "may not", "reason": "Refused"}
+        raise ApiError(Request("GET", "https://x"), Response(code, json=status))
+
+
+def freed(
+    monkeypatch: pytest.MonkeyPatch, cluster: Cluster, version: str = "1.3.0", **operator: Any
+) -> tuple[list[str], list[str]]:
+    """The namespaces whose service is freed, and what is said."""
+    said: list[str] = []
+    monkeypatch.setattr(patches, "connect", lambda *_: cluster)
+    plan = plan_operator(load(kuberayVersion=version, namespace="kuberay", operator=operator))
+    asyncio.run(free_services(Connection(), plan, said.append))
+    return cluster.patched, said
+
+
+OF_IT = "RayService a/chat: KubeRay 1.3.0 does not know its finalizer"
+
+
+def test_services_are_freed_of_a_finalizer_that_the_operator_does_not_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert freed(monkeypatch, Cluster("a")) == (["a"], [f"{OF_IT}: taken off"])
+    assert freed(monkeypatch, Cluster("a"), version="1.6.2") == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("operator", "namespaces"),
+    [
+        ({"singleNamespaceInstall": True}, ["kuberay"]),
+        ({"values": {"watchNamespace": ["b", "kuberay"]}}, ["b", "kuberay"]),
+        ({"singleNamespaceInstall": True, "values": {"watchNamespace": ["b", "kuberay"]}}, ["b", "kuberay"]),
+        ({}, ["a", "b", "kuberay"]),
+    ],
+)
+def test_services_of_another_operator_keep_theirs(
+    monkeypatch: pytest.MonkeyPatch, operator: dict[str, Any], namespaces: list[str]
+) -> None:
+    assert freed(monkeypatch, Cluster("a", "b", "kuberay"), **operator)[0] == namespaces
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (403, [f"{OF_IT}, which stays: may not"]),
+        (404, []),  # Gone meanwhile.
+        (422, [f"{OF_IT}, which stays: Refused"]),
+    ],
+)
+def test_a_service_that_cannot_be_freed_ends_no_run(
+    monkeypatch: pytest.MonkeyPatch, code: int, said: list[str]
+) -> None:
+    assert freed(monkeypatch, Cluster("a", answers=code)) == ([], said)
+
+
+def test_whoever_may_not_list_services_frees_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert freed(monkeypatch, Cluster("a", lists=403)) == ([], [])
