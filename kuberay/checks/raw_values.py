@@ -105,7 +105,7 @@ def raw_cluster_problems(values: Mapping[str, Any], groups: Collection[str]) -> 
     yield from _image_problems((), values)
     yield from _shape_problems(("common",), values.get("common") or {})
     yield from _shape_problems((), {key: value for key, value in values.items() if key not in _GROUPS})
-    yield from _override_problems(values)
+    yield from _override_problems(values, "fullnameOverride", "nameOverride")
     for path, group in raw_groups(values).items():
         yield from _image_problems(path, group, whole=len(path) > 1 and path[-1] not in groups)
         yield from group_value_problems(path, group)
@@ -117,16 +117,19 @@ def raw_operator_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _resource_problems(("resources",), values.get("resources"))
     yield from _part_problems(("image",), values.get("image") or {})
     yield from _shape_problems((), values)
-    yield from _override_problems(values)
+    # Beside a whole name, which there is by default, the other one stands in a label
+    # alone.
+    of_name = "fullnameOverride" if values.get("fullnameOverride", True) else "nameOverride"
+    yield from _override_problems(values, of_name)
     watched = values.get("watchNamespace")
     if watched and not (isinstance(watched, list) and all(isinstance(name, str) for name in watched)):
         yield Problem(("watchNamespace",), watched, "must be a list of namespaces, such as [team-a]")
     yield from _gate_problems(values.get("featureGates"))
 
 
-def _override_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
+def _override_problems(values: Mapping[str, Any], *keys: str) -> Iterator[Problem]:
     """Names in place of those that a chart makes; an empty one leaves that to it."""
-    for key in ("fullnameOverride", "nameOverride"):
+    for key in keys:
         if isinstance(name := values.get(key) or None, str):
             yield from _name_problems((key,), name)
 

@@ -68,6 +68,7 @@ def test_a_gate_is_on_where_a_job_or_a_service_needs_it() -> None:
     [
         ({}, "kuberay-operator"),
         ({"fullnameOverride": "ray"}, "ray"),
+        ({"nameOverride": "Ray_of_ours"}, "kuberay-operator"),
         ({"fullnameOverride": ""}, "kuberay-operator"),
         ({"fullnameOverride": "", "nameOverride": "ray"}, "kuberay-operator"),
         ({"fullnameOverride": "", "nameOverride": "blue"}, "kuberay-operator-blue"),
