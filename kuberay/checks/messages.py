@@ -202,10 +202,10 @@ def _instead(value: Any, wanted: str, path: Place) -> str:
 
 def _as_seconds(value: Any, path: Place) -> str:
     """The number that was meant by ``10m``, as other tools have it."""
-    match = re.fullmatch(r"(\d+) *(s|m|min|h)", str(value))
+    match = re.fullmatch(r"(\d+) *(s|m|h)((?<=s)ec.*|(?<=m)in.*|(?<=h)(r|our)s?)?", str(value))
     if match is None or not path[-1].lower().endswith("seconds"):
         return ""
-    return f"; did you mean {int(match[1]) * {'s': 1, 'h': 3600}.get(match[2], 60)}?"
+    return f"; did you mean {int(match[1]) * {'s': 1, 'm': 60, 'h': 3600}[match[2]]}?"
 
 
 def _instead_of_nothing(wanted: str, path: Place) -> str:

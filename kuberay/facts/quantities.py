@@ -17,9 +17,18 @@ _QUANTITY = re.compile(
     r"(?P<number>\d+\.?\d*|\.\d+)(?:[eE](?P<exponent>[+-]?\d{1,2})|(?P<suffix>[A-Za-z]*))", re.ASCII
 )
 #: What somebody may have meant as one.
-_LIKE_A_QUANTITY = re.compile(r"\s*(?P<number>\d+(?:[.,]\d+)?)\s*(?P<word>[A-Za-z]*)\s*", re.ASCII)
-#: Words for a unit that has no suffix.
-_BARE = ("core", "cores", "cpu", "cpus", "vcpu", "vcpus", "b", "byte", "bytes")
+_LIKE_A_QUANTITY = re.compile(
+    r"\s*(?P<number>\d{1,3}(?:,\d{3})+|\d+(?:[.,]\d+)?)\s*(?P<word>[A-Za-z]*)\s*", re.ASCII
+)
+#: Commas between thousands.
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(,\d{3})+", re.ASCII)
+#: Units as people write them out.
+_WORDS = {"core": "", "cpu": "", "vcpu": "", "b": "", "byte": ""} | {
+    f"{prefix}byte": suffix
+    for prefix, suffix in zip(
+        "kilo mega giga tera kibi mebi gibi tebi".split(), "k M G T Ki Mi Gi Ti".split(), strict=True
+    )
+}
 
 
 def parse_quantity(quantity: str | int | float) -> Decimal:
@@ -43,9 +52,10 @@ def _nearest_quantity(text: str) -> str:
     match = _LIKE_A_QUANTITY.fullmatch(text)
     if match is None:
         return ""
-    word = match["word"]
-    suffix = "" if word.lower() in _BARE else nearest(word, _SUFFIXES)
-    return "" if suffix is None else f"; did you mean '{match['number'].replace(',', '.')}{suffix}'?"
+    number, word = match["number"], match["word"].removesuffix("s")
+    number = number.replace(",", "" if _THOUSANDS.fullmatch(number) else ".")
+    suffix = _WORDS.get(word.lower(), nearest(word, _SUFFIXES))
+    return "" if suffix is None else f"; did you mean '{number}{suffix}'?"
 
 
 def same_amount(one: object, other: object) -> bool:

@@ -43,6 +43,11 @@ def raw(**values: Any) -> dict[str, Any]:
         (head(memory="2gb"), f"{HEAD}.memory: \"2gb\" {NO_QUANTITY}; did you mean '2G'?"),
         (head(memory="2 GB"), f"{HEAD}.memory: \"2 GB\" {NO_QUANTITY}; did you mean '2G'?"),
         (head(memory="1,5Gi"), f"{HEAD}.memory: \"1,5Gi\" {NO_QUANTITY}; did you mean '1.5Gi'?"),
+        (head(memory="1,024Mi"), f"{HEAD}.memory: \"1,024Mi\" {NO_QUANTITY}; did you mean '1024Mi'?"),
+        (head(memory="0,125Gi"), f"{HEAD}.memory: \"0,125Gi\" {NO_QUANTITY}; did you mean '0.125Gi'?"),
+        (head(memory="2GBs"), f"{HEAD}.memory: \"2GBs\" {NO_QUANTITY}; did you mean '2G'?"),
+        (head(memory="2 gigabytes"), f"{HEAD}.memory: \"2 gigabytes\" {NO_QUANTITY}; did you mean '2G'?"),
+        (head(memory="2 Gibibyte"), f"{HEAD}.memory: \"2 Gibibyte\" {NO_QUANTITY}; did you mean '2Gi'?"),
         (head(cpu="2 cores"), f"{HEAD}.cpu: \"2 cores\" {NO_QUANTITY}; did you mean '2'?"),
         (head(cpu="0,5"), f"{HEAD}.cpu: \"0,5\" {NO_QUANTITY}; did you mean '0.5'?"),
         *(
@@ -50,7 +55,19 @@ def raw(**values: Any) -> dict[str, Any]:
                 {"timeoutSeconds": given},
                 f'kuberay:timeoutSeconds: "{given}" must be a whole number; did you mean {meant}?',
             )
-            for given, meant in (("10m", 600), ("90s", 90), ("1 h", 3600))
+            for given, meant in (
+                ("10m", 600),
+                ("90s", 90),
+                ("1 h", 3600),
+                ("10mins", 600),
+                ("5 minutes", 300),
+                ("90 sec", 90),
+                ("2hours", 7200),
+            )
+        ),
+        *(
+            ({"timeoutSeconds": given}, f'kuberay:timeoutSeconds: "{given}" must be a whole number')
+            for given in ("500ms", "2mo", "1h30m")
         ),
         (
             job(entrypoint=["python", "main.py"]),
@@ -564,6 +581,10 @@ def raw(**values: Any) -> dict[str, Any]:
             raw(nameOverride="team-of-the-data-science-department"),
             'kuberay:clusters.raycluster: "raycluster-team-of-the-data-science-department" is too long a'
             " RayCluster name for KubeRay 1.3.0: 5 characters at most here",
+        ),
+        (
+            {"operator": {"values": {"fullnameOverride": "", "nameOverride": "A_b"}}},
+            f"kuberay:operator.values.nameOverride: \"A_b\" {NO_NAME}; did you mean 'a-b'?",
         ),
         (
             {"operator": {"values": {"fullnameOverride": "A_b"}}},
