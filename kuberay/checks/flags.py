@@ -11,7 +11,7 @@ from typing import Any
 from kuberay.checks.messages import Problem
 from kuberay.facts.versions import lacking
 from kuberay.plan.pods import rendered_groups
-from kuberay.plan.ports import as_port
+from kuberay.plan.ports import is_port
 from kuberay.plan.ray_cluster_spec import OFF, ON, as_ray_reads_it, is_filled_in, ray_start_params
 from kuberay.plan.stack import StackPlan
 from kuberay.settings.stack import StackSettings
@@ -21,6 +21,8 @@ from kuberay.settings.stack import StackSettings
 _PROBED = {"dashboard-port": "8265", "dashboard-agent-listen-port": "52365"}
 _BYTES, _WHOLE = "a whole number of bytes, without a unit", "a whole number"
 _SWITCH, _NUMBER, _MAP = "true or false", "a number", "a map"
+#: Of flags without a value, which KubeRay passes on or leaves out (`convertParamMap`).
+_BARE = "true or false, for the flag takes no value"
 _RESOURCES = "is no map of numbers as JSON, which Ray reads there; write it as a map: resources: {NPU: 1}"
 #: What the flags have to be that take no text. Ports are checked with all other ports.
 _KINDS = {
@@ -32,6 +34,13 @@ _KINDS = {
     "system-reserved-cpu": _NUMBER,
     "include-dashboard": _SWITCH,
     "include-log-monitor": _SWITCH,
+    "enable-resource-isolation": _BARE,
+    "disable-usage-stats": _BARE,
+    "head": _BARE,
+    "no-monitor": _BARE,
+    "no-redirect-output": _BARE,
+    "ray-debugger-external": _BARE,
+    "verbose": _BARE,
     "system-config": _MAP,
     "resources": _RESOURCES,
 }
@@ -71,6 +80,7 @@ def _why_refused(flag: str, text: str) -> str | None:
         _BYTES: read.isdecimal,
         _WHOLE: read.isdecimal,
         _SWITCH: lambda: read.lower() in (*OFF, *ON),
+        _BARE: lambda: text.lower() in ("true", "false"),
         _NUMBER: lambda: re.fullmatch(r"\d+(\.\d*)?|\.\d+", read),
         _MAP: lambda: isinstance(_as_json(text), dict),
     }
@@ -104,9 +114,8 @@ def _port_problems(plan: StackPlan) -> Iterator[Problem]:
         for name, group in rendered_groups(placed.plan.values).items():
             params = ray_start_params(group)
             for flag, default in _PROBED.items():
-                port = params.get(flag, default)
-                is_one = is_filled_in(port) or as_port(as_ray_reads_it(port))
-                if is_one and port != default and (name == "head" or flag != "dashboard-port"):
+                port = as_ray_reads_it(params.get(flag, default))
+                if is_port(port) and port != default and (name == "head" or flag != "dashboard-port"):
                     at = (*placed.place(name, "rayStartParams"), flag)
                     yield Problem(
                         at, params[flag], f"{needs}, whose probes ask port {default}: no pod would get ready"

@@ -8,8 +8,8 @@ from typing import Any
 from kuberay.checks.messages import Place, Problem
 from kuberay.facts.charts import Values
 from kuberay.plan.pods import rendered_groups
-from kuberay.plan.ports import FLAGS, as_port
-from kuberay.plan.ray_cluster_spec import as_ray_reads_it, is_filled_in, ray_start_params
+from kuberay.plan.ports import FLAGS, as_port, is_port
+from kuberay.plan.ray_cluster_spec import ray_start_params
 from kuberay.plan.stack import StackPlan
 from kuberay.plan.workloads import PlacedPlan
 
@@ -27,13 +27,7 @@ def port_problems(plan: StackPlan) -> Iterator[Problem]:
     for placed in plan.placed:
         for name, group in rendered_groups(placed.plan.values).items():
             for flag, text in ray_start_params(group).items():
-                # 0 is for Ray to choose.
-                if (
-                    flag.endswith("port")
-                    and not is_filled_in(text)
-                    and as_ray_reads_it(text) != "0"
-                    and not as_port(as_ray_reads_it(text))
-                ):
+                if flag.endswith("port") and not is_port(text):
                     yield Problem((*placed.place(name, "rayStartParams"), flag), text, _NO_PORT)
         yield from _shared_ports(placed)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from kuberay.facts.charts import Values
 from kuberay.plan.pods import rendered_groups
-from kuberay.plan.ray_cluster_spec import ray_start_params
+from kuberay.plan.ray_cluster_spec import as_ray_reads_it, is_filled_in, ray_start_params
 
 #: The ports of a head by the names that KubeRay gives them (`getDefaultPorts`).
 DEFAULT_PORTS = {"client": 10001, "gcs-server": 6379, "dashboard": 8265, "metrics": 8080, "serve": 8000}
@@ -64,8 +64,16 @@ def as_port(value: Any) -> int | None:
     return number if 0 < number < 65536 else None
 
 
+def is_port(text: str) -> bool:
+    """Whether a flag of `ray start` has a port: a number, 0 for Ray to choose one, or
+    what the shell fills in.
+    """
+    read = as_ray_reads_it(text)
+    return is_filled_in(read) or (read.isdecimal() and (not int(read) or bool(as_port(read))))
+
+
 def moved_ports(group: Values) -> dict[str, int]:
     """The ports of a group that flags of `ray start` move away from Ray's defaults."""
     params = ray_start_params(group)
-    given = {name: as_port(params.get(flag)) for name, flag in FLAGS.items()}
+    given = {name: as_port(as_ray_reads_it(params.get(flag, ""))) for name, flag in FLAGS.items()}
     return {name: port for name, port in given.items() if port and port != DEFAULT_PORTS[name]}

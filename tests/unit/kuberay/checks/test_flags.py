@@ -102,6 +102,8 @@ IS_REFUSED = "is refused by `ray start`: it must be"
         ("include-log-monitor", "", "true or false"),
         ("system-config", "[1]", "a map"),
         ("system-config", "{a}", "a map"),
+        ("no-monitor", "yes", "true or false, for the flag takes no value"),
+        ("disable-usage-stats", "1", "true or false, for the flag takes no value"),
     ],
 )
 def test_a_value_with_which_ray_would_end_at_once_is_refused(flag: str, value: Any, kind: str) -> None:
@@ -121,7 +123,24 @@ def test_a_value_with_which_ray_would_end_at_once_is_refused(flag: str, value: A
         ("system-reserved-memory", "'1000000000'"),
         ("system-config", {"a": 1}),
         ("system-config", "`cat config.json`"),
+        ("no-monitor", True),
+        ("verbose", "True"),
+        # KubeRay writes its own in its place.
+        ("block", "yes"),
     ],
 )
 def test_a_value_that_ray_reads_after_the_shell_is_taken(flag: str, value: Any) -> None:
     assert load({"kuberayVersion": "1.7.0"} | head(rayStartParams={flag: value}))
+
+
+@pytest.mark.parametrize("port", [0, "9265", "$PORT"])
+def test_a_dashboard_where_no_probe_asks_is_refused(port: Any) -> None:
+    (line,) = refused(head(rayStartParams={"dashboard-port": port}))
+    assert line == (
+        f'{HEAD}.rayStartParams.dashboard-port: "{port}" needs KubeRay 1.6.0 or later; kuberayVersion is'
+        " 1.3.0, whose probes ask port 8265: no pod would get ready"
+    )
+
+
+def test_the_ports_that_probes_ask_may_be_quoted() -> None:
+    assert load(head(rayStartParams={"dashboard-port": "'8265'"}))

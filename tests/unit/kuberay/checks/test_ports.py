@@ -83,7 +83,7 @@ def test_a_port_that_there_is_not_or_that_is_anothers_is_refused(config: dict[st
     assert refused(config) == [line]
 
 
-@pytest.mark.parametrize("port", [0, "0", "'10002'", "$PORT", "$(cat /etc/port)", "`cat /etc/port`"])
+@pytest.mark.parametrize("port", [0, "0", "00", "'10002'", "$PORT", "$(cat /etc/port)", "`cat /etc/port`"])
 def test_a_port_that_ray_or_the_shell_chooses_or_reads_is_taken(port: Any) -> None:
     assert load(head(rayStartParams={"ray-client-server-port": port}))
 

@@ -94,6 +94,11 @@ def test_a_port_that_is_known_in_the_pod_alone_moves_nothing(port: Any) -> None:
     )
 
 
+def test_a_port_in_quotes_that_the_shell_takes_off_moves_as_well() -> None:
+    made = plan(head(rayStartParams={"ray-client-server-port": "'10002'"})).clusters["raycluster"]
+    assert ports(made.values["head"])["client"] == 10002
+
+
 @pytest.mark.parametrize("port", [9000, "9000"])
 @pytest.mark.parametrize("version", ["1.3.0", "1.6.2"])
 def test_a_service_answers_where_its_serve_config_says(version: str, port: Any) -> None:
