@@ -409,7 +409,7 @@ BAD_SETTINGS = [
     Bad(
         "job with an empty entrypoint",
         job(entrypoint=""),
-        ("kuberay:jobs.train.entrypoint", "at least 1 character"),
+        ("kuberay:jobs.train.entrypoint", "must not be empty"),
     ),
     Bad(
         "job key misspelt",

@@ -37,7 +37,7 @@ _ABOUT_KEYS = (
     "is not a value that the chart knows",
     "must not be readable",
 )
-_PLAIN_HINTS = ("quote it", "leave it out", "set its ")
+_PLAIN_HINTS = ("quote it", "leave it out", "set its ", "give the name", "write {}")
 
 #: Where something stands in the settings: its keys, from the top.
 Place = tuple[str, ...]
@@ -102,6 +102,8 @@ def _message(kind: str, detail: Any, path: Place) -> str:
         return f"must be one of {', '.join(allowed)}{did_you_mean(str(detail['input']), allowed)}"
     if kind == "value_error":
         return str(context["error"])
+    if kind in ("string_too_short", "too_short") and context["min_length"] == 1:
+        return "must not be empty"
     wanted = _WANTED.get(kind.partition("_")[0], "")
     if wanted and (kind.endswith("_type") or wanted not in ("text", "a list")):
         return f"must be {wanted}{_instead(detail['input'], wanted, path)}"
@@ -192,8 +194,12 @@ def _instead(value: Any, wanted: str, path: Place) -> str:
         return keys + _as_a_map(value, path)
     if wanted == "a whole number":
         return _as_seconds(value, path)
+    if wanted == "a list":
+        return ", even of one" if value and isinstance(value, Mapping | str) else ""
     if wanted != "text":
         return ""
+    if isinstance(value, Mapping) and value.keys() == {"name"}:
+        return "; give the name alone"
     if isinstance(value, Mapping | list):
         example = {"image": "registry.example/team/ray:2.46.0-py310", "entrypoint": "python main.py"}
         return f"; write it as one, such as {example[path[-1]]}" if path[-1] in example else ""
@@ -212,6 +218,9 @@ def _instead_of_nothing(wanted: str, path: Place) -> str:
     """What to do about a key with nothing after it, which YAML reads as null."""
     model = model_at(StackSettings, path[:-1])
     field = model and field_of(model, path[-1])
+    if field is None and (entry := model_at(StackSettings, path)):
+        needs = any(each.is_required() for each in entry.model_fields.values())
+        return "" if needs else "; write {} for all of its defaults"
     if field is None:
         return '; write "" where it is to be empty' if wanted == "text" else "; leave it out"
     if field.is_required():

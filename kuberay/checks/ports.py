@@ -41,11 +41,13 @@ def _shared_ports(placed: PlacedPlan) -> Iterator[Problem]:
         number, name = port["containerPort"], str(port.get("name") or index)
         if number in seen:
             at = _place(placed, name, index) or _place(placed, seen[number], index)
-            why = (
-                f"is the port of both {seen[number]} and {name}, of which Kubernetes makes no Service; choose"
-                " another for one of them"
+            both = "of which Kubernetes makes no Service; choose another for one of them"
+            yield Problem(
+                at or placed.place("head", "ports"),
+                number,
+                f"is the port of both {seen[number]} and {name}, {both}",
+                f"is the port of two, {both}",
             )
-            yield Problem(at or placed.place("head", "ports"), number, why)
         seen.setdefault(number, name)
 
 

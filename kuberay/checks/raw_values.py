@@ -85,7 +85,7 @@ def _unknown_keys(
         if isinstance(value, Mapping):
             yield from _unknown_keys(value, chart, version, below, here)  # pyright: ignore[reportUnknownArgumentType]
         else:
-            yield Problem(here, key, f"must be a map with keys of: {', '.join(sorted(below))}")
+            yield Problem(here, value, f"must be a map with keys of: {', '.join(sorted(below))}")
 
 
 def _span(versions: Sequence[str]) -> str:

@@ -192,7 +192,7 @@ def _check_python_version(version: str) -> str:
     if version not in known:
         raise ValueError(
             "is not a Python version that Ray has images for:"
-            f" {', '.join(known)}{did_you_mean(version, known)}"
+            f" {', '.join(known)}{did_you_mean('.'.join(version.split('.')[:2]), known)}"
         )
     return version
 

@@ -36,8 +36,8 @@ def _check_schedule(line: str) -> str:
     if len(fields) != len(_FIELDS):
         names = ", ".join(name for name, *_ in _FIELDS)
         raise ValueError(
-            f"has {len(fields)} fields, and a schedule five: {names}, such as 0 2 * * * for two o'clock each"
-            " night"
+            f"has {len(fields)} field{'' if len(fields) == 1 else 's'}, and a schedule five: {names}, such as"
+            f" 0 2 * * * for two o'clock each night{did_you_mean(f'@{line}', _WORDS)}"
         )
     for text, (name, least, most, names) in zip(fields, _FIELDS, strict=True):
         for part in text.split(","):

@@ -6,7 +6,16 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from kuberay.facts.phrases import did_you_mean
-from kuberay.settings.base import Cpu, Memory, Name, QuotingError, Settings, number_as_text, of_its_keys
+from kuberay.settings.base import (
+    Cpu,
+    Matching,
+    Memory,
+    Name,
+    QuotingError,
+    Settings,
+    number_as_text,
+    of_its_keys,
+)
 from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.expose import ServiceExposeSettings
 from kuberay.settings.overrides import ResourceOverrides
@@ -60,7 +69,7 @@ class JobSettings(ResourceOverrides):
     change is for the runs after it.
     """
 
-    entrypoint: Annotated[str, Field(min_length=1)]
+    entrypoint: Annotated[str, Matching(r"^[\s\S]*\S[\s\S]*$", "must not be empty")]
     """The command that Ray runs: `python -m train`."""
     runtime_env: dict[str, Any] = {}
     """Ray's runtime environment of the job, with Ray's own keys: `working_dir`, `pip`,

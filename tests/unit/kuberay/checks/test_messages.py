@@ -69,6 +69,42 @@ def raw(**values: Any) -> dict[str, Any]:
             ({"timeoutSeconds": given}, f'kuberay:timeoutSeconds: "{given}" must be a whole number')
             for given in ("500ms", "2mo", "1h30m")
         ),
+        *(
+            (job(entrypoint=given), f"kuberay:jobs.train.entrypoint: {json.dumps(given)} must not be empty")
+            for given in ("", " ", "\n")
+        ),
+        (
+            {"imagePullSecrets": "registry"},
+            'kuberay:imagePullSecrets: "registry" must be a list, even of one',
+        ),
+        (
+            head(tolerations={"key": "gpu"}),
+            f'{HEAD}.tolerations: {{"key": "gpu"}} must be a list, even of one',
+        ),
+        (
+            {"imagePullSecrets": [{"name": "registry"}]},
+            'kuberay:imagePullSecrets.0: {"name": "registry"} must be text; give the name alone',
+        ),
+        *(
+            (
+                {"pythonVersion": given},
+                f'kuberay:pythonVersion: "{given}" is not a Python version that Ray has images for: 3.9,'
+                " 3.10, 3.11, 3.12, 3.13; did you mean '3.10'?",
+            )
+            for given in ("3.10.1", "3.10.14", "v3.10")
+        ),
+        (
+            job(schedule="daily"),
+            'kuberay:jobs.train.schedule: "daily" has 1 field, and a schedule five: minute, hour, day of the'
+            " month, month, day of the week, such as 0 2 * * * for two o'clock each night; did you mean"
+            " '@daily'?",
+        ),
+        (raw(image=5), f"{VALUES}.image: 5 must be a map with keys of: pullPolicy, repository, tag"),
+        (
+            {"clusters": {"raycluster": None}},
+            f"kuberay:clusters.raycluster: null must be a map with keys of: {KNOWN_OF_CLUSTERS}; write {{}}"
+            " for all of its defaults",
+        ),
         (
             job(entrypoint=["python", "main.py"]),
             'kuberay:jobs.train.entrypoint: ["python", "main.py"] must be text; write it as one, such as'
@@ -840,6 +876,11 @@ def test_what_is_like_no_name_may_be_a_value_and_is_none_of_a_hint(config: dict[
         (
             service({"import_path": "a:b"}, {"import_path": "a:b", "name": "hunter2"}),
             "kuberay:services.chat.serveConfig: [secret] has two applications on one route",
+        ),
+        (
+            raw(head={"ports": [{"name": name, "containerPort": 7000} for name in ("hunter2", "other")]}),
+            f"{VALUES}.head.ports.1.containerPort: [secret] is the port of two, of which Kubernetes makes no"
+            " Service",
         ),
         (
             service(*[{"import_path": "a:b", "name": "hunter2"}] * 2),
