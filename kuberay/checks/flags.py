@@ -23,6 +23,7 @@ _BYTES, _WHOLE = "a whole number of bytes, without a unit", "a whole number"
 _SWITCH, _NUMBER, _MAP = "true or false", "a number", "a map"
 #: Of flags without a value, which KubeRay passes on or leaves out (`convertParamMap`).
 _BARE = "true or false, for the flag takes no value"
+_FOLDER = "an absolute path, such as /tmp/ray"
 _RESOURCES = "is no map of numbers as JSON, which Ray reads there; write it as a map: resources: {NPU: 1}"
 #: What the flags have to be that take no text. Ports are checked with all other ports.
 _KINDS = {
@@ -43,6 +44,14 @@ _KINDS = {
     "verbose": _BARE,
     "system-config": _MAP,
     "resources": _RESOURCES,
+    "temp-dir": _FOLDER,
+}
+#: Resources that flags of their own stand for.
+_OWN_FLAGS = {
+    "CPU": "num-cpus",
+    "GPU": "num-gpus",
+    "memory": "memory",
+    "object_store_memory": "object-store-memory",
 }
 #: What KubeRay and this program read too, which know no shell.
 _READ_AS_WRITTEN = ("memory", "object-store-memory", "num-cpus", "num-gpus")
@@ -74,7 +83,7 @@ def _why_refused(flag: str, text: str) -> str | None:
     if kind is None or (is_filled_in(text) and not as_written):
         return None
     if kind == _RESOURCES:
-        return None if _are_resources(text) else kind
+        return _why_no_resources(text)
     read = text if as_written else as_ray_reads_it(text)
     is_one = {
         _BYTES: read.isdecimal,
@@ -82,14 +91,18 @@ def _why_refused(flag: str, text: str) -> str | None:
         _SWITCH: lambda: read.lower() in (*OFF, *ON),
         _BARE: lambda: text.lower() in ("true", "false"),
         _NUMBER: lambda: re.fullmatch(r"\d+(\.\d*)?|\.\d+", read),
+        _FOLDER: lambda: read.startswith("/"),
         _MAP: lambda: isinstance(_as_json(text), dict),
     }
     return None if is_one[kind]() else f"is refused by `ray start`: it must be {kind}"
 
 
-def _are_resources(text: str) -> bool:
+def _why_no_resources(text: str) -> str | None:
     read = _as_json(text)
-    return isinstance(read, dict) and all(type(amount) in (int, float) for amount in read.values())
+    if not isinstance(read, dict) or any(type(amount) not in (int, float) for amount in read.values()):
+        return _RESOURCES
+    name = next((name for name in _OWN_FLAGS if name in read), None)
+    return name and f"is refused by `ray start`: {name} has a flag of its own, {_OWN_FLAGS[name]}"
 
 
 def _as_json(text: str) -> Any:

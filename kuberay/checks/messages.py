@@ -198,7 +198,7 @@ def _instead(value: Any, wanted: str, path: Place) -> str:
         return ", even of one" if value and isinstance(value, Mapping | str) else ""
     if wanted != "text":
         return ""
-    if isinstance(value, Mapping) and value.keys() == {"name"}:
+    if isinstance(value, Mapping) and list(map(str, value)) == ["name"]:
         return "; give the name alone"
     if isinstance(value, Mapping | list):
         example = {"image": "registry.example/team/ray:2.46.0-py310", "entrypoint": "python main.py"}
@@ -208,10 +208,12 @@ def _instead(value: Any, wanted: str, path: Place) -> str:
 
 def _as_seconds(value: Any, path: Place) -> str:
     """The number that was meant by ``10m``, as other tools have it."""
-    match = re.fullmatch(r"(\d+) *(s|m|h)((?<=s)ec.*|(?<=m)in.*|(?<=h)(r|our)s?)?", str(value))
-    if match is None or not path[-1].lower().endswith("seconds"):
+    match = re.fullmatch(
+        r"(\d{1,9}) *(s|m|h|d)((?<=s)ec.*|(?<=m)in.*|(?<=h)(r|our)s?|(?<=d)ays?)?", str(value)
+    )
+    if match is None or "seconds" not in path[-1].lower():
         return ""
-    return f"; did you mean {int(match[1]) * {'s': 1, 'm': 60, 'h': 3600}[match[2]]}?"
+    return f"; did you mean {int(match[1]) * {'s': 1, 'm': 60, 'h': 3600, 'd': 86400}[match[2]]}?"
 
 
 def _instead_of_nothing(wanted: str, path: Place) -> str:

@@ -2,18 +2,26 @@
 a plan in, problems out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kuberay.checks.messages import Place, Problem
 from kuberay.facts.charts import Values
 from kuberay.plan.pods import rendered_groups
 from kuberay.plan.ports import FLAGS, as_port, is_port
-from kuberay.plan.ray_cluster_spec import ray_start_params
+from kuberay.plan.ray_cluster_spec import as_ray_reads_it, is_filled_in, ray_start_params
 from kuberay.plan.stack import StackPlan
 from kuberay.plan.workloads import PlacedPlan
 
 _NO_PORT = "is no port: a whole number, 1 to 65535"
+_RESERVED = "is refused by `ray start`: it must be a port from 1024 on"
+#: Flags that take none below 1024, and what else they take (`RayParams._check_usage`).
+_NEVER_RESERVED = {
+    "min-worker-port": 0,
+    "max-worker-port": 0,
+    "ray-client-server-port": None,
+    "runtime-env-agent-port": None,
+}
 _SERVE_PORT = ("serveConfig", "http_options", "port")
 
 
@@ -27,9 +35,32 @@ def port_problems(plan: StackPlan) -> Iterator[Problem]:
     for placed in plan.placed:
         for name, group in rendered_groups(placed.plan.values).items():
             for flag, text in ray_start_params(group).items():
-                if flag.endswith("port") and not is_port(text):
-                    yield Problem((*placed.place(name, "rayStartParams"), flag), text, _NO_PORT)
+                if flag.endswith("port") and (why := _why_refused(flag, text)):
+                    yield Problem((*placed.place(name, "rayStartParams"), flag), text, why)
+            yield from _worker_ports(placed, name, ray_start_params(group))
         yield from _shared_ports(placed)
+
+
+def _why_refused(flag: str, text: str) -> str | None:
+    if not is_port(text):
+        return _NO_PORT
+    if flag not in _NEVER_RESERVED or is_filled_in(text):
+        return None
+    port = int(as_ray_reads_it(text))
+    return None if port >= 1024 or port == _NEVER_RESERVED[flag] else _RESERVED
+
+
+def _worker_ports(placed: PlacedPlan, group: str, params: Mapping[str, str]) -> Iterator[Problem]:
+    """The last of workers' ports has to come after the first, which has a default."""
+    least, most = (
+        as_port(as_ray_reads_it(params.get(flag, default)))
+        for flag, default in (("min-worker-port", "10002"), ("max-worker-port", ""))
+    )
+    if least and most and most <= least:
+        at = (*placed.place(group, "rayStartParams"), "max-worker-port")
+        yield Problem(
+            at, most, f"is refused by `ray start`: it must be more than min-worker-port, which is {least}"
+        )
 
 
 def _shared_ports(placed: PlacedPlan) -> Iterator[Problem]:

@@ -85,6 +85,15 @@ def test_resources_that_ray_reads_are_taken(resources: Any) -> None:
     assert load(worker(rayStartParams={"resources": resources}))
 
 
+@pytest.mark.parametrize(
+    ("resources", "name", "flag"),
+    [({"CPU": 4}, "CPU", "num-cpus"), ('{"memory": 1, "a": 1}', "memory", "memory")],
+)
+def test_a_resource_that_has_a_flag_of_its_own_is_refused(resources: Any, name: str, flag: str) -> None:
+    (line,) = refused(worker(rayStartParams={"resources": resources}))
+    assert line.endswith(f" is refused by `ray start`: {name} has a flag of its own, {flag}")
+
+
 IS_REFUSED = "is refused by `ray start`: it must be"
 
 
@@ -102,6 +111,7 @@ IS_REFUSED = "is refused by `ray start`: it must be"
         ("include-log-monitor", "", "true or false"),
         ("system-config", "[1]", "a map"),
         ("system-config", "{a}", "a map"),
+        ("temp-dir", "ray", "an absolute path, such as /tmp/ray"),
         ("no-monitor", "yes", "true or false, for the flag takes no value"),
         ("disable-usage-stats", "1", "true or false, for the flag takes no value"),
     ],
@@ -123,6 +133,8 @@ def test_a_value_with_which_ray_would_end_at_once_is_refused(flag: str, value: A
         ("system-reserved-memory", "'1000000000'"),
         ("system-config", {"a": 1}),
         ("system-config", "`cat config.json`"),
+        ("temp-dir", "/data/ray"),
+        ("temp-dir", "$DATA/ray"),
         ("no-monitor", True),
         ("verbose", "True"),
         # KubeRay writes its own in its place.

@@ -65,6 +65,11 @@ def raw(**values: Any) -> dict[str, Any]:
                 ("2hours", 7200),
             )
         ),
+        (
+            job(ttlSecondsAfterFinished="2 days"),
+            'kuberay:jobs.train.ttlSecondsAfterFinished: "2 days" must be a whole number; did you mean'
+            " 172800?",
+        ),
         *(
             ({"timeoutSeconds": given}, f'kuberay:timeoutSeconds: "{given}" must be a whole number')
             for given in ("500ms", "2mo", "1h30m")

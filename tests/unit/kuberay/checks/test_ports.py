@@ -85,7 +85,46 @@ def test_a_port_that_there_is_not_or_that_is_anothers_is_refused(config: dict[st
 
 @pytest.mark.parametrize("port", [0, "0", "00", "'10002'", "$PORT", "$(cat /etc/port)", "`cat /etc/port`"])
 def test_a_port_that_ray_or_the_shell_chooses_or_reads_is_taken(port: Any) -> None:
-    assert load(head(rayStartParams={"ray-client-server-port": port}))
+    assert load(head(rayStartParams={"node-manager-port": port, "min-worker-port": port}))
+
+
+@pytest.mark.parametrize(
+    ("flag", "port"),
+    [
+        ("ray-client-server-port", 80),
+        ("ray-client-server-port", 0),
+        ("runtime-env-agent-port", 0),
+        ("min-worker-port", 1023),
+    ],
+)
+def test_a_port_that_ray_takes_none_of_is_refused(flag: str, port: int) -> None:
+    assert refused(head(rayStartParams={flag: port})) == [
+        f'{HEAD}.rayStartParams.{flag}: "{port}" is refused by `ray start`: it must be a port from 1024 on'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("params", "least"),
+    [({"min-worker-port": 12000, "max-worker-port": 11000}, 12000), ({"max-worker-port": 10002}, 10002)],
+)
+def test_the_last_port_of_workers_comes_after_the_first(params: dict[str, int], least: int) -> None:
+    assert refused(worker(rayStartParams=params)) == [
+        f"kuberay:clusters.raycluster.worker.rayStartParams.max-worker-port: {params['max-worker-port']} is"
+        f" refused by `ray start`: it must be more than min-worker-port, which is {least}"
+    ]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"min-worker-port": 12000, "max-worker-port": 12001},
+        {"min-worker-port": 20000, "max-worker-port": 0},
+        {"min-worker-port": "$LEAST", "max-worker-port": 1024},
+        {"max-worker-port": 10003},
+    ],
+)
+def test_ports_of_workers_that_ray_takes_are_taken(params: dict[str, Any]) -> None:
+    assert load(worker(rayStartParams=params))
 
 
 def test_jobs_and_services_need_the_dashboard_among_ports_of_ones_own() -> None:

@@ -86,12 +86,7 @@ def test_ports_that_the_owner_names_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize("port", ["$PORT", 0])
 def test_a_port_that_is_known_in_the_pod_alone_moves_nothing(port: Any) -> None:
-    assert (
-        "ports"
-        not in plan(head(rayStartParams={"ray-client-server-port": port}))
-        .clusters["raycluster"]
-        .values["head"]
-    )
+    assert "ports" not in plan(head(rayStartParams={"port": port})).clusters["raycluster"].values["head"]
 
 
 def test_a_port_in_quotes_that_the_shell_takes_off_moves_as_well() -> None:
