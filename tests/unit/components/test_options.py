@@ -324,6 +324,15 @@ def test_what_a_namespace_that_makes_nothing_depends_on_comes_before_all_that_li
     assert made.index("first") < len(made) - 1 - made[::-1].index("kuberay-operator")
 
 
+def test_services_are_freed_where_the_operators_release_changes_alone(
+    asked: list[tuple[str, Connection]], hooks: dict[str, pulumi.ResourceHook]
+) -> None:
+    monitor = run(lambda: Operator(PLAN.operator, Namespace(PLAN.namespace)), preview=False)
+    assert [name for name, _ in asked] == ["wait_for_deployment"]
+    run_hooks(monitor, hooks)
+    assert "free_services" in [name for name, _ in asked]
+
+
 @pytest.mark.parametrize("preview", [True, False])
 def test_monitors_and_rules_are_made_unasked_where_what_they_depend_on_may_bring_their_kinds(
     asked: list[tuple[str, Connection]], *, preview: bool
