@@ -5,6 +5,7 @@ from typing import Any
 
 import pulumi
 
+from components.resources.hooks import SharedHook
 from components.resources.kubernetes_object import of_the_pinned_plugin
 from components.stack import PROJECT_FOLDER
 from kuberay.facts.charts import RESOURCE_CHART, Chart, Charts, ChartSource, Values, chart_source
@@ -26,6 +27,8 @@ class Release(pulumi.CustomResource):
             "kubernetes:helm.sh/v3:Release", name, {**inputs, "compat": "true"}, of_the_pinned_plugin(opts)
         )
 
+
+_CHARTS = SharedHook("chart-is-what-its-repository-says")
 
 #: That of the program's own chart; a path of this machine would be in the state, and a
 #: difference on any other.
@@ -79,4 +82,19 @@ def chart_release(
             "repo": source.repository,
             **{key: pulumi.Output.secret(text) for key, text in login.items()},
         }
+        opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(hooks=_looked_at(name, source)))
     return Release(name, inputs, opts)
+
+
+def _looked_at(name: str, source: ChartSource) -> pulumi.ResourceHookBinding:
+    """Helm installs whatever a repository gives. Before it is asked to, the same is
+    held against the digest that the repository's index names.
+    """
+
+    async def before_helm_takes_it(args: pulumi.ResourceHookArgs) -> None:
+        from kuberay.live.crds.chart_archive import check_chart
+
+        await check_chart(source)
+
+    hook = _CHARTS.of(name, before_helm_takes_it)
+    return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])

@@ -5,6 +5,7 @@ messages, nor anybody's list of processes.
 import base64
 import functools
 import json
+import shutil
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
@@ -94,6 +95,24 @@ def test_a_login_that_is_refused_is_not_told(stack: Stack, host: str) -> None:
     assert not run.ok
     assert "401" in run.text
     assert [secret for secret in (USER, "0815-0815") if secret in run.text] == []
+
+
+def test_a_chart_that_is_not_what_the_index_says_is_refused_before_helm_is_asked(
+    stack: Stack, kubernetes: Kubernetes, cluster: LocalCluster, tmp_path: Path
+) -> None:
+    before = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
+    shutil.copytree(cluster.home.charts, tmp_path, dirs_exist_ok=True)
+    with (tmp_path / "ray-cluster-1.3.0.tgz").open("ab") as chart:
+        chart.write(b"more")
+    with serving(functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))) as host:
+        stack.configure(guide(worker={"memory": "3G"}) | {"chartRepository": f"http://{host}/"})
+        run = stack.up()
+    assert not run.ok
+    assert (
+        f"the chart ray-cluster 1.3.0 of http://{host}/ cannot be read: the repository gave something that is"
+        " not what its digest says" in run.text
+    )
+    assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == before
 
 
 @MATRIX

@@ -4,9 +4,11 @@ repository or an OCI registry.
 Helm installs a chart's CRDs with the first release and never touches them again, and
 its Release resource hands nobody the archive that it downloads. So a first `up` and an
 upgrade read the chart once more; so does the preview of an upgrade, and each run where
-the chart is later than any known one.
+the chart is later than any known one. Helm looks at no digest either: whatever `up`
+hands to it is held against the repository's index before.
 """
 
+import asyncio
 import base64
 import gzip
 import hashlib
@@ -16,11 +18,13 @@ import os
 import re
 import subprocess
 import tarfile
+import threading
 import time
 import zlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -41,6 +45,7 @@ _MOST = 100 * 1024 * 1024
 _LONGEST = 120.0
 #: The longest that a credential helper may take, in seconds.
 _HELPER = 30.0
+_ONE_AT_A_TIME = threading.Lock()
 #: How deep an index may be nested; those of Helm are at about seven.
 _DEEPEST = 100
 
@@ -122,6 +127,26 @@ def chart_archive(source: ChartSource) -> bytes:
     """A chart as it is packed; of no folder."""
     with _reading(source):
         return _archive(source)
+
+
+async def check_chart(source: ChartSource) -> None:
+    """Ends where a repository gives the chart that its index says; each chart is looked
+    at once a run.
+
+    Raises:
+        ChartError: it gives another, or none.
+    """
+
+    def look() -> None:
+        with _ONE_AT_A_TIME:
+            _look_once(source)
+
+    await asyncio.to_thread(look)
+
+
+@lru_cache(maxsize=8)
+def _look_once(source: ChartSource) -> None:
+    chart_archive(source)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from components.resources.providers import connection_of
 from components.resources.recovery import recover_from_killed_runs
 from components.service import RayService
 from kuberay.checks.loading import load_plan
+from kuberay.facts.charts import ChartSource
 from kuberay.live.api.connection import Connection
 from kuberay.plan.stack import StackPlan
 
@@ -174,7 +175,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Connection]]:
         keep(f"knows {kind}", given)
         return True
 
+    async def check_chart(_: ChartSource) -> None:
+        """Of a repository, and no cluster's."""
+
     monkeypatch.setattr("kuberay.live.prometheus_operator.knows_kind", knows_kind)
+    monkeypatch.setattr("kuberay.live.crds.chart_archive.check_chart", check_chart)
     return asked
 
 

@@ -1,5 +1,6 @@
 """A chart's CRDs are read from every kind of place that a chart can come from."""
 
+import asyncio
 import base64
 import gzip
 import hashlib
@@ -19,7 +20,7 @@ import pytest
 
 from kuberay.facts.charts import chart_source
 from kuberay.live.crds import chart_archive
-from kuberay.live.crds.chart_archive import ChartError, chart_crds
+from kuberay.live.crds.chart_archive import ChartError, chart_crds, check_chart
 from tests import loopback
 
 CRD = "kind: CustomResourceDefinition\nmetadata: {name: rayclusters.ray.io}\n"
@@ -234,6 +235,25 @@ def test_a_chart_is_what_the_index_of_its_repository_says() -> None:
         == f"the chart kuberay-operator 1.6.2 of http://{host} cannot be read: the repository gave something"
         " that is not what its digest says"
     )
+
+
+def test_a_chart_is_looked_at_once_a_run_and_again_where_it_was_another() -> None:
+    chart = archive()
+    repository = helm_repository(chart, digest=hashlib.sha256(b"another").hexdigest())
+    with serving(repository) as host:
+        source = chart_source(
+            "kuberay-operator", version=VERSION, repository=f"http://{host}", project_folder=Path()
+        )
+        with pytest.raises(ChartError, match="something that is not what its digest says"):
+            asyncio.run(check_chart(source))
+        repository.update(helm_repository(chart, digest=hashlib.sha256(chart).hexdigest()))
+        repository.asked.clear()
+
+        async def by_many() -> None:
+            await asyncio.gather(*(check_chart(source) for _ in range(5)))
+
+        asyncio.run(by_many())
+        assert [path for path, _ in repository.asked] == ["/index.yaml", "/chart.tgz"]
 
 
 def test_a_login_goes_to_the_repository_and_to_nobody_else() -> None:
