@@ -40,6 +40,7 @@ class DryRun(pulumi.Stash):
         version = stack.settings.kuberay_version
 
         async def ask_about_changes(args: pulumi.ResourceHookArgs) -> None:
+            from kuberay.live.crds.chart_archive import check_chart
             from kuberay.live.dry_run import NotAskedError, RefusedError, ask
             from kuberay.live.wait_loop import NotUpError
 
@@ -58,6 +59,9 @@ class DryRun(pulumi.Stash):
             await _refuse_unknown_fields(
                 stack, changed, None if in_preview and upgraded else connection, self
             )
+            if not in_preview and any(whose.startswith("clusters.") for whose in changed):
+                # A release that is replaced is gone when its own hook looks.
+                await check_chart(source_of("ray-cluster", stack.settings.charts))
             if in_preview and upgraded:
                 # The CRDs that are to judge them come with the operator's new version.
                 asked = [question for question in asked if not question.is_custom]

@@ -130,8 +130,8 @@ def chart_archive(source: ChartSource) -> bytes:
 
 
 async def check_chart(source: ChartSource) -> None:
-    """Ends where a repository gives the chart that its index says; each chart is looked
-    at once a run.
+    """Ends where a repository gives the chart that its index says, or where the chart
+    comes from none; each is looked at once a run.
 
     Raises:
         ChartError: it gives another, or none.
@@ -141,7 +141,8 @@ async def check_chart(source: ChartSource) -> None:
         with _ONE_AT_A_TIME:
             _look_once(source)
 
-    await asyncio.to_thread(look)
+    if source.repository:
+        await asyncio.to_thread(look)
 
 
 @lru_cache(maxsize=8)

@@ -42,7 +42,11 @@ def ask(monkeypatch: pytest.MonkeyPatch, answer: Exception, *, preview: bool) ->
     async def says(*_: Any) -> str:
         return NO_OPERATOR
 
+    async def check_chart(*_: Any) -> None:
+        """The repository gives what its index says."""
+
     monkeypatch.setenv("PULUMI_CONFIG", "{}")
+    monkeypatch.setattr("kuberay.live.crds.chart_archive.check_chart", check_chart)
     monkeypatch.setattr(dry_run, "resource_hook", keep)
     monkeypatch.setattr("kuberay.live.dry_run.ask", no_dry_run)
     monkeypatch.setattr("kuberay.live.operator_at_work.wait_for_an_operator", fails)
