@@ -115,7 +115,8 @@ def up(home: Path, stack: str, nodes: str) -> None:
         LocalStack(cluster, PROGRAM, stack).up()
     except LocalError as error:
         raise LocalError(
-            f"{error}; the same command goes on from here, after `make down` it starts afresh"
+            f"{error}; once that is mended the same command goes on from here, after `make down` it starts"
+            " afresh"
         ) from None
     print()
     status(home)

@@ -57,8 +57,7 @@ class LocalStack:
         """Takes over what the committed stack file says by now."""
         committed = self.program / f"Pulumi.{self.name}.yaml"
         if not committed.exists():
-            known = ", ".join(sorted(file.name.split(".")[1] for file in self.program.glob("Pulumi.*.yaml")))
-            raise LocalError(f"there is no stack {self.name} here ({known})")
+            raise _no_such_stack(self.program, self.name)
         made = {
             "kuberay:chartRepository": self.cluster.charts_url,
             "kubernetes:kubeconfig": str(self.cluster.kubeconfig),
@@ -94,8 +93,15 @@ class LocalStack:
         return self.cluster.run_pulumi([*arguments, *named], self.workspace, quiet=quiet)
 
 
+def _no_such_stack(program: Path, stack: str) -> LocalError:
+    known = ", ".join(sorted(file.name.split(".")[1] for file in program.glob("Pulumi.*.yaml")))
+    return LocalError(f"there is no stack {stack} here ({known})")
+
+
 def kuberay_version(program: Path, stack: str) -> str:
     """The version that the stack's settings ask for, or the project's default."""
+    if not (program / f"Pulumi.{stack}.yaml").exists():
+        raise _no_such_stack(program, stack)
     default = (
         _load(program / "Pulumi.yaml").get("config", {}).get("kuberayVersion", {}).get("default", "1.3.0")
     )

@@ -242,13 +242,18 @@ def _wrong_architecture(pod: Object, container: str) -> str:
 # --- The RayCluster itself ------------------------------------------------------------
 
 
+#: A pod that KubeRay wanted to delete, and that `up` had deleted already.
+_GONE_BEFORE = re.compile(r"FailedDelete\w+ pods .* not found$")
+
+
 def cluster_trouble(cluster: Object) -> str | None:
     """Why KubeRay could not make pods: a quota, a refused pod template (condition
     `ReplicaFailure`, KubeRay 1.3).
     """
     for condition in conditions_of(cluster):
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            return one_line(condition.get("message") or condition.get("reason"))
+            message = one_line(condition.get("message") or condition.get("reason"))
+            return None if _GONE_BEFORE.match(message) else message
     return None
 
 

@@ -231,12 +231,17 @@ def test_a_pod_that_no_node_could_ever_take_is_told_why(
 
 def test_a_quota_that_refuses_pods_is_read_from_the_raycluster() -> None:
     message = 'pods "head-x" is forbidden: exceeded quota: team, requested: memory=2G'
-    found = cluster_trouble(
-        {"status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "message": message}]}}
-    )
+    failure = {"type": "ReplicaFailure", "status": "True"}
+    found = cluster_trouble({"status": {"conditions": [failure | {"message": message}]}})
     assert found == message
     assert refused_for_good(message)
     assert cluster_trouble({}) is None
+
+
+def test_a_pod_that_the_operator_no_longer_found_to_delete_is_no_trouble() -> None:
+    message = 'FailedDeleteWorkerPod pods "ray-worker-v94cq" not found'
+    failure = {"type": "ReplicaFailure", "status": "True", "message": message}
+    assert cluster_trouble({"status": {"conditions": [failure]}}) is None
 
 
 def test_of_a_traceback_only_what_was_raised_is_told() -> None:
