@@ -55,9 +55,7 @@ class LocalStack:
 
     def configure(self) -> None:
         """Takes over what the committed stack file says by now."""
-        committed = self.program / f"Pulumi.{self.name}.yaml"
-        if not committed.exists():
-            raise _no_such_stack(self.program, self.name)
+        committed = _stack_file(self.program, self.name)
         made = {
             "kuberay:chartRepository": self.cluster.charts_url,
             "kubernetes:kubeconfig": str(self.cluster.kubeconfig),
@@ -93,21 +91,21 @@ class LocalStack:
         return self.cluster.run_pulumi([*arguments, *named], self.workspace, quiet=quiet)
 
 
-def _no_such_stack(program: Path, stack: str) -> LocalError:
-    known = ", ".join(sorted(file.name.split(".")[1] for file in program.glob("Pulumi.*.yaml")))
-    return LocalError(f"there is no stack {stack} here ({known})")
+def _stack_file(program: Path, stack: str) -> Path:
+    file = program / f"Pulumi.{stack}.yaml"
+    if not file.exists():
+        known = ", ".join(sorted(file.name.split(".")[1] for file in program.glob("Pulumi.*.yaml")))
+        raise LocalError(f"there is no stack {stack} here ({known})")
+    return file
 
 
 def kuberay_version(program: Path, stack: str) -> str:
     """The version that the stack's settings ask for, or the project's default."""
-    if not (program / f"Pulumi.{stack}.yaml").exists():
-        raise _no_such_stack(program, stack)
+    settings = _load(_stack_file(program, stack)).get("config") or {}
     default = (
         _load(program / "Pulumi.yaml").get("config", {}).get("kuberayVersion", {}).get("default", "1.3.0")
     )
-    return (_load(program / f"Pulumi.{stack}.yaml").get("config") or {}).get(
-        "kuberay:kuberayVersion", default
-    )
+    return settings.get("kuberay:kuberayVersion", default)
 
 
 def local_config(committed: dict[str, Any], made: dict[str, str], salt: str | None) -> dict[str, Any]:

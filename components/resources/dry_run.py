@@ -59,7 +59,8 @@ class DryRun(pulumi.Stash):
             await _refuse_unknown_fields(
                 stack, changed, None if in_preview and upgraded else connection, self
             )
-            if not in_preview and any(whose.startswith("clusters.") for whose in changed):
+            of_chart = [f"clusters.{name}" for name, plan in stack.clusters.items() if not plan.resource]
+            if not in_preview and not set(of_chart).isdisjoint(changed):
                 # A release that is replaced is gone when its own hook looks.
                 await check_chart(source_of("ray-cluster", stack.settings.charts))
             if in_preview and upgraded:

@@ -221,8 +221,7 @@ def _instead_of_nothing(wanted: str, path: Place) -> str:
     model = model_at(StackSettings, path[:-1])
     field = model and field_of(model, path[-1])
     if field is None and (entry := model_at(StackSettings, path)):
-        needs = any(each.is_required() for each in entry.model_fields.values())
-        return "" if needs else "; write {} for all of its defaults"
+        return "; write {} for all of its defaults" if _may_be_empty(entry) else ""
     if field is None:
         return '; write "" where it is to be empty' if wanted == "text" else "; leave it out"
     if field.is_required():
@@ -240,9 +239,13 @@ def _as_a_map(value: Any, path: Place) -> str:
         return ""
     if key := next((key for key in ("enabled", "install") if field_of(model, key)), None):
         return f"; did you mean {{{key}: {switch}}}?"
-    if any(field.is_required() for field in model.model_fields.values()):
+    if not _may_be_empty(model):
         return ""
     return "; did you mean {}?" if switch == "true" else "; leave it out instead"
+
+
+def _may_be_empty(model: type[BaseModel]) -> bool:
+    return not any(field.is_required() for field in model.model_fields.values())
 
 
 def _names_as_a_map(value: Any, path: Place) -> str:

@@ -100,15 +100,22 @@ def split_login(address: str) -> tuple[str, Login | None]:
     return urlunsplit(parts._replace(netloc=host)), Login(unquote(username), unquote(password))
 
 
+def full_name(release: str, values: Mapping[str, Any], default: str) -> str:
+    """What KubeRay's charts call what they make, by the release's name and overrides
+    (`fullname` in their `_helpers.tpl`, which cuts it at 63). ``default``: their name
+    where no value has one.
+    """
+    if values.get("fullnameOverride"):
+        return str(values["fullnameOverride"])
+    name = str(values.get("nameOverride") or default)
+    return release if name in release else f"{release}-{name}"
+
+
 def without_logins(text: str) -> str:
     """A text without the logins in its addresses."""
     # Also of one that is written wrong: with a slash in the password, or without the
     # scheme. An image may have a digest in that place.
-    return re.sub(r"//.*@|(?<![^\s'\"])[^\s:@/'\"]+:(?!//)[^\s@'\"]+@(?!sha256:)", _without_login, text)
-
-
-def _without_login(found: re.Match[str]) -> str:
-    return "//" if found[0].startswith("//") else ""
+    return re.sub(r"(//).*@|(?<![^\s'\"])[^\s:@/'\"]+:(?!//)[^\s@'\"]+@(?!sha256:)", r"\1", text)
 
 
 def without_queries(text: str) -> str:

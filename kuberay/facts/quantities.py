@@ -18,10 +18,9 @@ _QUANTITY = re.compile(
 )
 #: What somebody may have meant as one.
 _LIKE_A_QUANTITY = re.compile(
-    r"\s*(?P<number>\d{1,3}(?:,\d{3})+|\d+(?:[.,]\d+)?)\s*(?P<word>[A-Za-z]*)\s*", re.ASCII
+    r"\s*(?P<number>(?P<thousands>[1-9]\d{0,2}(?:,\d{3})+)|\d+(?:[.,]\d+)?)\s*(?P<word>[A-Za-z]*)\s*",
+    re.ASCII,
 )
-#: Commas between thousands.
-_THOUSANDS = re.compile(r"[1-9]\d{0,2}(,\d{3})+", re.ASCII)
 #: Units as people write them out.
 _WORDS = {"core": "", "cpu": "", "vcpu": "", "b": "", "byte": ""} | {
     f"{prefix}byte": suffix
@@ -52,8 +51,8 @@ def _nearest_quantity(text: str) -> str:
     match = _LIKE_A_QUANTITY.fullmatch(text)
     if match is None:
         return ""
-    number, word = match["number"], match["word"].removesuffix("s")
-    number = number.replace(",", "" if _THOUSANDS.fullmatch(number) else ".")
+    number = match["number"].replace(",", "" if match["thousands"] else ".")
+    word = match["word"].removesuffix("s")
     suffix = _WORDS.get(word.lower(), nearest(word, _SUFFIXES))
     return "" if suffix is None else f"; did you mean '{number}{suffix}'?"
 

@@ -87,7 +87,7 @@ def _refusals(deployments: Iterable[Object], operator: OperatorPlan) -> Iterator
                 f"kuberay:operator: {there} works on namespace {operator.namespace} already, and two would"
                 f" work against one another: {_USE_IT}"
             )
-        elif not (operator.values.get("singleNamespaceInstall") or operator.values.get("watchNamespace")):
+        elif operator.watched == ["*"]:
             yield (
                 f"kuberay:operator: it would work on namespace {metadata['namespace']} too, where {there}"
                 " does: set operator.singleNamespaceInstall to true"

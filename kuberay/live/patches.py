@@ -12,7 +12,7 @@ from kuberay.facts.labels import COMPLETE_MARK, SERVE_ANNOTATIONS, SERVICE_FINAL
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import Report
 from kuberay.facts.versions import at_least
-from kuberay.live.api.client import ApiError, code_of, connect, or_none, refusal
+from kuberay.live.api.client import ApiError, AsyncClient, code_of, connect, or_none, refusal
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import RayCluster, RayService
 from kuberay.plan.operator import OperatorPlan
@@ -63,18 +63,22 @@ async def free_services(connection: Connection, operator: OperatorPlan, report: 
                     raise
                 continue
             for service in found:
-                name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
-                if patch := without_finalizer(service, SERVICE_FINALIZER):
-                    said = f"RayService {namespace}/{name}: KubeRay {version} does not know its finalizer"
-                    try:
-                        await client.patch(
-                            RayService, name, patch, namespace=namespace, patch_type=PatchType.JSON
-                        )
-                        report(f"{said}: taken off")
-                    except ApiError as error:
-                        # Someone has been here between, or this account may not.
-                        if error.status.code != 404:
-                            report(f"{said}, which stays: {refusal(error)}")
+                await _free(client, service, version, report)
+
+
+async def _free(client: AsyncClient, service: Object, version: str, report: Report) -> None:
+    patch = without_finalizer(service, SERVICE_FINALIZER)
+    if not patch:
+        return
+    name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+    said = f"RayService {namespace}/{name}: KubeRay {version} does not know its finalizer"
+    try:
+        await client.patch(RayService, name, patch, namespace=namespace, patch_type=PatchType.JSON)
+        report(f"{said}: taken off")
+    except ApiError as error:
+        # Someone has been here between, or this account may not.
+        if error.status.code != 404:
+            report(f"{said}, which stays: {refusal(error)}")
 
 
 def without_finalizer(obj: Object, finalizer: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from kuberay.facts.charts import Charts, Values, chart_keys, chart_labels, knows_not
+from kuberay.facts.charts import Charts, Values, chart_keys, chart_labels, full_name, knows_not
 from kuberay.facts.digests import Seal, fingerprint, secret_digest
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.facts.quantities import add_quantities
@@ -297,10 +297,7 @@ def fingerprint_of_service(values: Mapping[str, Any], moved_ports: Mapping[str, 
 
 def cluster_resource_name(release: str, values: Mapping[str, Any]) -> str:
     """The RayCluster's name, as the chart makes it of the release's and overrides."""
-    if values.get("fullnameOverride"):
-        return str(values["fullnameOverride"])
-    suffix = str(values.get("nameOverride") or "kuberay")
-    return release if suffix in release else f"{release}-{suffix}"
+    return full_name(release, values, "kuberay")
 
 
 def _cluster_values(settings: StackSettings, release: str, cluster: RayClusterSettings) -> Values:

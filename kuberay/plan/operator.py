@@ -8,6 +8,7 @@ from kuberay.facts.charts import (
     Values,
     chart_keys,
     feature_gates,
+    full_name,
     in_this_version,
     only_known,
 )
@@ -43,9 +44,7 @@ class OperatorPlan:
         """Name of its Deployment, as the chart makes it of the release's and
         overrides.
         """
-        name = str(self.values.get("nameOverride") or "kuberay-operator")
-        of_release = OPERATOR_RELEASE if name in OPERATOR_RELEASE else f"{OPERATOR_RELEASE}-{name}"
-        return str(self.values.get("fullnameOverride") or of_release)[:63].removesuffix("-")
+        return full_name(OPERATOR_RELEASE, self.values, "kuberay-operator")[:63].removesuffix("-")
 
     @property
     def watched(self) -> list[str]:

@@ -58,15 +58,14 @@ class Plugin:
     @classmethod
     def of(cls, given: Any, user: str, cluster: Mapping[str, Any]) -> Self:
         """The plugin that a kubeconfig describes below `exec`."""
-        version, command = (
-            (given.get("apiVersion") or "", given.get("command") or "")
-            if isinstance(given, Mapping)
-            else (None, None)
-        )
-        if not isinstance(version, str) or not isinstance(command, str):
+        if not isinstance(given, Mapping) or not all(
+            isinstance(given.get(key) or "", str)
+            for key in ("apiVersion", "command")  # pyright: ignore[reportUnknownMemberType]
+        ):
             raise CredentialError(
                 f"user '{user}' of the kubeconfig has an exec that is not a map with apiVersion and command"
             )
+        version, command = str(given.get("apiVersion") or ""), str(given.get("command") or "")
         what = f"user '{user}' of the kubeconfig has a credential plugin"
         if version not in _VERSIONS:
             raise CredentialError(f"{what} of apiVersion '{version}'; known here: {', '.join(_VERSIONS)}")

@@ -51,6 +51,8 @@ _DEEPEST = 100
 
 #: As Helm finds them.
 _CRD_FILES = re.compile(r"crds/.+\.(yaml|yml|json)")
+#: In a file that is more than comments and marks between documents.
+_SAYS_SOMETHING = re.compile(r"^[^#\s-]", re.MULTILINE)
 _TEXTS = re.compile(rf"values\.yaml|templates/[^/]+|{_CRD_FILES.pattern}")
 
 _MISTAKES = (
@@ -83,7 +85,7 @@ def chart_crds(source: ChartSource) -> list[dict[str, Any]]:
 def crd_texts(source: ChartSource) -> list[str]:
     """The files of the chart's `crds` folder, not parsed: they are long."""
     with _reading(source):
-        texts = list(_files(source, _CRD_FILES).values())
+        texts = [text for text in _files(source, _CRD_FILES).values() if _SAYS_SOMETHING.search(text)]
     if not texts:
         raise ChartError(f"the chart {_named(source)} has no CRDs")
     return texts

@@ -102,17 +102,16 @@ async def bring_to_version(
                 await _install(connection, client, version, source, timeout, report)
             return
         missing = any(name not in present for name in OF_EACH_VERSION)
-        if not missing and not any(
-            is_stale(_annotations(crd).get(VERSION_ANNOTATION), version, was) for crd in present.values()
-        ):
+        stale = {
+            name
+            for name, crd in present.items()
+            if is_stale(_annotations(crd).get(VERSION_ANNOTATION), version, was)
+        }
+        if not missing and not stale:
             return
         crds = {crd["metadata"]["name"]: crd for crd in await asyncio.to_thread(chart_crds, source)}
         new = [name for name in crds if name not in present]
-        old = [
-            name
-            for name in crds
-            if name in present and is_stale(_annotations(present[name]).get(VERSION_ANNOTATION), version, was)
-        ]
+        old = [name for name in crds if name in stale]
         if was is None:
             refuse_newer(present, crds, version)
         for name in old:

@@ -34,6 +34,8 @@ _FAILURES_TO_BE_CERTAIN = 3
 #: What the API server says where it refuses an object by a rule of its own, a policy's
 #: or an admission webhook's.
 _REFUSED_BY_RULE = ("exceeded quota", "is invalid", "forbidden", "violates PodSecurity", "denied the request")
+#: A pod that KubeRay wanted to delete, and that `up` had deleted already.
+_GONE_BEFORE = re.compile(r"FailedDelete\w+ pods .* not found$")
 #: What gives a container more memory, by its name; Ray's own and those that KubeRay
 #: adds.
 _MORE_MEMORY = {
@@ -240,10 +242,6 @@ def _wrong_architecture(pod: Object, container: str) -> str:
 
 
 # --- The RayCluster itself ------------------------------------------------------------
-
-
-#: A pod that KubeRay wanted to delete, and that `up` had deleted already.
-_GONE_BEFORE = re.compile(r"FailedDelete\w+ pods .* not found$")
 
 
 def cluster_trouble(cluster: Object) -> str | None:

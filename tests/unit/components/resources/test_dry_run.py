@@ -8,10 +8,13 @@ import pulumi
 import pytest
 
 from components.resources import dry_run
+from kuberay.facts.charts import ChartSource
 from kuberay.live.dry_run import NotAskedError
 from kuberay.live.wait_loop import NotUpError
+from kuberay.plan.stack import plan_stack
 from tests.unit.components.test_options import PLAN
 from tests.unit.components.test_options import run as run_program
+from tests.unit.settings import load
 
 NO_OPERATOR = "KubeRay's operator does not run"
 
@@ -23,7 +26,13 @@ def _warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return warned
 
 
-def ask(monkeypatch: pytest.MonkeyPatch, answer: Exception, *, preview: bool) -> None:
+def ask(
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Exception,
+    *,
+    preview: bool,
+    looked: list[ChartSource] | None = None,
+) -> None:
     """Runs the hook where the API server answers a dry run with an error, and no
     operator runs.
     """
@@ -42,8 +51,10 @@ def ask(monkeypatch: pytest.MonkeyPatch, answer: Exception, *, preview: bool) ->
     async def says(*_: Any) -> str:
         return NO_OPERATOR
 
-    async def check_chart(*_: Any) -> None:
+    async def check_chart(source: ChartSource) -> None:
         """The repository gives what its index says."""
+        if looked is not None:
+            looked.append(source)
 
     monkeypatch.setenv("PULUMI_CONFIG", "{}")
     monkeypatch.setattr("kuberay.live.crds.chart_archive.check_chart", check_chart)
@@ -77,3 +88,19 @@ def test_an_api_server_that_does_not_answer_is_asked_no_more(
         ask(monkeypatch, silent, preview=False)
     ask(monkeypatch, silent, preview=True)
     assert warned == ["not known whether Kubernetes would take what changes: no answer"]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "looked_at"), [({}, ["ray-cluster"]), ({"spec": {"suspend": False}}, [])]
+)
+def test_the_chart_of_a_cluster_is_looked_at_where_it_is_the_repositorys(
+    monkeypatch: pytest.MonkeyPatch, warned: list[str], cluster: dict[str, Any], looked_at: list[str]
+) -> None:
+    monkeypatch.setattr(
+        "tests.unit.components.resources.test_dry_run.PLAN", plan_stack(load(clusters={"ray": cluster}))
+    )
+    looked: list[ChartSource] = []
+    silent = NotAskedError("no answer", for_now=True)
+    with pytest.raises(NotAskedError):
+        ask(monkeypatch, silent, preview=False, looked=looked)
+    assert [source.chart for source in looked] == looked_at

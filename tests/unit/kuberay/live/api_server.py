@@ -26,6 +26,13 @@ def kubeconfig(server: str, **user: Any) -> str:
     )
 
 
+class Found(dict[str, Any]):
+    """An object as lightkube's client gives it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return self
+
+
 class ApiServer(ThreadingHTTPServer):
     """Has no answers of its own: a test's handler gives them."""
 

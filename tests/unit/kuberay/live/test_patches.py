@@ -20,6 +20,7 @@ from kuberay.live.patches import (
     without_finalizer,
 )
 from kuberay.plan.operator import plan_operator
+from tests.unit.kuberay.live.api_server import Found
 from tests.unit.settings import load
 
 
@@ -103,11 +104,6 @@ def test_a_finalizer_is_taken_off_where_it_stands_and_no_other() -> None:
     assert without_finalizer({"metadata": {}}, "ours") == []
 
 
-class Service(dict[str, Any]):
-    def to_dict(self) -> dict[str, Any]:
-        return self
-
-
 class Cluster:
     """Has a service with the finalizer in each of these namespaces; answers with these
     codes.
@@ -123,12 +119,12 @@ class Cluster:
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def list(self, kind: Any, namespace: str) -> AsyncIterator[Service]:
+    async def list(self, kind: Any, namespace: str) -> AsyncIterator[Found]:
         refuse(self.lists)
         for each in self.namespaces:
             if namespace in ("*", each):
                 metadata = {"name": "chat", "namespace": each, "finalizers": [SERVICE_FINALIZER]}
-                yield Service(metadata=metadata)
+                yield Found(metadata=metadata)
 
     async def patch(self, kind: Any, name: str, patch: Any, namespace: str, patch_type: Any) -> None:
         refuse(self.answers)

@@ -129,6 +129,14 @@ def test_crds_are_found_wherever_helm_finds_them(tmp_path: Path) -> None:
     assert sorted(names(".", tmp_path)) == ["a.ray.io", "b.ray.io", "c.ray.io"]
 
 
+def test_crds_of_nothing_but_comments_are_none(tmp_path: Path) -> None:
+    folder = tmp_path / "charts/kuberay-operator/crds"
+    folder.mkdir(parents=True)
+    (folder / "removed.yaml").write_text("# They are managed elsewhere.\n---\n# All of them.\n")
+    with pytest.raises(ChartError, match="has no CRDs"):
+        names("charts", tmp_path)
+
+
 def test_an_archive_in_a_folder(tmp_path: Path) -> None:
     (tmp_path / f"kuberay-operator-{VERSION}.tgz").write_bytes(archive())
     assert names(".", tmp_path) == ["rayclusters.ray.io"]

@@ -15,6 +15,7 @@ from kuberay.live.api.connection import Connection
 from kuberay.live.crds import upgrade as crds
 from kuberay.live.crds.upgrade import CrdError, bring_to_version, is_stale
 from kuberay.live.wait_loop import NotUpError
+from tests.unit.kuberay.live.api_server import Found
 
 #: What each version of KubeRay knows; in truth each takes a few fields away, too.
 FIELDS = {
@@ -39,13 +40,6 @@ def crd(of: str, name: str = "rayclusters.ray.io", brought_to: str | None = None
     }
 
 
-class Thing(dict[str, Any]):
-    """What the client gives."""
-
-    def to_dict(self) -> dict[str, Any]:
-        return self
-
-
 class Cluster:
     """Has these CRDs, and no object of theirs; notes what is applied."""
 
@@ -56,13 +50,13 @@ class Cluster:
         self.listings: list[Exception] = []
         """What is answered in place of a list, one after the other."""
 
-    async def get(self, kind: Any, name: str) -> Thing:
+    async def get(self, kind: Any, name: str) -> Found:
         if name not in self.crds:
             status = {"code": 404, "message": "not found"}
             raise ApiError(Request("GET", "https://x"), Response(404, json=status))
-        return Thing(self.crds[name])
+        return Found(self.crds[name])
 
-    async def list(self, kind: Any, namespace: str, **how: Any) -> AsyncIterator[Thing]:
+    async def list(self, kind: Any, namespace: str, **how: Any) -> AsyncIterator[Found]:
         if self.listings:
             raise self.listings.pop(0)
         for nothing in ():
