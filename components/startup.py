@@ -2,10 +2,12 @@
 readable: imported first, by `__main__.py` alone.
 """
 
+import asyncio
 import atexit
 import gc
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import Any
 
@@ -48,6 +50,9 @@ def _start_provider() -> Any:
 
 _provider = _start_provider()
 
+#: More than a stack has resources; each is started when it is needed.
+_MOST_THREADS = 10_000
+
 
 def prepare_process() -> None:
     """What holds for the process of the program and for nobody who imports
@@ -60,6 +65,11 @@ def prepare_process() -> None:
     # for an answer each time: a tenth of a preview of a hundred clusters. The engine
     # shows these messages with `--debug` alone.
     pulumi.log.debug = _drop
+    # The SDK registers each resource in a thread, which waits until the resource is
+    # there, and so for its hooks. The language host gives it few threads: those of many
+    # clusters at once would take all, and a hook that looks a host name up, asks
+    # a credential plugin or reads a chart in a thread would wait for ever.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_MOST_THREADS))
 
 
 async def know_stashes() -> None:

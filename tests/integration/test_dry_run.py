@@ -203,10 +203,7 @@ spec: {policyName: no-debugging, validationActions: [Deny]}
     kubernetes.apply(policy)
     try:
         stack.configure(stack_of(head=SMALL | {"labels": {"debug": "yes"}}))
-        # A policy that was just made holds a moment later.
-        assert kubernetes.eventually(
-            lambda: "pods for debugging are not allowed here" in stack.preview_text().text
-        )
+        stack.preview_that_says("pods for debugging are not allowed here")
         assert "pods for debugging are not allowed here" in refusals(stack.up())[0]
     finally:
         kubernetes.kubectl(
@@ -239,8 +236,8 @@ def test_no_pod_is_lost_where_the_operator_may_make_none(
     assert run.ended_early, run.text
     assert why in run.text
     assert uids(kubernetes) == running
-    # As it is in the cluster now; a preview does not wait for a busy API server.
-    assert kubernetes.eventually(lambda: why in stack.preview_text().text)
+    # As it is in the cluster now.
+    stack.preview_that_says(why)
     stack.configure(stack_of())
     stack.up_or_fail()
     assert uids(kubernetes) == running

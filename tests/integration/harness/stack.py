@@ -175,6 +175,15 @@ class Stack:
     def preview_text(self) -> Run:
         return self._pulumi("preview", "--diff", check=False)
 
+    def preview_that_says(self, text: str) -> Run:
+        """The first preview that says it, of a minute and a half of them: one does not
+        wait for a busy API server, nor for what was just made to hold.
+        """
+        ends = time.monotonic() + 90
+        while text not in (preview := self.preview_text()).text:
+            assert time.monotonic() < ends, f"no preview says {text!r}:\n{preview.text}"
+        return preview
+
     def destroy(self) -> Run:
         self.is_up = False
         return self._pulumi("destroy", "--yes", "--skip-preview", check=False)
