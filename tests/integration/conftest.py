@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.cluster import LocalCluster
+from tests.integration.harness.cloud_kubeconfig import write_cloud_kubeconfig
 from tests.integration.harness.kubernetes import Kubernetes
 from tests.integration.harness.operators import OLDEST
 from tests.integration.harness.stack import Stack
@@ -71,11 +72,13 @@ def version(cluster: LocalCluster) -> str:
 def stack(
     cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Stack]:
-    """A stack for the tests of one file. The operator's cluster-wide roles allow one
-    stack at a time, so it is destroyed after them.
+    """A stack for the tests of one file, with a kubeconfig as clouds have it. The
+    operator's cluster-wide roles allow one stack at a time, so it is destroyed after
+    them.
     """
     name = Path(str(request.path)).stem.removeprefix("test_").replace("_", "-")
-    stack = Stack(cluster, name, tmp_path_factory.mktemp(name))
+    folder = tmp_path_factory.mktemp(name)
+    stack = Stack(cluster, name, folder, kubeconfig=write_cloud_kubeconfig(cluster.kubeconfig, folder))
     yield stack
     stack.clear()
 

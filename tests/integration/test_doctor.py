@@ -271,7 +271,7 @@ def test_a_size_with_which_ray_fails_is_warned_of_as_a_preview_does(stack: Stack
 
 
 def test_a_cluster_that_does_not_answer(stack: Stack) -> None:
-    there = stack.cluster.kubeconfig.read_text()
+    there = stack.kubeconfig.read_text()
     use_cluster(stack, yaml.safe_load(re.sub(r"https://[^\s\"']+", "https://127.0.0.1:1", there)))
     run = stack.make_doctor()
     assert not run.ok
@@ -294,7 +294,7 @@ def test_what_an_account_may_not_read_is_unknown_and_not_wrong(stack: Stack, kub
         "--serviceaccount=kuberay:reader",
     )
     token = kubernetes.kubectl("create", "token", "reader", *NAMESPACE).strip()
-    admin = yaml.safe_load(stack.cluster.kubeconfig.read_text())
+    admin = yaml.safe_load(stack.kubeconfig.read_text())
     use_cluster(
         stack,
         admin | {"users": [{"name": user["name"], "user": {"token": token}} for user in admin["users"]]},
@@ -313,7 +313,7 @@ def use_cluster(stack: Stack, kubeconfig: dict[str, Any]) -> None:
     file = stack.config_file.with_name("other.kubeconfig")
     file.write_text(yaml.safe_dump(kubeconfig))
     stack.config_file.write_text(
-        stack.config_file.read_text().replace(str(stack.cluster.kubeconfig), str(file))
+        stack.config_file.read_text().replace(str(stack.kubeconfig), str(file))
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from local.cluster import LocalCluster
+from tests.integration.harness.cloud_kubeconfig import write_cloud_kubeconfig
 from tests.integration.harness.encrypted import set_secret
 from tests.integration.harness.kubernetes import Kubernetes
 from tests.integration.harness.stack import GUIDE, Stack, guide
@@ -279,10 +280,13 @@ def test_drift_inside_a_helm_release_is_found_and_nothing_else_is_called_drift(
 
 @pytest.fixture
 def large_stack(tmp_path: Path) -> Iterator[Stack]:
-    """On nodes with room for a hundred clusters."""
-    (tmp_path / "stack").mkdir()
+    """On nodes with room for a hundred clusters, and with a kubeconfig as clouds have
+    it: each connection of many at once needs threads of the program then.
+    """
+    folder = tmp_path / "stack"
+    folder.mkdir()
     with LocalCluster(tmp_path / "cluster", node_cpu=1024, node_memory="4Ti") as cluster:
-        yield Stack(cluster, "large", tmp_path / "stack")
+        yield Stack(cluster, "large", folder, kubeconfig=write_cloud_kubeconfig(cluster.kubeconfig, folder))
 
 
 def test_a_hundred_changed_clusters_fit_in_a_comment_in_little_time(large_stack: Stack) -> None:

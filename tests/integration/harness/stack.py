@@ -67,8 +67,17 @@ class Preview:
 class Stack:
     """One stack with a config file of its own; the program's files are only read."""
 
-    def __init__(self, cluster: LocalCluster, name: str, folder: Path, program: Path = ROOT) -> None:
+    def __init__(
+        self,
+        cluster: LocalCluster,
+        name: str,
+        folder: Path,
+        program: Path = ROOT,
+        kubeconfig: Path | None = None,
+    ) -> None:
+        """``kubeconfig``: that of the cluster, unless another leads to it."""
         self.cluster = cluster
+        self.kubeconfig = kubeconfig or cluster.kubeconfig
         self.name = name
         self.program = program
         self._environment_more: dict[str, str] = {}
@@ -92,7 +101,7 @@ class Stack:
         }
         config["kuberay:kuberayVersion"] = self.cluster.kuberay_versions[0]
         config |= {f"kuberay:{key}": value for key, value in settings.items()}
-        config["kubernetes:kubeconfig"] = str(self.cluster.kubeconfig)
+        config["kubernetes:kubeconfig"] = str(self.kubeconfig)
         config = self.cluster.adapted(config)
         salt = yaml.safe_load(self.config_file.read_text()) if self.config_file.exists() else {}
         kept = {key: value for key, value in salt.items() if key != "config"}
@@ -277,7 +286,7 @@ class Stack:
     def cluster_out_of_reach(self) -> Generator[None]:
         """The stack's kubeconfig names a port on which nobody listens."""
         config = yaml.safe_load(self.config_file.read_text())
-        kubeconfig = yaml.safe_load(self.cluster.kubeconfig.read_text())
+        kubeconfig = yaml.safe_load(self.kubeconfig.read_text())
         for entry in kubeconfig["clusters"]:
             entry["cluster"]["server"] = "https://127.0.0.1:1"
         config["config"]["kubernetes:kubeconfig"] = json.dumps(kubeconfig)
