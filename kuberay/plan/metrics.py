@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.digests import fingerprint
-from kuberay.facts.monitoring import METRICS, NAMESPACE, Subject, alerts, dashboard, metrics_in
+from kuberay.facts.monitoring import METRICS, NAMESPACE, OPERATOR, Subject, alerts, dashboard, metrics_in
 from kuberay.facts.phrases import first_few
 from kuberay.facts.versions import at_least, number
+from kuberay.plan.operator import OperatorPlan
 from kuberay.settings.kubernetes import EnvVar
 from kuberay.settings.metrics import MetricsSettings
 from kuberay.settings.stack import StackSettings
@@ -48,17 +50,19 @@ class MetricsPlan:
     """
 
 
-def plan_metrics(settings: StackSettings) -> MetricsPlan | None:
-    """What Prometheus and Grafana are told of a stack; None where that is nothing."""
+def plan_metrics(settings: StackSettings, operator: OperatorPlan) -> MetricsPlan | None:
+    """What Prometheus and Grafana are told of a stack and its operator; None where that
+    is nothing.
+    """
     metrics = settings.metrics
     if not metrics.enabled:
         return None
     left_out: list[str] = []
     return MetricsPlan(
         settings.namespace,
-        tuple(pod_monitors(settings)),
-        tuple(_dashboards(settings, left_out)) if metrics.dashboards else (),
-        _rules(settings, left_out) if metrics.alerts else None,
+        tuple(pod_monitors(settings, operator)),
+        tuple(_dashboards(settings, operator, left_out)) if metrics.dashboards else (),
+        _rules(settings, operator, left_out) if metrics.alerts else None,
         _older(settings.kuberay_version, left_out) if left_out else None,
     )
 
@@ -71,7 +75,7 @@ def _older(version: str, left_out: list[str]) -> str:
     )
 
 
-def pod_monitors(settings: StackSettings) -> list[Manifest]:
+def pod_monitors(settings: StackSettings, operator: OperatorPlan) -> list[Manifest]:
     """One for Ray pods, jobs' and services' included, and one for the operator if this
     stack installs it.
     """
@@ -85,9 +89,11 @@ def pod_monitors(settings: StackSettings) -> list[Manifest]:
     }
     monitors = [_pod_monitor(settings, _RAY, ray_pods, {"port": "metrics", "relabelings": [cluster]})]
     if settings.operator.install:
-        operator = {"matchLabels": {"app.kubernetes.io/name": "kuberay-operator"}}
+        # As its chart labels the pods.
+        name = operator.values.get("nameOverride") or OPERATOR_RELEASE
+        pods = {"matchLabels": {"app.kubernetes.io/name": name}}
         monitors.append(
-            _pod_monitor(settings, "kuberay-operator", operator, {"port": "http", "path": "/metrics"})
+            _pod_monitor(settings, "kuberay-operator", pods, {"port": "http", "path": "/metrics"})
         )
     return monitors
 
@@ -129,13 +135,13 @@ def _is_served(query: str, settings: StackSettings) -> bool:
     return all(metric.of != "KubeRay" or at_least(settings.kuberay_version, metric.since) for metric in named)
 
 
-def _dashboards(settings: StackSettings, left_out: list[str]) -> Iterator[Manifest]:
+def _dashboards(settings: StackSettings, operator: OperatorPlan, left_out: list[str]) -> Iterator[Manifest]:
     for subject in _subjects(settings):
         data = dashboard(subject)
         panels: list[Manifest] = []
         for panel in data["panels"]:
             if all(_is_served(query, settings) for query in panel["queries"].values()):
-                panels.append(_panel(len(panels), panel, settings.namespace))
+                panels.append(_panel(len(panels), panel, operator))
             else:
                 left_out.append(f"the panel {panel['title']!r} of {data['title']}")
         labels = settings.metrics.dashboard_labels
@@ -192,7 +198,7 @@ def _grafana_model(title: str, namespace: str, panels: list[Manifest]) -> Manife
     }
 
 
-def _panel(number: int, panel: Mapping[str, Any], namespace: str) -> Manifest:
+def _panel(number: int, panel: Mapping[str, Any], operator: OperatorPlan) -> Manifest:
     return {
         "id": number + 1,
         "type": "timeseries",
@@ -203,7 +209,7 @@ def _panel(number: int, panel: Mapping[str, Any], namespace: str) -> Manifest:
         "targets": [
             {
                 "refId": chr(ord("A") + place),
-                "expr": query.replace(NAMESPACE, namespace),
+                "expr": _filled(query, operator),
                 "legendFormat": legend,
             }
             for place, (legend, query) in enumerate(panel["queries"].items())
@@ -214,14 +220,14 @@ def _panel(number: int, panel: Mapping[str, Any], namespace: str) -> Manifest:
 # --- Alerts ---------------------------------------------------------------------------
 
 
-def _rules(settings: StackSettings, left_out: list[str]) -> Manifest:
+def _rules(settings: StackSettings, operator: OperatorPlan, left_out: list[str]) -> Manifest:
     every = alerts()
     groups: list[Manifest] = []
     for subject in _subjects(settings):
         rules: list[Manifest] = []
         for name, alert in every[subject].items():
             if _is_served(alert["expr"], settings):
-                rules.append(_rule(name, alert, settings.namespace))
+                rules.append(_rule(name, alert, operator))
             else:
                 left_out.append(f"the alert {name}")
         if rules:
@@ -229,18 +235,22 @@ def _rules(settings: StackSettings, left_out: list[str]) -> Manifest:
     return _of_prometheus_operator(settings, "PrometheusRule", _RAY, {"groups": groups})
 
 
-def _rule(name: str, alert: Mapping[str, Any], namespace: str) -> Manifest:
+def _rule(name: str, alert: Mapping[str, Any], operator: OperatorPlan) -> Manifest:
     return {
         "alert": name,
-        "expr": alert["expr"].replace(NAMESPACE, namespace),
+        "expr": _filled(alert["expr"], operator),
         **({"for": alert["for"]} if "for" in alert else {}),
         # By which Alertmanager sends it on; an aggregate has lost the namespace.
-        "labels": {"severity": alert["severity"], "namespace": namespace},
-        "annotations": {"summary": alert["summary"].replace(NAMESPACE, namespace)},
+        "labels": {"severity": alert["severity"], "namespace": operator.namespace},
+        "annotations": {"summary": _filled(alert["summary"], operator)},
     }
 
 
 # --- Both -----------------------------------------------------------------------------
+
+
+def _filled(text: str, operator: OperatorPlan) -> str:
+    return text.replace(NAMESPACE, operator.namespace).replace(OPERATOR, operator.deployment)
 
 
 def _pod_monitor(settings: StackSettings, name: str, selector: Manifest, endpoint: Manifest) -> Manifest:

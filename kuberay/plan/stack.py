@@ -129,14 +129,15 @@ def plan_stack(settings: StackSettings) -> StackPlan:
         for name in settings.services
         for route in service_routes(settings, name, made[f"services.{name}"])
     ]
+    operator = plan_operator(settings)
     lone_heads = [cluster.name for cluster in clusters.values() if not is_fault_tolerant(cluster.values)]
     return StackPlan(
         settings=settings,
         namespace=plan_namespace(settings, heads, lone_heads),
-        operator=plan_operator(settings),
+        operator=operator,
         clusters=clusters,
         workload_clusters=made,
-        metrics=plan_metrics(settings),
+        metrics=plan_metrics(settings, operator),
         routes=tuple(routes),
         claims=plan_claims(settings),
     )

@@ -312,9 +312,7 @@ def use_cluster(stack: Stack, kubeconfig: dict[str, Any]) -> None:
     """Points the stack's config at a cluster as another kubeconfig has it."""
     file = stack.config_file.with_name("other.kubeconfig")
     file.write_text(yaml.safe_dump(kubeconfig))
-    stack.config_file.write_text(
-        stack.config_file.read_text().replace(str(stack.kubeconfig), str(file))
-    )
+    stack.config_file.write_text(stack.config_file.read_text().replace(str(stack.kubeconfig), str(file)))
 
 
 def test_a_stack_that_there_is_not_is_named(stack: Stack) -> None:

@@ -269,6 +269,25 @@ def test_promtool_takes_the_alerts(stack: RealStack, programs: tools.Toolbox, tm
     print(f"\n{checked.stdout.strip()}")
 
 
+def test_each_alert_fires_when_it_should_and_only_then(
+    stack: RealStack, programs: tools.Toolbox, tmp_path: Path
+) -> None:
+    written = rules(stack)
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(written))
+    cases = Path(shutil.copy(Path(__file__).parent / "alerts_test.yaml", tmp_path))
+    checked = subprocess.run(
+        [programs["promtool"], "test", "rules", cases], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    looked_at = [
+        (each["alertname"], bool(each["exp_alerts"]))
+        for case in yaml.safe_load(cases.read_text())["tests"]
+        for each in case["alert_rule_test"]
+    ]
+    names = [rule["alert"] for group in written["groups"] for rule in group["rules"]]
+    assert set(looked_at) == {(name, fires) for name in names for fires in (True, False)}
+
+
 def test_prometheus_scrapes_every_pod_that_it_is_told_of(stack: RealStack, prometheus: Prometheus) -> None:
     pods = stack.kubernetes.kubectl(
         "get", "pods", "-n", "kuberay", "-l", "ray.io/node-type", "-o", "name"
@@ -293,7 +312,19 @@ def test_prometheus_scrapes_every_pod_that_it_is_told_of(stack: RealStack, prome
     print(f"\nscraped: {', '.join(sorted(up))}")
 
 
+#: One task runs and one has no room.
+TASKS = """
+import ray, time
+ray.init(address="auto")
+@ray.remote
+def sleep(): time.sleep(300)
+tasks = [sleep.options(num_cpus=cpus).remote() for cpus in (0, 999)]
+ray.get(tasks[0])
+"""
+
+
 def test_every_panel_has_something_to_draw(stack: RealStack, prometheus: Prometheus) -> None:
+    stack.in_pod(stack.head(), "sh", "-c", f"nohup python3 -c '{TASKS}' > /dev/null 2>&1 &")
     probe = "import urllib.request, urllib.error\nfor path in ('?say=a', '?say=b', ''):\n"
     probe += " try: urllib.request.urlopen('http://chat-serve-svc.kuberay.svc.cluster.local:8000/' + path)\n"
     probe += " except urllib.error.HTTPError: pass\n"

@@ -15,6 +15,8 @@ from typing import Any, Final, Literal
 _FOLDER = Path(__file__).parent
 #: In queries, for the namespace of the stack.
 NAMESPACE: Final = "NAMESPACE"
+#: In queries, for the operator's Deployment, of whose name its pods have theirs.
+OPERATOR: Final = "OPERATOR"
 
 Subject = Literal["clusters", "jobs", "services", "operator"]
 

@@ -64,6 +64,7 @@ def test_a_panel_of_a_state_shows_also_that_it_is_not_so() -> None:
 def test_every_query_is_about_the_namespace_of_the_stack() -> None:
     for query in queries(plan()):
         assert "NAMESPACE" not in query
+        assert "OPERATOR" not in query
         selectors = re.findall(r"\{(.*?)\}", query)
         assert selectors
         assert all('namespace="team"' in selector for selector in selectors), query
@@ -195,3 +196,12 @@ def test_a_variable_of_the_head_itself_counts() -> None:
     made = plan_stack(load(metrics=HOSTS, clusters={"raycluster": {"head": head}}))
     found = {each["name"]: each.get("value") for each in variables(made, "head")["clusters.raycluster"]}
     assert found == {"RAY_GRAFANA_HOST": "http://own:3000", "RAY_PROMETHEUS_HOST": "http://prometheus:9090"}
+
+
+def test_an_operator_of_another_name_is_scraped_and_alerted_of_by_that() -> None:
+    made = plan(operator={"values": {"fullnameOverride": "ray", "nameOverride": "rays"}})
+    _, operator = made.monitors
+    assert operator["spec"]["selector"] == {"matchLabels": {"app.kubernetes.io/name": "rays"}}
+    (down,) = [rule for rule in rules(made) if rule["alert"] == "KubeRayOperatorDown"]
+    assert down["expr"] == 'absent(up{namespace="team", pod=~"ray-.*"} == 1)'
+    assert not [query for query in queries(made) if "kuberay-operator" in query]
