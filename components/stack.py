@@ -9,13 +9,9 @@ from typing import TypeVar
 import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
-from kuberay.checks.advisories import advised_against
-from kuberay.checks.entrypoints import entrypoint_advice
-from kuberay.checks.exposure import exposures, unreachable_workloads
+from kuberay.checks.advice import stack_advice
+from kuberay.checks.exposure import exposures
 from kuberay.checks.loading import SettingsError, load_plan
-from kuberay.checks.memory import memory_advice
-from kuberay.checks.secrets import weak_secrets
-from kuberay.checks.storage import claim_advice
 from kuberay.facts.phrases import without_values
 from kuberay.facts.versions import is_later
 from kuberay.facts.visible import log_line
@@ -78,9 +74,7 @@ def stack_plan() -> StackPlan:
     """The stack's settings and plans; anything wrong with them ends the program before
     it registers a resource, one line a problem.
 
-    What they leave open is said, one line each, and warned of versions of Ray with
-    known vulnerabilities, of weak secrets, of sizes with which Ray fails and of claims
-    that not all pods can have.
+    Logs what they leave open, and what they are warned of.
     """
     try:
         plan = load_plan(
@@ -92,15 +86,7 @@ def stack_plan() -> StackPlan:
         _look_at_its_charts(plan)
     for line in exposures(plan):
         pulumi.log.info(log_line(f"open: {line}"))
-    weak = weak_secrets(plan, repository_is_encrypted=is_encrypted("chartRepository"))
-    for line in (
-        *advised_against(plan),
-        *weak,
-        *unreachable_workloads(plan),
-        *entrypoint_advice(plan),
-        *memory_advice(plan.placed),
-        *claim_advice(plan),
-    ):
+    for _, line in stack_advice(plan, repository_is_encrypted=is_encrypted("chartRepository")):
         pulumi.log.warn(log_line(line))
     return plan
 

@@ -7,11 +7,8 @@ from commands.doctor import judge
 from commands.doctor.finding import Finding
 from commands.stack.cli import PROGRAM, Pulumi, StackConfig, StackError
 from commands.stack.state import read_seal, read_state
-from kuberay.checks.advisories import advised_against
-from kuberay.checks.entrypoints import entrypoint_advice
+from kuberay.checks.advice import stack_advice
 from kuberay.checks.loading import SettingsError, is_sealed, load_plan
-from kuberay.checks.memory import memory_advice
-from kuberay.checks.secrets import weak_secrets
 from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.labels import VERSION_ANNOTATION
 from kuberay.facts.objects import Object
@@ -93,13 +90,9 @@ class Examination:
             yield from (Finding("wrong", "version", line) for line in later.problems)
             if not later.problems:
                 yield Finding("warning", "version", later.remark)
-        yield from (Finding("warning", "version", line) for line in advised_against(self._plan))
-        weak = weak_secrets(
-            self._plan, repository_is_encrypted=f"{PROJECT}:chartRepository" in config.secret_keys
-        )
-        yield from (Finding("warning", "secrets", line) for line in weak)
-        yield from (Finding("warning", "jobs", line) for line in entrypoint_advice(self._plan))
-        yield from (Finding("warning", "memory", line) for line in memory_advice(self._plan.placed))
+        is_encrypted = f"{PROJECT}:chartRepository" in config.secret_keys
+        for about, line in stack_advice(self._plan, repository_is_encrypted=is_encrypted):
+            yield Finding("warning", about, line)
 
     # --- The cluster ------------------------------------------------------------------
 
