@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from commands.preview.meaning.hiding import hidden_alike
+from commands.preview.meaning.release_values import name_of
 from commands.preview.meaning.report import ManifestDiff, StackReport
 from commands.preview.meaning.steps import SECRET, Properties, Step
 from commands.stack.cli import StackError
@@ -148,7 +149,7 @@ def _what_changes(step: Step) -> str:
 
 
 def _nameless(values: Any, release: str) -> Any:
-    names = {release, str(values.get("fullnameOverride")), str((values.get("metadata") or {}).get("name"))}
+    names = {release, name_of(values) or release}
 
     def without(tree: Any) -> Any:
         if isinstance(tree, Mapping):

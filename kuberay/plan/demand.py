@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kuberay.plan.pods import pods_of_head, pods_of_workers
+
 #: KubeRay's init container of workers, fixed in the operator: a pod counts as the
 #: larger of it and its containers.
 WAIT_GCS_READY = {"cpu": "200m", "memory": "256Mi"}
@@ -37,19 +39,19 @@ def demand_of_spec(spec: Mapping[str, Any]) -> list[GroupDemand]:
     scaled = bool(spec.get("enableInTreeAutoscaling"))
     options = spec.get("autoscalerOptions") or {}
     sidecar = {"name": "autoscaler", "resources": options.get("resources") or {"requests": AUTOSCALER}}
-    groups = [
-        GroupDemand("head", 1, 1, 1, _with(spec["headGroupSpec"], containers=[sidecar] if scaled else []))
+    init = {"name": "wait-gcs-ready", "resources": {"requests": WAIT_GCS_READY}}
+    head, workers = spec["headGroupSpec"], spec.get("workerGroupSpecs") or []
+    return [
+        GroupDemand("head", *pods_of_head(head, spec), _with(head, containers=[sidecar] if scaled else [])),
+        *(
+            GroupDemand(
+                str(group["groupName"]),
+                *pods_of_workers(group, spec, autoscaling=scaled),
+                _with(group, initContainers=[init]),
+            )
+            for group in workers
+        ),
     ]
-    for group in spec.get("workerGroupSpecs") or []:
-        hosts = int(group.get("numOfHosts") or 1)
-        least, most = int(group.get("minReplicas") or 0) * hosts, int(group.get("maxReplicas") or 0) * hosts
-        wanted = max(least, min(int(group.get("replicas") or 0) * hosts, most))
-        init = {"name": "wait-gcs-ready", "resources": {"requests": WAIT_GCS_READY}}
-        limits = (least, most) if scaled else (wanted, wanted)
-        groups.append(
-            GroupDemand(str(group["groupName"]), wanted, *limits, _with(group, initContainers=[init]))
-        )
-    return groups
 
 
 def _with(group: Mapping[str, Any], **added: list[Any]) -> Mapping[str, Any]:

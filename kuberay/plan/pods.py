@@ -5,6 +5,7 @@ Counts, sizes and fingerprints are read from merged values, so that they are tru
 whichever way a value came in.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -286,19 +287,15 @@ def pod_group(
     image = group.get("image") or values["image"]
     limits = limits_of(group)
     at_first, at_least, at_most = (
-        (1, 1, 1)
+        pods_of_head(group, values)
         if name == "head"
-        else _replica_range(group, bool(values["head"].get("enableInTreeAutoscaling")))
+        else pods_of_workers(group, values, autoscaling=bool(values["head"].get("enableInTreeAutoscaling")))
     )
-    # KubeRay takes all pods of what is suspended away; only a spec that is written here
-    # can say so.
-    is_suspended = values.get("suspend") is True or group.get("suspend") is True
-    hosts = 0 if is_suspended else int(group.get("numOfHosts") or 1)
     return PodGroup(
         name=name,
-        pods=at_first * hosts,
-        at_least=at_least * hosts,
-        at_most=at_most * hosts,
+        pods=at_first,
+        at_least=at_least,
+        at_most=at_most,
         cpu=str(limits.get("cpu", 0)),
         memory=str(limits.get("memory", 0)),
         gpus=sum(int(count) for resource, count in limits.items() if is_gpu(resource)),
@@ -314,14 +311,33 @@ def limits_of(container: Values) -> Values:
     return {resource: amount for resource, amount in limits.items() if amount is not None}
 
 
-def _replica_range(group: Values, autoscaling: bool) -> tuple[int, int, int]:
-    """How many replicas KubeRay makes at first (`GetWorkerGroupDesiredReplicas`), the
-    fewest and the most there may be later.
+def pods_of_head(group: Mapping[str, Any], cluster: Mapping[str, Any]) -> tuple[int, int, int]:
+    """As those of workers."""
+    pods = 0 if _is_suspended(group, cluster) else 1
+    return pods, pods, pods
+
+
+def pods_of_workers(
+    group: Mapping[str, Any], cluster: Mapping[str, Any], *, autoscaling: bool
+) -> tuple[int, int, int]:
+    """How many pods of a group KubeRay makes at first, the fewest and the most that
+    there may be later (`GetWorkerGroupDesiredReplicas`). ``group`` and ``cluster``: of
+    a spec, or of the chart's values.
     """
+    hosts = 0 if _is_suspended(group, cluster) else int(group.get("numOfHosts") or 1)
     replicas, least = int(group.get("replicas") or 0), int(group.get("minReplicas") or 0)
     most = int(group.get("maxReplicas") or replicas)
     at_first = max(least, min(replicas, most))
-    return (at_first, least, most) if autoscaling else (at_first, at_first, at_first)
+    of_each = (at_first, least, most) if autoscaling else (at_first, at_first, at_first)
+    at_first, least, most = (each * hosts for each in of_each)
+    return at_first, least, most
+
+
+def _is_suspended(group: Mapping[str, Any], cluster: Mapping[str, Any]) -> bool:
+    """KubeRay takes all pods of what is suspended away; only a spec that is written
+    here can say so.
+    """
+    return cluster.get("suspend") is True or group.get("suspend") is True
 
 
 def is_gpu(resource: str) -> bool:

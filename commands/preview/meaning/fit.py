@@ -15,6 +15,7 @@ from typing import Any
 
 from commands.preview.meaning.demand import Demand, demands
 from commands.preview.meaning.growth import Growth, growth_for
+from commands.preview.meaning.release_values import name_of
 from commands.preview.meaning.report import Fit, StackReport
 from commands.preview.meaning.steps import Preview
 from commands.preview.meaning.workloads import takes_a_new_cluster
@@ -219,7 +220,7 @@ def _pods_of(demand: Demand, pods: Sequence[Object]) -> list[Object]:
     for side in (demand.old, demand.new):
         values = side.get("values")
         if isinstance(values, Mapping):
-            names.add((str(side.get("namespace")), str(values.get("fullnameOverride"))))
+            names.add((str(side.get("namespace")), str(name_of(values))))
     return [
         pod
         for pod in pods

@@ -16,6 +16,13 @@ def is_resource(values: Any) -> bool:
     return isinstance(values, Mapping) and "spec" in values
 
 
+def name_of(values: Mapping[str, Any]) -> str | None:
+    """The name of the RayCluster that they make; None where they do not say it."""
+    return (
+        (values.get("metadata") or {}).get("name") if is_resource(values) else values.get("fullnameOverride")
+    )
+
+
 def spec_of(values: Any) -> Any:
     """The spec of the RayCluster that they make.
 

@@ -11,6 +11,8 @@ from commands.preview.meaning.fit import Change, Coming, Room, add_fit, brings_p
 from commands.preview.meaning.growth import growth_for
 from commands.preview.meaning.report import Fit
 from commands.preview.meaning.steps import read_preview
+from kuberay.facts.charts import RESOURCE_CHART
+from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 from tests.unit.commands.preview.meaning.recorded import NAMES, digest_of, recorded
 
 
@@ -116,6 +118,26 @@ def test_pods_that_restart_make_room_for_themselves() -> None:
             "workergroup of cluster raycluster: 1 pod of 1 CPU and 3G memory come, the nodes have room for 0"
         ],
     )
+
+
+def test_so_do_those_of_a_cluster_that_is_written_as_a_raycluster() -> None:
+    digest = digest_of("memory")
+    (release,) = [step for step in digest["steps"] if step["urn"].endswith(":Release::raycluster")]
+    for side in ("oldState", "newState"):
+        inputs = release[side]["inputs"]
+        values = inputs["values"]
+        inputs["chart"] = RESOURCE_CHART
+        inputs["values"] = {
+            "metadata": {"name": values["fullnameOverride"]},
+            "spec": ray_cluster_spec(values),
+        }
+    labels = {"ray.io/cluster": "raycluster-kuberay"}
+    ray = [
+        pod(name, "1", labels=labels | {"ray.io/group": name}) for name in ("headgroup", "workergroup", "big")
+    ]
+    report, _ = recorded("memory")
+    add_fit(report, read_preview(digest), Room([node(cpu="3")], ray))
+    assert report.fit == Fit(answer="fits")
 
 
 def test_an_upgrade_of_a_service_has_to_fit_beside_what_runs() -> None:

@@ -1,0 +1,38 @@
+"""What the pods of a RayCluster ask the scheduler for."""
+
+from typing import Any
+
+import pytest
+
+from kuberay.plan.demand import demand_of_spec
+from kuberay.plan.pods import pod_groups
+from kuberay.plan.ray_cluster_spec import ray_cluster_spec, values_of_spec
+from kuberay.plan.stack import plan_stack
+from tests.unit.settings import load
+
+
+def spec_with(worker: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The spec of the guide's cluster with three workers, changed as it is written."""
+    settings = load(clusters={"ray": {"worker": {"replicas": 3}}})
+    spec = ray_cluster_spec(plan_stack(settings).clusters["ray"].values) | more
+    spec["workerGroupSpecs"] = [group | worker for group in spec["workerGroupSpecs"]]
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("worker", "more", "pods"),
+    [
+        ({}, {}, [1, 3]),
+        ({"numOfHosts": 2}, {}, [1, 6]),
+        ({"suspend": True}, {}, [1, 0]),
+        ({}, {"suspend": True}, [0, 0]),
+        ({"maxReplicas": None}, {}, [1, 3]),
+        ({"minReplicas": 4, "maxReplicas": 5}, {}, [1, 4]),
+    ],
+)
+def test_a_price_counts_the_pods_that_a_report_shows(
+    worker: dict[str, Any], more: dict[str, Any], pods: list[int]
+) -> None:
+    spec = spec_with(worker, **more)
+    assert [group.pods for group in demand_of_spec(spec)] == pods
+    assert [group.pods for group in pod_groups(values_of_spec(spec))] == pods
