@@ -121,26 +121,29 @@ def up(home: Path, stack: str, nodes: str) -> None:
     print()
     status(home)
     print(f"Ready after {elapsed(time.monotonic() - started)}. Next:\n")
-    for command, effect in next_steps(stack):
+    for command, effect in next_steps(stack, cluster):
         print(f"  {command:<58}# {effect}")
 
 
-def next_steps(stack: str) -> list[tuple[str, str]]:
+def next_steps(stack: str, cluster: LocalCluster) -> list[tuple[str, str]]:
     """Commands to type after `up`, and what each does."""
     chosen = "" if stack == "dev" else f" STACK={stack}"
-    # The last line of Pulumi.dev.yaml is the workers' memory.
+    file = f"Pulumi.{stack}.yaml"
+    preview = f"make preview{chosen}"
+    # The last line of Pulumi.dev.yaml is the workers' memory, until someone changes it.
+    is_as_committed = (PROGRAM / file).read_text().rstrip().endswith("memory: 2G")
     change = (
-        "sed -i '$ s/2G/3G/' Pulumi.dev.yaml && make preview" if stack == "dev" else f"make preview{chosen}"
+        (f"sed -i '$ s/2G/3G/' {file} && {preview}", "more memory for the worker: what would restart")
+        if is_as_committed
+        else (preview, f"after a change of {file}: what would restart")
     )
-    effect = (
-        "more memory for the worker: what would restart"
-        if stack == "dev"
-        else f"after a change of Pulumi.{stack}.yaml: what would restart"
-    )
+    runs_ray = cluster.nodes == "real"
     return [
-        (change, effect),
+        change,
         (f"make up{chosen}", "brings it"),
+        *([(f"make job{chosen}", "runs a Ray job on it")] if runs_ray else []),
         ('eval "$(make -s env)"', "kubectl and helm of this shell work on it, pulumi in $KUBERAY_WORKSPACE"),
+        ("make down", "destroys it and stops everything"),
     ]
 
 
@@ -150,7 +153,11 @@ def within(home: Path, stacks: list[str], command: list[str]) -> None:
     known = {stack.name: stack for stack in stacks_of(cluster)}
     here = [known[name] for name in stacks if name in known]
     environment: dict[str, str] = dict(os.environ)
-    if known and not here and not shutil.which("pulumi", path=environment.get("PATH")):
+    if (
+        not here
+        and not {"-h", "--help"}.intersection(command)
+        and not shutil.which("pulumi", path=environment.get("PATH"))
+    ):
         # One of the user's own would need a CLI of the user's own.
         raise _not_up_here(", ".join(stacks), known)
     if here:
@@ -174,7 +181,8 @@ def within(home: Path, stacks: list[str], command: list[str]) -> None:
 
 
 def _not_up_here(named: str, known: Iterable[str]) -> LocalError:
-    return LocalError(f"stack {named} is not up here; these are: {', '.join(known)}")
+    there = f"these are: {', '.join(known)}" if known else "none is; `make up` brings one up"
+    return LocalError(f"stack {named} is not up here; {there}")
 
 
 def print_environment(home: Path) -> None:
@@ -225,7 +233,10 @@ def status(home: Path) -> None:
     cluster = cluster_in(home)
     if not cluster.running:
         raise LocalError("no local cluster runs; `make up` starts one")
-    for namespace in sorted({stack.namespace for stack in stacks_of(cluster)}):
+    stacks = stacks_of(cluster)
+    if not stacks:
+        print("a cluster runs, and no stack is up on it; `make up` brings one up")
+    for namespace in sorted({stack.namespace for stack in stacks}):
         for question in (
             ["get", "rayclusters"],
             ["get", "pods", "-l", "ray.io/cluster"],

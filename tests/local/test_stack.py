@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from local.__main__ import within
+from local.__main__ import next_steps, within
+from local.cluster import LocalCluster
 from local.control_plane import Home
 from local.errors import LocalError
 from local.stack import local_config
@@ -46,3 +47,29 @@ def test_a_command_never_goes_elsewhere_because_the_local_cluster_is_stopped(
         LocalError, match="dev: on this machine's cluster, which does not answer; `make up` starts it"
     ):
         within(tmp_path, ["dev"], ["pulumi"])
+
+
+def test_without_a_cluster_here_and_a_cli_it_is_told_that_no_stack_is_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    run: list[object] = []
+    monkeypatch.setattr("os.execvpe", lambda program, *_: run.append(program))
+    with pytest.raises(LocalError, match=r"^stack dev is not up here; none is; `make up` brings one up$"):
+        within(tmp_path, ["dev"], ["preview"])
+    within(tmp_path, ["dev"], ["preview", "--help"])
+    assert run == ["preview"]
+
+
+def test_the_workers_memory_is_to_be_changed_until_someone_has_changed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local.__main__.PROGRAM", tmp_path)
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_text("worker:\n  memory: 2G\n")
+    cluster = LocalCluster(tmp_path / "home")
+    steps = [command for command, _ in next_steps("dev", cluster)]
+    assert steps[:2] == ["sed -i '$ s/2G/3G/' Pulumi.dev.yaml && make preview", "make up"]
+    assert "make job" not in steps  # Simulated pods run none.
+    file.write_text("worker:\n  memory: 3G\n")
+    assert next_steps("dev", cluster)[0][0] == "make preview"
