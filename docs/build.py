@@ -9,6 +9,7 @@ import ast
 import inspect
 import itertools
 import json
+import re
 import sys
 import textwrap
 import types
@@ -22,13 +23,12 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from kuberay.settings.adoption import AdoptedCluster, AdoptedRelease
-from kuberay.settings.base import Settings
 from kuberay.settings.cluster import (
+    AutoscalingSettings,
     ClusterSettings,
     DefaultWorkerGroupSettings,
     GcsFaultToleranceSettings,
     GroupSettings,
-    HeadSettings,
     RayClusterSettings,
     WorkerGroupSettings,
 )
@@ -38,6 +38,15 @@ from kuberay.settings.expose import (
     GatewaySettings,
     RouteSettings,
     ServiceExposeSettings,
+)
+from kuberay.settings.kubernetes import (
+    EnvVar,
+    EnvVarSource,
+    Password,
+    SecretKeyRef,
+    Toleration,
+    Volume,
+    VolumeMount,
 )
 from kuberay.settings.metrics import GrafanaSettings, MetricsSettings, PrometheusSettings
 from kuberay.settings.operator import OperatorSettings
@@ -65,7 +74,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: In the order in which a reader meets them; what a section shares with its parent
 #: class is documented there once.
-SECTIONS: list[tuple[str, type[Settings]]] = [
+SECTIONS: list[tuple[str, type[BaseModel]]] = [
     ("Stack", StackSettings),
     ("`operator`", OperatorSettings),
     ("`clusters.<name>`, and `rayCluster` of a job or a service", RayClusterSettings),
@@ -77,7 +86,9 @@ SECTIONS: list[tuple[str, type[Settings]]] = [
     ("`head`, `worker` and each of `additionalWorkerGroups`", GroupSettings),
     ("`worker` and each of `additionalWorkerGroups`", WorkerGroupSettings),
     ("`worker`", DefaultWorkerGroupSettings),
+    ("`autoscaling` of a cluster", AutoscalingSettings),
     ("`gcsFaultTolerance` of a cluster", GcsFaultToleranceSettings),
+    ("`gcsFaultTolerance.redisPassword`", Password),
     ("`protection`", ProtectionSettings),
     ("`protection.networkPolicy`", NetworkPolicySettings),
     ("`expose` of a cluster", ClusterExposeSettings),
@@ -92,16 +103,22 @@ SECTIONS: list[tuple[str, type[Settings]]] = [
     ("`metrics`", MetricsSettings),
     ("`prices`, and each of its `nodes`", HourPrices),
     ("`prices`", PriceSettings),
-    ("each of `prices.nodes`", NodePrices),
+    ("Each of `prices.nodes`", NodePrices),
     ("`metrics.grafana`", GrafanaSettings),
     ("`metrics.prometheus`", PrometheusSettings),
     ("`jobs.<name>`", JobSettings),
     ("`submitter` of a job", SubmitterSettings),
-    ("each of `deletionRules` of a job", DeletionRuleSettings),
+    ("Each of `deletionRules` of a job", DeletionRuleSettings),
     ("`services.<name>`", ServiceSettings),
     ("`serveService` of a service", ServeServiceSettings),
     ("`clusterUpgradeOptions` of a service", ClusterUpgradeSettings),
     ("`values` and `valuesFile` of `operator` and of a cluster", ChartOverrides),
+    ("Each of `env` of a group", EnvVar),
+    ("`valueFrom` of a variable", EnvVarSource),
+    ("`secretKeyRef`", SecretKeyRef),
+    ("Each of `volumes` of a group", Volume),
+    ("Each of `volumeMounts` of a group", VolumeMount),
+    ("Each of `tolerations` of a group", Toleration),
 ]
 
 
@@ -119,7 +136,7 @@ def describe(model: type[BaseModel]) -> None:
             for name, field in owner.model_fields.items():
                 field.description = docstrings.get(name)
     for field in model.model_fields.values():
-        for below in _models(field.annotation):
+        for below in models_in(field.annotation):
             describe(below)
     model.model_rebuild(force=True)
 
@@ -136,11 +153,12 @@ def _attribute_docstrings(owner: type) -> dict[str, str]:
     return found
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that a type names, as in ``dict[str, JobSettings] | None``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in typing.get_args(annotation):
-        yield from _models(argument)
+        yield from models_in(argument)
 
 
 describe(StackSettings)
@@ -310,11 +328,18 @@ def _type_name(annotation: Any) -> str:
         float: "number",
         Any: "anything",
         SecretStr: "text, encrypted",
-        HeadSettings: "[head](#head-worker-and-each-of-additionalworkergroups)",
     }
     if annotation in names:
         return names[annotation]
-    return str(annotation.__name__).removesuffix("Settings")
+    name = str(annotation.__name__).removesuffix("Settings")
+    titles = {model: title for title, model in reversed(SECTIONS)}
+    title = next((titles[model] for model in annotation.__mro__ if model in titles), None)
+    return f"[{name}](#{_anchor(title)})" if title else name
+
+
+def _anchor(title: str) -> str:
+    """As GitHub makes it of a heading."""
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
 def _default_of(field: FieldInfo) -> Any:

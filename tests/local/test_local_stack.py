@@ -87,7 +87,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
 def test_up_ends_with_what_to_type_next(clone: Clone) -> None:
     printed = clone.make("up").splitlines()
     start = printed.index(next(line for line in printed if line.startswith("Ready after")))
-    assert printed[start + 1 : start + 5] == [
+    assert printed[start + 1 : start + 6] == [
         "",
         (
             "  sed -i '$ s/2G/3G/' Pulumi.dev.yaml && make preview       # more memory for the worker: what"
@@ -98,6 +98,7 @@ def test_up_ends_with_what_to_type_next(clone: Clone) -> None:
             '  eval "$(make -s env)"                                     # kubectl and helm of this shell'
             " work on it, pulumi in $KUBERAY_WORKSPACE"
         ),
+        "  make down                                                 # destroys it and stops everything",
     ]
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
-from docs.build import FILES
+from docs.build import FILES, SECTIONS, models_in
 from kuberay.checks.advisories import advised_against
 from kuberay.checks.loading import load_plan
 from kuberay.facts.advisories import ADVISORIES, AS_OF
@@ -34,6 +35,21 @@ STACK_FILES = [
 @pytest.mark.parametrize("name", FILES)
 def test_the_generated_files_are_up_to_date(name: str) -> None:
     assert (ROOT / name).read_text() == FILES[name](), "run `make docs`"
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    def below(model: type[BaseModel]) -> set[type[BaseModel]]:
+        inner = {each for field in model.model_fields.values() for each in models_in(field.annotation)}
+        return {model}.union(*map(below, inner))
+
+    written = {(name, model) for _, model in SECTIONS for name in model.model_fields}
+    missing = [
+        f"{model.__name__}.{name}"
+        for model in below(StackSettings)
+        for name in model.model_fields
+        if not any((name, each) in written for each in model.__mro__)
+    ]
+    assert missing == []
 
 
 @pytest.mark.parametrize("block", STACK_FILES)
