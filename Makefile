@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up status job env down preview drift request join comment deploy adopt destroy doctor test matrix lint types unit integration real metrics queues examples conformance upgrade-matrix bench docs lock clean
+.PHONY: help up status job env down preview drift request join comment deploy adopt destroy doctor test matrix lint types unit integration real metrics queues reach examples conformance upgrade-matrix bench docs lock clean
 
 STACK ?= dev
 NODES ?= auto
@@ -99,6 +99,9 @@ metrics: $(VENV)/ready ## Alerts and dashboards against the real Prometheus, Ray
 
 queues: $(VENV)/ready ## The queue of a cluster and of a job against the real Kueue, Ray and operator (builds Kueue)
 	@$(RUN) -m pytest -s tests/queues
+
+reach: $(VENV)/ready ## Ways in from outside by the real Traefik, to real Ray (builds Traefik)
+	@$(RUN) -m pytest -s tests/reach
 
 examples: $(VENV)/ready ## Those of examples/ that need no GPU, with the Ray that they name in real pods (makes an image of it)
 	@$(RUN) -m pytest -s tests/examples

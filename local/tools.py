@@ -225,6 +225,14 @@ KUEUE = Tool(
     "sigs.k8s.io/kueue",
     {"kueue": "sigs.k8s.io/kueue/cmd/kueue"},
 )
+# For `make reach` alone. Its module pins the Gateway API too, whose CRDs other
+# tests have.
+TRAEFIK = Tool(
+    "traefik",
+    LOCAL / "tools/traefik",
+    "github.com/traefik/traefik/v3",
+    {"traefik": "github.com/traefik/traefik/v3/cmd/traefik"},
+)
 
 
 def versions_at_hand(tool: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from local.errors import LocalError
+from tests.integration.harness.gateway_api import gateway_api_crds
 from tests.integration.harness.kubernetes import Kubernetes
 from tests.integration.harness.operators import BOTH_OPERATORS
 from tests.integration.harness.stack import Stack
@@ -120,6 +121,31 @@ def test_a_way_in_is_previewed_with_its_address_and_opens_one_port(
     assert opened["from"][0]["namespaceSelector"]["matchExpressions"][0]["values"] == ["ingress-nginx"]
     assert stack.outputs()["clusters"]["raycluster"]["dashboardUrl"] == "https://ray.example.com"
     assert stack.preview().changes == {}
+
+
+def test_a_route_of_a_gateway_takes_the_place_of_an_ingress(stack: Stack, kubernetes: Kubernetes) -> None:
+    crds = [argument for crd in gateway_api_crds() for argument in ("-f", str(crd))]
+    kubernetes.kubectl("create", *crds)
+    try:
+        gateway = {"gateway": {"name": "public", "namespace": "gateways", "listener": "web"}}
+        configure(stack, expose={"dashboard": WAY | gateway})
+        stack.up_or_fail()
+        # With all that the API server adds.
+        route = read(kubernetes, "httproute", "raycluster-kuberay-head-svc")["spec"]
+        assert route["hostnames"] == ["ray.example.com"]
+        assert [(each["name"], each["namespace"], each["sectionName"]) for each in route["parentRefs"]] == [
+            ("public", "gateways", "web")
+        ]
+        assert kubernetes.kubectl("get", "ingresses", "-n", "kuberay", "-o", "name") == ""
+        assert stack.outputs()["clusters"]["raycluster"]["dashboardUrl"] == "http://ray.example.com"
+        assert stack.preview().changes == {}
+        assert stack.refresh().ok
+        assert stack.preview().changes == {}
+        configure(stack)
+        stack.up_or_fail()
+        assert kubernetes.kubectl("get", "httproutes", "-n", "kuberay", "-o", "name") == ""
+    finally:
+        kubernetes.kubectl("delete", *crds)
 
 
 def test_nobody_evicts_a_head_and_storage_outlives_the_stack(stack: Stack, kubernetes: Kubernetes) -> None:
