@@ -94,8 +94,8 @@ def load_plan(
 
 
 def _encrypted_for_nothing(settings: StackSettings, hidden: set[str]) -> Iterator[Problem]:
-    """What pods carry as text, and so do the values of releases: hidden here, it would
-    come out there.
+    """`metrics` must not be encrypted: its addresses stand readable in pods and in Helm
+    values anyway.
     """
     if "metrics" in hidden and (settings.metrics.grafana or settings.metrics.prometheus):
         why = (

@@ -29,14 +29,14 @@ SECRET_WORD = re.compile(
 )
 _KEY_IN_TEXT = re.compile(r"(?<![\w-])[\w-]+(?=[\"']?\s*[:=])")
 
-#: How messages begin whose hints are made from a key, which everyone can read, and
-#: hints that are made from nothing.
+#: Messages whose hints quote only a key, which everyone can read, begin so.
 _ABOUT_KEYS = (
     "is not a setting",
     "is no setting",
     "is not a value that the chart knows",
     "must not be readable",
 )
+#: Hints that quote nothing begin so.
 _PLAIN_HINTS = ("quote it", "leave it out", "set its ", "give the name", "write {}")
 
 #: Where something stands in the settings: its keys, from the top.

@@ -26,7 +26,7 @@ def is_device(resource: str) -> bool:
 
 def requests_of(pod: Object) -> Amounts:
     """What a pod, by its spec, takes of a node: its containers together, or more where
-    an init container asks for more; itself included.
+    an init container asks for more; and one of the node's places for pods.
     """
     lasting = _sum(map(_requests, pod.get("containers") or []))
     before: Amounts = {}

@@ -21,7 +21,9 @@ from kuberay.plan.operator import OperatorPlan
 async def mark_complete(
     connection: Connection, kind: Literal["Deployment", "RayCluster"], name: str, namespace: str
 ) -> None:
-    """Says on the main object of a release that some state has that release."""
+    """Annotates the main object of a release: a Pulumi state has the release, so no
+    other state may take it over.
+    """
     resource = Deployment if kind == "Deployment" else RayCluster
     async with connect(connection, namespace) as client:
         mark = {"metadata": {"annotations": {COMPLETE_MARK: "complete"}}}
@@ -113,7 +115,8 @@ async def bring_serve_service(
 def serve_service_patch(
     found: Object, chosen_type: str, annotations: Mapping[str, str] | None
 ) -> dict[str, Any]:
-    """What brings it there; annotations that others have written stay.
+    """The patch that gives the Service the wanted type and annotations; annotations
+    that others have written stay.
 
     Args:
         found: the Service.

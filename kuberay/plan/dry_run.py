@@ -43,8 +43,8 @@ class Question:
     what: str
     """Which object of which settings: ``clusters.research, a pod of the head``."""
     manifest: Manifest
-    """With a name that is to be completed, where one of that name may be there; else
-    asked about as a change of what is there.
+    """Has `generateName` where it is asked about as a new object, `name` where as a
+    change of one that may be there.
     """
     cluster: str = ""
     """The Ray cluster that it is of, if it is of one."""

@@ -50,7 +50,7 @@ class PodMemory:
     """The container's limit, which Ray reads from its cgroup."""
     schedulable: int
     """Ray's resource `memory`, for tasks that ask for some. KubeRay passes the whole
-    limit, so it counts what follows here once more.
+    limit, so it includes the object store and Ray's own processes again.
     """
     cpus: int
     """Ray's resource `CPU`, and so how many worker processes there are."""

@@ -198,7 +198,7 @@ def values_of_spec(spec: Mapping[str, Any]) -> Values:
 
 
 def values_of_group(group: Mapping[str, Any]) -> Values:
-    """The like of a group."""
+    """What would be read of a group's values, from the group of a spec."""
     template: Values = group.get("template") or {}
     metadata: Values = template.get("metadata") or {}
     pod: Values = template.get("spec") or {}

@@ -25,7 +25,7 @@ _NOT_IN_PODS = frozenset(
     "headGroupSpec headServiceAnnotations managedBy networkPolicy rayVersion suspend upgradeStrategy"
     " workerGroupSpecs".split()
 )
-#: The like of a group.
+#: Fields of a group that are in no pod.
 _NOT_IN_PODS_OF_GROUP = frozenset(
     """enableIngress groupName headService idleTimeoutSeconds ingressOptions maxReplicas minReplicas priority
     replicas scaleStrategy serviceType suspend""".split()

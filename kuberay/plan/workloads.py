@@ -261,8 +261,8 @@ def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | Workload
         annotations=({} if job.cluster else without_nulls(cluster.values.get("annotations") or {}))
         | job.annotations,
         labels=job.all_labels,
-        # With the nulls of raw values, as it always was: over another one the job would
-        # run again.
+        # Taken before nulls are dropped, as in earlier versions: by another fingerprint
+        # every job would run again.
         fingerprint=fingerprint({key: value for key, value in spec.items() if key not in _NOT_WHAT_RUNS}),
         summary=f"{f'at {job.schedule}: ' if job.schedule else ''}{job.entrypoint} {where}",
     )

@@ -49,12 +49,11 @@ class Settings(BaseModel):
 
 
 def of_its_keys(value: Any = None) -> Any:
-    """The default of a key that stands for other keys: what they are by default.
+    """The default of a nested section: that section's own defaults, or ``value`` as a
+    stack file would have it; validated only when it is needed.
 
     An instance in its place would have a validator of its own built while the program
     loads, a quarter of what loading the settings takes.
-
-    ``value``: as in a stack file, nothing but empty where it is left out.
     """
     return Field(default_factory=lambda: dict(value or {}), validate_default=True)
 

@@ -290,8 +290,8 @@ class _Nodes:
     """The nodes, and what is free on each."""
 
     def __init__(self, room: Room, change: Change, *, best: bool) -> None:
-        """``best``: all that may be gone is gone, and nothing else comes; otherwise
-        nothing is, and what waits comes first.
+        """``best``: pods that may leave have left, and waiting pods do not compete;
+        otherwise none has left, and waiting pods are placed first.
         """
         self.nodes = room.nodes
         self._has = [allocatable(node) for node in room.nodes]

@@ -209,8 +209,8 @@ class StackReport(BaseModel):
     report_seconds: float = 0
 
 
-#: What no change to a stack is: how long it took, what is said of the state of its
-#: cluster, and what it costs.
+#: Fields that are ignored when two previews are compared: how long they took, what they
+#: say of the state of the cluster, and costs.
 _BESIDE = {
     "preview_seconds": True,
     "report_seconds": True,

@@ -51,7 +51,11 @@ class Diagnoser:
         return self._at_once or now - self._since.setdefault(key, now) >= seconds
 
     async def look_at_all(self, pods: Iterable[Object], *, room_may_come: bool) -> Trouble | None:
-        """What is to be told first of what keeps these pods from being ready."""
+        """What is to be told first of what keeps these pods from being ready.
+
+        ``room_may_come``, here and below: pods that still run or end may be all that
+        takes the room, so a lack of room is not certain to last.
+        """
         troubles = [
             t
             for pod in pods

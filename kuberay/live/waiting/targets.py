@@ -93,8 +93,8 @@ def group_target(plan: ClusterPlan, group: PodGroup) -> GroupTarget:
 
 
 def as_asked(target: GroupTarget, cluster: Object | None) -> GroupTarget:
-    """With autoscaling a RayCluster says how many pods KubeRay is to make now: what the
-    stack asked for at first, then the autoscaler.
+    """With autoscaling, the number that is wanted now is `replicas` of the live
+    RayCluster: the stack's at first, the autoscaler's later.
     """
     specs = cluster["spec"].get("workerGroupSpecs") or [] if cluster and target.at_most is None else []
     for group in specs:

@@ -37,8 +37,8 @@ _LOG_LINES = 5
 #: the new config from the round after that (1.3.0 to 1.6.2, `reconcileServe`).
 _SERVE_ROUNDS = 5.0
 _LOOK_AGAIN = 1.0
-#: The operator says nothing of a schedule that it takes, and of one that it refuses at
-#: once.
+#: The operator is silent about a schedule that it takes, and reports one that it
+#: refuses at once: this long a silence, in seconds, means that it has taken it.
 _TAKEN = 3.0
 
 
