@@ -23,6 +23,7 @@ from kuberay.settings.cluster import (
 )
 from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.stack import StackSettings
+from kuberay.settings.workloads import SubmitterSettings
 
 #: Names that no worker group may have: the plan's and KubeRay's of the head's pods.
 _KEPT_NAMES = {"head", HEAD_GROUP}
@@ -136,7 +137,8 @@ def _group_name_checks(here: Place, cluster: RayClusterSettings, raw: dict[str, 
 def _group_checks(
     settings: StackSettings, cluster: RayClusterSettings, here: Place, group: GroupSettings, *, scales: bool
 ) -> Iterator[Problem]:
-    yield from _request_checks(here, group)
+    yield from request_problems(here, group)
+    yield from core_problems(here, group)
     yield from _node_checks(here, group, group_architecture(settings, cluster, group))
     yield from _environment_checks(here, group)
     if group.ray_labels and (lack := lacking("Ray labels", kuberay=settings.kuberay_version)):
@@ -157,16 +159,16 @@ def _shape_checks(here: Place, group: GroupSettings) -> Iterator[Problem]:
         yield replace(problem, path=(*here, "sidecars" if key == "sidecarContainers" else key, *rest))
 
 
-def _request_checks(here: Place, group: GroupSettings) -> Iterator[Problem]:
+def request_problems(here: Place, pod: GroupSettings | SubmitterSettings) -> Iterator[Problem]:
+    """Requests above their limits."""
     for key, request, limit in (
-        ("cpuRequest", group.cpu_request, group.cpu),
-        ("memoryRequest", group.memory_request, group.memory),
+        ("cpuRequest", pod.cpu_request, pod.cpu),
+        ("memoryRequest", pod.memory_request, pod.memory),
     ):
         if request is not None and parse_quantity(request) > parse_quantity(limit):
             yield Problem(
                 (*here, key), request, f"is more than the limit {limit}: Kubernetes refuses such a pod"
             )
-    yield from core_problems(here, group)
 
 
 def core_problems(

@@ -2,15 +2,13 @@
 type can check.
 """
 
-import typing
 from collections.abc import Iterator
-from typing import Final
 
 from kuberay.checks.expose import route_problems
 from kuberay.checks.flags import flag_problems
 from kuberay.checks.groups import cluster_problems, core_problems, idle_autoscalers
 from kuberay.checks.memory import memory_problems
-from kuberay.checks.messages import Place, Problem
+from kuberay.checks.messages import Problem
 from kuberay.checks.ports import port_problems
 from kuberay.checks.quota import quota_problems
 from kuberay.checks.raw_spec import spec_problems
@@ -20,27 +18,15 @@ from kuberay.checks.storage import claim_problems
 from kuberay.checks.workload_settings import gate_problems, job_setting_problems, service_setting_problems
 from kuberay.checks.workloads import workload_problems
 from kuberay.facts.charts import feature_gates, in_this_version
-from kuberay.facts.objects import value_at
 from kuberay.facts.phrases import did_you_mean
-from kuberay.facts.versions import KubeRayVersion, at_least, lacking
+from kuberay.facts.versions import at_least, lacking
 from kuberay.plan.cluster import cluster_resource_name
 from kuberay.plan.pods import custom_image
-from kuberay.plan.protection import FIRST_RAY, auth_options, is_restricted, uses_token
+from kuberay.plan.protection import FIRST_RAY, is_restricted, uses_token
 from kuberay.plan.stack import StackPlan
 from kuberay.plan.workloads import workload_cluster_settings
-from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.metrics import MetricsSettings
 from kuberay.settings.stack import StackSettings
-from kuberay.settings.workloads import JobSettings
-
-#: KubeRay 1.3 calls a job's cluster `<name>-raycluster-<5 letters>`, which has to fit a
-#: label: 63 characters. From 1.4 on it takes 47.
-LONGEST_JOB_NAME = 63 - len("-raycluster-") - 5
-#: `<name>-serve-svc` has to stay whole (`CheckName`, all versions).
-LONGEST_SERVICE_NAME = 50 - len("-serve-svc")
-#: A cluster of a job or a service is rendered by no chart (ray_cluster_spec.py): what
-#: any chart knows is rendered at every version.
-_ANY_CHART: Final = typing.get_args(KubeRayVersion)[-1]
 
 
 def settings_problems(settings: StackSettings) -> list[Problem]:
@@ -98,95 +84,16 @@ def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
             yield Problem(here, release, "is the name of the operator's own Helm release")
         yield from cluster_problems(settings, here, cluster, chart_version=settings.kuberay_version)
     for name, job in settings.jobs.items():
-        yield from _job_checks(settings, name, job)
+        yield from job_setting_problems(settings, name, job)
     for name, service in settings.services.items():
-        here = ("services", name)
-        if len(name) > LONGEST_SERVICE_NAME:
-            yield Problem(
-                here,
-                name,
-                f"is too long a RayService name for KubeRay: {LONGEST_SERVICE_NAME} characters at most",
-            )
         if name in names:
             yield Problem(
-                here,
+                ("services", name),
                 name,
                 f"is the RayCluster name of clusters.{names[name]} too, whose head Service it would need;"
                 " rename it",
             )
-        yield from _workload_cluster_checks(settings, (*here, "rayCluster"), service.ray_cluster)
         yield from service_setting_problems(settings, name, service)
-
-
-def _job_checks(settings: StackSettings, name: str, job: JobSettings) -> Iterator[Problem]:
-    here = ("jobs", name)
-    yield from job_setting_problems(settings, name, job)
-    if len(name) > LONGEST_JOB_NAME and not job.schedule:
-        yield Problem(
-            here, name, f"is too long a RayJob name for KubeRay: {LONGEST_JOB_NAME} characters at most"
-        )
-    if job.ttl_seconds_after_finished and not job.shutdown_after_job_finishes:
-        at = (*here, "ttlSecondsAfterFinished")
-        yield Problem(
-            at, job.ttl_seconds_after_finished, "has no effect with shutdownAfterJobFinishes: false"
-        )
-    if job.cluster is None:
-        yield from _workload_cluster_checks(
-            settings, (*here, "rayCluster"), job.ray_cluster or RayClusterSettings()
-        )
-        return
-    if job.cluster in settings.clusters:
-        ray_version = settings.clusters[job.cluster].ray_version or settings.ray_version
-        if uses_token(settings.protection, ray_version) and not auth_options(settings.kuberay_version):
-            needs = lacking("token authentication", kuberay=settings.kuberay_version)
-            remedy = f"{needs}; or set protection.tokenAuthentication: disabled"
-            yield Problem(
-                (*here, "cluster"), job.cluster, f"asks for a token, and an operator that has it {remedy}"
-            )
-    else:
-        known = (
-            f"{did_you_mean(job.cluster, settings.clusters)}; it has:"
-            f" {', '.join(settings.clusters) or 'none'}"
-        )
-        yield Problem((*here, "cluster"), job.cluster, f"is no cluster of this stack{known}")
-    for key, value in job.model_dump(by_alias=True, exclude_unset=True).items():
-        if key in ("ownToken", "rayCluster", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished"):
-            yield Problem((*here, key), value, "is for a cluster of the job's own; it has none with cluster")
-    if job.backoff_limit:
-        # KubeRay 1.3 deletes the cluster that the job was given before it tries again;
-        # 1.4 and later refuse the job.
-        yield Problem(
-            (*here, "backoffLimit"),
-            job.backoff_limit,
-            "takes a new cluster for each try; it must be 0 with cluster",
-        )
-    if job.metadata and job.submission_mode == "K8sJobMode":
-        # KubeRay up to 1.4 crashes on it, later ones drop it (GetK8sJobCommand,
-        # BuildJobSubmitCommand).
-        yield Problem(
-            (*here, "metadata"),
-            job.metadata,
-            "never gets to a job with cluster this way; set submissionMode: HTTPMode",
-        )
-
-
-def _workload_cluster_checks(
-    settings: StackSettings, here: Place, cluster: RayClusterSettings
-) -> Iterator[Problem]:
-    """A cluster that KubeRay makes for a job or a service: what holds for any, and no
-    name, which is for KubeRay to choose.
-    """
-    yield from cluster_problems(settings, here, cluster, chart_version=_ANY_CHART)
-    for key in ("fullnameOverride", "nameOverride"):
-        if key in cluster.values:
-            yield Problem(
-                (*here, "values", key),
-                cluster.values[key],
-                "has no effect: KubeRay names this cluster itself",
-            )
-    path = ("head", "headService", "metadata", "name")
-    if name := value_at(cluster.values, path):
-        yield Problem((*here, "values", *path), name, "must be left out: KubeRay names this Service itself")
 
 
 def longest_cluster_name(kuberay_version: str) -> int:

@@ -7,14 +7,18 @@ The rules are those of `ValidateRayJobSpec`, `ValidateRayCronJobSpec` and
 for the job or service.
 """
 
+import typing
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Final
 
+from kuberay.checks.groups import cluster_problems, request_problems
 from kuberay.checks.messages import Place, Problem
-from kuberay.facts.quantities import parse_quantity
-from kuberay.facts.versions import Feature, lacking
+from kuberay.facts.objects import value_at
+from kuberay.facts.phrases import did_you_mean
+from kuberay.facts.versions import Feature, KubeRayVersion, lacking
 from kuberay.plan.operator import needed_gates
-from kuberay.plan.protection import no_token_environment
+from kuberay.plan.protection import auth_options, no_token_environment, uses_token
 from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.stack import StackSettings
 from kuberay.settings.workloads import INCREMENTAL, DeletionRuleSettings, JobSettings, ServiceSettings
@@ -22,6 +26,14 @@ from kuberay.settings.workloads import INCREMENTAL, DeletionRuleSettings, JobSet
 #: `<name>-<minute>` has to be the name of a RayJob (`MaxRayCronJobNameLength`, KubeRay
 #: 1.7); 1.6 would take a few letters more.
 LONGEST_SCHEDULED_NAME = 36
+#: KubeRay 1.3 calls a job's cluster `<name>-raycluster-<5 letters>`, which has to fit a
+#: label: 63 characters. From 1.4 on it takes 47.
+LONGEST_JOB_NAME = 63 - len("-raycluster-") - 5
+#: `<name>-serve-svc` has to stay whole (`CheckName`, all versions).
+LONGEST_SERVICE_NAME = 50 - len("-serve-svc")
+#: A cluster of a job or a service is rendered by no chart (ray_cluster_spec.py): what
+#: any chart knows is rendered at every version.
+_ANY_CHART: Final = typing.get_args(KubeRayVersion)[-1]
 #: What goes has to go in this order (`validateTTLConsistency`).
 _ORDER = ("DeleteWorkers", "DeleteCluster", "DeleteSelf")
 _FOR_ANOTHER_MODE = {
@@ -44,8 +56,21 @@ def job_setting_problems(settings: StackSettings, name: str, job: JobSettings) -
             job.pre_running_deadline_seconds,
             "deadline before it runs",
         )
+    if len(name) > LONGEST_JOB_NAME and not job.schedule:
+        yield Problem(
+            here, name, f"is too long a RayJob name for KubeRay: {LONGEST_JOB_NAME} characters at most"
+        )
+    if job.ttl_seconds_after_finished and not job.shutdown_after_job_finishes:
+        at = (*here, "ttlSecondsAfterFinished")
+        yield Problem(
+            at, job.ttl_seconds_after_finished, "has no effect with shutdownAfterJobFinishes: false"
+        )
     if job.cluster is None:
-        yield from _token_problems(settings, here, job.own_token, job.ray_cluster or RayClusterSettings())
+        own = job.ray_cluster or RayClusterSettings()
+        yield from _token_problems(settings, here, job.own_token, own)
+        yield from _workload_cluster_problems(settings, here, own)
+    else:
+        yield from _cluster_choice_problems(settings, here, job, job.cluster)
 
 
 def service_setting_problems(
@@ -55,6 +80,13 @@ def service_setting_problems(
     the version.
     """
     here = ("services", name)
+    if len(name) > LONGEST_SERVICE_NAME:
+        yield Problem(
+            here,
+            name,
+            f"is too long a RayService name for KubeRay: {LONGEST_SERVICE_NAME} characters at most",
+        )
+    yield from _workload_cluster_problems(settings, here, service.ray_cluster)
     strategy, options = service.upgrade_strategy, service.cluster_upgrade_options
     if strategy == INCREMENTAL:
         at = (*here, "upgradeStrategy")
@@ -102,6 +134,62 @@ def gate_problems(settings: StackSettings, given: dict[str, bool]) -> Iterator[P
                 [name for name, enabled in given.items() if enabled],
                 why,
             )
+
+
+def _cluster_choice_problems(
+    settings: StackSettings, here: Place, job: JobSettings, chosen: str
+) -> Iterator[Problem]:
+    """A job on a cluster of the stack's."""
+    if chosen in settings.clusters:
+        ray_version = settings.clusters[chosen].ray_version or settings.ray_version
+        if uses_token(settings.protection, ray_version) and not auth_options(settings.kuberay_version):
+            needs = lacking("token authentication", kuberay=settings.kuberay_version)
+            remedy = f"{needs}; or set protection.tokenAuthentication: disabled"
+            yield Problem(
+                (*here, "cluster"), chosen, f"asks for a token, and an operator that has it {remedy}"
+            )
+    else:
+        known = f"{did_you_mean(chosen, settings.clusters)}; it has: {', '.join(settings.clusters) or 'none'}"
+        yield Problem((*here, "cluster"), chosen, f"is no cluster of this stack{known}")
+    for key, value in job.model_dump(by_alias=True, exclude_unset=True).items():
+        if key in ("ownToken", "rayCluster", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished"):
+            yield Problem((*here, key), value, "is for a cluster of the job's own; it has none with cluster")
+    if job.backoff_limit:
+        # KubeRay 1.3 deletes the cluster that the job was given before it tries again;
+        # 1.4 and later refuse the job.
+        yield Problem(
+            (*here, "backoffLimit"),
+            job.backoff_limit,
+            "takes a new cluster for each try; it must be 0 with cluster",
+        )
+    if job.metadata and job.submission_mode == "K8sJobMode":
+        # KubeRay up to 1.4 crashes on it, later ones drop it (GetK8sJobCommand,
+        # BuildJobSubmitCommand).
+        yield Problem(
+            (*here, "metadata"),
+            job.metadata,
+            "never gets to a job with cluster this way; set submissionMode: HTTPMode",
+        )
+
+
+def _workload_cluster_problems(
+    settings: StackSettings, of: Place, cluster: RayClusterSettings
+) -> Iterator[Problem]:
+    """A cluster that KubeRay makes for a job or a service: what holds for any, and no
+    name, which is for KubeRay to choose.
+    """
+    here = (*of, "rayCluster")
+    yield from cluster_problems(settings, here, cluster, chart_version=_ANY_CHART)
+    for key in ("fullnameOverride", "nameOverride"):
+        if key in cluster.values:
+            yield Problem(
+                (*here, "values", key),
+                cluster.values[key],
+                "has no effect: KubeRay names this cluster itself",
+            )
+    path = ("head", "headService", "metadata", "name")
+    if name := value_at(cluster.values, path):
+        yield Problem((*here, "values", *path), name, "must be left out: KubeRay names this Service itself")
 
 
 def _schedule_problems(
@@ -176,16 +264,7 @@ def _submitter_problems(settings: StackSettings, here: Place, job: JobSettings) 
         for key, value in submitter.model_dump(by_alias=True, exclude_unset=True).items():
             yield Problem((*here, "submitter", key), value, _FOR_ANOTHER_MODE[mode])
         return
-    for key, request, limit in (
-        ("cpuRequest", submitter.cpu_request, submitter.cpu),
-        ("memoryRequest", submitter.memory_request, submitter.memory),
-    ):
-        if request is not None and parse_quantity(request) > parse_quantity(limit):
-            yield Problem(
-                (*here, "submitter", key),
-                request,
-                f"is more than the limit {limit}: Kubernetes refuses such a pod",
-            )
+    yield from request_problems((*here, "submitter"), submitter)
 
 
 def _deletion_problems(settings: StackSettings, here: Place, job: JobSettings) -> Iterator[Problem]:
