@@ -22,7 +22,7 @@ def objects_of(text: str) -> Objects:
 
 def differences(theirs: Objects, ours: Objects) -> list[str]:
     """Where two renderings are not the same: ``RayCluster ray:
-    spec.headGroupSpec.serviceType: LoadBalancer, would be ClusterIP``.
+    spec.headGroupSpec.serviceType is another``.
     """
     found: list[str] = []
     for name in dict.fromkeys([*theirs, *ours]):

@@ -1,1 +1,3 @@
-"""What is asked of a running cluster, and the little changed there without Pulumi."""
+"""What is asked of a running cluster and of where charts come from, and the little that
+is changed there without Pulumi.
+"""

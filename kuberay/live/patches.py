@@ -35,7 +35,7 @@ async def ask_for_no_token(connection: Connection, cluster: str, namespace: str)
 
     Pulumi takes away what a stack no longer has at the end of a run. While the spec
     still asks for a token, the operator makes no pods of a Ray that knows none (KubeRay
-    1.5.1 to 1.6.2): the wait for them would never come to that end.
+    1.5.1 to 1.7.0): the wait for them would never come to that end.
     """
     async with connect(connection, namespace) as client:
         without: Object = {"spec": {"authOptions": None}}

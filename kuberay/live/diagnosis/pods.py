@@ -3,7 +3,7 @@ a verdict out.
 
 A cause is certain when waiting longer cannot help: then `up` fails at once, with that
 cause. Anything else is progress until the stack's timeout. KubeRay itself names no
-cause: a failing pod leaves `.status.state` of the RayCluster empty (1.3.0 to 1.6.2).
+cause: a failing pod leaves `.status.state` of the RayCluster empty (1.3.0 to 1.7.0).
 """
 
 import re

@@ -34,7 +34,7 @@ from kuberay.live.watch import NamespaceView, namespace_view
 _LOG_LINES = 5
 #: KubeRay looks at Serve every 2 s, hands over a new config after it has looked, and
 #: calls its status up to date all the same: what it says of the applications is about
-#: the new config from the round after that (1.3.0 to 1.6.2, `reconcileServe`).
+#: the new config from the round after that (1.3.0 to 1.7.0, `reconcileServe`).
 _SERVE_ROUNDS = 5.0
 _LOOK_AGAIN = 1.0
 #: The operator is silent about a schedule that it takes, and reports one that it
