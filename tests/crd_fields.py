@@ -11,7 +11,7 @@ from kuberay.checks.loading import load_plan
 from kuberay.live.crds.schemas import Schema, storage_schema
 from kuberay.plan.stack import StackPlan
 from local import tools
-from tests.unit.settings import as_config
+from tests.stack_config import as_config
 
 VERSIONS = ("1.3.0", "1.6.2")
 #: By kind, where a stack has one. RayCronJobs came with 1.6.

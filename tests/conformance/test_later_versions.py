@@ -11,7 +11,7 @@ import pytest
 from kuberay.live.crds.later_versions import LaterVersion, look_at_later_version
 from kuberay.plan.stack import plan_stack
 from tests.integration.harness.later_charts import Changes, serving_later_charts
-from tests.unit.settings import load
+from tests.stack_config import load
 
 VERSIONS: dict[str, Changes] = {
     "1.8.0": {

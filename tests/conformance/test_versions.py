@@ -27,6 +27,7 @@ from kuberay.settings.stack import StackSettings
 from local import tools
 from local.chart_repository import CHARTS
 from tests.conformance.charts_at_hand import ALL, OFFICIAL
+from tests.stack_config import as_config
 
 Object = dict[str, Any]
 
@@ -75,9 +76,8 @@ def _stack(file: Path | None, version: str) -> StackSettings:
     config = {key: value for key, value in config.items() if key.startswith("kuberay:")} | {
         "kuberay:kuberayVersion": version
     }
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     try:
-        return load_settings(texts, project_folder=ROOT)
+        return load_settings(as_config(config), project_folder=ROOT)
     except SettingsError as error:
         pytest.skip(str(error))
 

@@ -2,7 +2,6 @@
 true, and what is to be copied is taken.
 """
 
-import json
 import re
 import typing
 from pathlib import Path
@@ -24,6 +23,7 @@ from local.tools import versions_at_hand
 from tests.integration.harness import upgrade_matrix
 from tests.integration.harness.operators import NEWEST, OLDEST
 from tests.paths import ROOT
+from tests.stack_config import as_config
 
 STACK_FILES = [
     pytest.param(block, id=f"{file.name}-{number}")
@@ -55,8 +55,7 @@ def test_every_setting_is_in_the_reference() -> None:
 @pytest.mark.parametrize("block", STACK_FILES)
 def test_a_stack_file_in_the_docs_can_be_copied(block: str) -> None:
     given: dict[str, Any] = yaml.safe_load(block)["config"]
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
-    assert load_plan(texts, project_folder=ROOT).settings
+    assert load_plan(as_config(given), project_folder=ROOT).settings
 
 
 @pytest.mark.parametrize(

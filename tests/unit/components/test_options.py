@@ -28,6 +28,7 @@ from kuberay.checks.loading import load_plan
 from kuberay.facts.charts import ChartSource
 from kuberay.live.api.connection import Connection
 from kuberay.plan.stack import StackPlan
+from tests.stack_config import as_config
 
 #: All that hooks, waits and warnings do at a cluster.
 REQUESTS = """crds.upgrade.bring_to_version other_operators.refuse_beside_others
@@ -68,9 +69,9 @@ def everything() -> StackPlan:
             }
         },
     }
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
-    config = {f"kuberay:{key}": text for key, text in texts.items()}
-    return load_plan(config, secret_keys=["kuberay:clusters", "kuberay:jobs", "kuberay:services"])
+    return load_plan(
+        as_config(settings), secret_keys=["kuberay:clusters", "kuberay:jobs", "kuberay:services"]
+    )
 
 
 PLAN = everything()

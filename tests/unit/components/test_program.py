@@ -12,6 +12,7 @@ import pulumi
 import pytest
 
 from tests.paths import ROOT
+from tests.stack_config import as_config
 
 
 class Recorder(pulumi.runtime.Mocks):
@@ -41,11 +42,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch, recorder: Recorder | None = None, **settings: Any
 ) -> tuple[Recorder, dict[str, Any]]:
     recorder = recorder or Recorder()
-    config = {
-        f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value)
-        for key, value in settings.items()
-    }
-    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(as_config(settings)))
     # Pulumi takes the thread's event loop, and a test with `asyncio.run` leaves none.
     asyncio.set_event_loop(asyncio.new_event_loop())
     # In a preview, which looks at no cluster.

@@ -19,6 +19,7 @@ from kuberay.facts.digests import KEY_STASH, Seal
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.plan.cluster import plan_cluster
 from kuberay.settings.stack import StackSettings
+from tests.stack_config import as_config
 from tests.unit.components.test_program import Recorder, run
 
 #: A secret in each place of a group that takes any text.
@@ -197,7 +198,7 @@ def test_a_stack_without_encrypted_settings_has_no_key_and_the_fingerprints_that
 ) -> None:
     recorder, _ = run(monkeypatch, **GUESSABLE)
     assert f"Stash {KEY_STASH}" not in recorder.resources
-    plan = load_plan({f"kuberay:{key}": json.dumps(value) for key, value in GUESSABLE.items()})
+    plan = load_plan(as_config(GUESSABLE))
     assert (
         fingerprints_of(recorder)["Release raycluster.head"] == plan.clusters["raycluster"].head.fingerprint
     )

@@ -1,30 +1,19 @@
 """What the doctor says of a state and of objects, as the API server gives them."""
 
-import json
 from typing import Any
 
 import pytest
 
 from commands.doctor import judge
 from commands.doctor.finding import Finding, conclusion
-from kuberay.checks.loading import load_settings
 from kuberay.live.takeover.marks import Record
-from kuberay.settings.stack import StackSettings
+from tests.stack_config import load
 
 OURS = "kuberay/dev"
 URN = (
     "urn:pulumi:dev::kuberay::"
     "kuberay:components:RayCluster$kubernetes:ray.io/v1:RayClusterPatch::ray.head.pods"
 )
-
-
-def settings(**given: Any) -> StackSettings:
-    return load_settings(
-        {
-            f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value)
-            for key, value in given.items()
-        }
-    )
 
 
 def record(status: str = "deployed", revision: int = 1, stack: str | None = OURS) -> Record:
@@ -209,22 +198,22 @@ def test_a_namespace() -> None:
 
 
 def test_nodes_that_are_ready_and_of_the_right_architecture_are_well() -> None:
-    assert lines(judge.nodes([node(), node("two")], settings(), more_may_come=False)) == [
+    assert lines(judge.nodes([node(), node("two")], load(), more_may_come=False)) == [
         "ok       nodes: 2 ready"
     ]
 
 
 def test_a_node_that_is_not_ready_is_warned_of_and_none_that_is_ready_is_wrong() -> None:
     bad = node("two", ready="Unknown", message="Kubelet stopped posting node status.")
-    (line,) = lines(judge.nodes([node(), bad], settings(), more_may_come=False))
+    (line,) = lines(judge.nodes([node(), bad], load(), more_may_come=False))
     assert line.startswith("warning  node two: is not ready: Kubelet stopped posting node status.")
     assert "wrong    nodes: none of 1 is ready; add or repair nodes" in lines(
-        judge.nodes([bad], settings(), more_may_come=False)
+        judge.nodes([bad], load(), more_may_come=False)
     )
 
 
 def test_an_architecture_without_nodes_is_wrong_unless_nodes_may_come() -> None:
-    mixed = settings(clusters={"ray": {"worker": {"architecture": "aarch64"}}})
+    mixed = load(clusters={"ray": {"worker": {"architecture": "aarch64"}}})
     found = list(judge.nodes([node()], mixed, more_may_come=False))
     assert (
         "none is arm64 (kubernetes.io/arch), which clusters.ray.worker asks for; there are: amd64"

@@ -12,9 +12,9 @@ from kuberay.facts.charts import ChartSource
 from kuberay.live.dry_run import NotAskedError
 from kuberay.live.wait_loop import NotUpError
 from kuberay.plan.stack import plan_stack
+from tests.stack_config import load
 from tests.unit.components.test_options import PLAN
 from tests.unit.components.test_options import run as run_program
-from tests.unit.settings import load
 
 NO_OPERATOR = "KubeRay's operator does not run"
 

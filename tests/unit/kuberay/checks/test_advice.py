@@ -2,7 +2,7 @@
 
 from kuberay.checks.advice import stack_advice
 from kuberay.plan.stack import plan_stack
-from tests.unit.settings import load
+from tests.stack_config import load
 
 
 def test_each_line_of_advice_says_what_it_is_about() -> None:

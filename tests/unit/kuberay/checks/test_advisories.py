@@ -10,7 +10,7 @@ from kuberay.checks.advisories import advised_against
 from kuberay.plan.stack import plan_stack
 from kuberay.settings.stack import StackSettings
 from tests.paths import ROOT
-from tests.unit.settings import plan_of_file
+from tests.stack_config import plan_of_file
 
 EXPLOITED = (
     "lets a web page that a developer visits run code through a port-forward to the dashboard, which is"

@@ -11,7 +11,7 @@ import pytest
 
 from kuberay.checks.entrypoints import entrypoint_advice
 from kuberay.plan.stack import plan_stack
-from tests.unit.settings import load
+from tests.stack_config import load
 
 ARRIVES = (
     "show -m train",

@@ -7,7 +7,7 @@ import pytest
 from kuberay.checks.exposure import exposures
 from kuberay.checks.loading import SettingsError
 from kuberay.plan.stack import plan_stack
-from tests.unit.settings import load
+from tests.stack_config import load
 
 WAY: dict[str, Any] = {"host": "ray.example.com", "controllerNamespace": "ingress-nginx"}
 SERVE = {"applications": [{"import_path": "chat:app"}]}

@@ -8,7 +8,7 @@ import pytest
 from kuberay.checks.exposure import exposures, unreachable_workloads
 from kuberay.plan.stack import plan_stack
 from tests.paths import ROOT
-from tests.unit.settings import load, plan_of_file
+from tests.stack_config import load, plan_of_file
 
 
 def test_a_stack_that_is_closed_has_nothing_to_say() -> None:

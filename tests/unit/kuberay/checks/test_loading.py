@@ -9,17 +9,11 @@ import pytest
 from kuberay.checks.loading import SettingsError, load_plan, load_settings
 from tests.bad_settings import BAD_SETTINGS, Bad
 from tests.paths import ROOT
-
-
-def as_pulumi_hands_it_over(settings: dict[str, Any]) -> dict[str, str]:
-    return {
-        f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value)
-        for key, value in settings.items()
-    }
+from tests.stack_config import as_config
 
 
 def load(settings: dict[str, Any], **options: Any) -> Any:
-    return load_settings(as_pulumi_hands_it_over(settings), project_folder=ROOT, **options)
+    return load_settings(as_config(settings), project_folder=ROOT, **options)
 
 
 def refused(settings: dict[str, Any], **options: Any) -> list[str]:
@@ -44,7 +38,7 @@ def test_every_mistake_is_named_at_once() -> None:
 
 
 def test_a_secret_is_not_shown_in_an_error() -> None:
-    config = as_pulumi_hands_it_over({"clusters": {"a": {"head": {"env": {"TOKEN": {"valeu": "hunter2"}}}}}})
+    config = as_config({"clusters": {"a": {"head": {"env": {"TOKEN": {"valeu": "hunter2"}}}}}})
     with pytest.raises(SettingsError) as error:
         load_settings(config, secret_keys=["kuberay:clusters"])
     assert "hunter2" not in str(error.value)
@@ -143,7 +137,7 @@ def test_a_values_file_behind_a_link_out_of_the_project_is_not_read(tmp_path: Pa
     (tmp_path / "project").mkdir()
     (tmp_path / "shadow").write_text("root: hunter2\n")
     (tmp_path / "project/values.yaml").symlink_to(tmp_path / "shadow")
-    config = as_pulumi_hands_it_over({"clusters": {"a": {"valuesFile": "values.yaml"}}})
+    config = as_config({"clusters": {"a": {"valuesFile": "values.yaml"}}})
     with pytest.raises(SettingsError, match="must be a file in the project's folder") as error:
         load_settings(config, project_folder=tmp_path / "project")
     assert "root" not in str(error.value)
@@ -155,7 +149,7 @@ def test_a_values_file_whose_name_no_file_can_have_is_refused() -> None:
 
 
 def test_no_part_of_a_values_file_that_cannot_be_read_is_shown(tmp_path: Path) -> None:
-    config = as_pulumi_hands_it_over({"clusters": {"a": {"valuesFile": "values.yaml"}}})
+    config = as_config({"clusters": {"a": {"valuesFile": "values.yaml"}}})
     for text in (
         "a: [hunter2\n",
         "a:\n\thunter2: x\n",
@@ -179,7 +173,7 @@ def test_a_values_file_in_a_folder_below_and_one_that_comes_back_into_the_projec
     (tmp_path / "values").mkdir()
     (tmp_path / "values/dev.yaml").write_text("head: {priorityClassName: low}\n")
     for name in ("values/dev.yaml", "values/../values/dev.yaml"):
-        config = as_pulumi_hands_it_over({"clusters": {"a": {"valuesFile": name}}})
+        config = as_config({"clusters": {"a": {"valuesFile": name}}})
         assert load_settings(config, project_folder=tmp_path).clusters["a"].values == {
             "head": {"priorityClassName": "low"}
         }
@@ -223,7 +217,7 @@ def test_a_stack_without_clusters_installs_the_operator_alone() -> None:
 
 def test_raw_values_win_over_those_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "values.yaml").write_text("head: {priorityClassName: low, lifecycle: {}}\n")
-    config = as_pulumi_hands_it_over(
+    config = as_config(
         {"clusters": {"a": {"valuesFile": "values.yaml", "values": {"head": {"priorityClassName": "high"}}}}}
     )
     settings = load_settings(config, project_folder=tmp_path)

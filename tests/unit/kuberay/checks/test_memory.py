@@ -9,7 +9,7 @@ from kuberay.checks.loading import SettingsError
 from kuberay.checks.memory import memory_advice
 from kuberay.plan.stack import plan_stack
 from tests.paths import ROOT
-from tests.unit.settings import load, plan_of_file
+from tests.stack_config import load, plan_of_file
 
 
 def advice(**cluster: Any) -> list[str]:

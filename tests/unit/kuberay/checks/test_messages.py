@@ -13,6 +13,7 @@ from kuberay.plan.cluster import plan_cluster
 from kuberay.settings.base import keys_at
 from kuberay.settings.stack import StackSettings
 from tests.bad_settings import cluster, head, job, service, worker
+from tests.stack_config import as_config
 from tests.unit.kuberay.checks.test_loading import load, refused
 
 HEAD = "kuberay:clusters.raycluster.head"
@@ -952,10 +953,7 @@ def test_nothing_of_an_encrypted_value_is_quoted(config: dict[str, Any], line: s
     ids=json.dumps,
 )
 def test_nothing_that_is_made_from_an_encrypted_value_is_shown(config: dict[str, Any], line: str) -> None:
-    texts = {
-        f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value)
-        for key, value in config.items()
-    }
+    texts = as_config(config)
     with pytest.raises(SettingsError) as error:
         load_settings(texts, secret_keys=texts)
     assert error.value.problems == [f"kuberay:{line}"]

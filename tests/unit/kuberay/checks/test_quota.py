@@ -2,7 +2,7 @@
 
 from kuberay.checks.quota import demands
 from kuberay.plan.stack import plan_stack
-from tests.unit.settings import load
+from tests.stack_config import load
 
 
 def test_every_container_of_a_pod_counts() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kuberay.checks.loading import SettingsError, load_plan
-from tests.unit.settings import as_config
+from tests.stack_config import as_config
 
 HERE = "kuberay:clusters.ray.spec"
 

@@ -7,7 +7,7 @@ import pytest
 from kuberay.checks.loading import SettingsError
 from kuberay.checks.storage import claim_advice
 from kuberay.plan.stack import plan_stack
-from tests.unit.settings import load
+from tests.stack_config import load
 
 HEAD = "kuberay:clusters.ray.head.storage"
 CLAIM = {"name": "data", "persistentVolumeClaim": {"claimName": "x"}}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kuberay.checks.loading import SettingsError
-from tests.unit.settings import load
+from tests.stack_config import load
 
 NO_DASHBOARD = {"head": {"rayStartParams": {"include-dashboard": False}}}
 SERVE = {"applications": [{"import_path": "a:b"}]}

@@ -13,8 +13,8 @@ from kuberay.live.operator_at_work import wait_for_an_operator, why_no_pods_woul
 from kuberay.live.takeover.rules import how_to_make_anew
 from kuberay.live.wait_loop import NotUpError
 from kuberay.plan.stack import plan_stack
+from tests.stack_config import load
 from tests.unit.kuberay.live.api_server import Answering, ApiServer, serving, status
-from tests.unit.settings import load
 
 NAMED = "Deployment kuberay-operator in namespace"
 

@@ -11,8 +11,8 @@ import pytest
 
 from kuberay.live.other_operators import OtherOperatorError, refuse_beside_others
 from kuberay.plan.stack import plan_stack
+from tests.stack_config import load
 from tests.unit.kuberay.live.api_server import Answering, ApiServer, serving, status
-from tests.unit.settings import load
 
 USE_IT = "use it (operator.install: false)"
 

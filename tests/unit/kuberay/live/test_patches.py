@@ -20,8 +20,8 @@ from kuberay.live.patches import (
     without_finalizer,
 )
 from kuberay.plan.operator import plan_operator
+from tests.stack_config import load
 from tests.unit.kuberay.live.api_server import Found
-from tests.unit.settings import load
 
 
 def group(name: str, replicas: int, least: int = 0, most: int = 10) -> dict[str, Any]:

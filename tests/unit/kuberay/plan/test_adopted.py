@@ -9,7 +9,7 @@ from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.live.waiting.targets import group_target
 from kuberay.plan.cluster import ClusterPlan, plan_cluster, seal_cluster
 from kuberay.plan.stack import Adopted, StackPlan, plan_stack, seal_stack
-from tests.unit.settings import load
+from tests.stack_config import load
 
 
 def plan(adopted: dict[str, Any] | None = None, **cluster: Any) -> ClusterPlan:

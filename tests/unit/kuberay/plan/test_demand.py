@@ -8,7 +8,7 @@ from kuberay.plan.demand import demand_of_spec
 from kuberay.plan.pods import pod_groups
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec, values_of_spec
 from kuberay.plan.stack import plan_stack
-from tests.unit.settings import load
+from tests.stack_config import load
 
 
 def spec_with(worker: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from kuberay.plan.dry_run import questions, what_changes
 from kuberay.plan.expose import Route
 from kuberay.plan.stack import plan_stack
-from tests.unit.settings import load
+from tests.stack_config import load
 
 SERVE = {"applications": [{"import_path": "chat:app"}]}
 WAY: dict[str, Any] = {"host": "ray.example.com", "controllerNamespace": "ingress-nginx"}

@@ -4,7 +4,7 @@ from typing import Any
 
 from kuberay.plan.cluster import plan_cluster, plan_ray_cluster
 from kuberay.plan.fault_tolerance import for_charts_before_1_5
-from tests.unit.settings import load
+from tests.stack_config import load
 
 
 def values(**settings: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 
 from kuberay.plan.cluster import plan_cluster
 from kuberay.plan.memory import PodMemory, cluster_memory
-from tests.unit.settings import load
+from tests.stack_config import load
 
 
 def memory(group: str = "head", /, **settings: Any) -> PodMemory:

@@ -8,7 +8,7 @@ from typing import Any
 from kuberay.facts.monitoring import METRICS, metrics_in
 from kuberay.plan.metrics import MetricsPlan
 from kuberay.plan.stack import StackPlan, plan_stack
-from tests.unit.settings import load
+from tests.stack_config import load
 
 ALL = {"enabled": True, "dashboards": True, "alerts": True}
 GRAFANA = {

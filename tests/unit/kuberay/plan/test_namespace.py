@@ -4,7 +4,7 @@ from typing import Any
 
 from kuberay.plan.namespace import limit_range, network_policy, plan_namespace, resource_quota
 from kuberay.plan.stack import plan_stack
-from tests.unit.settings import load
+from tests.stack_config import load
 
 
 def test_only_the_namespace_reaches_ray_unless_others_are_named() -> None:

@@ -10,7 +10,7 @@ from kuberay.facts.charts import feature_gates
 from kuberay.facts.versions import KubeRayVersion
 from kuberay.plan.operator import operator_values, plan_operator
 from kuberay.settings.stack import StackSettings
-from tests.unit.settings import load
+from tests.stack_config import load
 
 VERSIONS: tuple[str, ...] = typing.get_args(KubeRayVersion)
 

@@ -1,6 +1,5 @@
 """Ports that settings move are followed by all that goes by them."""
 
-import json
 from typing import Any
 
 import pytest
@@ -11,17 +10,14 @@ from kuberay.checks.loading import load_plan
 from kuberay.plan.dry_run import questions
 from kuberay.plan.stack import StackPlan
 from tests.bad_settings import head, service, worker
+from tests.stack_config import as_config
 
 FOLLOWED = {"client": 10002, "gcs-server": 6380, "dashboard": 9265, "metrics": 9080, "serve": 8000}
 FLAGS = {"ray-client-server-port": 10002, "port": 6380, "dashboard-port": 9265, "metrics-export-port": 9080}
 
 
 def plan(config: dict[str, Any], version: str = "1.6.2") -> StackPlan:
-    written = {
-        key: value if isinstance(value, str) else json.dumps(value)
-        for key, value in ({"kuberayVersion": version} | config).items()
-    }
-    return load_plan({f"kuberay:{key}": value for key, value in written.items()})
+    return load_plan(as_config({"kuberayVersion": version} | config))
 
 
 def ports(container: dict[str, Any]) -> dict[str, int]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kuberay.plan.cluster import plan_cluster
-from tests.unit.settings import load
+from tests.stack_config import load
 
 TOKEN = "a-token-of-the-owner-that-is-long-enough"
 

@@ -9,7 +9,7 @@ from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.plan.cluster import ClusterPlan, plan_cluster, seal_cluster
 from kuberay.plan.ray_cluster_spec import groups_of, ray_cluster_spec, values_of_spec
 from kuberay.plan.stack import StackPlan, plan_stack
-from tests.unit.settings import load
+from tests.stack_config import load
 
 CHART_LABELS = {
     "helm.sh/chart": "ray-cluster-1.3.0",

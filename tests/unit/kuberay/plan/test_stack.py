@@ -1,7 +1,7 @@
 """A stack's plan holds a part for each component, made once."""
 
 from kuberay.plan.stack import plan_stack
-from tests.unit.settings import load
+from tests.stack_config import load
 
 
 def test_a_stack_in_a_namespace_that_exists_makes_none_but_has_rules_for_it() -> None:

@@ -3,7 +3,7 @@
 from kuberay.plan.dry_run import questions, what_changes
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec
 from kuberay.plan.stack import plan_stack
-from tests.unit.settings import load
+from tests.stack_config import load
 
 STORAGE = {
     "datasets": {"size": "100Gi", "storageClass": "nfs", "accessMode": "ReadWriteMany"},

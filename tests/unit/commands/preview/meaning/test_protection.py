@@ -12,7 +12,7 @@ from commands.stack.state import RELEASE
 from kuberay.checks.loading import load_settings
 from kuberay.plan.cluster import plan_cluster
 from kuberay.plan.namespace import network_policy
-from tests.unit.settings import load
+from tests.stack_config import as_config, load
 
 
 def protection_after(step: Step) -> Protection:
@@ -32,7 +32,7 @@ def policy(ray: list[str], metrics: list[str]) -> dict[str, Any]:
         "kuberay:protection": {"networkPolicy": {"allowedNamespaces": ray}},
         "kuberay:metrics": {"enabled": True, "allowedNamespaces": metrics},
     }
-    return network_policy(load_settings({key: json.dumps(value) for key, value in config.items()}), "ray")
+    return network_policy(load_settings(as_config(config)), "ray")
 
 
 def test_a_namespace_that_is_let_in_is_named_and_so_is_one_that_is_shut_out() -> None:

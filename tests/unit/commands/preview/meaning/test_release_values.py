@@ -10,7 +10,7 @@ from commands.preview.meaning.steps import COMPONENT, SECRET, WAIT_FOR, Preview,
 from commands.stack.state import RELEASE
 from kuberay.facts.charts import RESOURCE_CHART
 from kuberay.plan.cluster import ClusterPlan, plan_cluster
-from tests.unit.settings import load
+from tests.stack_config import load
 
 
 def plan(**cluster: Any) -> ClusterPlan:

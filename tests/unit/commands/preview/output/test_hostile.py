@@ -27,7 +27,8 @@ from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.messages import Problem, problem_line
 from kuberay.facts.phrases import one_line
 from kuberay.facts.visible import log_line, log_lines, visible
-from kuberay.settings.stack import PROJECT, StackSettings
+from kuberay.settings.stack import StackSettings
+from tests.stack_config import as_config
 
 #: What does something somewhere: in Markdown, on GitHub or GitLab, in a terminal, in a
 #: log, to a reader's eyes.
@@ -343,12 +344,8 @@ def written(annotation: Any, texts: Iterator[str]) -> Any:
 def test_what_is_wrong_with_a_setting_is_a_line_that_does_nothing() -> None:
     texts, told = cycle(hostile_texts()), 0
     for _ in range(10):
-        config = {
-            f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value)
-            for key, value in written(StackSettings, texts).items()
-        }
         with pytest.raises(SettingsError) as error:
-            load_plan(config)
+            load_plan(as_config(written(StackSettings, texts)))
         told += len(error.value.problems)
         for line in error.value.problems:
             assert "\n" not in line

@@ -14,9 +14,9 @@ from tests.paths import ROOT
 
 
 def as_config(settings: Mapping[str, Any]) -> dict[str, str]:
-    """As Pulumi hands settings over."""
+    """As Pulumi hands settings over; a key that has a project's prefix keeps it."""
     return {
-        f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value)
+        key if ":" in key else f"kuberay:{key}": value if isinstance(value, str) else json.dumps(value)
         for key, value in settings.items()
     }
 
@@ -31,5 +31,4 @@ def load(secret_keys: tuple[str, ...] = (), **settings: Any) -> StackSettings:
 def plan_of_file(file: Path) -> StackPlan:
     """The plan of a stack file that comes with the project."""
     given: dict[str, Any] = yaml.safe_load(file.read_text())["config"]
-    config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
-    return load_plan(config, project_folder=ROOT)
+    return load_plan(as_config(given), project_folder=ROOT)
