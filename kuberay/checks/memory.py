@@ -3,19 +3,16 @@ and advice out.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
 from typing import Any
 
 from kuberay.checks.messages import Place, Problem
+from kuberay.facts.object_store import OBJECT_STORE_SHARE, SMALLEST_OBJECT_STORE
 from kuberay.facts.quantities import in_gb, in_mb, parse_quantity
 from kuberay.plan.memory import HEAD, LARGEST_ON_DISK, PodMemory, cluster_memory, own_processes_of
 from kuberay.plan.pods import limits_of, rendered_groups
 from kuberay.plan.ray_cluster_spec import ray_start_params
 from kuberay.plan.workloads import PlacedPlan
 
-#: Ray ends with exit code 1 where its object store would be smaller
-#: (`OBJECT_STORE_MINIMUM_MEMORY_BYTES`).
-SMALLEST_OBJECT_STORE = 78_643_200
 #: A head that is smaller has little left beside Ray's own processes: KubeRay's samples
 #: and charts start at this size.
 _SMALLEST_HEAD = 2_000_000_000
@@ -61,7 +58,7 @@ def _advice(
 ) -> str | None:
     own = own_processes_of(params, is_head=is_head)
     if memory.object_store < SMALLEST_OBJECT_STORE:
-        enough = own.before_the_store + SMALLEST_OBJECT_STORE / Decimal("0.3")
+        enough = own.before_the_store + SMALLEST_OBJECT_STORE / OBJECT_STORE_SHARE
         return (
             f"memory {limit} is too little: Ray would take {in_mb(memory.object_store)} for its object store"
             f" (30 % of what is free when it starts) and ends with exit code 1 below {SMALLEST_OBJECT_STORE}"

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from kuberay.facts.charts import Values
+from kuberay.facts.object_store import OBJECT_STORE_SHARE
 from kuberay.facts.quantities import in_gb, parse_quantity
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.pods import limits_of, rendered_groups
@@ -107,7 +108,7 @@ def _pod_memory(values: Values, group: Values, *, is_head: bool) -> PodMemory:
     limit = int(parse_quantity(limits["memory"]))
     own = own_processes_of(params, is_head=is_head)
     shared = _shared_memory(group, limit)
-    portion = _number(environment, "RAY_DEFAULT_OBJECT_STORE_MEMORY_PROPORTION", "0.3")
+    portion = _number(environment, "RAY_DEFAULT_OBJECT_STORE_MEMORY_PROPORTION", str(OBJECT_STORE_SHARE))
     cap = int(_number(environment, "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES", "200000000000"))
     if shared is not None:
         cap = min(cap, max(LARGEST_ON_DISK, int(shared * Decimal("0.95"))))

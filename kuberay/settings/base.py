@@ -7,7 +7,6 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -24,13 +23,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from kuberay.facts.images import ARCHITECTURE_ALIASES, Architecture
+from kuberay.facts.object_store import OBJECT_STORE_SHARE, SMALLEST_OBJECT_STORE
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.versions import NEWEST_KNOWN, KubeRayVersion, is_later
-
-#: Ray refuses an object store under 78,643,200 bytes and takes 30 % of the pod's memory
-#: for it, so less than this never starts.
-SMALLEST_RAY_MEMORY = Decimal(262_144_000)
 
 #: A release of Ray, or what comes before one.
 RAY_VERSION = r"^[0-9]+\.[0-9]+\.[0-9]+([.-]?[a-z0-9]+)?$"
@@ -130,10 +126,10 @@ def _check_memory(memory: str) -> str:
 
 
 def _check_ray_memory(memory: str) -> str:
-    if parse_quantity(_check_memory(memory)) < SMALLEST_RAY_MEMORY:
+    if parse_quantity(_check_memory(memory)) * OBJECT_STORE_SHARE < SMALLEST_OBJECT_STORE:
         raise ValueError(
-            "is too small for Ray's object store (30 % of it, at least 78643200 bytes); Ray needs 250Mi, a"
-            " head 2G"
+            f"is too small for Ray's object store (30 % of it, at least {SMALLEST_OBJECT_STORE} bytes); Ray"
+            " needs 250Mi, a head 2G"
         )
     return memory
 
