@@ -15,6 +15,7 @@ from typing import Any
 from kuberay.facts.digests import fingerprint
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP
 from kuberay.plan.cluster import ClusterPlan, head_service_type
+from kuberay.plan.demand import WAIT_GCS_READY
 from kuberay.plan.ports import DEFAULT_PORTS
 from kuberay.plan.protection import auth_options
 from kuberay.plan.stack import StackPlan
@@ -26,10 +27,7 @@ Manifest = dict[str, Any]
 _API = "ray.io/v1"
 #: What KubeRay gives the container that waits in each worker for the head, and no
 #: setting changes.
-_WAITS_FOR_THE_HEAD = {
-    "limits": {"cpu": "200m", "memory": "256Mi"},
-    "requests": {"cpu": "200m", "memory": "256Mi"},
-}
+_WAITS_FOR_THE_HEAD = {"limits": WAIT_GCS_READY, "requests": WAIT_GCS_READY}
 _SHARED_MEMORY = "/dev/shm"
 #: What the container of Ray's autoscaler takes from `autoscalerOptions`, under the same
 #: name.

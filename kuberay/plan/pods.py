@@ -34,8 +34,9 @@ AUTOSCALER_V2 = "RAY_enable_autoscaler_v2"
 _LOG_VOLUME: Values = {"name": "log-volume", "emptyDir": {}}
 _LOG_MOUNT: Values = {"name": "log-volume", "mountPath": "/tmp/ray"}
 
-#: Values of a group that say how many pods there are, or are no part of a pod.
-_NOT_IN_PODS = (
+#: Values of a group that say how many pods there are, or are no part of a pod;
+#: resource.py has the fields of a RayCluster's spec that are none.
+_VALUES_NOT_IN_PODS = (
     "disabled",
     "groupName",
     "headService",
@@ -267,18 +268,21 @@ def pod_groups(values: Values) -> tuple[PodGroup, ...]:
 
 def pod_template(values: Values, group: Values) -> Values:
     """What lands in the pods of a group."""
-    own = {key: value for key, value in group.items() if key not in _NOT_IN_PODS}
-    if own.get("autoscalerOptions"):
-        # The sidecar reads these from the RayCluster as it goes.
-        own["autoscalerOptions"] = {
-            k: v
-            for k, v in own["autoscalerOptions"].items()
-            if k not in ("idleTimeoutSeconds", "upscalingMode")
-        }
+    own = without_live_options({key: value for key, value in group.items() if key not in _VALUES_NOT_IN_PODS})
     own.setdefault("image", values["image"])
     if group is values["head"]:
         own["gcsFaultTolerance"] = values.get("gcsFaultTolerance")
     return {**own, "imagePullSecrets": values.get("imagePullSecrets"), "common": values.get("common")}
+
+
+def without_live_options(tree: Values) -> Values:
+    """Without options of the autoscaler that its sidecar reads from the RayCluster as
+    it goes.
+    """
+    options: Values = tree.get("autoscalerOptions") or {}
+    live = ("idleTimeoutSeconds", "upscalingMode")
+    kept = {key: value for key, value in options.items() if key not in live}
+    return {**tree, "autoscalerOptions": kept} if options else tree
 
 
 def pod_group(

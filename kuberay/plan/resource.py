@@ -15,23 +15,21 @@ from typing import Any
 from kuberay.facts.charts import Values
 from kuberay.facts.digests import fingerprint
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
-from kuberay.plan.pods import PodGroup, pod_group, rendered_groups
+from kuberay.plan.pods import PodGroup, pod_group, rendered_groups, without_live_options
 from kuberay.plan.ray_cluster_spec import groups_of, ray_cluster_spec, values_of_spec
 from kuberay.settings.overrides import merge
 
 #: Fields of a RayCluster's spec that are in no pod. The groups are looked at one by
-#: one.
-_NOT_IN_PODS = frozenset(
+#: one. pods.py has the chart's values that are in none.
+_FIELDS_NOT_IN_PODS = frozenset(
     "headGroupSpec headServiceAnnotations managedBy networkPolicy rayVersion suspend upgradeStrategy"
     " workerGroupSpecs".split()
 )
 #: Fields of a group that are in no pod.
-_NOT_IN_PODS_OF_GROUP = frozenset(
+_GROUP_FIELDS_NOT_IN_PODS = frozenset(
     """enableIngress groupName headService idleTimeoutSeconds ingressOptions maxReplicas minReplicas priority
     replicas scaleStrategy serviceType suspend""".split()
 )
-#: The sidecar reads these from the RayCluster as it goes.
-_READ_BY_AUTOSCALER = ("idleTimeoutSeconds", "upscalingMode")
 #: What values have of a cluster's head that is the cluster's own.
 _OF_CLUSTER = ("rayVersion", "enableInTreeAutoscaling", "autoscalerOptions")
 
@@ -166,7 +164,7 @@ def _pod_groups(
 
 def _made_of(group: Values) -> Values:
     """What of a group is in its pods."""
-    own = {key: value for key, value in group.items() if key not in _NOT_IN_PODS_OF_GROUP}
+    own = {key: value for key, value in group.items() if key not in _GROUP_FIELDS_NOT_IN_PODS}
     template: Values = own.get("template") or {}
     metadata: Values = template.get("metadata") or {}
     annotations = {
@@ -177,11 +175,7 @@ def _made_of(group: Values) -> Values:
 
 def _made_of_cluster(spec: Values) -> Values:
     """What of a spec is in pods of every group."""
-    own = {key: value for key, value in spec.items() if key not in _NOT_IN_PODS}
-    if options := own.get("autoscalerOptions"):
-        own["autoscalerOptions"] = {
-            key: value for key, value in options.items() if key not in _READ_BY_AUTOSCALER
-        }
+    own = without_live_options({key: value for key, value in spec.items() if key not in _FIELDS_NOT_IN_PODS})
     if ((spec.get("upgradeStrategy") or {}).get("type")) == "Recreate":
         # KubeRay itself then replaces all pods for these too.
         own |= {
