@@ -4,7 +4,6 @@ requests, labels, affinity, taints. Pure.
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from itertools import chain
 
 from kuberay.facts.objects import Object
 from kuberay.facts.quantities import parse_quantity
@@ -83,13 +82,10 @@ def keeps_out(node: Object, pod: Object) -> str | None:
     """What a node is that would not take a pod even with nothing on it: ``without
     pool=gpu``; None where it would.
     """
-    selector: Mapping[str, str] = pod.get("nodeSelector") or {}
-    missing = [f"{key}={value}" for key, value in selector.items() if labels_of(node).get(key) != value]
-    if missing:
+    if missing := _missing_labels(node, pod):
         return f"without {', '.join(missing)}"
-    terms = _required_terms(pod)
-    if terms and not any(_meets(node, term) for term in terms):
-        return f"not what the affinity asks for: {' or '.join(map(_term_text, terms))}"
+    if not _meets_affinity(node, pod):
+        return f"not what the affinity asks for: {_affinity_text(pod)}"
     spec: Object = node.get("spec") or {}
     cordon = (
         [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]
@@ -119,36 +115,25 @@ def _is_for(toleration: Object, taint: Object) -> bool:
 
 def no_node_will_do(pod: Object, nodes: Iterable[Object]) -> str | None:
     """Why no node of the cluster could ever take the pod, even an empty one; None where
-    one could. Taints come and go: none counts.
+    one could. Taints come and go: none counts. Of what it asks for, the containers that
+    run together count, whose requests the answer names one by one.
     """
     spec = pod["spec"]
-    selector: Mapping[str, str] = spec.get("nodeSelector") or {}
     nodes = list(nodes)
-    matching = [
-        node for node in nodes if all(labels_of(node).get(key) == value for key, value in selector.items())
-    ]
+    matching = [node for node in nodes if not _missing_labels(node, spec)]
     if not matching:
-        wanted = ", ".join(f"{key}={value}" for key, value in selector.items())
+        wanted = ", ".join(f"{key}={value}" for key, value in (spec.get("nodeSelector") or {}).items())
         return f"none of {len(nodes)} nodes has {wanted}"
-    terms = _required_terms(spec)
-    if terms:
-        matching = [node for node in matching if any(_meets(node, term) for term in terms)]
-        if not matching:
-            return (
-                f"none of {len(nodes)} nodes is what its affinity asks for:"
-                f" {' or '.join(map(_term_text, terms))}"
-            )
+    matching = [node for node in matching if _meets_affinity(node, spec)]
+    if not matching:
+        return f"none of {len(nodes)} nodes is what its affinity asks for: {_affinity_text(spec)}"
     requests = [(container.get("resources") or {}).get("requests") or {} for container in spec["containers"]]
-    asked = {
-        name: sum((parse_quantity(request.get(name, "0")) for request in requests), Decimal(0))
-        for name in sorted({*chain(*requests)})
-    }
-    fits = [
-        n
-        for n in matching
-        if all(allocatable(n).get(resource, Decimal(0)) >= amount for resource, amount in asked.items())
-    ]
-    if fits:
+    asked = _sum({name: parse_quantity(amount) for name, amount in request.items()} for request in requests)
+    asked = dict(sorted(asked.items()))
+    if any(
+        all(allocatable(node).get(resource, Decimal(0)) >= amount for resource, amount in asked.items())
+        for node in matching
+    ):
         return None
     for resource, amount in asked.items():
         largest = max(matching, key=lambda node: allocatable(node).get(resource, Decimal(0)))
@@ -159,6 +144,21 @@ def no_node_will_do(pod: Object, nodes: Iterable[Object]) -> str | None:
                 f" {largest['status']['allocatable'].get(resource, 0)}"
             )
     return f"asks for more {', '.join(asked)} together than any such node has"
+
+
+def _missing_labels(node: Object, pod: Object) -> list[str]:
+    """What of a pod's selector a node does not have."""
+    selector: Mapping[str, str] = pod.get("nodeSelector") or {}
+    return [f"{key}={value}" for key, value in selector.items() if labels_of(node).get(key) != value]
+
+
+def _meets_affinity(node: Object, pod: Object) -> bool:
+    terms = _required_terms(pod)
+    return not terms or any(_meets(node, term) for term in terms)
+
+
+def _affinity_text(pod: Object) -> str:
+    return " or ".join(map(_term_text, _required_terms(pod)))
 
 
 def _required_terms(pod: Object) -> Sequence[Object]:
