@@ -36,7 +36,7 @@ from commands.stack.cli import WORKSPACE, StackError
 from commands.stack.helm import Helm
 from commands.stack.interrupts import take_interrupts
 from commands.stack.mistakes import mistake
-from commands.stack.state import RELEASE
+from kuberay.facts.charts import RELEASE
 from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import KUBECONFIG, Connection
 from kuberay.live.inventory import Cluster

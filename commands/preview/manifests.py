@@ -21,8 +21,7 @@ from commands.preview.meaning.report import ManifestDiff, StackReport
 from commands.preview.meaning.steps import SECRET, Properties, Step
 from commands.stack.cli import StackError
 from commands.stack.helm import Helm, HelmError
-from commands.stack.state import RELEASE
-from kuberay.facts.charts import ChartSource, Login, split_login
+from kuberay.facts.charts import RELEASE, ChartSource, Login, split_login
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.facts.manifests import read_manifests
 from kuberay.facts.objects import Object

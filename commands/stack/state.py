@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kuberay.facts.charts import RELEASE
 from kuberay.facts.digests import KEY_STASH, Seal
-
-RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
 @dataclass(frozen=True)

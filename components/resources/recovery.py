@@ -15,6 +15,7 @@ import pulumi
 
 from components.resources.hooks import error_text, resource_hook
 from components.resources.providers import connection_of, known, provider_of_options
+from kuberay.facts.charts import RELEASE
 from kuberay.facts.labels import STACK_MARK
 from kuberay.facts.phrases import TAKES_OVER
 from kuberay.facts.visible import log_line, log_lines
@@ -23,8 +24,6 @@ from kuberay.plan.stack import Adopted
 
 if TYPE_CHECKING:
     from kuberay.live.takeover.actions import Run
-
-_RELEASE = "kubernetes:helm.sh/v3:Release"
 
 
 def recover_from_killed_runs(timeout: float, adopted: Mapping[str, Adopted] = MappingProxyType({})) -> None:
@@ -40,7 +39,7 @@ def recover_from_killed_runs(timeout: float, adopted: Mapping[str, Adopted] = Ma
     looks: dict[pulumi.ProviderResource | None, _Looks] = {None: looks_by(None)}
 
     def mark(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
-        is_release = args.type_ == _RELEASE
+        is_release = args.type_ == RELEASE
         if is_release:
             values: Any = args.props.get("values")
             # Values that hold something encrypted are a secret as a whole

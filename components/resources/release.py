@@ -8,7 +8,7 @@ import pulumi
 from components.resources.hooks import SharedHook
 from components.resources.kubernetes_object import of_the_pinned_plugin
 from components.stack import PROJECT_FOLDER
-from kuberay.facts.charts import RESOURCE_CHART, Chart, Charts, ChartSource, Values, chart_source
+from kuberay.facts.charts import RELEASE, RESOURCE_CHART, Chart, Charts, ChartSource, Values, chart_source
 from kuberay.settings.overrides import empties_a_list, without_nulls
 
 
@@ -23,9 +23,7 @@ class Release(pulumi.CustomResource):
         self, name: str, inputs: Mapping[str, pulumi.Input[Any]], opts: pulumi.ResourceOptions
     ) -> None:
         # As the SDK's class says it.
-        super().__init__(
-            "kubernetes:helm.sh/v3:Release", name, {**inputs, "compat": "true"}, of_the_pinned_plugin(opts)
-        )
+        super().__init__(RELEASE, name, {**inputs, "compat": "true"}, of_the_pinned_plugin(opts))
 
 
 _CHARTS = SharedHook("chart-is-what-its-repository-says")

@@ -21,6 +21,8 @@ from kuberay.facts.versions import KubeRayVersion, at_least
 
 Chart = Literal["kuberay-operator", "ray-cluster"]
 CHARTS: Final[tuple[Chart, ...]] = typing.get_args(Chart)
+#: Pulumi's type of a Helm release.
+RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 #: What a stack calls the Helm release of its operator.
 OPERATOR_RELEASE: Final = "kuberay-operator"
 #: Helm values of a chart.

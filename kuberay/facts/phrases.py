@@ -63,6 +63,11 @@ def without_values(message: object) -> str:
     return _QUOTES.sub(r"\1: [secret]", str(message))
 
 
+def counted(number: int | str, what: str) -> str:
+    """``1 pod``, ``3 pods``, ``0-10 pods``"""
+    return f"{number} {what}" if str(number) == "1" else f"{number} {what}s"
+
+
 def first_few(names: Sequence[str], most: int = 3) -> str:
     """``a, b, c and 7 more``"""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -15,8 +15,7 @@ from commands.preview.meaning.report import (
 )
 from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
 from commands.preview.meaning.workloads import JOB, SCHEDULE, SERVICE, services_that_stay, workloads
-from commands.stack.state import RELEASE
-from kuberay.facts.charts import OPERATOR_RELEASE
+from kuberay.facts.charts import OPERATOR_RELEASE, RELEASE
 
 #: A new one is not the old one: what it held is gone. A Secret of the same name is as
 #: good as another.

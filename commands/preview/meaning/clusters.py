@@ -9,8 +9,9 @@ from commands.preview.meaning.pods import Groups, pod_versions, pods_of_values, 
 from commands.preview.meaning.release_values import as_shown, chart_of, comparable
 from commands.preview.meaning.report import GroupChange, Level, Pods, RayChange
 from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
-from commands.stack.state import RELEASE
+from kuberay.facts.charts import RELEASE
 from kuberay.facts.digests import KEY_STASH
+from kuberay.facts.phrases import counted
 
 _LOSES_KEY = (
     "the key of the stack's fingerprints goes with the last encrypted setting; protection.sealFingerprints:"
@@ -221,7 +222,7 @@ def _cluster_headline(change: RayChange, found: list[Difference]) -> tuple[str, 
         pods = sum(group.before.pods for group in which if group.before)
         named = _and([group.group for group in which])
         what = (
-            f"{_counted(pods, 'pod')} of {named} {'restarts' if pods == 1 else 'restart'}"
+            f"{counted(pods, 'pod')} of {named} {'restarts' if pods == 1 else 'restart'}"
             if pods
             else f"pods of {named} restart"
         )
@@ -229,11 +230,11 @@ def _cluster_headline(change: RayChange, found: list[Difference]) -> tuple[str, 
         level = "restarts"
     for group in groups:
         if group.effect == "new" and group.after:
-            parts.append(f"new group {group.group}, {_counted(group.after.pods, 'pod')}")
+            parts.append(f"new group {group.group}, {counted(group.after.pods, 'pod')}")
         elif group.effect == "goes":
             parts.append(
                 f"group {group.group} goes"
-                + (f", with {_counted(group.before.pods, 'pod')}" if group.before else "")
+                + (f", with {counted(group.before.pods, 'pod')}" if group.before else "")
             )
             level = "destroys"
         elif group.effect == "keeps the old spec":
@@ -242,7 +243,7 @@ def _cluster_headline(change: RayChange, found: list[Difference]) -> tuple[str, 
                 f" {', '.join(group.why)})"
             )
         if group.before and group.after and group.before.count != group.after.count:
-            parts.append(f"{group.group}: {group.before.count} → {_counted(group.after.count, 'pod')}")
+            parts.append(f"{group.group}: {group.before.count} → {counted(group.after.count, 'pod')}")
     if not any(group.effect == "restarts" for group in groups):
         parts.append("no pod restarts")
     return "; ".join(parts), level
@@ -258,10 +259,6 @@ def _all_pods(groups: Iterable[GroupChange], *, new: bool) -> str:
 
 def _and(names: list[str]) -> str:
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
-
-
-def _counted(number: int | str, what: str) -> str:
-    return f"{number} {what}" if str(number) == "1" else f"{number} {what}s"
 
 
 def _ray(values: Any) -> str | None:

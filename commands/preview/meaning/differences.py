@@ -7,14 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from commands.preview.meaning.hiding import names_of, without_moved
+from commands.preview.meaning.hiding import MISSING, names_of, without_moved
 from commands.preview.meaning.steps import SECRET
 from kuberay.facts.labels import STACK_MARK, TEMPLATE_ANNOTATION
 
 #: How a reason is said that nobody may see.
 HIDDEN = "a setting that is kept encrypted"
-
-_MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -41,12 +39,12 @@ def differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[Diff
     """Every value that is in one tree only, or differs. Empty maps and lists count as
     nothing there.
     """
-    if new == SECRET and old not in (_MISSING, SECRET):
+    if new == SECRET and old not in (MISSING, SECRET):
         # What is kept encrypted from now on may well be what stood there before.
         yield Difference(path, SECRET, SECRET)
     elif isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in dict.fromkeys([*old, *new]):
-            yield from differences(old.get(key, _MISSING), new.get(key, _MISSING), (*path, str(key)))
+            yield from differences(old.get(key, MISSING), new.get(key, MISSING), (*path, str(key)))
     elif isinstance(old, list) and isinstance(new, list):
         yield from differences(_by_name(old), _by_name(new), path)
     elif isinstance(old, (Mapping, list)) or isinstance(new, (Mapping, list)):
@@ -89,7 +87,7 @@ def _whole(tree: Any, path: tuple[str, ...], *, gone: bool) -> Iterator[Differen
     if isinstance(tree, Mapping):
         for key, value in tree.items():
             yield from _whole(value, (*path, str(key)), gone=gone)
-    elif tree is not _MISSING:
+    elif tree is not MISSING:
         yield Difference(path, _show(tree), None) if gone else Difference(path, None, _show(tree))
 
 
@@ -103,7 +101,7 @@ def _by_name(items: list[Any]) -> dict[str, Any]:
 
 
 def _show(value: Any) -> str | None:
-    if value is _MISSING or value is None:
+    if value is MISSING or value is None:
         return None
     if isinstance(value, bool):
         return str(value).lower()

@@ -6,7 +6,6 @@ applying it. Compared with the object as it is, that shows neither what the API 
 fills in by default nor another way to write a quantity.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +13,8 @@ from commands.preview.meaning.differences import Difference, differences, hidden
 from commands.preview.meaning.hiding import hides_more, keeps_secrets, may_be_secret, without_free
 from commands.preview.meaning.report import Drift, StackReport, worst
 from commands.preview.meaning.steps import Preview
+from kuberay.facts.objects import Object
 from kuberay.facts.quantities import same_amount
-
-Object = Mapping[str, Any]
 
 #: Written by the API server, or by whoever reports on the object.
 _NOT_COMPARED = {

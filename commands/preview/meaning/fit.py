@@ -19,8 +19,7 @@ from commands.preview.meaning.release_values import name_of
 from commands.preview.meaning.report import Fit, StackReport
 from commands.preview.meaning.steps import Preview
 from commands.preview.meaning.workloads import takes_a_new_cluster
-from commands.stack.state import RELEASE
-from kuberay.facts.charts import OPERATOR_RELEASE
+from kuberay.facts.charts import OPERATOR_RELEASE, RELEASE
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import first_few

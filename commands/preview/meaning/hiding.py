@@ -33,7 +33,8 @@ _AMOUNTS = frozenset(("limits", "requests"))
 _REFERENCES = frozenset(("csi", "secret", "secretKeyRef", "secretName", "secretRef"))
 _VARIABLES = frozenset(("containerEnv", "env"))
 
-_MISSING = object()
+#: What stands for a value that a tree does not have.
+MISSING = object()
 
 Path = tuple[str, ...]
 Hides = Callable[[Path], bool]
@@ -96,7 +97,7 @@ def _hide(old: Any, new: Any, path: Path, *, hides: Hides, alike: bool) -> Any:
     if isinstance(old, Mapping):
         below: Mapping[str, Any] = new if isinstance(new, Mapping) else {}
         return {
-            key: _hide(value, below.get(key, _MISSING), (*path, str(key)), hides=hides, alike=alike)
+            key: _hide(value, below.get(key, MISSING), (*path, str(key)), hides=hides, alike=alike)
             for key, value in old.items()
         }
     if isinstance(old, list):
@@ -125,7 +126,7 @@ def _hide_items(old: list[Any], new: list[Any], path: Path, *, hides: Hides, ali
             rest = (
                 _hide_all(item)
                 if any_secret
-                else _hide(item, _MISSING, (*path, f"[{number}]"), hides=hides, alike=alike)
+                else _hide(item, MISSING, (*path, f"[{number}]"), hides=hides, alike=alike)
             )
             hidden.append({**rest, "name": name} if name else rest)
     return hidden
@@ -165,4 +166,4 @@ def _name(item: Any) -> str | None:
 
 
 def _is_text(value: Any) -> bool:
-    return value is not None and value is not _MISSING and not isinstance(value, bool)
+    return value is not None and value is not MISSING and not isinstance(value, bool)

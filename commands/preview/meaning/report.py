@@ -5,6 +5,7 @@ Amounts are Kubernetes quantities as strings (``4G``, ``500m``); before and afte
 None where there is none, or it is not known.
 """
 
+import typing
 from collections.abc import Iterable
 from typing import Literal
 
@@ -15,14 +16,13 @@ from commands.preview.meaning.steps import Operation
 #: From the least to the most that a reviewer has to know, `failed` aside.
 Level = Literal["nothing", "changes", "restarts", "destroys", "failed"]
 
+LEVELS: tuple[Level, ...] = typing.get_args(Level)
 EXIT_CODES: dict[Level, int] = {"nothing": 0, "failed": 1, "changes": 2, "restarts": 3, "destroys": 4}
-_SEVERITY: tuple[Level, ...] = ("nothing", "changes", "restarts", "destroys", "failed")
 
 
 def worst(levels: Iterable[Level]) -> Level:
     """The level of all of these together."""
-    found = {_SEVERITY.index(level) for level in levels}
-    return _SEVERITY[max(found, default=0)]
+    return LEVELS[max(map(LEVELS.index, levels), default=0)]
 
 
 class Totals(BaseModel):

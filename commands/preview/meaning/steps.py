@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from commands.stack.messages import without_kubeconfig
-from commands.stack.state import RELEASE
+from kuberay.facts.charts import RELEASE
 from kuberay.facts.phrases import TAKES_OVER, one_line, without_values
 from kuberay.settings.stack import PROJECT, may_be_quoted
 

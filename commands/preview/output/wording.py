@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from commands.preview.meaning.report import (
+    LEVELS,
     Cost,
     GroupChange,
     Level,
@@ -16,7 +17,7 @@ from commands.preview.meaning.report import (
     Totals,
     VersionChange,
 )
-from kuberay.facts.phrases import first_few
+from kuberay.facts.phrases import counted, first_few
 from kuberay.facts.visible import visible
 
 FITS = {
@@ -87,9 +88,8 @@ def alike(changes: Iterable[RayChange]) -> list[Alike]:
         without = {"name", "manifests"} | ({"values"} if change.operation == "create" else set())
         rendered = change.manifests.rendered_for if change.manifests else ""
         found.setdefault(f"{rendered} {change.model_dump_json(exclude=without)}", []).append(change)
-    order: list[Level] = ["failed", "destroys", "restarts", "changes", "nothing"]
     groups = [Alike(some[0], tuple(change.name for change in some)) for some in found.values()]
-    return sorted(groups, key=lambda group: order.index(group.change.level))
+    return sorted(groups, key=lambda group: LEVELS.index(group.change.level), reverse=True)
 
 
 def what_happens(report: StackReport) -> tuple[str, str]:
@@ -104,7 +104,7 @@ def what_happens(report: StackReport) -> tuple[str, str]:
             return WORDS["nothing"], ""
         case "changes" if report.drift:
             count = len(report.drift)
-            return f"{count} {_plural(count, 'thing')} edited or deleted in the cluster", first_few(
+            return f"{counted(count, 'thing')} edited or deleted in the cluster", first_few(
                 [f"{one.kind} {one.name}" for one in report.drift]
             )
         case "changes":
@@ -205,13 +205,9 @@ def _restarting(report: StackReport) -> str:
         if groups:
             pods += count
             found.append(f"{one.name} ({', '.join(group.group for group in groups)})")
-    return f"{pods} {_plural(pods, 'pod')} of {first_few(found)}" if pods else first_few(found)
+    return f"{counted(pods, 'pod')} of {first_few(found)}" if pods else first_few(found)
 
 
 def _changes(report: StackReport) -> str:
     count = sum(number for name, number in report.operations.items() if name != "same")
-    return f"{count} {_plural(count, 'change')}"
-
-
-def _plural(number: int, word: str) -> str:
-    return word if number == 1 else f"{word}s"
+    return counted(count, "change")

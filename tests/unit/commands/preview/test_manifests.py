@@ -11,8 +11,7 @@ from commands.preview.manifests import add_manifests
 from commands.preview.meaning.report import StackReport
 from commands.preview.meaning.steps import SECRET, Step
 from commands.stack.helm import Helm
-from commands.stack.state import RELEASE
-from kuberay.facts.charts import ChartSource, Login
+from kuberay.facts.charts import RELEASE, ChartSource, Login
 
 LOGIN = Login("mei-ling", "hunter2")
 

@@ -8,8 +8,8 @@ import pytest
 from commands.preview.meaning.protection import protection_of
 from commands.preview.meaning.report import Protection
 from commands.preview.meaning.steps import COMPONENT, Preview, Step
-from commands.stack.state import RELEASE
 from kuberay.checks.loading import load_settings
+from kuberay.facts.charts import RELEASE
 from kuberay.plan.cluster import plan_cluster
 from kuberay.plan.namespace import network_policy
 from tests.stack_config import as_config, load

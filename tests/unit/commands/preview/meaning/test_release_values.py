@@ -7,8 +7,7 @@ from commands.preview.meaning.demand import demands
 from commands.preview.meaning.protection import protection_of
 from commands.preview.meaning.report import RayChange
 from commands.preview.meaning.steps import COMPONENT, SECRET, WAIT_FOR, Preview, Step
-from commands.stack.state import RELEASE
-from kuberay.facts.charts import RESOURCE_CHART
+from kuberay.facts.charts import RELEASE, RESOURCE_CHART
 from kuberay.plan.cluster import ClusterPlan, plan_cluster
 from tests.stack_config import load
 
