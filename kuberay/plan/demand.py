@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kuberay.plan.pods import pods_of_head, pods_of_workers
+from kuberay.plan.pods import GroupSize, pods_of_head, pods_of_workers
 
 #: KubeRay's init container of workers, fixed in the operator: a pod counts as the
 #: larger of it and its containers.
@@ -16,22 +16,11 @@ AUTOSCALER = {"cpu": "500m", "memory": "512Mi"}
 
 
 @dataclass(frozen=True)
-class GroupDemand:
+class GroupDemand(GroupSize):
     """The pods of one group."""
 
-    name: str
-    pods: int
-    """How many; with autoscaling, how many there are at first."""
-    at_least: int
-    at_most: int
-    """Between these an autoscaler may choose; both are ``pods`` without one."""
     pod: Mapping[str, Any]
     """Spec of each, with the containers that KubeRay adds."""
-
-    @property
-    def count(self) -> str:
-        """``2``, or ``0-10`` where an autoscaler chooses."""
-        return str(self.pods) if self.at_least == self.at_most else f"{self.at_least}-{self.at_most}"
 
 
 def demand_of_spec(spec: Mapping[str, Any]) -> list[GroupDemand]:

@@ -49,8 +49,8 @@ _VALUES_NOT_IN_PODS = (
 
 
 @dataclass(frozen=True)
-class PodGroup:
-    """The pods of one template: the head, or a worker group."""
+class GroupSize:
+    """How many pods a group has."""
 
     name: str
     """``head``, or the worker group's name: the pods' label ``ray.io/group``, which for
@@ -61,6 +61,17 @@ class PodGroup:
     at_least: int
     at_most: int
     """Between these an autoscaler may choose; both are ``pods`` without one."""
+
+    @property
+    def count(self) -> str:
+        """``2``, or ``0-10`` where an autoscaler chooses."""
+        return str(self.pods) if self.at_least == self.at_most else f"{self.at_least}-{self.at_most}"
+
+
+@dataclass(frozen=True)
+class PodGroup(GroupSize):
+    """The pods of one template: the head, or a worker group."""
+
     cpu: str
     """CPU limit of each pod."""
     memory: str
@@ -91,11 +102,6 @@ class PodGroup:
         """
         gpus = f"{self.gpus} GPU, " if self.gpus else ""
         return f"{self.cpu} CPU, {self.memory} memory, {gpus}{self.image}"
-
-    @property
-    def count(self) -> str:
-        """``2``, or ``0-10`` where an autoscaler chooses."""
-        return str(self.pods) if self.at_least == self.at_most else f"{self.at_least}-{self.at_most}"
 
 
 # --- From settings to values ----------------------------------------------------------
