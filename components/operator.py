@@ -100,24 +100,30 @@ class Operator(pulumi.ComponentResource):
             def report(text: str) -> None:
                 pulumi.log.info(log_line(text), resource=self)
 
-            was, dry_run = (args.old_inputs or {}).get("version"), pulumi.runtime.is_dry_run()
+            was, in_preview = (args.old_inputs or {}).get("version"), pulumi.runtime.is_dry_run()
             try:
                 connection, version = await known(self._connection), self._plan.charts.version
                 if was is None:
                     try:
-                        await refuse_beside_others(connection, self._plan, timeout=3 if dry_run else 30)
+                        await refuse_beside_others(connection, self._plan, timeout=3 if in_preview else 30)
                     except OtherOperatorError as error:
-                        if not dry_run:
+                        if not in_preview:
                             raise
                         # It may be this stack's, which moves to another namespace.
                         pulumi.log.warn(log_line(f"as it is now, {error}"), resource=self)
                 await bring_to_version(
-                    connection, version, source, was, report, timeout=self._plan.timeout, dry_run=dry_run
+                    connection,
+                    version,
+                    source,
+                    was,
+                    report,
+                    timeout=self._plan.timeout,
+                    in_preview=in_preview,
                 )
             except CrdError:
                 raise
             except Exception as error:
-                if not dry_run:
+                if not in_preview:
                     raise
                 pulumi.log.debug(log_line(f"the CRDs were not looked at: {error}"))
 

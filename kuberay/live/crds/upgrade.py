@@ -69,7 +69,7 @@ async def bring_to_version(
     report: Report,
     *,
     timeout: float,
-    dry_run: bool = False,
+    in_preview: bool = False,
 ) -> None:
     """Before the operator's release is made or changes: brings the CRDs to its version,
     or refuses to where someone would lose something by it.
@@ -81,10 +81,10 @@ async def bring_to_version(
         was: the version of the operator's release until now, if there is one.
         report: takes a line that says what is done.
         timeout: until the API server serves what is new, in seconds.
-        dry_run: says and refuses the same, and changes nothing; of a first install
+        in_preview: says and refuses the same, and changes nothing; of a first install
             there is nothing to say.
     """
-    answered, patience = (_PREVIEW_TIMEOUT, 0) if dry_run else (_TIMEOUT, _PATIENCE)
+    answered, patience = (_PREVIEW_TIMEOUT, 0) if in_preview else (_TIMEOUT, _PATIENCE)
     client = connect(connection, "default", timeout=answered, patience=patience)
     try:
         try:
@@ -98,7 +98,7 @@ async def bring_to_version(
             )
             return
         if was is None and not present:
-            if not dry_run:
+            if not in_preview:
                 await _install(connection, client, version, source, timeout, report)
             return
         missing = any(name not in present for name in OF_EACH_VERSION)
@@ -117,7 +117,7 @@ async def bring_to_version(
         for name in old:
             await _refuse_to_lose(client, present[name], crds[name], version)
         report(f"CRDs brought to KubeRay {version}: {', '.join(sorted(new + old))}")
-        if not dry_run:
+        if not in_preview:
             # New ones first: while one is missing, those that are there say by their
             # version that there is more to do.
             for names in (new, old):

@@ -97,7 +97,7 @@ def bring(
     was: str | None = None,
     *,
     timeout: float = 60,
-    dry_run: bool = False,
+    in_preview: bool = False,
     texts: list[str] | None = None,
 ) -> tuple[dict[str, str], list[str]]:
     """Which CRDs are applied, at which version, and what is said."""
@@ -117,7 +117,7 @@ def bring(
             was,
             said.append,
             timeout=timeout,
-            dry_run=dry_run,
+            in_preview=in_preview,
         )
     )
     return present.applied, said
@@ -142,13 +142,13 @@ def test_a_crd_is_stale(found: str | None, version: str, was: str | None, stale:
     assert is_stale(found, version, was) == stale
 
 
-@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("in_preview", [True, False])
 def test_newer_crds_of_another_install_are_refused_before_anything_is_applied(
-    monkeypatch: pytest.MonkeyPatch, dry_run: bool
+    monkeypatch: pytest.MonkeyPatch, in_preview: bool
 ) -> None:
     present = Cluster(crd("1.6.2", "rayclusters.ray.io"), crd("1.3.0", "rayjobs.ray.io"))
     with pytest.raises(CrdError) as error:
-        bring(monkeypatch, present, "1.3.0", dry_run=dry_run)
+        bring(monkeypatch, present, "1.3.0", in_preview=in_preview)
     assert (
         str(error.value)
         == "kuberay:kuberayVersion: the CRDs of the cluster are another install's and newer than KubeRay"
@@ -272,4 +272,4 @@ def test_whoever_may_not_list_what_a_new_crd_stands_for_waits_for_nothing(
 
 
 def test_the_preview_of_a_first_install_reads_no_chart(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert bring(monkeypatch, Cluster(), "1.3.0", dry_run=True) == ({}, [])
+    assert bring(monkeypatch, Cluster(), "1.3.0", in_preview=True) == ({}, [])
