@@ -185,16 +185,16 @@ class RayCluster(pulumi.ComponentResource):
             connection, plan = await known(self._connection), self._plan
             await mark_complete(connection, "RayCluster", plan.name, plan.namespace)
 
-        looks = {"pods": f"{group.count} x {group.summary}", "template": group.fingerprint}
+        shown = {"pods": f"{group.count} x {group.summary}", "template": group.fingerprint}
         return WaitFor(
             # Dots, which neither name can hold: cluster a-b with group c is not cluster
             # a with group b-c.
             f"{self.pulumi_resource_name}.{group.name}.pods",
-            looks | ({"release": self._plan.fingerprint} if group.is_head else {}),
+            shown | ({"release": self._plan.fingerprint} if group.is_head else {}),
             until_ready,
             self.release,
             self,
-            mark=mark if group.is_head else None,
+            before_waiting=mark if group.is_head else None,
             replacement_trigger=group.fingerprint if target.replace_old else None,
         )
 

@@ -86,10 +86,10 @@ class RayJob(pulumi.ComponentResource):
             await wait_for_job(await known(self._connection), target, report)
 
         # It names the entrypoint.
-        looks = secret_where_encrypted(self._plan.summary, "jobs")
+        shown = secret_where_encrypted(self._plan.summary, "jobs")
         return WaitFor(
             f"{self.pulumi_resource_name}.succeeded",
-            {"job": looks, "spec": self._plan.fingerprint},
+            {"job": shown, "spec": self._plan.fingerprint},
             until_succeeded,
             self.resource,
             self,
@@ -108,10 +108,10 @@ class RayJob(pulumi.ComponentResource):
 
             await wait_for_schedule(await known(self._connection), target, report)
 
-        looks = {"job": secret_where_encrypted(self._plan.summary, "jobs"), "spec": self._plan.fingerprint}
+        shown = {"job": secret_where_encrypted(self._plan.summary, "jobs"), "spec": self._plan.fingerprint}
         return WaitFor(
             f"{self.pulumi_resource_name}.scheduled",
-            looks,
+            shown,
             until_taken,
             self.resource,
             self,

@@ -83,9 +83,9 @@ class Operator(pulumi.ComponentResource):
             changes = True
             await mark_complete(await known(self._connection), "Deployment", plan.deployment, plan.namespace)
 
-        looks = {"release": plan.fingerprint}
+        shown = {"release": plan.fingerprint}
         self.deployment = WaitFor(
-            f"{OPERATOR_RELEASE}.deployment", looks, until_rolled_out, self.release, self, mark=mark
+            f"{OPERATOR_RELEASE}.deployment", shown, until_rolled_out, self.release, self, before_waiting=mark
         )
 
     def _crds_hook(self, source: ChartSource) -> pulumi.ResourceHook:

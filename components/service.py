@@ -82,14 +82,14 @@ class RayService(pulumi.ComponentResource):
                 connection, plan.serve_service, plan.namespace, plan.serve_service_type, annotations
             )
 
-        looks = {"service": self._plan.summary, "spec": self._plan.fingerprint}
+        shown = {"service": self._plan.summary, "spec": self._plan.fingerprint}
         return WaitFor(
             f"{self.pulumi_resource_name}.ready",
-            looks,
+            shown,
             until_serving,
             self.resource,
             self,
-            mark=bring_the_service,
+            before_waiting=bring_the_service,
         )
 
     def _warn_of_old_pods(self, connection: Connection, cluster: str) -> None:

@@ -35,12 +35,12 @@ class WaitFor(pulumi.Stash):
     def __init__(
         self,
         name: str,
-        looks: Mapping[str, Any],
+        shown: Mapping[str, Any],
         wait: Wait,
         target: pulumi.CustomResource,
         parent: pulumi.Resource,
         *,
-        mark: Callable[[], Awaitable[None]] | None = None,
+        before_waiting: Callable[[], Awaitable[None]] | None = None,
         replacement_trigger: str | None = None,
         look_again: bool = True,
     ) -> None:
@@ -48,14 +48,14 @@ class WaitFor(pulumi.Stash):
 
         Args:
             name: of this resource, unique in the stack.
-            looks: what there is to see of the target in a preview: size, image,
+            shown: what there is to see of the target in a preview: size, image,
                 fingerprint. A change of it waits again.
             wait: ends when the target is up, or raises with the cause. Its argument
                 takes progress.
             target: what brings up what is waited for.
             parent: the component that both are part of.
-            mark: what to write before the wait, where this resource is made or changes:
-                on the target, that it is in the state.
+            before_waiting: what to do before the wait, where this resource is made or
+                changes.
             replacement_trigger: replaces this resource when it changes.
             look_again: whether to wait too where nothing has changed.
         """
@@ -66,8 +66,8 @@ class WaitFor(pulumi.Stash):
             self._waited = True
 
         async def made_or_changed(_: object) -> None:
-            if mark:
-                await mark()
+            if before_waiting:
+                await before_waiting()
             await until_up()
 
         async def still_up(kept: list[Any]) -> None:
@@ -97,8 +97,8 @@ class WaitFor(pulumi.Stash):
             replace_with=[target],
             delete_before_replace=True,
         )
-        super().__init__(name, input=looks, opts=options)
+        super().__init__(name, input=shown, opts=options)
         if pulumi.runtime.is_dry_run():
             self.up = self.urn.apply(lambda _: None)
         else:
-            self.up = pulumi.Output.unsecret(pulumi.Output.all(self.input, looks, self.id)).apply(still_up)
+            self.up = pulumi.Output.unsecret(pulumi.Output.all(self.input, shown, self.id)).apply(still_up)
