@@ -9,11 +9,11 @@ from kuberay.checks.flags import flag_problems
 from kuberay.checks.groups import cluster_problems, core_problems, idle_autoscalers
 from kuberay.checks.memory import memory_problems
 from kuberay.checks.messages import Problem
+from kuberay.checks.operator_rules import operator_rule_problems
 from kuberay.checks.ports import port_problems
 from kuberay.checks.quota import quota_problems
 from kuberay.checks.raw_spec import spec_problems
 from kuberay.checks.raw_values import raw_operator_problems, unknown_keys
-from kuberay.checks.refusals import refusals
 from kuberay.checks.storage import claim_problems
 from kuberay.checks.workload_settings import gate_problems, job_setting_problems, service_setting_problems
 from kuberay.checks.workloads import workload_problems
@@ -38,7 +38,7 @@ def plan_problems(plan: StackPlan) -> list[Problem]:
     """Every problem of what the settings come to: what an operator refuses, what jobs
     and services cannot do with, sizes that Ray refuses, and the stack's own quota.
     """
-    refused = refusals(plan.placed, plan.settings.kuberay_version)
+    refused = operator_rule_problems(plan.placed, plan.settings.kuberay_version)
     between = [
         *idle_autoscalers(plan.placed),
         *flag_problems(plan),

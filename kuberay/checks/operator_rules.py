@@ -21,15 +21,15 @@ from kuberay.plan.workloads import PlacedPlan
 _BY_OPTIONS = {"RAY_REDIS_ADDRESS": "redisAddress", "REDIS_PASSWORD": "redisPassword"}
 
 
-def refusals(plans: Iterable[PlacedPlan], version: str) -> Iterator[Problem]:
+def operator_rule_problems(plans: Iterable[PlacedPlan], version: str) -> Iterator[Problem]:
     """Of all clusters of a stack; ``version`` is KubeRay's."""
     for placed in plans:
-        yield from _group_refusals(placed, version)
-        yield from _redis_refusals(placed)
-        yield from _autoscaler_refusals(placed, version)
+        yield from _group_problems(placed, version)
+        yield from _redis_problems(placed)
+        yield from _autoscaler_problems(placed, version)
 
 
-def _group_refusals(placed: PlacedPlan, version: str) -> Iterator[Problem]:
+def _group_problems(placed: PlacedPlan, version: str) -> Iterator[Problem]:
     for name, group in rendered_groups(placed.plan.values).items():
         labels = ray_start_params(group).get("labels")
         if labels is not None and at_least(version, "1.5.0"):
@@ -54,7 +54,7 @@ def _scales_by_v2(values: Values) -> bool:
     return bool(head.get("enableInTreeAutoscaling")) and chosen
 
 
-def _redis_refusals(placed: PlacedPlan) -> Iterator[Problem]:
+def _redis_problems(placed: PlacedPlan) -> Iterator[Problem]:
     values, params = placed.plan.values, ray_start_params(placed.plan.values["head"])
     environment = head_environment(values)
     why = "is refused by KubeRay; it takes a user from gcsFaultTolerance.redisUsername alone"
@@ -91,7 +91,7 @@ def _redis_refusals(placed: PlacedPlan) -> Iterator[Problem]:
         )
 
 
-def _autoscaler_refusals(placed: PlacedPlan, version: str) -> Iterator[Problem]:
+def _autoscaler_problems(placed: PlacedPlan, version: str) -> Iterator[Problem]:
     values = placed.plan.values
     environment, head = head_environment(values), values["head"]
     if AUTOSCALER_V2 not in environment:

@@ -8,7 +8,7 @@ import pytest
 
 from kuberay.checks.loading import load_settings
 from kuberay.checks.messages import Problem
-from kuberay.checks.refusals import refusals
+from kuberay.checks.operator_rules import operator_rule_problems
 from kuberay.facts.versions import KubeRayVersion
 from kuberay.plan.stack import plan_stack
 from kuberay.settings.stack import StackSettings
@@ -21,7 +21,7 @@ REDIS: dict[str, Any] = {"redisAddress": "redis:6379"}
 def refused(version: str, **settings: Any) -> list[Problem]:
     """Without the other checks."""
     return list(
-        refusals(
+        operator_rule_problems(
             plan_stack(StackSettings.model_validate({"kuberayVersion": version, **settings})).placed, version
         )
     )
