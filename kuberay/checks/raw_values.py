@@ -18,9 +18,9 @@ from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.versions import KubeRayVersion, at_least
 from kuberay.plan.cluster import plan_ray_cluster
 from kuberay.plan.operator import operator_values
-from kuberay.plan.pasted import FLAGS
 from kuberay.plan.pods import is_gpu
 from kuberay.plan.ports import as_port
+from kuberay.plan.quoting import FLAGS
 from kuberay.settings.base import check_label
 from kuberay.settings.cluster import JSON_PARAMS, RayClusterSettings
 from kuberay.settings.stack import StackSettings

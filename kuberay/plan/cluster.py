@@ -21,7 +21,6 @@ from kuberay.facts.quantities import add_quantities
 from kuberay.facts.versions import NEEDS, at_least
 from kuberay.plan.expose import Route, plan_routes
 from kuberay.plan.fault_tolerance import fault_tolerance_values, for_charts_before_1_5
-from kuberay.plan.pasted import write_out
 from kuberay.plan.pods import (
     PodGroup,
     custom_image,
@@ -43,6 +42,7 @@ from kuberay.plan.protection import (
     token_environment,
     uses_token,
 )
+from kuberay.plan.quoting import write_out
 from kuberay.plan.ray_cluster_spec import groups_of, ray_cluster_spec
 from kuberay.plan.resource import Resource, lay_over
 from kuberay.settings.cluster import RayClusterSettings

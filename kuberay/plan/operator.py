@@ -13,7 +13,7 @@ from kuberay.facts.charts import (
     only_known,
 )
 from kuberay.facts.digests import fingerprint
-from kuberay.plan.pasted import write_out_tag
+from kuberay.plan.quoting import write_out_tag
 from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import merge
 from kuberay.settings.stack import StackSettings

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kuberay.plan.operator import operator_values
-from kuberay.plan.pasted import shell_word
+from kuberay.plan.quoting import shell_word
 from kuberay.plan.ray_cluster_spec import ray_start_params
 from kuberay.settings.stack import StackSettings
 from tests.unit.kuberay.plan.test_cluster import fingerprints, plan
