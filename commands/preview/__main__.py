@@ -23,11 +23,11 @@ from commands.preview.join import TITLE
 from commands.preview.live_drift import ClusterError, drift_of_releases, reach
 from commands.preview.live_room import room_of
 from commands.preview.manifests import CHART_REPOSITORY, add_manifests
-from commands.preview.meaning.changes import stack_report
 from commands.preview.meaning.cost import add_costs
 from commands.preview.meaning.drift import add_drift, seen_by_refresh
 from commands.preview.meaning.fit import Room, add_fit, brings_pods
 from commands.preview.meaning.report import EXIT_CODES, Report, StackReport, same_change, worst
+from commands.preview.meaning.stack_report import stack_report
 from commands.preview.meaning.steps import SECRET, Preview
 from commands.preview.output.files import write
 from commands.preview.output.terminal import terminal

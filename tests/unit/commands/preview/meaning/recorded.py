@@ -5,8 +5,8 @@ stack's config, and with what stays listed.
 import json
 from typing import Any
 
-from commands.preview.meaning.changes import stack_report
 from commands.preview.meaning.report import StackReport
+from commands.preview.meaning.stack_report import stack_report
 from commands.preview.meaning.steps import Preview, read_preview
 from tests.paths import PREVIEWS
 

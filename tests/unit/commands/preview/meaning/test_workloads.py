@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from commands.preview.meaning.changes import stack_report
 from commands.preview.meaning.report import RayChange, Totals
+from commands.preview.meaning.stack_report import stack_report
 from commands.preview.meaning.steps import SECRET, Operation, Preview, Step
 from commands.preview.meaning.workloads import JOB, SCHEDULE, SERVICE, workloads
 

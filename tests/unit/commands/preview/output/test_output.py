@@ -6,7 +6,6 @@ import copy
 import json
 
 from commands.preview.manifests import diff
-from commands.preview.meaning.changes import stack_report
 from commands.preview.meaning.report import (
     Cost,
     Fit,
@@ -19,6 +18,7 @@ from commands.preview.meaning.report import (
     Totals,
     worst,
 )
+from commands.preview.meaning.stack_report import stack_report
 from commands.preview.meaning.steps import read_preview
 from commands.preview.output.markdown import COMMENT_LIMIT, markdown
 from commands.preview.output.terminal import terminal

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from commands.preview.meaning.changes import stack_report
 from commands.preview.meaning.differences import differences, lines, shown_differences
 from commands.preview.meaning.hiding import hidden_alike
 from commands.preview.meaning.pods import python_of
 from commands.preview.meaning.report import EXIT_CODES, RayChange, StackReport, Totals, worst
+from commands.preview.meaning.stack_report import stack_report
 from commands.preview.meaning.steps import parse_preview, read_preview
 from commands.preview.meaning.workloads import takes_a_new_cluster
 from commands.preview.output.wording import other_line
