@@ -14,7 +14,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any
 
 from commands.preview.meaning.demand import Demand, demands
-from commands.preview.meaning.growth import Growth, growth_for
+from commands.preview.meaning.node_autoscalers import Growth, growth_for
 from commands.preview.meaning.release_values import name_of
 from commands.preview.meaning.report import Fit, StackReport
 from commands.preview.meaning.steps import Preview

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from commands.preview.meaning.fit import Change, Coming, Room, add_fit, brings_pods, fit_of
-from commands.preview.meaning.growth import growth_for
+from commands.preview.meaning.node_autoscalers import growth_for
 from commands.preview.meaning.report import Fit
 from commands.preview.meaning.steps import read_preview
 from kuberay.facts.charts import RESOURCE_CHART
