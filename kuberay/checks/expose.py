@@ -5,7 +5,7 @@ they lead anywhere. Pure.
 from collections.abc import Iterator
 
 from kuberay.checks.messages import Problem
-from kuberay.checks.workloads import clusters_without_dashboard
+from kuberay.checks.workload_clusters import clusters_without_dashboard
 from kuberay.facts.versions import NEEDS, lacking
 from kuberay.plan.expose import Route
 from kuberay.plan.protection import uses_token

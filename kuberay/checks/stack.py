@@ -15,8 +15,8 @@ from kuberay.checks.quota import quota_problems
 from kuberay.checks.raw_spec import spec_problems
 from kuberay.checks.raw_values import raw_operator_problems, unknown_keys
 from kuberay.checks.storage import claim_problems
+from kuberay.checks.workload_clusters import workload_problems
 from kuberay.checks.workload_settings import gate_problems, job_setting_problems, service_setting_problems
-from kuberay.checks.workloads import workload_problems
 from kuberay.facts.charts import feature_gates, in_this_version
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.versions import at_least, lacking

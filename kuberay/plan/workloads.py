@@ -280,7 +280,7 @@ def _scheduled(job: JobSettings, run: Spec, kuberay_version: str) -> Spec:
 
 def _deletion(job: JobSettings, kuberay_version: str) -> Spec:
     """The deletion rules as a version of KubeRay has them
-    (kuberay/checks/workloads.py).
+    (kuberay/checks/workload_settings.py).
     """
     if not at_least(kuberay_version, NEEDS["deletion rules"].kuberay):
         return {"deletionPolicy": job.deletion_rules[0].policy}
