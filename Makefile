@@ -50,7 +50,7 @@ drift: $(VENV)/ready ## What in the cluster is no longer as a stack made it, Hel
 # What a request's author or a form has written reaches a shell as the environment only:
 # make would expand it.
 request: $(VENV)/ready ## Lay a pull request's stack files over this clone, as data, and none of its code: COMMIT=… (ARGS=--help says more)
-	@$(RUN) -m commands.preview.request --commit "$$COMMIT" $(ARGS)
+	@$(RUN) -m commands.preview.pull_request --commit "$$COMMIT" $(ARGS)
 
 join: $(VENV)/ready ## One report of those in reports/preview-<stack>: STACK="dev prod"
 	@$(RUN) -m commands.preview.join $(STACK) $(ARGS)

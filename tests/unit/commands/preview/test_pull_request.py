@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from commands.preview.request import Clone, RequestError, Taken, Tree, take, write
+from commands.preview.pull_request import Clone, RequestError, Taken, Tree, take, write
 
 STACK = """\
 encryptionsalt: v1:salt

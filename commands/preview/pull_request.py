@@ -1,5 +1,5 @@
 """Lays a request's settings over this clone, as data:
-`python -m commands.preview.request --commit 0123…`.
+`python -m commands.preview.pull_request --commit 0123…`.
 
 What a merge of the commit into what is checked out here would change is told apart.
 Settings of stacks, and the values files that they name, are written into the work tree,
@@ -86,7 +86,7 @@ class Taken:
 def main() -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(
-        prog="python -m commands.preview.request",
+        prog="python -m commands.preview.pull_request",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
