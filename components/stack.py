@@ -10,7 +10,7 @@ import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
 from kuberay.checks.advice import stack_advice
-from kuberay.checks.exposure import exposures
+from kuberay.checks.left_open import exposures
 from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.facts.phrases import without_values
 from kuberay.facts.versions import is_later

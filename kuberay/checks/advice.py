@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from kuberay.checks.advisories import advised_against
 from kuberay.checks.entrypoints import entrypoint_advice
-from kuberay.checks.exposure import unreachable_workloads
 from kuberay.checks.memory import memory_advice
 from kuberay.checks.secrets import weak_secrets
 from kuberay.checks.storage import claim_advice
+from kuberay.checks.unreachable import unreachable_workloads
 from kuberay.plan.stack import StackPlan
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kuberay.checks.exposure import exposures
+from kuberay.checks.left_open import exposures
 from kuberay.checks.loading import SettingsError
 from kuberay.plan.stack import plan_stack
 from tests.stack_config import load

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kuberay.checks.exposure import exposures
+from kuberay.checks.left_open import exposures
 from kuberay.checks.loading import load_plan
 from kuberay.plan.workloads import JobPlan, ServicePlan
 

@@ -1,8 +1,9 @@
-"""What is open: the protections that a stack does without, one line each."""
+"""What is left open: the protections that a stack does without, one line each."""
 
 from collections.abc import Iterator
 
 from kuberay.checks.expose import asks_for_token
+from kuberay.checks.unreachable import reached_from_outside
 from kuberay.facts.phrases import first_few
 from kuberay.facts.versions import NEEDS
 from kuberay.plan.cluster import head_service_type
@@ -10,28 +11,6 @@ from kuberay.plan.fault_tolerance import is_fault_tolerant
 from kuberay.plan.pods import custom_image
 from kuberay.plan.protection import FIRST_RAY, is_restricted, uses_token
 from kuberay.plan.stack import StackPlan
-from kuberay.settings.stack import StackSettings
-
-
-def unreachable_workloads(plan: StackPlan) -> Iterator[str]:
-    """Jobs and services that the operator cannot reach, as far as the settings tell, so
-    that it never learns how they are; and services that are to be reached from outside
-    the cluster and are not.
-    """
-    settings = plan.settings
-    policy = settings.protection.network_policy
-    named = [*(f"jobs.{name}" for name in settings.jobs), *(f"services.{name}" for name in settings.services)]
-    if named and not settings.operator.install and policy.enabled and not policy.allowed_namespaces:
-        yield (
-            f"{first_few(named)}: an operator of another namespace does not reach Ray: "
-            "name its namespace in protection.networkPolicy.allowedNamespaces"
-        )
-    outside = [f"services.{name}" for name in _reached_from_outside(settings)]
-    if outside and policy.enabled:
-        yield (
-            f"{first_few(outside)}: protection.networkPolicy lets no requests in from outside the Kubernetes"
-            " cluster: they need a NetworkPolicy of your own beside it, or networkPolicy.enabled: false"
-        )
 
 
 def exposures(plan: StackPlan) -> Iterator[str]:
@@ -78,7 +57,7 @@ def exposures(plan: StackPlan) -> Iterator[str]:
     ]
     if exposed:
         yield f"the head's Service is reached from outside the Kubernetes cluster: {first_few(exposed)}"
-    if outside := [f"{name} ({kind})" for name, kind in _reached_from_outside(settings).items()]:
+    if outside := [f"{name} ({kind})" for name, kind in reached_from_outside(settings).items()]:
         yield f"applications are reached from outside the Kubernetes cluster: {first_few(outside)}"
 
     for route in plan.routes:
@@ -137,15 +116,3 @@ def exposures(plan: StackPlan) -> Iterator[str]:
         yield (
             "the operator has rights in every namespace; operator.singleNamespaceInstall keeps it to its own"
         )
-
-
-def _reached_from_outside(settings: StackSettings) -> dict[str, str]:
-    """The services whose applications are to be reached from outside the Kubernetes
-    cluster, and by which type of Service.
-    """
-    kinds = {
-        name: service.serve_service.type
-        for name, service in settings.services.items()
-        if service.serve_service
-    }
-    return {name: kind for name, kind in kinds.items() if kind != "ClusterIP"}

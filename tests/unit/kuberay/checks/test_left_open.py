@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from kuberay.checks.exposure import exposures, unreachable_workloads
+from kuberay.checks.left_open import exposures
+from kuberay.checks.unreachable import unreachable_workloads
 from kuberay.plan.stack import plan_stack
 from tests.paths import ROOT
 from tests.stack_config import load, plan_of_file
@@ -53,24 +54,6 @@ def test_the_heads_service_is_open_by_the_type_that_counts(raw: dict[str, Any], 
     assert said == (
         [f"the head's Service is reached from outside the Kubernetes cluster: ray ({kind})"] if kind else []
     )
-
-
-def test_an_operator_of_another_namespace_has_to_be_let_in_to_jobs_and_services() -> None:
-    jobs = {"train": {"entrypoint": "true"}}
-    assert list(unreachable_workloads(plan_stack(load(operator={"install": False}, jobs=jobs)))) == [
-        "jobs.train: an operator of another namespace does not reach Ray: name its namespace in"
-        " protection.networkPolicy.allowedNamespaces"
-    ]
-    allowed = {"networkPolicy": {"allowedNamespaces": ["kuberay-system"]}}
-    assert (
-        list(
-            unreachable_workloads(
-                plan_stack(load(operator={"install": False}, jobs=jobs, protection=allowed))
-            )
-        )
-        == []
-    )
-    assert list(unreachable_workloads(plan_stack(load(jobs=jobs)))) == []
 
 
 def test_pods_of_a_namespace_that_exists_carry_its_token() -> None:

@@ -1,0 +1,40 @@
+"""What does not reach the jobs and services of a stack, though it is to. Pure."""
+
+from collections.abc import Iterator
+
+from kuberay.facts.phrases import first_few
+from kuberay.plan.stack import StackPlan
+from kuberay.settings.stack import StackSettings
+
+
+def unreachable_workloads(plan: StackPlan) -> Iterator[str]:
+    """Jobs and services that the operator cannot reach, as far as the settings tell, so
+    that it never learns how they are; and services that are to be reached from outside
+    the cluster and are not.
+    """
+    settings = plan.settings
+    policy = settings.protection.network_policy
+    named = [*(f"jobs.{name}" for name in settings.jobs), *(f"services.{name}" for name in settings.services)]
+    if named and not settings.operator.install and policy.enabled and not policy.allowed_namespaces:
+        yield (
+            f"{first_few(named)}: an operator of another namespace does not reach Ray: "
+            "name its namespace in protection.networkPolicy.allowedNamespaces"
+        )
+    outside = [f"services.{name}" for name in reached_from_outside(settings)]
+    if outside and policy.enabled:
+        yield (
+            f"{first_few(outside)}: protection.networkPolicy lets no requests in from outside the Kubernetes"
+            " cluster: they need a NetworkPolicy of your own beside it, or networkPolicy.enabled: false"
+        )
+
+
+def reached_from_outside(settings: StackSettings) -> dict[str, str]:
+    """The services whose applications are to be reached from outside the Kubernetes
+    cluster, and by which type of Service.
+    """
+    kinds = {
+        name: service.serve_service.type
+        for name, service in settings.services.items()
+        if service.serve_service
+    }
+    return {name: kind for name, kind in kinds.items() if kind != "ClusterIP"}
