@@ -20,7 +20,7 @@ Resources = dict[str, Decimal]
 
 
 @dataclass(frozen=True)
-class Demand:
+class QuotaDemand:
     """Pods of one shape that the stack wants to run."""
 
     what: str
@@ -39,11 +39,11 @@ class Demand:
         )
 
 
-def demands(plan: StackPlan) -> Iterator[Demand]:
+def quota_demands(plan: StackPlan) -> Iterator[QuotaDemand]:
     """All pods that the stack wants."""
     settings = plan.settings
     if settings.operator.install:
-        yield Demand("operator", 1, (_limits(plan.operator.values),))
+        yield QuotaDemand("operator", 1, (_limits(plan.operator.values),))
     for name, cluster in plan.clusters.items():
         yield from _cluster_demands(f"clusters.{name}", cluster)
     # All at once; an upgrade of a service takes as much once more, for as long as it
@@ -58,7 +58,7 @@ def demands(plan: StackPlan) -> Iterator[Demand]:
         yield from _cluster_demands(made.what, made.plan, beside_the_head=submitter)
     for name, job in settings.jobs.items():
         if job.submission_mode == "K8sJobMode":
-            yield Demand(f"jobs.{name}, submitter", 1, (_limits(_submitter(job)),))
+            yield QuotaDemand(f"jobs.{name}, submitter", 1, (_limits(_submitter(job)),))
 
 
 def quota_problems(plan: StackPlan) -> Iterator[Problem]:
@@ -68,7 +68,7 @@ def quota_problems(plan: StackPlan) -> Iterator[Problem]:
     settings = plan.settings
     if settings.quota == type(settings.quota)() and settings.limit_range == type(settings.limit_range)():
         return
-    wanted = list(demands(plan))
+    wanted = list(quota_demands(plan))
     quota = settings.quota
     for key, resource, limit in (
         ("cpu", "cpu", quota.cpu),
@@ -123,7 +123,7 @@ def _submitter(job: JobSettings) -> Values:
 
 def _cluster_demands(
     what: str, plan: ClusterPlan, *, beside_the_head: Sequence[Values] = ()
-) -> Iterator[Demand]:
+) -> Iterator[QuotaDemand]:
     for group, values in zip(plan.groups, rendered_groups(plan.values).values(), strict=True):
         containers = [
             values,
@@ -134,7 +134,7 @@ def _cluster_demands(
             options = values.get("autoscalerOptions") or {}
             containers.append({"resources": options.get("resources") or {"limits": AUTOSCALER}})
         init = [_limits(container) for container in values.get("initContainers") or []]
-        yield Demand(
+        yield QuotaDemand(
             what=f"{what}, {group.name}",
             pods=group.pods,
             containers=tuple(_limits(container) for container in containers),

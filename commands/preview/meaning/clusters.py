@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from commands.preview.meaning.differences import HIDDEN, Difference, hidden_changes, lines, shown_differences
-from commands.preview.meaning.pods import Groups, pod_versions, pods_of_values, totals, versions, what_differs
+from commands.preview.meaning.pods import (
+    PodsByGroup,
+    pod_versions,
+    pods_of_values,
+    totals,
+    versions,
+    what_differs,
+)
 from commands.preview.meaning.release_values import as_shown, chart_of, comparable
 from commands.preview.meaning.report import GroupChange, Level, Pods, RayChange
 from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
@@ -93,8 +100,8 @@ def _cluster(name: str, steps: _ClusterSteps) -> RayChange:
 
 def _groups(
     steps: _ClusterSteps,
-    before: Groups | None,
-    after: Groups | None,
+    before: PodsByGroup | None,
+    after: PodsByGroup | None,
     found: list[Difference],
     places: Mapping[str, tuple[str, ...]],
 ) -> list[GroupChange]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from commands.preview.meaning.demand import Demand, Groups, demands
+from commands.preview.meaning.demand import Demand, GroupDemands, demands
 from commands.preview.meaning.report import Cost, MonthlyCost, StackReport
 from commands.preview.meaning.steps import Preview
 from kuberay.facts.scheduling import is_device, requests_of
@@ -57,7 +57,7 @@ def add_costs(report: StackReport, preview: Preview) -> None:
         report.unknown.append("what a month costs: the prices do not stand in the stack's own file")
 
 
-def _cost(groups: Groups, of: Demand, prices: PriceSettings, report: StackReport) -> Cost | None:
+def _cost(groups: GroupDemands, of: Demand, prices: PriceSettings, report: StackReport) -> Cost | None:
     try:
         if groups is None:
             raise _UnknownPriceError("a setting of it is kept encrypted")

@@ -15,7 +15,7 @@ from kuberay.facts.scheduling import requests_of
 from kuberay.plan.demand import GroupDemand, demand_of_spec
 
 Kind = Literal["cluster", "job", "service"]
-Groups = list[GroupDemand] | None
+GroupDemands = list[GroupDemand] | None
 """None where a secret hides them."""
 
 
@@ -27,9 +27,9 @@ class Demand:
     name: str
     operation: Operation | None
     """None where it stays as it is."""
-    before: Groups
+    before: GroupDemands
     """Empty where there is none before."""
-    after: Groups
+    after: GroupDemands
     old: Properties
     new: Properties
     """The inputs of its release, or of the job or service."""
@@ -76,7 +76,7 @@ def _kind(parents: str, type_: str) -> Kind | None:
     return {JOB: "job", SERVICE: "service"}.get(type_)  # pyright: ignore[reportReturnType]
 
 
-def _groups(kind: Kind, inputs: Properties) -> Groups:
+def _groups(kind: Kind, inputs: Properties) -> GroupDemands:
     if not inputs:
         return []
     try:

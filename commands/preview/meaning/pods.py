@@ -18,11 +18,11 @@ _ARCHITECTURE = {label: name for name, label in NODE_ARCHITECTURE.items()}
 #: Of Ray's own images: `2.46.0-py310-aarch64`.
 _PYTHON_TAG = re.compile(r"-py(\d)(\d+)(?:-|$)")
 
-Groups = Mapping[str, Pods]
+PodsByGroup = Mapping[str, Pods]
 """By group, the head first."""
 
 
-def pods_of_values(values: Any) -> Groups | None:
+def pods_of_values(values: Any) -> PodsByGroup | None:
     """The pods of a release of the `ray-cluster` chart; None where the values are
     encrypted or are no such release's.
     """
@@ -44,7 +44,7 @@ def pods_of_values(values: Any) -> Groups | None:
         return None
 
 
-def pods_of_spec(spec: Any) -> Groups | None:
+def pods_of_spec(spec: Any) -> PodsByGroup | None:
     """The pods of a RayCluster's spec; None where it is encrypted or not there."""
     try:
         return {group.name: _pods_of_group(group) for group in demand_of_spec(spec)}
@@ -52,7 +52,7 @@ def pods_of_spec(spec: Any) -> Groups | None:
         return None
 
 
-def totals(groups: Groups | None) -> Totals | None:
+def totals(groups: PodsByGroup | None) -> Totals | None:
     """What all pods of a cluster ask for; with autoscaling, what those ask for that
     there are at first.
     """
@@ -102,7 +102,7 @@ def versions(what: str, before: Iterable[str | None], after: Iterable[str | None
 
 
 def pod_versions(
-    before: Groups | None, after: Groups | None, ray: tuple[str | None, str | None]
+    before: PodsByGroup | None, after: PodsByGroup | None, ray: tuple[str | None, str | None]
 ) -> list[VersionChange]:
     """What changes in what pods run; ``ray`` is the version of Ray before and after."""
     sides = [list((side or {}).values()) for side in (before, after)]
