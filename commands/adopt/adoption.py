@@ -22,10 +22,10 @@ from commands.adopt.settings_of import (
 from commands.stack.cli import PROGRAM, StackError
 from commands.stack.helm import Helm
 from kuberay.checks.loading import SettingsError, load_plan
-from kuberay.checks.messages import HIDDEN, SECRET_WORD
+from kuberay.checks.messages import SECRET_WORD
 from kuberay.checks.raw_values import unknown_keys
 from kuberay.facts.charts import OPERATOR_RELEASE, Chart, ChartSource, Values, chart_source
-from kuberay.facts.phrases import first_few
+from kuberay.facts.phrases import SECRET, first_few
 from kuberay.facts.versions import NEWEST_KNOWN, KubeRayVersion, is_later
 from kuberay.live.takeover.marks import Record
 from kuberay.plan.stack import StackPlan, plan_stack
@@ -237,7 +237,7 @@ def hide_secrets(tree: Any) -> tuple[Any, list[str]]:
             and (_LOGIN.search(tree) or (name not in _NO_SECRETS and SECRET_WORD.search(name)))
         ):
             found[name] = None
-            return HIDDEN
+            return SECRET
         return tree
 
     return hidden(tree, ""), list(found)

@@ -28,7 +28,7 @@ from commands.preview.meaning.drift import add_drift, seen_by_refresh
 from commands.preview.meaning.fit import Room, add_fit, brings_pods
 from commands.preview.meaning.report import EXIT_CODES, Report, StackReport, same_change, worst
 from commands.preview.meaning.stack_report import stack_report
-from commands.preview.meaning.steps import SECRET, Preview
+from commands.preview.meaning.steps import Preview
 from commands.preview.output.files import write
 from commands.preview.output.terminal import terminal
 from commands.preview.output.wording import what_happens
@@ -37,6 +37,7 @@ from commands.stack.helm import Helm
 from commands.stack.interrupts import take_interrupts
 from commands.stack.mistakes import mistake
 from kuberay.facts.charts import RELEASE
+from kuberay.facts.phrases import SECRET
 from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import KUBECONFIG, Connection
 from kuberay.live.inventory import Cluster

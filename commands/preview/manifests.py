@@ -18,13 +18,14 @@ import yaml
 from commands.preview.meaning.hiding import hidden_alike
 from commands.preview.meaning.release_values import name_of
 from commands.preview.meaning.report import ManifestDiff, StackReport
-from commands.preview.meaning.steps import SECRET, Properties, Step
+from commands.preview.meaning.steps import Properties, Step
 from commands.stack.cli import StackError
 from commands.stack.helm import Helm, HelmError
 from kuberay.facts.charts import RELEASE, ChartSource, Login, split_login
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.facts.manifests import read_manifests
 from kuberay.facts.objects import Object
+from kuberay.facts.phrases import SECRET
 from kuberay.live.crds.chart_archive import ChartError
 from kuberay.settings.stack import PROJECT
 

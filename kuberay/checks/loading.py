@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from kuberay.checks.flags import PASSWORD_FLAG, is_plain_password
 from kuberay.checks.messages import Place, Problem, problem_line, validation_problems
 from kuberay.checks.stack import plan_problems, settings_problems
-from kuberay.facts.phrases import nearest
+from kuberay.facts.phrases import SECRET, nearest
 from kuberay.facts.visible import log_line
 from kuberay.plan.stack import StackPlan, plan_stack
 from kuberay.settings.base import containers, field_of
@@ -102,7 +102,7 @@ def _encrypted_for_nothing(settings: StackSettings, hidden: set[str]) -> Iterato
             "must be readable with grafana or prometheus, whose addresses pods carry as text: only"
             " prometheus.headersFrom is a secret"
         )
-        yield Problem(("metrics",), "[secret]", why)
+        yield Problem(("metrics",), SECRET, why)
 
 
 def _slips_in_keys(config: Iterable[str]) -> Iterator[str]:
@@ -163,7 +163,7 @@ def _unencrypted(value: Any, path: Place) -> Iterator[Problem]:
         command = "pulumi config set --secret" + (" --path" if len(path) > 1 else "")
         yield Problem(
             path,
-            "[secret]",
+            SECRET,
             f"must not be readable in the stack file: {command} '{PROJECT}:{'.'.join(path)}'",
         )
     if isinstance(value, dict):

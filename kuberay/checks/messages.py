@@ -13,15 +13,12 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ValidationError
 
 from kuberay.facts.charts import chart_key_paths, versions_that_know, without_logins
-from kuberay.facts.phrases import did_you_mean, first_few, nearest
+from kuberay.facts.phrases import SECRET, did_you_mean, first_few, nearest
 from kuberay.facts.visible import log_line
 from kuberay.settings.base import QuotingError, containers, field_of, keys_at, model_at
 from kuberay.settings.kubernetes import SECRET_KEYS
 from kuberay.settings.overrides import ChartOverrides
 from kuberay.settings.stack import PROJECT, StackSettings
-
-#: What stands for a value that must not be printed.
-HIDDEN: Final = "[secret]"
 
 #: What keys are called that hold secrets elsewhere than in this program's settings.
 SECRET_WORD = re.compile(
@@ -67,7 +64,7 @@ def problem_line(problem: Problem, hidden: set[str]) -> str:
     value, message = _show(problem.value), problem.message
     if _is_secret(problem.path, hidden):
         value, message = (
-            HIDDEN,
+            SECRET,
             _without_hints(message if problem.concealed is None else problem.concealed, problem.value),
         )
     return log_line(f"{PROJECT}:{'.'.join(problem.path)}: {value} {message}")
@@ -292,10 +289,10 @@ def _without_hints(message: str, value: Any) -> str:
     """
     if not message.startswith(_ABOUT_KEYS):
         said, *hints = message.split("; ")
-        said = re.sub(r"""(?<!\w)['"](?!-').*['"](?!\w)""", HIDDEN, said)
+        said = re.sub(r"""(?<!\w)['"](?!-').*['"](?!\w)""", SECRET, said)
         message = "; ".join([said, *(hint for hint in hints if hint.startswith(_PLAIN_HINTS))])
     text = re.escape(str(value))
-    return re.sub(rf"(?<!\w){text}(?!\w)", HIDDEN, message) if value not in ("", HIDDEN) else message
+    return re.sub(rf"(?<!\w){text}(?!\w)", SECRET, message) if value not in ("", SECRET) else message
 
 
 @cache
@@ -336,10 +333,10 @@ def _hide_secrets(value: Any) -> Any:
         # Kubernetes has variables as {name: …, value: …}.
         of_secret = _names_a_secret(str(value.get("name", "")))
         is_hidden = {key: _names_a_secret(str(key)) or (of_secret and key == "value") for key in value}
-        return {key: HIDDEN if is_hidden[key] else _hide_secrets(below) for key, below in value.items()}
+        return {key: SECRET if is_hidden[key] else _hide_secrets(below) for key, below in value.items()}
     if isinstance(value, (list, tuple)):
         return [_hide_secrets(below) for below in value]
     if not isinstance(value, str):
         return value
     # A text may be JSON or YAML that could not be read as such.
-    return HIDDEN if any(map(_names_a_secret, _KEY_IN_TEXT.findall(value))) else without_logins(value)
+    return SECRET if any(map(_names_a_secret, _KEY_IN_TEXT.findall(value))) else without_logins(value)

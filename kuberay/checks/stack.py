@@ -18,7 +18,7 @@ from kuberay.checks.storage import claim_problems
 from kuberay.checks.workload_clusters import workload_problems
 from kuberay.checks.workload_settings import gate_problems, job_setting_problems, service_setting_problems
 from kuberay.facts.charts import feature_gates, in_this_version
-from kuberay.facts.phrases import did_you_mean
+from kuberay.facts.phrases import SECRET, did_you_mean
 from kuberay.facts.versions import at_least, lacking
 from kuberay.plan.cluster import cluster_resource_name
 from kuberay.plan.pods import custom_image
@@ -178,7 +178,7 @@ def _protection_checks(settings: StackSettings) -> Iterator[Problem]:
             if protection.token_authentication == "auto"
             else "tokenAuthentication is disabled"
         )
-        yield Problem(("authToken",), "[secret]", f"has no effect: no cluster asks for a token ({why})")
+        yield Problem(("authToken",), SECRET, f"has no effect: no cluster asks for a token ({why})")
 
     for what, cluster in for_workloads.items() if protection.token_authentication == "token" else ():
         ray_version = cluster.ray_version or settings.ray_version

@@ -11,6 +11,8 @@ from kuberay.facts.visible import visible
 #: How the program begins to say that it takes a release over that was made by hand; its
 #: name follows, and a comma.
 TAKES_OVER = "takes over Helm release "
+#: What stands for a value that must not be shown, here as in what the CLI prints.
+SECRET = "[secret]"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 #: From here on a message may quote a value of an object: the API server's own (field
 #: errors of `k8s.io/apimachinery`), a policy's or an admission webhook's, the
@@ -60,7 +62,7 @@ def without_values(message: object) -> str:
     """What Kubernetes says of an object of which something is encrypted in the stack's
     config, without what it may quote of it.
     """
-    return _QUOTES.sub(r"\1: [secret]", str(message))
+    return _QUOTES.sub(rf"\1: {SECRET}", str(message))
 
 
 def counted(number: int | str, what: str) -> str:

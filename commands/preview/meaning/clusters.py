@@ -4,7 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from commands.preview.meaning.differences import HIDDEN, Difference, hidden_changes, lines, shown_differences
+from commands.preview.meaning.differences import (
+    ENCRYPTED_SETTING,
+    Difference,
+    hidden_changes,
+    lines,
+    shown_differences,
+)
 from commands.preview.meaning.pods import (
     PodsByGroup,
     pod_versions,
@@ -39,7 +45,7 @@ class _ClusterSteps:
     release: Step | None
     groups: Mapping[str, Step]
     """Of the pods, by group."""
-    otherwise: str = HIDDEN
+    otherwise: str = ENCRYPTED_SETTING
     """Why pods restart where no value shows it."""
 
 
@@ -59,7 +65,7 @@ def clusters(preview: Preview) -> list[RayChange]:
         step.type == WAIT_FOR and step.name == KEY_STASH and step.operation == "delete"
         for step in preview.steps
     )
-    otherwise = _LOSES_KEY if loses_key else HIDDEN
+    otherwise = _LOSES_KEY if loses_key else ENCRYPTED_SETTING
     names = dict.fromkeys([*releases, *groups])
     return [
         _cluster(name, _ClusterSteps(releases.get(name), groups.get(name, {}), otherwise)) for name in names

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from commands.preview.meaning.release_values import spec_of
-from commands.preview.meaning.steps import COMPONENT, SECRET, Operation, Preview, Properties, Step
+from commands.preview.meaning.steps import COMPONENT, Operation, Preview, Properties, Step
 from commands.preview.meaning.workloads import JOB, SERVICE
 from kuberay.facts.charts import RELEASE
+from kuberay.facts.phrases import SECRET
 from kuberay.facts.scheduling import requests_of
 from kuberay.plan.demand import GroupDemand, demand_of_spec
 

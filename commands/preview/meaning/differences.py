@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from commands.preview.meaning.hiding import MISSING, names_of, without_moved
-from commands.preview.meaning.steps import SECRET
 from kuberay.facts.labels import STACK_MARK, TEMPLATE_ANNOTATION
+from kuberay.facts.phrases import SECRET
 
 #: How a reason is said that nobody may see.
-HIDDEN = "a setting that is kept encrypted"
+ENCRYPTED_SETTING = "a setting that is kept encrypted"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ where everything is decrypted, nor what a secret was before it was one.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from commands.preview.meaning.steps import SECRET
+from kuberay.facts.phrases import SECRET
 
 #: What stands for such a value.
 UNSHOWN = "[hidden]"

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from commands.preview.meaning.report import Pods, Totals, VersionChange
-from commands.preview.meaning.steps import SECRET
 from kuberay.facts.images import NODE_ARCHITECTURE
 from kuberay.facts.labels import ARCHITECTURE_LABEL
+from kuberay.facts.phrases import SECRET
 from kuberay.facts.quantities import add_quantities
 from kuberay.plan.demand import GroupDemand, demand_of_spec
 from kuberay.plan.pods import is_gpu, pod_groups, rendered_groups

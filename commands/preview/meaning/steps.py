@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from commands.stack.messages import without_kubeconfig
 from kuberay.facts.charts import RELEASE
-from kuberay.facts.phrases import TAKES_OVER, one_line, without_values
+from kuberay.facts.phrases import SECRET, TAKES_OVER, one_line, without_values
 from kuberay.settings.stack import PROJECT, may_be_quoted
 
 Properties = Mapping[str, Any]
@@ -26,9 +26,6 @@ COMPONENT = "kuberay:components:"
 
 #: Settings, by their whole keys.
 PRICES, SERVICES = f"{PROJECT}:prices", f"{PROJECT}:services"
-
-#: What the CLI prints instead of a secret.
-SECRET = "[secret]"
 
 #: The halves of a replacement, which is listed as a whole too, and what `--refresh`
 #: reads, are no changes.

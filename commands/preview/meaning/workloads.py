@@ -5,11 +5,12 @@ from typing import Any, Literal
 
 import yaml
 
-from commands.preview.meaning.differences import HIDDEN, hidden_changes, lines, shown_differences
+from commands.preview.meaning.differences import ENCRYPTED_SETTING, hidden_changes, lines, shown_differences
 from commands.preview.meaning.pods import pod_versions, pods_of_spec, totals, what_differs
 from commands.preview.meaning.report import GroupChange, Level, RayChange, Totals
-from commands.preview.meaning.steps import SECRET, Preview, Step
+from commands.preview.meaning.steps import Preview, Step
 from kuberay.facts.objects import schedule_of
+from kuberay.facts.phrases import SECRET
 
 JOB, SERVICE = "kubernetes:ray.io/v1:RayJob", "kubernetes:ray.io/v1:RayService"
 SCHEDULE = "kubernetes:ray.io/v1:RayCronJob"
@@ -52,7 +53,7 @@ def _job(step: Step) -> RayChange:
         case "delete":
             change.headline, change.level = "goes", "destroys"
         case "replace":
-            change.headline = f"runs again: {', '.join(where) or HIDDEN}"
+            change.headline = f"runs again: {', '.join(where) or ENCRYPTED_SETTING}"
         case _ if "suspend" in where and new.get("suspend"):
             change.headline = (
                 "is suspended: where it runs, its cluster goes, and it runs anew when suspend is false"
@@ -61,7 +62,7 @@ def _job(step: Step) -> RayChange:
         case _ if "suspend" in where:
             change.headline = "is suspended no longer: runs, unless it has ended before"
         case _:
-            change.headline = f"does not run again: {', '.join(where) or HIDDEN}"
+            change.headline = f"does not run again: {', '.join(where) or ENCRYPTED_SETTING}"
     return change
 
 
@@ -69,7 +70,7 @@ def _schedule(step: Step) -> RayChange:
     old, new = (_flat(step.old.get("spec")), _flat(step.new.get("spec")))
     change = _workload("job", step, old, new, "rayClusterSpec")
     where = dict.fromkeys(one.top for one in shown_differences(old, new)) if isinstance(new, Mapping) else {}
-    at = schedule_of(new) if isinstance(new, Mapping) else HIDDEN
+    at = schedule_of(new) if isinstance(new, Mapping) else ENCRYPTED_SETTING
     paused = isinstance(new, Mapping) and new.get("suspend")
     what = [name for name in where if name not in _WHEN]
     parts: list[str] = []
@@ -95,7 +96,7 @@ def _schedule(step: Step) -> RayChange:
                     else "makes runs again, at once what it has missed"
                 )
             if what or not where:
-                parts.append(f"its next run is changed: {', '.join(what) or HIDDEN}")
+                parts.append(f"its next run is changed: {', '.join(what) or ENCRYPTED_SETTING}")
             parts.append("a run that is under way goes on")
     change.headline = "; ".join(parts)
     return change
@@ -130,7 +131,7 @@ def _service(step: Step) -> RayChange:
 
 def _service_headline(change: RayChange, old: Any, new: Any) -> tuple[str, Level]:
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
-        return f"{HIDDEN} changes; whether it takes a second cluster is not known", "restarts"
+        return f"{ENCRYPTED_SETTING} changes; whether it takes a second cluster is not known", "restarts"
     parts: list[str] = []
     level: Level = "changes"
     if takes_a_new_cluster(old.get("rayClusterConfig"), new.get("rayClusterConfig")):
@@ -138,7 +139,7 @@ def _service_headline(change: RayChange, old: Any, new: Any) -> tuple[str, Level
         if (new.get("upgradeStrategy") or {}).get("type") == "None":
             parts.append("its running cluster keeps the old spec (upgradeStrategy: None)")
         else:
-            reason = "; ".join(why) or ", ".join(change.secrets and [HIDDEN]) or "its spec"
+            reason = "; ".join(why) or ", ".join(change.secrets and [ENCRYPTED_SETTING]) or "its spec"
             parts.append(
                 f"all its pods are replaced: a second cluster comes up and takes over{_step_by_step(new)}"
                 f" ({reason})"

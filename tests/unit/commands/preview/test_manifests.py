@@ -9,9 +9,10 @@ import pytest
 
 from commands.preview.manifests import add_manifests
 from commands.preview.meaning.report import StackReport
-from commands.preview.meaning.steps import SECRET, Step
+from commands.preview.meaning.steps import Step
 from commands.stack.helm import Helm
 from kuberay.facts.charts import RELEASE, ChartSource, Login
+from kuberay.facts.phrases import SECRET
 
 LOGIN = Login("mei-ling", "hunter2")
 

@@ -6,8 +6,9 @@ from commands.preview.meaning.clusters import clusters
 from commands.preview.meaning.demand import demands
 from commands.preview.meaning.protection import protection_of
 from commands.preview.meaning.report import RayChange
-from commands.preview.meaning.steps import COMPONENT, SECRET, WAIT_FOR, Preview, Step
+from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
 from kuberay.facts.charts import RELEASE, RESOURCE_CHART
+from kuberay.facts.phrases import SECRET
 from kuberay.plan.cluster import ClusterPlan, plan_cluster
 from tests.stack_config import load
 

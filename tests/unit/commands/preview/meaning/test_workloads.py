@@ -8,8 +8,9 @@ import pytest
 
 from commands.preview.meaning.report import RayChange, Totals
 from commands.preview.meaning.stack_report import stack_report
-from commands.preview.meaning.steps import SECRET, Operation, Preview, Step
+from commands.preview.meaning.steps import Operation, Preview, Step
 from commands.preview.meaning.workloads import JOB, SCHEDULE, SERVICE, workloads
+from kuberay.facts.phrases import SECRET
 
 NIGHTLY: dict[str, Any] = {
     "schedule": "0 2 * * *",
