@@ -25,12 +25,14 @@ def make_routes(
                 name, {**route.policy, "metadata": {**route.policy["metadata"], "namespace": namespace}}, opts
             )
         given = conceal_texts(route.settings.annotations, route.whose.partition(".")[0])
-        metadata = {
-            "name": route.manifest["metadata"]["name"],
-            "namespace": namespace,
-            "annotations": {**given, "pulumi.com/skipAwait": "true"},
-        }
-        KubernetesObject(name, {**route.manifest, "metadata": metadata}, opts)
+        for manifest, annotations in ((route.service, {}), (route.manifest, given)):
+            if manifest:
+                metadata = {
+                    "name": manifest["metadata"]["name"],
+                    "namespace": namespace,
+                    "annotations": {**annotations, "pulumi.com/skipAwait": "true"},
+                }
+                KubernetesObject(name, {**manifest, "metadata": metadata}, opts)
 
 
 def addresses(routes: Iterable[Route]) -> dict[str, str]:

@@ -26,6 +26,16 @@ def unreachable_workloads(plan: StackPlan) -> Iterator[str]:
             f"{first_few(outside)}: protection.networkPolicy lets no requests in from outside the Kubernetes"
             " cluster: they need a NetworkPolicy of your own beside it, or networkPolicy.enabled: false"
         )
+    by_gateway = [
+        route.key
+        for route in plan.routes
+        if route.target == "dashboard" and route.settings.gateway and not route.service
+    ]
+    if by_gateway:
+        yield (
+            f"{first_few(by_gateway)}: KubeRay says of that port that it is tcp (appProtocol), and some"
+            " gateways, Traefik for one, lead no HTTPRoute there; an Ingress does not ask"
+        )
 
 
 def reached_from_outside(settings: StackSettings) -> dict[str, str]:

@@ -31,6 +31,8 @@ class Route:
     target: Target
     settings: RouteSettings
     manifest: Manifest
+    service: Manifest | None
+    """The Service that it leads to, where none of KubeRay's will do."""
     policy: Manifest | None
     """The NetworkPolicy that lets its requests through; None where the stack has none
     that keeps them out.
@@ -82,17 +84,33 @@ def plan_routes(
     if cluster:
         pods = {"matchLabels": {CLUSTER_LABEL: cluster, GROUP_LABEL: HEAD_GROUP}}
     is_limited = settings.protection.network_policy.enabled
-    return tuple(
-        Route(
-            whose,
-            target,
-            route,
-            _manifest(route, settings.namespace, services[target], ports[target]),
-            _policy(route, settings.namespace, services[target], ports[target], pods) if is_limited else None,
-        )
-        for target, route in given.items()
-        if route
-    )
+    routes: list[Route] = []
+    for target, route in given.items():
+        if route is None:
+            continue
+        at = settings.namespace, services[target], ports[target]
+        service = _http_service(cluster, pods, *at) if route.gateway and target == "dashboard" else None
+        manifest = _manifest(route, *at, service["metadata"]["name"] if service else services[target])
+        policy = _policy(route, *at, pods) if is_limited else None
+        routes.append(Route(whose, target, route, manifest, service, policy))
+    return tuple(routes)
+
+
+def _http_service(
+    cluster: str | None, pods: Manifest, namespace: str, service: str, port: int
+) -> Manifest | None:
+    """KubeRay says of the ports of a head's Service that they are `tcp`
+    (`appProtocol`, 1.3.0 to 1.7.0), and a gateway may refuse to lead HTTP there, as
+    Traefik does. None where KubeRay chooses the RayCluster's name.
+    """
+    if cluster is None:
+        return None
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": f"{cluster}-dashboard", "namespace": namespace},
+        "spec": {"selector": pods["matchLabels"], "ports": [{"name": "http", "port": port}]},
+    }
 
 
 def _policy(route: RouteSettings, namespace: str, service: str, port: int, pods: Manifest) -> Manifest:
@@ -108,7 +126,7 @@ def _policy(route: RouteSettings, namespace: str, service: str, port: int, pods:
     }
 
 
-def _manifest(route: RouteSettings, namespace: str, service: str, port: int) -> Manifest:
+def _manifest(route: RouteSettings, namespace: str, service: str, port: int, leads_to: str) -> Manifest:
     # Called like the Service, whose name is the stack's in this namespace.
     metadata: Manifest = {"name": service, "namespace": namespace, "annotations": route.annotations}
     if gateway := route.gateway:
@@ -116,10 +134,10 @@ def _manifest(route: RouteSettings, namespace: str, service: str, port: int) -> 
         spec: Manifest = {
             "parentRefs": [{"name": gateway.name, "namespace": gateway.namespace, **at}],
             "hostnames": [route.host],
-            "rules": [{"backendRefs": [{"name": service, "port": port}]}],
+            "rules": [{"backendRefs": [{"name": leads_to, "port": port}]}],
         }
         return {"apiVersion": GATEWAY_API, "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
-    backend = {"service": {"name": service, "port": {"number": port}}}
+    backend = {"service": {"name": leads_to, "port": {"number": port}}}
     spec = {
         "rules": [
             {"host": route.host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}

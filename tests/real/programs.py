@@ -29,3 +29,15 @@ def take_all():
 ray.init()
 ray.get(take_all.remote())
 """
+
+
+#: Which ports of a host, in its arguments, can be connected to.
+REACH = """
+import socket, sys
+for port in sys.argv[2:]:
+    try:
+        socket.create_connection((sys.argv[1], int(port)), timeout=3).close()
+        print(port)
+    except OSError:
+        pass
+"""

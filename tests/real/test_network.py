@@ -8,20 +8,12 @@ import pytest
 
 from local.real import images
 from tests.integration.harness.kubernetes import Kubernetes
+from tests.real.programs import REACH
 from tests.real.real_stack import RealStack
 
 #: Of the head: its jobs and dashboard, its clients, and what its own workers talk to.
 PORTS = (8265, 10001, 6379)
 HEAD = "raycluster-kuberay-head-svc.kuberay.svc.cluster.local"
-TRY = """
-import socket, sys
-for port in sys.argv[2:]:
-    try:
-        socket.create_connection((sys.argv[1], int(port)), timeout=3).close()
-        print(port)
-    except OSError:
-        pass
-"""
 Reaches = Callable[..., set[int]]
 
 
@@ -45,7 +37,7 @@ def reaches(stack: RealStack, kubernetes: Kubernetes) -> Iterator[Reaches]:
             )
             kubernetes.kubectl(*probe, "-n", namespace, "--command", "--", "sleep", "infinity")
         assert kubernetes.eventually(lambda: _runs(kubernetes, namespace), 60)
-        command = ("exec", "-n", namespace, "probe", "--", "python3", "-c", TRY, host, *map(str, ports))
+        command = ("exec", "-n", namespace, "probe", "--", "python3", "-c", REACH, host, *map(str, ports))
         return {int(port) for port in kubernetes.kubectl(*command).split()}
 
     yield reach
@@ -67,7 +59,7 @@ def _reached_from_ray(kubernetes: Kubernetes, host: str, *ports: int) -> set[int
         "--",
         "python3",
         "-c",
-        TRY,
+        REACH,
         host,
         *map(str, ports),
     )

@@ -60,7 +60,17 @@ def test_a_gateway_makes_it_an_http_route() -> None:
     assert route.manifest["spec"] == {
         "parentRefs": [{"name": "public", "namespace": "gateways", "sectionName": "web"}],
         "hostnames": ["ray.example.com"],
-        "rules": [{"backendRefs": [{"name": "ray-kuberay-head-svc", "port": 8265}]}],
+        "rules": [{"backendRefs": [{"name": "ray-kuberay-dashboard", "port": 8265}]}],
+    }
+    # KubeRay's own says that its ports are no HTTP.
+    assert route.service == {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "ray-kuberay-dashboard", "namespace": "kuberay"},
+        "spec": {
+            "selector": {"ray.io/cluster": "ray-kuberay", "ray.io/group": "headgroup"},
+            "ports": [{"name": "http", "port": 8265}],
+        },
     }
     # Nobody but the Gateway knows whether its listener has a certificate.
     assert route.address == "http://ray.example.com"
