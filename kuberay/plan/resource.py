@@ -124,15 +124,16 @@ def _values(values: Values, base: Values, spec: Values) -> tuple[Values, frozens
 
 
 def _of_service(spec: Values) -> list[Any]:
-    """What the Service of the head is made of."""
+    """What the Service of the head is made of. What is empty makes nothing of it."""
     head: Values = spec["headGroupSpec"]
     containers: list[Values] = ((head.get("template") or {}).get("spec") or {}).get("containers") or [{}]
-    return [
+    made_of = [
         head.get("headService"),
         head.get("serviceType"),
         spec.get("headServiceAnnotations"),
         containers[0].get("ports"),
     ]
+    return [part or None for part in made_of]
 
 
 def _pod_groups(

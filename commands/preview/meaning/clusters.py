@@ -216,15 +216,13 @@ def _cluster_headline(change: RayChange, found: list[Difference]) -> tuple[str, 
     if change.operation == "delete":
         return f"goes, with {_all_pods(groups, new=False)}", "destroys"
     if change.operation == "replace":
-        why = ", ".join(
-            one.where
-            for one in found
-            if one.top in ("service", "fullnameOverride") or "headService" in one.path
-        )
+        why = ", ".join(one.where for one in found if _makes_anew(one))
         return (
             f"is deleted and made anew{f' ({why})' if why else ''}: {_all_pods(groups, new=False)} restart",
             "restarts",
         )
+    if _is_suspended(groups):
+        return f"is suspended: {_all_pods(groups, new=False)} go until suspend is false", "destroys"
     parts: list[str] = []
     level: Level = "changes"
     reasons: dict[tuple[str, ...], list[GroupChange]] = {}
@@ -260,6 +258,25 @@ def _cluster_headline(change: RayChange, found: list[Difference]) -> tuple[str, 
     if not any(group.effect == "restarts" for group in groups):
         parts.append("no pod restarts")
     return "; ".join(parts), level
+
+
+def _is_suspended(groups: Iterable[GroupChange]) -> bool:
+    """Whether a cluster loses its head and gets no other."""
+    return any(
+        one.group == "head" and one.before and one.before.pods and one.after and not one.after.pods
+        for one in groups
+    )
+
+
+def _makes_anew(one: Difference) -> bool:
+    """Whether a RayCluster has to be another one for it: its name, and what KubeRay
+    makes the head's Service of.
+    """
+    return (
+        one.top in ("service", "fullnameOverride", "headServiceAnnotations")
+        or "headService" in one.path
+        or one.path[:2] == ("head", "ports")
+    )
 
 
 def _all_pods(groups: Iterable[GroupChange], *, new: bool) -> str:

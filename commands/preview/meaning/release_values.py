@@ -35,7 +35,11 @@ def spec_of(values: Any) -> Any:
 
 def for_reading(values: Any) -> Any:
     """What the values of KubeRay's chart would be."""
-    return _or_as_they_are(lambda: values_of_spec(values["spec"]), values) if is_resource(values) else values
+    if not is_resource(values):
+        return values
+    return _or_as_they_are(
+        lambda: {"fullnameOverride": values["metadata"]["name"], **values_of_spec(values["spec"])}, values
+    )
 
 
 def comparable(old: Any, new: Any) -> tuple[Any, Any]:

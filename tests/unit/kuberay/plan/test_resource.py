@@ -159,6 +159,7 @@ def test_a_changed_service_of_the_head_makes_the_cluster_anew() -> None:
         != plan().service_fingerprint
     )
     assert plan(spec={"headServiceAnnotations": {"a": "b"}}).service_fingerprint != plan().service_fingerprint
+    assert plan(spec={"headServiceAnnotations": {}}).service_fingerprint == plan().service_fingerprint
     assert (
         plan(spec={"headGroupSpec": {"enableIngress": True}}).service_fingerprint
         == plan().service_fingerprint

@@ -1,6 +1,9 @@
 """A report says the same of a cluster, whichever chart its release is of."""
 
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from commands.preview.meaning.clusters import clusters
 from commands.preview.meaning.demand import demands
@@ -11,6 +14,10 @@ from kuberay.facts.charts import RELEASE, RESOURCE_CHART
 from kuberay.facts.phrases import SECRET
 from kuberay.plan.cluster import ClusterPlan, plan_cluster
 from tests.stack_config import load
+
+#: Of Ray's container, which stands in place of the whole list.
+OTHER_PORT = {"name": "ray-head", "image": "a:b", "ports": [{"name": "x", "containerPort": 9999}]}
+OTHER_PORT_SAID = "head.ports[x].name, head.ports[x].containerPort"
 
 
 def plan(**cluster: Any) -> ClusterPlan:
@@ -55,6 +62,37 @@ def test_what_the_chart_could_not_write_is_all_that_is_shown_of_a_move() -> None
     ]
     assert found.before == found.after
     assert change(beyond, plan()).headline == "no pod restarts"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "reason"),
+    [
+        ({"values": {"fullnameOverride": "other"}}, "fullnameOverride"),
+        ({"spec": {"headServiceAnnotations": {"owner": "us"}}}, "headServiceAnnotations.owner"),
+        (
+            {"spec": {"headGroupSpec": {"headService": {"spec": {"type": "NodePort"}}}}},
+            "head.headService.spec.type",
+        ),
+        ({"spec": {"headGroupSpec": {"template": {"spec": {"containers": [OTHER_PORT]}}}}}, OTHER_PORT_SAID),
+    ],
+)
+def test_a_cluster_that_is_made_anew_says_for_which_field(cluster: dict[str, Any], reason: str) -> None:
+    before, after = plan(labels={"team": "a"}), plan(labels={"team": "a"}, **cluster)
+    assert before.service_fingerprint != after.service_fingerprint
+    found = preview(before, after)
+    release, *others = found.steps
+    (told,) = clusters(replace(found, steps=(replace(release, operation="replace"), *others)))
+    assert told.headline == f"is deleted and made anew ({reason}): its head and 1 of workergroup restart"
+
+
+def test_a_cluster_that_is_suspended_loses_its_pods() -> None:
+    running, suspended = plan(worker={"replicas": 2}), plan(worker={"replicas": 2}, spec={"suspend": True})
+    found = change(running, suspended)
+    assert found.headline == "is suspended: its head and 2 of workergroup go until suspend is false"
+    assert found.level == "destroys"
+    found = change(suspended, running)
+    assert found.headline == "head: 0 → 1 pod; workergroup: 0 → 2 pods; no pod restarts"
+    assert found.level == "changes"
 
 
 def test_a_field_that_restarts_pods_is_the_reason() -> None:
