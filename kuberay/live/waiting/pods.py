@@ -39,7 +39,7 @@ from kuberay.live.diagnosis.queue import held_in_queue
 from kuberay.live.takeover.actions import refuse_half_removed
 from kuberay.live.takeover.rules import how_to_make_anew
 from kuberay.live.wait_loop import Look, NotUpError, wait
-from kuberay.live.waiting.targets import GroupTarget, as_asked
+from kuberay.live.waiting.targets import GroupTarget, as_asked, stays_suspended, suspended
 from kuberay.live.watch import NamespaceView, namespace_view
 
 #: How often a wait looks again without news from the API server, in seconds.
@@ -249,6 +249,12 @@ async def _ray_cluster(client: AsyncClient, target: GroupTarget) -> Object:
         await client.patch(
             RayCluster, target.cluster, again, namespace=target.namespace, patch_type=PatchType.MERGE
         )
+    if stays_suspended(found):
+        go_on: Object = {"spec": {"suspend": False}}
+        answer = await client.patch(
+            RayCluster, target.cluster, go_on, namespace=target.namespace, patch_type=PatchType.MERGE
+        )
+        found = answer.to_dict()
     return found
 
 
@@ -367,6 +373,8 @@ async def _head_trouble(pods: list[Object], diagnoser: Diagnoser, *, room_may_co
 
 
 def _nothing_known(view: NamespaceView, target: GroupTarget) -> str:
+    if told := suspended(target, view.ray_cluster(target.cluster)):
+        return told
     if not view.pods(target.cluster):
         return f"the operator has made no pods; does one run, and does it watch namespace {target.namespace}?"
     return "the pods are still starting"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.labels import HEAD_GROUP
-from kuberay.facts.objects import Object
+from kuberay.facts.objects import Object, conditions_of
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.operator import OperatorPlan
 from kuberay.plan.pods import PodGroup
@@ -102,6 +102,37 @@ def as_asked(target: GroupTarget, cluster: Object | None) -> GroupTarget:
             hosts = int(group.get("numOfHosts") or 1)
             return replace(target, at_least=max(target.at_least, int(group.get("replicas") or 0) * hosts))
     return target
+
+
+def stays_suspended(cluster: Object) -> bool:
+    """Whether the operator keeps a RayCluster suspended of which nobody asks that any
+    more: it goes on where the spec says `suspend: false`, and not where it says nothing
+    (`calculateStatus`, 1.3.0 to 1.6.2).
+    """
+    return cluster["spec"].get("suspend") is None and any(
+        each["type"] in ("RayClusterSuspending", "RayClusterSuspended") and each.get("status") == "True"
+        for each in conditions_of(cluster)
+    )
+
+
+def suspended(target: GroupTarget, cluster: Object | None) -> str | None:
+    """What to say of a RayCluster that is suspended, where the settings ask for its
+    pods; None where it is not.
+    """
+    if not cluster:
+        return None
+    if stays_suspended(cluster):
+        return "the RayCluster is suspended, which no setting asks for any more; `pulumi up` ends that"
+    if not cluster["spec"].get("suspend"):
+        return None
+    goes_on = (
+        f"kubectl patch raycluster {target.cluster} --namespace {target.namespace} --type merge"
+        """ --patch '{"spec": {"suspend": false}}'"""
+    )
+    return (
+        f"the RayCluster is suspended, which no setting asks for; `{goes_on}` ends that, or, where a run was"
+        " killed, `pulumi up --refresh`"
+    )
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
-"""What Ray's autoscaler asks for is waited for."""
+"""What Ray's autoscaler asks for is waited for; what is suspended is said to be."""
 
 from typing import Any
 
-from kuberay.live.waiting.targets import GroupTarget, as_asked
+import pytest
+
+from kuberay.live.waiting.targets import GroupTarget, as_asked, stays_suspended, suspended
 
 
 def group(name: str, replicas: int, least: int = 0, most: int = 10) -> dict[str, Any]:
@@ -40,3 +42,28 @@ def test_a_group_has_at_least_its_minimum_whatever_the_ray_cluster_says() -> Non
 
 def test_without_autoscaling_the_stack_alone_says_how_many_pods_there_are_to_be() -> None:
     assert as_asked(wait(at_least=1, at_most=1), ray_cluster(group("a", 3))).at_least == 1
+
+
+def state(condition: str, **spec: Any) -> dict[str, Any]:
+    return {"spec": spec, "status": {"conditions": [{"type": condition, "status": "True"}]}}
+
+
+def test_a_cluster_that_somebody_has_suspended_is_told_of_with_what_ends_it() -> None:
+    assert suspended(wait(), state("RayClusterSuspended", suspend=True)) == (
+        "the RayCluster is suspended, which no setting asks for; `kubectl patch raycluster ray-kuberay"
+        """ --namespace kuberay --type merge --patch '{"spec": {"suspend": false}}'` ends that, or, where"""
+        " a run was killed, `pulumi up --refresh`"
+    )
+    assert suspended(wait(), state("HeadPodReady")) is None
+    assert suspended(wait(), None) is None
+
+
+@pytest.mark.parametrize("condition", ["RayClusterSuspending", "RayClusterSuspended"])
+def test_a_cluster_whose_spec_says_nothing_of_suspend_any_more_stays_suspended(condition: str) -> None:
+    assert stays_suspended(state(condition))
+    assert not stays_suspended(state(condition, suspend=False))
+    assert not stays_suspended(state(condition, suspend=True))
+    assert not stays_suspended(state("HeadPodReady"))
+    assert suspended(wait(), state(condition)) == (
+        "the RayCluster is suspended, which no setting asks for any more; `pulumi up` ends that"
+    )
