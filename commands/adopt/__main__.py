@@ -76,7 +76,7 @@ def main() -> None:
         }
         config |= {f"kubernetes:{key}": value for key, value in chosen.items()}
         cluster = Cluster(_connection(config))
-        found = _releases(cluster, given.namespace, given.release)
+        found = releases(cluster, given.namespace, given.release)
         kept = {key: _readable(config, f"{PROJECT}:{key}") for key in _KEPT if f"{PROJECT}:{key}" in config}
         with Helm() as helm:
             adoption = adopt(found, helm, kept, _progress)
@@ -141,14 +141,16 @@ def _readable(config: dict[str, Any], key: str) -> Any:
     return config[key]
 
 
-def _releases(cluster: Cluster, namespace: str | None, names: Sequence[str]) -> list[Record]:
+def releases(cluster: Cluster, namespace: str | None, names: Sequence[str]) -> list[Record]:
     """The newest record of each release that is to be brought along, the operator's
     first.
     """
     newest: dict[tuple[str, str], Record] = {}
     for record in cluster.records(namespace):
         key = (record.namespace, record.release)
-        if record.chart in CHARTS and (key not in newest or newest[key].revision < record.revision):
+        # A stack's may be of the program's own chart.
+        is_known = record.chart in CHARTS or record.stack is not None
+        if is_known and (key not in newest or newest[key].revision < record.revision):
             newest[key] = record
     found = [one for one in newest.values() if one.status != "uninstalled"]
     if not found:
@@ -168,7 +170,7 @@ def _releases(cluster: Cluster, namespace: str | None, names: Sequence[str]) -> 
             if one.namespace in spaces and (one.release in names or is_operator_release(one))
         ]
     spaces = sorted(
-        {one.namespace for one in found if one.chart == "ray-cluster"} or {one.namespace for one in found}
+        {one.namespace for one in found if not _is_operator(one)} or {one.namespace for one in found}
     )
     if len(spaces) > 1:
         raise StackError(
@@ -178,17 +180,24 @@ def _releases(cluster: Cluster, namespace: str | None, names: Sequence[str]) -> 
     chosen = [one for one in found if one.namespace == spaces[0]]
     # An operator's release of another name is one that the stack uses and does not
     # make.
-    chosen = [one for one in chosen if one.chart == "ray-cluster" or is_operator_release(one)]
+    chosen = [one for one in chosen if not _is_operator(one) or is_operator_release(one)]
     for record in chosen:
         _check(cluster, record)
-    return sorted(chosen, key=lambda one: (one.chart == "ray-cluster", one.release))
+    return sorted(chosen, key=lambda one: (not _is_operator(one), one.release))
+
+
+def _is_operator(record: Record) -> bool:
+    return record.chart == "kuberay-operator"
 
 
 def _check(cluster: Cluster, record: Record) -> None:
     """Refuses what is someone else's, or not in a condition to be taken over."""
     what = f"Helm release {record.release}"
     if record.stack:
-        raise StackError(f"{what} is of stack {record.stack} already")
+        raise StackError(
+            f"{what} is of stack {record.stack} already: go on with that stack, whose state `pulumi login`"
+            " leads to, or name others with --release"
+        )
     if record.status != "deployed":
         raise StackError(
             f"{what} is {record.status}; `helm upgrade` or `helm rollback` has to bring it to `deployed`"
