@@ -24,7 +24,7 @@ from commands.preview.meaning.report import GroupChange, Level, Pods, RayChange
 from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
 from kuberay.facts.charts import RELEASE
 from kuberay.facts.digests import KEY_STASH
-from kuberay.facts.phrases import counted
+from kuberay.facts.phrases import SECRET, counted
 
 _LOSES_KEY = (
     "the key of the stack's fingerprints goes with the last encrypted setting; protection.sealFingerprints:"
@@ -75,8 +75,10 @@ def clusters(preview: Preview) -> list[RayChange]:
 def _cluster(name: str, steps: _ClusterSteps) -> RayChange:
     release = steps.release
     operation = release.operation if release else "update"
-    shown = as_shown(release.old.get("values"), release.new.get("values")) if release else (None, None)
-    old, new = comparable(release.old.get("values"), release.new.get("values")) if release else (None, None)
+    values = (release.old.get("values"), release.new.get("values")) if release else (None, None)
+    shown, (old, new) = as_shown(*values), comparable(*values)
+    # What is encrypted on one side differs from the other in nothing that is known.
+    is_hidden = SECRET in values
     before, after = pods_of_values(new if operation == "adopt" else old), pods_of_values(new)
     found = shown_differences(old, new)
     secrets = hidden_changes(release.old, release.new, release.changed) if release else []
@@ -91,14 +93,14 @@ def _cluster(name: str, steps: _ClusterSteps) -> RayChange:
         after=totals(after),
         versions=(
             [
-                *pod_versions(before, after, (_ray(old), _ray(new))),
+                *([] if is_hidden else pod_versions(before, after, (_ray(old), _ray(new)))),
                 *(versions("chart", [chart_of(release.old)], [chart_of(release.new)]) if release else []),
             ]
             if operation in ("update", "replace")
             else []
         ),
         secrets=secrets,
-        values=lines(shown_differences(*shown)) if operation not in ("adopt", "delete") else [],
+        values=[] if is_hidden or operation in ("adopt", "delete") else lines(shown_differences(*shown)),
     )
     change.headline, change.level = _cluster_headline(change, found)
     return change

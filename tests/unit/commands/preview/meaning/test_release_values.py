@@ -29,10 +29,9 @@ def release(found: ClusterPlan) -> dict[str, Any]:
     return {"name": "ray", "namespace": "kuberay", "values": found.release_values, **chart}
 
 
-def preview(before: ClusterPlan, after: ClusterPlan, *, hidden: bool = False) -> Preview:
-    new = release(after) | ({"values": SECRET} if hidden else {})
+def preview(before: ClusterPlan, after: ClusterPlan) -> Preview:
     parents = f"{COMPONENT}RayCluster"
-    steps = [Step("update", RELEASE, "ray", parents, release(before), new)]
+    steps = [Step("update", RELEASE, "ray", parents, release(before), release(after))]
     groups = {group.name: group for group in before.groups}
     restarted = [
         group.name
@@ -43,8 +42,8 @@ def preview(before: ClusterPlan, after: ClusterPlan, *, hidden: bool = False) ->
     return Preview(tuple(steps), {"clusters": {}}, {}, (), (), (), {})
 
 
-def change(before: ClusterPlan, after: ClusterPlan, *, hidden: bool = False) -> RayChange:
-    (found,) = clusters(preview(before, after, hidden=hidden))
+def change(before: ClusterPlan, after: ClusterPlan) -> RayChange:
+    (found,) = clusters(preview(before, after))
     return found
 
 
@@ -123,10 +122,15 @@ def test_a_move_opens_nothing_and_closes_nothing() -> None:
     ]
 
 
-def test_encrypted_values_are_not_known() -> None:
-    found = change(plan(), plan(labels={"a": "b"}), hidden=True)
-    assert found.after is None
-    assert found.values == []
+@pytest.mark.parametrize("hidden", ["old", "new"])
+def test_encrypted_values_are_not_known_and_nothing_of_them_is_said_to_change(hidden: str) -> None:
+    found = preview(plan(), plan(labels={"a": "b"}))
+    release, *others = found.steps
+    side = {**getattr(release, hidden), "values": SECRET}
+    (told,) = clusters(replace(found, steps=(replace(release, **{hidden: side}), *others)))
+    assert {"old": told.before, "new": told.after}[hidden] is None
+    assert told.values == []
+    assert [one.what for one in told.versions] == ["chart"]
 
 
 def test_the_pods_of_a_release_are_counted_whichever_chart_it_is_of() -> None:
