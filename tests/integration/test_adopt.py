@@ -5,13 +5,15 @@ the next real change is an ordinary one.
 import itertools
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from kuberay.facts.charts import RESOURCE_CHART
 from local.cluster import LocalCluster
 from tests.integration.harness.kubernetes import Kubernetes
 from tests.integration.harness.operators import MATRIX, NEWEST, OLDEST
@@ -163,6 +165,14 @@ def adopted(by_hand: ByHand, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     return Stack(by_hand.cluster, "adopt", tmp_path_factory.mktemp("adopt"))
 
 
+@contextmanager
+def settings_of_cluster(stack: Stack) -> Generator[dict[str, Any]]:
+    """Those in the stack file, to be changed."""
+    file = yaml.safe_load(stack.config_file.read_text())
+    yield file["config"]["kuberay:clusters"]["raycluster"]
+    stack.config_file.write_text(yaml.safe_dump(file))
+
+
 def test_a_stack_takes_it_over_and_nothing_that_runs_changes(by_hand: ByHand, adopted: Stack) -> None:
     before = by_hand.running()
     refused = adopted.up()
@@ -190,9 +200,8 @@ def test_a_stack_takes_it_over_and_nothing_that_runs_changes(by_hand: ByHand, ad
 
 def test_the_next_change_replaces_the_pods_that_it_is_about(by_hand: ByHand, adopted: Stack) -> None:
     before = by_hand.running()["pods"]
-    config = yaml.safe_load(adopted.config_file.read_text())
-    config["config"]["kuberay:clusters"]["raycluster"].setdefault("head", {})["memory"] = "5G"
-    adopted.config_file.write_text(yaml.safe_dump(config))
+    with settings_of_cluster(adopted) as cluster:
+        cluster.setdefault("head", {})["memory"] = "5G"
     changes = adopted.preview().changes
     assert changes["Stash raycluster.head.pods"] == "replace"
     adopted.up_or_fail()
@@ -204,6 +213,27 @@ def test_the_next_change_replaces_the_pods_that_it_is_about(by_hand: ByHand, ado
     assert head.memory == "5G"
     assert head.uid not in before
     assert adopted.preview().changes == {}
+
+
+def test_what_the_chart_cannot_write_restarts_no_pod_there_and_back(by_hand: ByHand, adopted: Stack) -> None:
+    before = by_hand.running()["pods"]
+    with settings_of_cluster(adopted) as cluster:
+        cluster["labels"] = {"team": "research"}
+    adopted.up_or_fail()
+    moved = by_hand.running()
+    assert moved["pods"] == before
+
+    # As the guide says that plain Helm goes on with such a release.
+    by_hand.helm(
+        "upgrade", "raycluster", str(ROOT / RESOURCE_CHART), "--namespace", "kuberay", "--reuse-values"
+    )
+    assert by_hand.running() == moved
+
+    with settings_of_cluster(adopted) as cluster:
+        del cluster["labels"]
+    adopted.up_or_fail()
+    assert by_hand.running()["pods"] == before
+    assert "team" not in by_hand.objects("rayclusters")[0]["metadata"]["labels"]
 
 
 def test_plain_helm_goes_on_where_the_stack_left_off(by_hand: ByHand, adopted: Stack) -> None:

@@ -134,3 +134,16 @@ def test_a_running_cluster_gets_what_the_chart_cannot_write_and_loses_it_without
     assert after["metadata"]["labels"] == before["metadata"]["labels"]
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert stack.preview().changes == {}
+
+
+def test_a_cluster_that_no_setting_suspends_any_more_gets_its_pods_back(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
+    stack.configure(guide(**PLAIN, spec={"suspend": True}))
+    stack.up_or_fail()
+    assert uids(kubernetes) == []
+    stack.configure(guide(**PLAIN))
+    stack.up_or_fail()
+    assert len(uids(kubernetes)) == 2
+    assert stack.preview().changes == {}
+    assert "the cluster is as the stack made it" in stack.make_preview("--drift", stack.name).text
