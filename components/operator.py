@@ -109,8 +109,8 @@ class Operator(pulumi.ComponentResource):
                     except OtherOperatorError as error:
                         if not in_preview:
                             raise
-                        # It may be this stack's, which moves to another namespace.
-                        pulumi.log.warn(log_line(f"as it is now, {error}"), resource=self)
+                        here = "as it is now, unless it is this stack's own, which moves along:"
+                        pulumi.log.warn(log_line(f"{here} {error}"), resource=self)
                 await bring_to_version(
                     connection,
                     version,
