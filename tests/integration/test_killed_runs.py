@@ -182,9 +182,10 @@ def test_a_first_up_of_a_job_and_a_service_that_was_killed(
 
 
 @ONE_OPERATOR
-def test_a_first_up_that_was_killed_before_it_wrote_its_state_starts_over_as_the_readme_says(
+def test_a_stack_without_its_state_goes_on_as_the_docs_say(
     stack: Stack, kubernetes: Kubernetes, converges: Callable[[Any], None]
 ) -> None:
+    # A first `up` that was killed before it wrote the state.
     stack.clear()
     stack.configure(settings())
     helm_installs = ("secrets", "-n", "kuberay", "-l", "owner=helm,name=raycluster", "-o", "name")
@@ -192,15 +193,26 @@ def test_a_first_up_that_was_killed_before_it_wrote_its_state_starts_over_as_the
         stack.up_killed_when(lambda: kubernetes.kubectl("get", *helm_installs))
     assert stack.resources() == []
     stack.cancel()
+    take_over_as_told(stack, kubernetes)
+    converges(settings())
+
+    # A state that is lost.
+    running = {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")}
+    state = stack.state()
+    stack.replace_state(state | {"resources": []})
+    take_over_as_told(stack, kubernetes)
+    converges(settings())
+    assert {pod.uid for pod in kubernetes.ray_pods("raycluster-kuberay")} == running
+
+
+def take_over_as_told(stack: Stack, kubernetes: Kubernetes) -> None:
     refused = stack.up()
     assert not refused.ok
-    assert (
-        "Namespace kuberay is in use (Helm release kuberay-operator) by a stack that is called"
-        in refused.text
-    )
-    kubernetes.kubectl("delete", "rayjobs,rayservices,rayclusters", "--all", "-n", "kuberay")
-    kubernetes.kubectl("delete", "namespace", "kuberay")
-    converges(settings())
+    why = "Namespace kuberay is in use (Deployment kuberay-operator) by a stack that is called"
+    assert why in refused.text
+    free = "kubectl annotate deployments,rayclusters --all --namespace kuberay kuberay.pulumi/release-"
+    assert f"let this one take over what runs: `{free}`" in refused.text
+    kubernetes.kubectl(*free.split()[1:])
 
 
 @pytest.fixture(scope="module")

@@ -107,7 +107,9 @@ async def take_over_object(run: Run, wanted: Mapping[str, Any]) -> None:
             await cluster.gone(wanted)
             existing = None
         in_namespace = await cluster.records() if existing and wanted["kind"] == "Namespace" else []
-        before_creating(wanted["kind"], existing, stack, in_namespace)
+        ours = [record for record in in_namespace if record.stack == stack]
+        complete = [found for record in ours for found in await cluster.complete(record)]
+        before_creating(wanted["kind"], existing, stack, in_namespace, complete)
 
 
 async def refuse_half_removed(client: AsyncClient, namespace: str, release: str) -> None:

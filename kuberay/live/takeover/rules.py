@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kuberay.facts.charts import CHARTS
+from kuberay.facts.labels import COMPLETE_MARK
 from kuberay.facts.objects import Object, conditions_of, is_ray_object
 from kuberay.facts.phrases import one_line
 from kuberay.live.takeover.marks import Record, stack_of, without_mark
@@ -83,11 +84,7 @@ def before_install(
             + ("" if newest.stack else "; to bring it along as it runs: `make adopt`")
         )
     for found in complete:
-        raise RecoveryError(
-            f"Helm release {name} is in use ({found}) by a stack that is called {stack} too and has its state"
-            " elsewhere; log in to that state with `pulumi login`, or remove the release with `helm"
-            f" uninstall {name}`"
-        )
+        raise RecoveryError(f"Helm release {name} {_in_use(found, stack, newest.namespace)}")
     # What is adopted ran before any run of the stack.
     stale = newest.values != without_mark(values) and not adopted
     custom = [found for found in newest.objects if stale and is_ray_object(found)]
@@ -143,7 +140,13 @@ def half_removed(release: str) -> str:
     return f"Helm release {release} was being removed by a run that was killed; {how_to_make_anew(release)}"
 
 
-def before_creating(kind: str, existing: Object | None, stack: str, records: Sequence[Record] = ()) -> None:
+def before_creating(
+    kind: str,
+    existing: Object | None,
+    stack: str,
+    records: Sequence[Record] = (),
+    complete: Iterable[str] = (),
+) -> None:
     """Whether an object that the state does not have may be made, or taken over where
     it exists.
 
@@ -152,6 +155,8 @@ def before_creating(kind: str, existing: Object | None, stack: str, records: Seq
         existing: the object of this name, if there is one.
         stack: this stack.
         records: Helm's, of all releases in a namespace.
+        complete: objects of this stack's releases there that carry the mark of
+            a release in some state.
 
     Raises:
         RecoveryError: the object is someone else's.
@@ -172,13 +177,16 @@ def before_creating(kind: str, existing: Object | None, stack: str, records: Seq
         raise RecoveryError(
             f"{what} exists already and is of {f'stack {owner}' if owner else 'no stack'}; {remedy}"
         )
-    for record in records:
-        if record.stack != stack:
-            continue
-        raise RecoveryError(
-            f"{what} is in use (Helm release {record.release}) by a stack that is called {stack} too and has"
-            f" its state elsewhere; log in to that state with `pulumi login`; {remedy}"
-        )
+    for found in complete:
+        raise RecoveryError(f"{what} {_in_use(found, stack, existing['metadata']['name'])}")
+
+
+def _in_use(found: str, stack: str, namespace: str) -> str:
+    free = f"kubectl annotate deployments,rayclusters --all --namespace {namespace} {COMPLETE_MARK}-"
+    return (
+        f"is in use ({found}) by a stack that is called {stack} too and has its state elsewhere; log in to"
+        f" that state with `pulumi login`, or, where it is lost, let this one take over what runs: `{free}`"
+    )
 
 
 def what_it_waits_for(obj: Object) -> str:

@@ -29,6 +29,7 @@ def secret(
 ) -> dict[str, Any]:
     release = {
         "name": "ray",
+        "namespace": "team",
         "version": revision,
         "info": {"status": status},
         "config": values,

@@ -119,10 +119,14 @@ def test_a_release_that_took_over_from_a_leftover_is_judged_by_its_newest_record
 
 
 def test_a_complete_release_of_a_stack_of_the_same_name_is_left_alone() -> None:
-    with pytest.raises(
-        RecoveryError, match=r"in use \(RayCluster ray-kuberay\) by a stack that is called kuberay/dev too"
-    ):
+    with pytest.raises(RecoveryError) as refused:
         before_install("ray", [record("deployed")], OURS, VALUES, ["RayCluster ray-kuberay"])
+    assert str(refused.value) == (
+        "Helm release ray is in use (RayCluster ray-kuberay) by a stack that is called kuberay/dev too and"
+        " has its state elsewhere; log in to that state with `pulumi login`, or, where it is lost, let this"
+        " one take over what runs: `kubectl annotate deployments,rayclusters --all --namespace team"
+        " kuberay.pulumi/release-`"
+    )
 
 
 def test_of_a_killed_upgrade_the_pending_record_goes_and_the_deployed_one_stays() -> None:
@@ -174,8 +178,11 @@ def test_a_namespace_of_another_stack_is_left_alone() -> None:
 
 
 def test_a_namespace_in_use_by_a_stack_of_the_same_name_is_left_alone() -> None:
-    with pytest.raises(RecoveryError, match=r"in use \(Helm release ray\)"):
-        before_creating("Namespace", namespace(**{STACK_MARK: OURS}), OURS, [record("deployed")])
+    there, found = namespace(**{STACK_MARK: OURS}), [record("deployed")]
+    with pytest.raises(RecoveryError, match=r"^Namespace team is in use \(RayCluster ray-kuberay\) by a"):
+        before_creating("Namespace", there, OURS, found, ["RayCluster ray-kuberay"])
+    # A release that no state has is taken over with it.
+    before_creating("Namespace", there, OURS, found)
 
 
 def test_in_a_namespace_with_kuberays_releases_by_hand_the_way_to_bring_them_along_is_named() -> None:
