@@ -157,6 +157,23 @@ def plan_cluster(settings: StackSettings, release: str) -> ClusterPlan:
     secret = cluster_resource_name(release, cluster.values) if token else None
     adopted = cluster.adopted.templates if cluster.adopted else {}
     plan = plan_ray_cluster(settings, release, cluster, token_secret=secret, adopted=adopted)
+    plan = replace(plan, keeps_old_pods=cluster.upgrade_strategy == "None")
+    if not at_least(settings.kuberay_version, NEEDS["gcsFaultTolerance chart values"].kuberay):
+        plan = replace(plan, values=for_charts_before_1_5(plan.values))
+    if (
+        cluster.all_labels
+        or cluster.spec
+        or knows_not(plan.values, chart_keys("ray-cluster", settings.kuberay_version))
+    ):
+        more = auth_options(settings.kuberay_version) if token else {}
+        plan = with_resource(
+            plan,
+            cluster.spec,
+            labels=cluster.all_labels,
+            more=more,
+            secrets=secrets_of(settings, release, cluster, token=token),
+        )
+    # The owner's spec may move what they lead to.
     routes = plan_routes(
         settings,
         f"clusters.{release}",
@@ -165,23 +182,7 @@ def plan_cluster(settings: StackSettings, release: str) -> ClusterPlan:
         plan.ports,
         plan.name,
     )
-    plan = replace(plan, routes=routes, keeps_old_pods=cluster.upgrade_strategy == "None")
-    if not at_least(settings.kuberay_version, NEEDS["gcsFaultTolerance chart values"].kuberay):
-        plan = replace(plan, values=for_charts_before_1_5(plan.values))
-    if not (
-        cluster.all_labels
-        or cluster.spec
-        or knows_not(plan.values, chart_keys("ray-cluster", settings.kuberay_version))
-    ):
-        return plan
-    more = auth_options(settings.kuberay_version) if token else {}
-    return with_resource(
-        plan,
-        cluster.spec,
-        labels=cluster.all_labels,
-        more=more,
-        secrets=secrets_of(settings, release, cluster, token=token),
-    )
+    return replace(plan, routes=routes)
 
 
 def plan_ray_cluster(

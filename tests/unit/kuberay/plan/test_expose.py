@@ -78,6 +78,32 @@ def test_a_gateway_makes_it_an_http_route() -> None:
     assert told.address == "https://ray.example.com"
 
 
+def test_a_way_in_leads_to_where_fields_of_the_spec_have_moved_the_dashboard() -> None:
+    config = of_cluster()
+    config["clusters"]["ray"]["spec"] = {
+        "headGroupSpec": {
+            "headService": {"metadata": {"name": "front"}},
+            "rayStartParams": {"dashboard-port": "9265"},
+            "template": {
+                "spec": {
+                    "containers": [
+                        {
+                            "name": "ray-head",
+                            "image": "ray:mine",
+                            "ports": [{"name": "dashboard", "containerPort": 9265}],
+                        }
+                    ]
+                }
+            },
+        }
+    }
+    (route,) = routes(kuberayVersion="1.6.2", **config)
+    (rule,) = route.manifest["spec"]["rules"]
+    assert rule["http"]["paths"][0]["backend"] == {"service": {"name": "front", "port": {"number": 9265}}}
+    assert route.policy is not None
+    assert route.policy["spec"]["ingress"][0]["ports"] == [{"port": 9265, "protocol": "TCP"}]
+
+
 def test_a_service_is_reached_where_its_applications_and_its_dashboard_are() -> None:
     expose = {"serve": WAY | {"host": "chat.example.com"}, "dashboard": WAY | {"withoutToken": True}}
     config = {"serveConfig": SERVE | {"http_options": {"port": 9000}}, "expose": expose}
