@@ -83,7 +83,8 @@ def group_target(plan: ClusterPlan, group: PodGroup) -> GroupTarget:
         cluster=plan.name,
         group=HEAD_GROUP if group.is_head else group.name,
         at_least=group.at_least,
-        at_most=None if plan.settings.autoscaling and not group.is_head else group.at_most,
+        # KubeRay takes all pods of a suspended group, whatever an autoscaler asks for.
+        at_most=None if plan.settings.autoscaling and group.at_most and not group.is_head else group.at_most,
         fingerprint=group.annotation,
         replace_old=not plan.keeps_old_pods,
         all_groups=frozenset([HEAD_GROUP, *(g.name for g in plan.groups[1:])]) if group.is_head else None,

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from kuberay.live.waiting.targets import GroupTarget, as_asked, stays_suspended, suspended
+from kuberay.live.waiting.targets import GroupTarget, as_asked, group_target, stays_suspended, suspended
+from kuberay.plan.stack import plan_stack
+from tests.stack_config import load
 
 
 def group(name: str, replicas: int, least: int = 0, most: int = 10) -> dict[str, Any]:
@@ -42,6 +44,18 @@ def test_a_group_has_at_least_its_minimum_whatever_the_ray_cluster_says() -> Non
 
 def test_without_autoscaling_the_stack_alone_says_how_many_pods_there_are_to_be() -> None:
     assert as_asked(wait(at_least=1, at_most=1), ray_cluster(group("a", 3))).at_least == 1
+
+
+def test_no_pods_of_a_cluster_that_the_settings_suspend_are_waited_for_though_it_scales() -> None:
+    scaled = {"autoscaling": {}, "worker": {"replicas": 3, "maxReplicas": 5}}
+
+    def target(**more: Any) -> GroupTarget:
+        plan = plan_stack(load(clusters={"ray": scaled | more})).clusters["ray"]
+        return as_asked(group_target(plan, plan.groups[1]), {"spec": plan.spec})
+
+    assert (target().at_least, target().at_most) == (3, None)
+    of_none = target(spec={"suspend": True})
+    assert (of_none.at_least, of_none.at_most) == (0, 0)
 
 
 def state(condition: str, **spec: Any) -> dict[str, Any]:
