@@ -130,9 +130,19 @@ def questions(plan: StackPlan, whose: str) -> list[Question]:
         ]
     if routes := [route for route in plan.routes if route.key == whose]:
         brought_by = "the Gateway API's CRDs" if routes[0].settings.gateway else ""
-        return [
-            Question(f"{whose}, its {route.manifest['kind']}", route.manifest, brought_by=brought_by)
+        # As a new one: applied over one that is there, a port that moves would be there
+        # twice.
+        own = [
+            _object("v1", "Service", route.service["metadata"]["name"], namespace, route.service["spec"])
             for route in routes
+            if route.service
+        ]
+        return [
+            *(Question(f"{whose}, its Service", service) for service in own),
+            *(
+                Question(f"{whose}, its {route.manifest['kind']}", route.manifest, brought_by=brought_by)
+                for route in routes
+            ),
         ]
     if kind == "clusters":
         cluster = plan.clusters[name]

@@ -139,16 +139,14 @@ def test_a_network_policy_opens_that_port_of_the_head_alone_and_to_that_namespac
     assert unlimited.policy is None
 
 
-def test_the_api_server_is_asked_about_a_way_in_by_its_own_name_and_only_where_it_changes() -> None:
+def test_the_api_server_is_asked_about_a_way_in_and_its_service_and_only_where_it_changes() -> None:
     key = "clusters.ray.expose.dashboard"
     plan = plan_stack(load(**of_cluster(gateway={"name": "public", "namespace": "gateways"})))
-    (question,) = questions(plan, key)
-    assert (question.what, question.name, question.is_change) == (
-        f"{key}, its HTTPRoute",
-        "ray-kuberay-head-svc",
-        True,
-    )
-    assert question.brought_by == "the Gateway API's CRDs"
+    asked = [(one.what, one.name, one.is_change, one.brought_by) for one in questions(plan, key)]
+    assert asked == [
+        (f"{key}, its Service", "ray-kuberay-dashboard", False, ""),
+        (f"{key}, its HTTPRoute", "ray-kuberay-head-svc", True, "the Gateway API's CRDs"),
+    ]
     before, after = what_changes(plan), what_changes(plan_stack(load(**of_cluster())))
     assert {whose for whose in before if before[whose] != after[whose]} == {key}
     assert key not in what_changes(plan_stack(load()))
