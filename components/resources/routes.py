@@ -1,12 +1,12 @@
 """The ways in to a cluster or a service from outside the Kubernetes cluster."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pulumi
 
 from components.resources.kubernetes_object import KubernetesObject
 from components.stack import conceal_texts
-from kuberay.plan.expose import Route
+from kuberay.plan.expose import Manifest, Route
 
 
 def make_routes(
@@ -24,15 +24,22 @@ def make_routes(
             KubernetesObject(
                 name, {**route.policy, "metadata": {**route.policy["metadata"], "namespace": namespace}}, opts
             )
+        if route.service:
+            service = KubernetesObject(name, _not_waited_for(route.service, namespace, {}), opts)
+            opts = pulumi.ResourceOptions(parent=parent, depends_on=[target, service])
         given = conceal_texts(route.settings.annotations, route.whose.partition(".")[0])
-        for manifest, annotations in ((route.service, {}), (route.manifest, given)):
-            if manifest:
-                metadata = {
-                    "name": manifest["metadata"]["name"],
-                    "namespace": namespace,
-                    "annotations": {**annotations, "pulumi.com/skipAwait": "true"},
-                }
-                KubernetesObject(name, {**manifest, "metadata": metadata}, opts)
+        KubernetesObject(name, _not_waited_for(route.manifest, namespace, given), opts)
+
+
+def _not_waited_for(
+    manifest: Manifest, namespace: pulumi.Input[str], annotations: Mapping[str, pulumi.Input[str]]
+) -> Manifest:
+    metadata = {
+        "name": manifest["metadata"]["name"],
+        "namespace": namespace,
+        "annotations": {**annotations, "pulumi.com/skipAwait": "true"},
+    }
+    return {**manifest, "metadata": metadata}
 
 
 def addresses(routes: Iterable[Route]) -> dict[str, str]:

@@ -5,6 +5,7 @@ import json
 import runpy
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -304,6 +305,34 @@ def test_a_way_in_is_made_after_what_it_leads_to_and_the_outputs_have_its_addres
     # Whether a controller gives it an address is no question of whether Ray is up.
     assert made["annotations"]["pulumi.com/skipAwait"] == "true"
     assert exported["clusters"]["ray"]["dashboardUrl"] == "https://ray.example.com"
+
+
+def test_a_route_of_a_gateway_is_made_after_the_service_that_it_leads_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    route = {
+        "host": "ray.example.com",
+        "controllerNamespace": "edge",
+        "gateway": {"name": "public", "namespace": "edge"},
+        "annotations": {"a": "b"},
+    }
+
+    class SlowService(Recorder):
+        def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[Any, Any]]:
+            if args.typ.endswith(":Service"):
+                time.sleep(0.2)
+            return super().new_resource(args)
+
+    recorder, _ = run(
+        monkeypatch, SlowService(), rayVersion="2.52.0", clusters={"ray": {"expose": {"dashboard": route}}}
+    )
+    names = list(recorder.resources)
+    assert names.index("Service ray.dashboard") < names.index("HTTPRoute ray.dashboard")
+    service, way = (recorder.resources[f"{kind} ray.dashboard"] for kind in ("Service", "HTTPRoute"))
+    assert service.inputs["metadata"]["name"] == "ray-kuberay-dashboard"
+    # What a controller is told is told of the way in alone.
+    assert "a" not in service.inputs["metadata"]["annotations"]
+    assert way.inputs["metadata"]["annotations"]["a"] == "b"
 
 
 def test_what_a_way_in_is_told_stays_encrypted(monkeypatch: pytest.MonkeyPatch) -> None:
