@@ -15,6 +15,7 @@ from kuberay.plan.stack import StackPlan
 def route_problems(plan: StackPlan) -> Iterator[Problem]:
     """Every problem of the ways in."""
     hosts: dict[str, str] = {}
+    heads = {cluster.head_service: f"clusters.{name}" for name, cluster in plan.clusters.items()}
     without_dashboard = clusters_without_dashboard(plan) if plan.routes else set[str]()
     for route in plan.routes:
         here, host = tuple(route.key.split(".")), route.settings.host
@@ -34,6 +35,14 @@ def route_problems(plan: StackPlan) -> Iterator[Problem]:
                     yield Problem(
                         (*here, key), value, "is for an Ingress, and gateway makes an HTTPRoute; leave it out"
                     )
+        own = route.service["metadata"]["name"] if route.service else None
+        if own in heads:
+            yield Problem(
+                here,
+                host,
+                f"leads a gateway to Service {own}, which is the name of the head's Service of {heads[own]};"
+                " give that another name (headService)",
+            )
         kind, _, name = route.whose.partition(".")
         if (
             route.target == "serve"

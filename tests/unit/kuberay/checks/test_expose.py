@@ -66,6 +66,17 @@ def refused(**settings: Any) -> list[str]:
             f'{AT}.ingressClass: "nginx" is for an Ingress, and gateway makes an HTTPRoute; leave it out',
         ),
         (
+            cluster(
+                WAY | {"gateway": {"name": "g", "namespace": "n"}},
+                values={"head": {"headService": {"metadata": {"name": "ray-kuberay-dashboard"}}}},
+            )
+            | NEW,
+            (
+                f'{AT}: "ray.example.com" leads a gateway to Service ray-kuberay-dashboard, which is the name'
+                " of the head's Service of clusters.ray; give that another name (headService)"
+            ),
+        ),
+        (
             service(serve=WAY, dashboard=WAY) | NEW,
             (
                 'kuberay:services.chat.expose.serve.host: "ray.example.com" is the host of'
