@@ -158,8 +158,9 @@ def within(home: Path, stacks: list[str], command: list[str]) -> None:
         and not {"-h", "--help"}.intersection(command)
         and not shutil.which("pulumi", path=environment.get("PATH"))
     ):
-        # One of the user's own would need a CLI of the user's own.
-        raise _not_up_here(", ".join(stacks), known)
+        raise LocalError(
+            f"{_not_up_here(', '.join(stacks), known)}; for one of your own cluster, put `pulumi` on the PATH"
+        )
     if here:
         names = ", ".join(stack.name for stack in here)
         if len(here) < len(stacks):
