@@ -2,6 +2,8 @@
 and its account may make pods where the stack lies.
 """
 
+import time
+
 from httpx2 import HTTPError
 from lightkube import AsyncClient
 from lightkube.models.authorization_v1 import ResourceAttributes, SubjectAccessReviewSpec
@@ -23,6 +25,9 @@ from kuberay.plan.operator import OperatorPlan
 #: What the operator does first for any RayCluster.
 _NEEDS = (("watch", "ray.io", "rayclusters"), ("create", "", "pods"))
 _LOOK_AGAIN = 2.0
+#: How long a refusal has to last, in seconds: the API server knows a right that came
+#: with the operator's release a moment later.
+_SETTLES = 4.0
 
 
 async def wait_for_an_operator(
@@ -42,9 +47,15 @@ async def wait_for_an_operator(
         NotUpError: with the cause, at once where it would never make any.
     """
     client = connect(connection, namespace, patience=0)
+    settled = time.monotonic() + _SETTLES
+
+    async def look() -> Look:
+        seen = await _look(client, operator, namespace, is_installed=operator.settings.install)
+        return Look(progress=seen.failed) if seen.failed and time.monotonic() < settled else seen
+
     try:
         await wait(
-            lambda: _look(client, operator, namespace, is_installed=operator.settings.install),
+            look,
             what="the operator",
             so_far="does not run",
             timeout=operator.timeout,
