@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -17,6 +18,12 @@ from tests.stack_config import load
 from tests.unit.kuberay.live.api_server import Answering, ApiServer, serving, status
 
 NAMED = "Deployment kuberay-operator in namespace"
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal counts from the first."""
+    monkeypatch.setattr("kuberay.live.operator_at_work._SETTLES", 0.0)
 
 
 class Server(ApiServer):
@@ -124,6 +131,13 @@ def test_one_without_rights_is_named_at_once(server: Server) -> None:
     with pytest.raises(NotUpError, match="may not create pods") as told:
         waited(server)
     assert str(told.value) == why
+
+
+def test_a_right_that_was_just_granted_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kuberay.live.operator_at_work._SETTLES", 30.0)
+    granted, server.may = server.may, {}
+    threading.Timer(0.5, lambda: setattr(server, "may", granted)).start()
+    waited(server)
 
 
 def test_one_whose_account_is_gone_is_named_at_once(server: Server) -> None:
