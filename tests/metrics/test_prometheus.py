@@ -204,18 +204,7 @@ def prometheus(stack: RealStack, programs: tools.Toolbox) -> "Prometheus":
             ]
         )
     )
-    # The account that the pod runs as is made a moment after its namespace.
-    stack.kubernetes.eventually(
-        lambda: (
-            "default" in stack.kubernetes.kubectl("get", "serviceaccounts", "-n", MONITORING, "-o", "name")
-        )
-    )
-    stack.kubernetes.apply(
-        yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod})
-    )
-    stack.kubernetes.kubectl(
-        "wait", "--for=condition=Ready", "pod/prometheus", "-n", MONITORING, "--timeout=120s"
-    )
+    stack.kubernetes.run_pod(metadata, pod)
     return Prometheus(stack.kubernetes)
 
 

@@ -93,16 +93,7 @@ def _run_kueue(cluster: RealCluster, kubernetes: Kubernetes, program: Path) -> N
             ]
         )
     )
-    # The account that the pod runs as is made a moment after its namespace.
-    assert kubernetes.eventually(
-        lambda: "default" in kubernetes.kubectl("get", "serviceaccounts", "-n", SYSTEM, "-o", "name")
-    )
-    kubernetes.apply(
-        yaml.safe_dump(
-            {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": _pod(image.reference)}
-        )
-    )
-    kubernetes.kubectl("wait", "--for=condition=Ready", "pod/kueue", "-n", SYSTEM, "--timeout=120s")
+    kubernetes.run_pod(metadata, _pod(image.reference))
     kubernetes.apply(yaml.safe_dump(_webhooks(authority.cert_pem.bytes())))
 
 

@@ -166,7 +166,6 @@ def _run_traefik(cluster: RealCluster, kubernetes: Kubernetes, program: Path) ->
             ]
         )
     )
-    _wait_for_account(kubernetes, EDGE)
     pod = {
         "containers": [
             {
@@ -186,26 +185,20 @@ def _run_traefik(cluster: RealCluster, kubernetes: Kubernetes, program: Path) ->
             }
         ]
     }
-    labelled = metadata | {"labels": {"app": "traefik"}}
-    kubernetes.apply(yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "metadata": labelled, "spec": pod}))
-    kubernetes.kubectl("wait", "--for=condition=Ready", "pod/traefik", "-n", EDGE, "--timeout=120s")
+    kubernetes.run_pod(metadata | {"labels": {"app": "traefik"}}, pod)
 
 
 def _run_probe(kubernetes: Kubernetes) -> None:
-    """Whoever is not let in."""
+    """Whoever is not let in, and whoever is."""
     kubernetes.kubectl("create", "namespace", OUTSIDE)
-    _wait_for_account(kubernetes, OUTSIDE)
+    container = {
+        "name": "probe",
+        "image": images.ray().reference,
+        "imagePullPolicy": "Never",
+        "command": ["sleep", "infinity"],
+    }
     for namespace in (OUTSIDE, EDGE):
-        image = (f"--image={images.ray().reference}", "--image-pull-policy=Never", "--restart=Never")
-        kubernetes.kubectl("run", "probe", "-n", namespace, *image, "--command", "--", "sleep", "infinity")
-        kubernetes.kubectl("wait", "--for=condition=Ready", "pod/probe", "-n", namespace, "--timeout=120s")
-
-
-def _wait_for_account(kubernetes: Kubernetes, namespace: str) -> None:
-    # The account that a pod runs as is made a moment after its namespace.
-    assert kubernetes.eventually(
-        lambda: "default" in kubernetes.kubectl("get", "serviceaccounts", "-n", namespace, "-o", "name")
-    )
+        kubernetes.run_pod({"name": "probe", "namespace": namespace}, {"containers": [container]})
 
 
 def ask(stack: RealStack, host: str, path: str, *, port: int = HTTP, trust: str = "") -> tuple[int, str]:

@@ -4,6 +4,9 @@ import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+import yaml
 
 from local.cluster import LocalCluster, until
 from local.errors import LocalError
@@ -37,6 +40,16 @@ class Kubernetes:
             file.write(manifest)
             file.flush()
             self.kubectl("apply", "-f", file.name)
+
+    def run_pod(self, metadata: dict[str, Any], spec: dict[str, Any]) -> None:
+        """Makes a pod and waits until it is ready."""
+        name, namespace = metadata["name"], metadata["namespace"]
+        # The account that it runs as is made a moment after its namespace.
+        assert self.eventually(
+            lambda: "default" in self.kubectl("get", "serviceaccounts", "-n", namespace, "-o", "name")
+        )
+        self.apply(yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}))
+        self.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "-n", namespace, "--timeout=120s")
 
     def dry_runs(self) -> int:
         """How many dry runs the API server has been asked for so far, by
