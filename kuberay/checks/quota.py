@@ -1,6 +1,6 @@
 """Whether a stack fits into the quota and the limits of its own namespace."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -8,10 +8,9 @@ from typing import Any
 from kuberay.checks.messages import Problem
 from kuberay.facts.charts import Values
 from kuberay.facts.quantities import add_quantities, parse_quantity
-from kuberay.plan.cluster import ClusterPlan
-from kuberay.plan.demand import AUTOSCALER, WAIT_GCS_READY
+from kuberay.plan.made_pods import made_pods
 from kuberay.plan.namespace import GPU, named_limits
-from kuberay.plan.pods import limits_of, rendered_groups
+from kuberay.plan.pods import limits_of
 from kuberay.plan.stack import StackPlan
 from kuberay.plan.workloads import submitter_resources
 from kuberay.settings.workloads import JobSettings
@@ -45,7 +44,7 @@ def quota_demands(plan: StackPlan) -> Iterator[QuotaDemand]:
     if settings.operator.install:
         yield QuotaDemand("operator", 1, (_limits(plan.operator.values),))
     for name, cluster in plan.clusters.items():
-        yield from _cluster_demands(f"clusters.{name}", cluster)
+        yield from _cluster_demands(f"clusters.{name}", cluster.spec)
     # All at once; an upgrade of a service takes as much once more, for as long as it
     # lasts.
     for made in plan.workload_clusters.values():
@@ -55,7 +54,7 @@ def quota_demands(plan: StackPlan) -> Iterator[QuotaDemand]:
             if kind == "jobs" and settings.jobs[name].submission_mode == "SidecarMode"
             else []
         )
-        yield from _cluster_demands(made.what, made.plan, beside_the_head=submitter)
+        yield from _cluster_demands(made.what, made.spec, beside_the_head=submitter)
     for name, job in settings.jobs.items():
         if job.submission_mode == "K8sJobMode":
             yield QuotaDemand(f"jobs.{name}, submitter", 1, (_limits(_submitter(job)),))
@@ -122,25 +121,15 @@ def _submitter(job: JobSettings) -> Values:
 
 
 def _cluster_demands(
-    what: str, plan: ClusterPlan, *, beside_the_head: Sequence[Values] = ()
+    what: str, spec: Mapping[str, Any], *, beside_the_head: Sequence[Values] = ()
 ) -> Iterator[QuotaDemand]:
-    for group, values in zip(plan.groups, rendered_groups(plan.values).values(), strict=True):
-        containers = [
-            values,
-            *(values.get("sidecarContainers") or []),
-            *(beside_the_head if group.is_head else ()),
-        ]
-        if group.is_head and values.get("enableInTreeAutoscaling"):
-            options = values.get("autoscalerOptions") or {}
-            containers.append({"resources": options.get("resources") or {"limits": AUTOSCALER}})
-        init = [_limits(container) for container in values.get("initContainers") or []]
+    for group in made_pods(spec):
+        beside = beside_the_head if group.name == "head" else ()
         yield QuotaDemand(
             what=f"{what}, {group.name}",
             pods=group.pods,
-            containers=tuple(_limits(container) for container in containers),
-            init_containers=tuple(
-                init if group.is_head else [*init, _limits({"resources": {"limits": WAIT_GCS_READY}})]
-            ),
+            containers=tuple(_limits(container) for container in (*group.pod["containers"], *beside)),
+            init_containers=tuple(_limits(container) for container in group.pod.get("initContainers") or []),
         )
 
 

@@ -1,10 +1,10 @@
 """What the API server is asked about before anything of a stack changes: each object
 that would be made, as it would be made. Pure.
 
-The custom resource itself, a pod of each group, and the Service of the head: the last
-two as KubeRay's operator makes them of the first (`DefaultHeadPodTemplate`,
-`DefaultWorkerPodTemplate`, `BuildPod` and `BuildServiceForHeadPod`, 1.3.0 to 1.7.0), as
-far as a setting can make one of them invalid.
+The custom resource itself, a pod of each group (made_pods.py), and the Service of the
+head: the last two as KubeRay's operator makes them of the first
+(`BuildServiceForHeadPod`, 1.3.0 to 1.7.0), as far as a setting can make one of them
+invalid.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 from kuberay.facts.digests import fingerprint
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP
 from kuberay.plan.cluster import ClusterPlan, head_service_type
-from kuberay.plan.demand import WAIT_GCS_READY
+from kuberay.plan.made_pods import made_pods
 from kuberay.plan.ports import DEFAULT_PORTS
 from kuberay.plan.protection import auth_options
 from kuberay.plan.stack import StackPlan
@@ -25,13 +25,6 @@ from kuberay.settings.overrides import without_nulls
 Manifest = dict[str, Any]
 
 _API = "ray.io/v1"
-#: What KubeRay gives the container that waits in each worker for the head, and no
-#: setting changes.
-_WAITS_FOR_THE_HEAD = {"limits": WAIT_GCS_READY, "requests": WAIT_GCS_READY}
-_SHARED_MEMORY = "/dev/shm"
-#: What the container of Ray's autoscaler takes from `autoscalerOptions`, under the same
-#: name.
-_OF_THE_AUTOSCALER = ("env", "envFrom", "resources", "securityContext", "volumeMounts")
 
 
 @dataclass(frozen=True)
@@ -217,63 +210,28 @@ def _of_made(whose: str, cluster: WorkloadCluster | None, namespace: str) -> lis
 def _of_cluster(
     whose: str, cluster: ClusterPlan, spec: Mapping[str, Any], namespace: str
 ) -> Iterator[Question]:
-    head = spec["headGroupSpec"]
-    labels = {CLUSTER_LABEL: cluster.name, GROUP_LABEL: HEAD_GROUP}
-    beside: list[Manifest] = []
-    if spec.get("enableInTreeAutoscaling"):
-        options: Manifest = spec.get("autoscalerOptions") or {}
-        of_it = {key: options[key] for key in _OF_THE_AUTOSCALER if options.get(key)}
-        image = options.get("image") or head["template"]["spec"]["containers"][0]["image"]
-        beside.append({"name": "autoscaler", "image": image, **of_it})
-    pod = _pod(head["template"], f"{cluster.name}-head", namespace, labels, beside=beside)
-    yield Question(f"{whose}, a pod of the head", pod, cluster.name)
-    for group in spec["workerGroupSpecs"]:
-        name = group["groupName"]
-        labels = {CLUSTER_LABEL: cluster.name, GROUP_LABEL: name}
-        ray = group["template"]["spec"]["containers"][0]
-        # Its environment and mounts are Ray's own once more, and would be refused with
-        # them.
-        taken = {key: ray[key] for key in ("image", "securityContext") if key in ray}
-        first = {"name": "wait-gcs-ready", "resources": _WAITS_FOR_THE_HEAD, **taken}
+    for group in made_pods(spec):
+        is_head = group.name == "head"
+        what = "the head" if is_head else group.name
+        labels = {CLUSTER_LABEL: cluster.name, GROUP_LABEL: HEAD_GROUP if is_head else group.name}
         # As KubeRay calls it (`PodName`): a group's name may have capitals, which a
         # pod's may not.
-        pod = _pod(group["template"], f"{cluster.name}-{name}"[:50].lower(), namespace, labels, first=[first])
-        yield Question(f"{whose}, a pod of {name}", pod, cluster.name)
-    made = _service(head, head_service_type(cluster.values), cluster, namespace)
+        name = f"{cluster.name}-{group.name}"[:50].lower()
+        yield Question(
+            f"{whose}, a pod of {what}", _pod(group.template, name, namespace, labels), cluster.name
+        )
+    made = _service(spec["headGroupSpec"], head_service_type(cluster.values), cluster, namespace)
     yield Question(f"{whose}, the Service of its head", made, cluster.name)
 
 
 def _pod(
-    template: Mapping[str, Any],
-    name: str,
-    namespace: str,
-    labels: Mapping[str, str] | None = None,
-    *,
-    first: list[Manifest] | None = None,
-    beside: list[Manifest] | None = None,
+    template: Mapping[str, Any], name: str, namespace: str, labels: Mapping[str, str] | None = None
 ) -> Manifest:
     metadata: Manifest = template.get("metadata") or {}
-    spec: Manifest = {**template["spec"]}
-    ray, *others = spec["containers"]
-    if labels and not any(
-        mount.get("mountPath") == _SHARED_MEMORY for mount in ray.get("volumeMounts") or []
-    ):
-        ray = {
-            **ray,
-            "volumeMounts": [
-                *(ray.get("volumeMounts") or []),
-                {"name": "shared-mem", "mountPath": _SHARED_MEMORY},
-            ],
-        }
-        spec["volumes"] = [
-            *(spec.get("volumes") or []),
-            {"name": "shared-mem", "emptyDir": {"medium": "Memory"}},
-        ]
-    spec["containers"] = [ray, *others, *(beside or [])]
-    if first:
-        spec["initContainers"] = [*first, *(spec.get("initContainers") or [])]
     every = {**(metadata.get("labels") or {}), **(labels or {})}
-    return _object("v1", "Pod", name, namespace, spec, labels=every, annotations=metadata.get("annotations"))
+    return _object(
+        "v1", "Pod", name, namespace, template["spec"], labels=every, annotations=metadata.get("annotations")
+    )
 
 
 def _service(head: Mapping[str, Any], chosen_type: str, cluster: ClusterPlan, namespace: str) -> Manifest:

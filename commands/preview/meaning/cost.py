@@ -12,7 +12,7 @@ from commands.preview.meaning.demand import Demand, GroupDemands, demands
 from commands.preview.meaning.report import Cost, MonthlyCost, StackReport
 from commands.preview.meaning.steps import Preview
 from kuberay.facts.scheduling import is_device, requests_of
-from kuberay.plan.demand import GroupDemand
+from kuberay.plan.made_pods import MadePods
 from kuberay.settings.prices import HourPrices, PriceSettings
 
 #: A year's hours by twelve, as clouds count them.
@@ -73,7 +73,7 @@ def _cost(groups: GroupDemands, of: Demand, prices: PriceSettings, report: Stack
     )
 
 
-def _hour(group: GroupDemand, prices: PriceSettings) -> Decimal:
+def _hour(group: MadePods, prices: PriceSettings) -> Decimal:
     """What one pod costs an hour."""
     table = _prices_of(group.pod, prices)
     price = Decimal(0)

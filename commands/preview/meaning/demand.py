@@ -13,10 +13,10 @@ from commands.preview.meaning.workloads import JOB, SERVICE
 from kuberay.facts.charts import RELEASE
 from kuberay.facts.phrases import SECRET
 from kuberay.facts.scheduling import requests_of
-from kuberay.plan.demand import GroupDemand, demand_of_spec
+from kuberay.plan.made_pods import MadePods, made_pods
 
 Kind = Literal["cluster", "job", "service"]
-GroupDemands = list[GroupDemand] | None
+GroupDemands = list[MadePods] | None
 """None where a secret hides them."""
 
 
@@ -82,7 +82,7 @@ def _groups(kind: Kind, inputs: Properties) -> GroupDemands:
         return []
     try:
         spec = _spec(kind, inputs)
-        groups = demand_of_spec(spec) if spec else []
+        groups = made_pods(spec) if spec else []
         for group in groups:
             requests_of(group.pod)
     except (AttributeError, KeyError, TypeError, ValueError):

@@ -25,7 +25,7 @@ from kuberay.facts.objects import Object
 from kuberay.facts.phrases import first_few
 from kuberay.facts.quantities import add_quantities
 from kuberay.facts.scheduling import Amounts, allocatable, is_device, keeps_out, no_node_will_do, requests_of
-from kuberay.plan.demand import GroupDemand
+from kuberay.plan.made_pods import MadePods
 
 _NONE = Decimal(0)
 #: So many pods are placed one by one at most; of more, only what is certain without
@@ -206,7 +206,7 @@ def _service(total: Change, demand: Demand) -> None:
             total.unsure.append(f"how much of {demand.what} an upgrade of type {strategy} brings at once")
 
 
-def _add(total: Change, demand: Demand, group: GroupDemand, pods: int) -> None:
+def _add(total: Change, demand: Demand, group: MadePods, pods: int) -> None:
     if pods > 0:
         total.coming.append(Coming(f"{group.name} of {demand.what}", pods, group.pod))
 

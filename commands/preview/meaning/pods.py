@@ -11,7 +11,7 @@ from kuberay.facts.images import NODE_ARCHITECTURE
 from kuberay.facts.labels import ARCHITECTURE_LABEL
 from kuberay.facts.phrases import SECRET
 from kuberay.facts.quantities import add_quantities
-from kuberay.plan.demand import GroupDemand, demand_of_spec
+from kuberay.plan.made_pods import MadePods, made_pods
 from kuberay.plan.pods import is_gpu, pod_groups, rendered_groups
 
 _ARCHITECTURE = {label: name for name, label in NODE_ARCHITECTURE.items()}
@@ -47,7 +47,7 @@ def pods_of_values(values: Any) -> PodsByGroup | None:
 def pods_of_spec(spec: Any) -> PodsByGroup | None:
     """The pods of a RayCluster's spec; None where it is encrypted or not there."""
     try:
-        return {group.name: _pods_of_group(group) for group in demand_of_spec(spec)}
+        return {group.name: _pods_of_group(group) for group in made_pods(spec)}
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
@@ -130,7 +130,7 @@ def _ray_of(image: str) -> str | None:
     return tag.partition("-")[0] if _PYTHON_TAG.search(tag) else None
 
 
-def _pods_of_group(group: GroupDemand) -> Pods:
+def _pods_of_group(group: MadePods) -> Pods:
     container = group.pod["containers"][0]
     limits: Mapping[str, Any] = (container.get("resources") or {}).get("limits") or {}
     return Pods(

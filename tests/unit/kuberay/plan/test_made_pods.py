@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kuberay.plan.demand import demand_of_spec
+from kuberay.plan.made_pods import made_pods
 from kuberay.plan.pods import pod_groups
 from kuberay.plan.ray_cluster_spec import ray_cluster_spec, values_of_spec
 from kuberay.plan.stack import plan_stack
@@ -34,5 +34,5 @@ def test_a_price_counts_the_pods_that_a_report_shows(
     worker: dict[str, Any], more: dict[str, Any], pods: list[int]
 ) -> None:
     spec = spec_with(worker, **more)
-    assert [group.pods for group in demand_of_spec(spec)] == pods
+    assert [group.pods for group in made_pods(spec)] == pods
     assert [group.pods for group in pod_groups(values_of_spec(spec))] == pods
