@@ -39,6 +39,7 @@ from kuberay.settings.expose import (
     RouteSettings,
     ServiceExposeSettings,
 )
+from kuberay.settings.history_server import HistoryServerSettings
 from kuberay.settings.kubernetes import (
     EnvVar,
     EnvVarSource,
@@ -89,6 +90,7 @@ SECTIONS: list[tuple[str, type[BaseModel]]] = [
     ("`autoscaling` of a cluster", AutoscalingSettings),
     ("`gcsFaultTolerance` of a cluster", GcsFaultToleranceSettings),
     ("`gcsFaultTolerance.redisPassword`", Password),
+    ("`historyServer` of a cluster", HistoryServerSettings),
     ("`protection`", ProtectionSettings),
     ("`protection.networkPolicy`", NetworkPolicySettings),
     ("`expose` of a cluster", ClusterExposeSettings),

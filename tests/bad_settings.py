@@ -52,6 +52,14 @@ def service(*applications: Any, **settings: Any) -> dict[str, Any]:
     return {"services": {"chat": {"serveConfig": {"applications": list(applications)}} | settings}}
 
 
+#: What copies logs to a store.
+HISTORY: dict[str, Any] = {
+    "image": "quay.io/kuberay/collector:nightly",
+    "store": "s3",
+    "env": {"S3_BUCKET": "ray", "S3_REGION": "eu"},
+}
+
+
 def incremental(**settings: Any) -> dict[str, Any]:
     upgrade = {
         "upgradeStrategy": "NewClusterWithIncrementalUpgrade",
@@ -661,6 +669,28 @@ BAD_SETTINGS = [
         "token of one's own on the stack's cluster",
         job(ownToken=True, cluster="raycluster"),
         ("jobs.train.ownToken", "none with cluster"),
+    ),
+    Bad(
+        "history server that KubeRay does not know",
+        cluster(historyServer=HISTORY),
+        ("historyServer.store", "needs KubeRay 1.7.0 or later; kuberayVersion is 1.3.0"),
+    ),
+    Bad(
+        "history server without what its store needs",
+        cluster(historyServer=HISTORY | {"store": "gcs"}) | {"kuberayVersion": "1.7.0"},
+        ("historyServer", "needs GCS_BUCKET in env: store is gcs"),
+    ),
+    Bad(
+        "history server with a variable that KubeRay sets",
+        cluster(historyServer=HISTORY | {"env": HISTORY["env"] | {"RAY_ROLE": "Head"}})
+        | {"kuberayVersion": "1.7.0"},
+        ("historyServer", "has RAY_ROLE in env, which KubeRay itself sets"),
+    ),
+    Bad(
+        "collector that would see no logs",
+        cluster(spec={"historyServerOptions": {"collectorOptions": {"image": "collector:1"}}})
+        | {"kuberayVersion": "1.7.0"},
+        ("head.volumeMounts", "the collector sees those in ray-logs alone"),
     ),
     Bad(
         "incremental upgrade that KubeRay does not know",

@@ -13,7 +13,7 @@ from kuberay.checks.messages import Place, Problem
 from kuberay.facts.charts import Values
 from kuberay.facts.labels import FAULT_TOLERANT, STORAGE_NAMESPACE
 from kuberay.facts.versions import at_least
-from kuberay.plan.pods import AUTOSCALER_V2, rendered_groups
+from kuberay.plan.pods import AUTOSCALER_V2, COLLECTED_VOLUME, LOG_FOLDER, rendered_groups
 from kuberay.plan.ray_cluster_spec import head_environment, ray_start_params
 from kuberay.plan.workloads import PlacedPlan
 
@@ -27,6 +27,7 @@ def operator_rule_problems(plans: Iterable[PlacedPlan], version: str) -> Iterato
         yield from _group_problems(placed, version)
         yield from _redis_problems(placed)
         yield from _autoscaler_problems(placed, version)
+        yield from _collector_problems(placed)
 
 
 def _group_problems(placed: PlacedPlan, version: str) -> Iterator[Problem]:
@@ -109,6 +110,23 @@ def _autoscaler_problems(placed: PlacedPlan, version: str) -> Iterator[Problem]:
             " leave it out"
         )
         yield Problem((*placed.place("head", "autoscalerOptions"), "version"), chosen, why)
+
+
+def _collector_problems(placed: PlacedPlan) -> Iterator[Problem]:
+    """KubeRay takes this one too, and the collector then copies an empty folder: it
+    mounts a volume of a fixed name (`addEmptyDir`, 1.7.0).
+    """
+    if "historyServerOptions" not in placed.plan.spec:
+        return
+    for name, group in rendered_groups(placed.plan.values).items():
+        for mount in group.get("volumeMounts") or []:
+            if mount.get("mountPath") == LOG_FOLDER and mount.get("name") != COLLECTED_VOLUME:
+                why = (
+                    f"is where Ray writes its logs, and the collector sees those in {COLLECTED_VOLUME} alone;"
+                    " call the volume so, and use historyServer rather than spec.historyServerOptions"
+                )
+                yield Problem(placed.place(name, "volumeMounts"), f"{mount.get('name')} at {LOG_FOLDER}", why)
+                return
 
 
 def _place_of(placed: PlacedPlan, variable: str) -> Place:

@@ -12,9 +12,8 @@ from kuberay.checks.messages import Place, Problem
 from kuberay.checks.raw_values import group_value_problems
 from kuberay.facts.objects import value_at
 from kuberay.plan.ray_cluster_spec import values_of_group
-from kuberay.plan.workloads import CLUSTER_FIELD
 from kuberay.settings.stack import StackSettings
-from kuberay.settings.workloads import JobSettings
+from kuberay.settings.workloads import CLUSTER_FIELD, JobSettings
 
 _MAPS = (
     "autoscalerOptions authOptions gcsFaultToleranceOptions headGroupSpec headServiceAnnotations"

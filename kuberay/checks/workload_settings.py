@@ -17,7 +17,7 @@ from kuberay.checks.messages import Place, Problem
 from kuberay.facts.objects import value_at
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.versions import Feature, KubeRayVersion, lacking
-from kuberay.plan.operator import needed_gates
+from kuberay.plan.feature_gates import needed_gates
 from kuberay.plan.protection import auth_options, no_token_environment, uses_token
 from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.stack import StackSettings

@@ -44,6 +44,7 @@ Feature = Literal[
     "deletion rules of deployments",
     "deadline before it runs",
     "incremental upgrade",
+    "history server",
 ]
 
 #: Read from the CRDs and charts of each version (ray-operator/config/crd/bases,
@@ -66,6 +67,7 @@ NEEDS: Final[Mapping[Feature, Needs]] = {
     "deadline before it runs": Needs(kuberay="1.6.0"),  # preRunningDeadlineSeconds
     # It is in the CRD of 1.5.0; by KubeRay's own word it works from 1.5.1 on.
     "incremental upgrade": Needs(kuberay="1.5.1"),
+    "history server": Needs(kuberay="1.7.0"),  # historyServerOptions
 }
 
 

@@ -23,6 +23,7 @@ from kuberay.plan.expose import Route, plan_routes
 from kuberay.plan.fault_tolerance import fault_tolerance_values, for_charts_before_1_5
 from kuberay.plan.pods import (
     PodGroup,
+    container_env,
     custom_image,
     group_image,
     image_values,
@@ -46,6 +47,7 @@ from kuberay.plan.quoting import write_out
 from kuberay.plan.ray_cluster_spec import groups_of, ray_cluster_spec
 from kuberay.plan.resource import Resource, lay_over
 from kuberay.settings.cluster import RayClusterSettings
+from kuberay.settings.history_server import HistoryServerSettings
 from kuberay.settings.overrides import ResourceOverrides, merge
 from kuberay.settings.stack import StackSettings
 
@@ -327,11 +329,29 @@ def _cluster_values(settings: StackSettings, release: str, cluster: RayClusterSe
         },
         "service": {"type": "ClusterIP"},
         "gcsFaultTolerance": fault_tolerance_values(cluster.gcs_fault_tolerance, name),
+        # No chart up to 1.7.0 writes it.
+        **(
+            {"historyServerOptions": _collector(settings, cluster.history_server)}
+            if cluster.history_server
+            else {}
+        ),
         **(
             {"annotations": cluster.annotations}
             if isinstance(cluster, ResourceOverrides) and cluster.annotations
             else {}
         ),
+    }
+
+
+def _collector(settings: StackSettings, history: HistoryServerSettings) -> Values:
+    resources = {"cpu": history.cpu, "memory": history.memory}
+    return {
+        "collectorOptions": {
+            "image": history.image,
+            "imagePullPolicy": settings.image_pull_policy,
+            "resources": {"limits": resources, "requests": resources},
+            "env": [{"name": "STORAGE_BACKEND", "value": history.store}, *container_env(history.env)],
+        }
     }
 
 

@@ -13,11 +13,11 @@ from kuberay.facts.charts import (
     only_known,
 )
 from kuberay.facts.digests import fingerprint
+from kuberay.plan.feature_gates import needed_gates
 from kuberay.plan.quoting import write_out_tag
 from kuberay.settings.operator import OperatorSettings
 from kuberay.settings.overrides import merge
 from kuberay.settings.stack import StackSettings
-from kuberay.settings.workloads import INCREMENTAL
 
 #: Feature gates of the operator that `up` relies on.
 _GATES_ON = ("RayClusterStatusConditions",)
@@ -64,31 +64,6 @@ def plan_operator(settings: StackSettings) -> OperatorPlan:
         values=values,
         fingerprint=fingerprint(settings.kuberay_version, values),
     )
-
-
-def needed_gates(settings: StackSettings) -> dict[str, tuple[str, ...]]:
-    """The feature gates that jobs and services need, and the place of the first setting
-    that does.
-    """
-    asked = [
-        *(
-            ("RayCronJob", ("jobs", name, "schedule"), bool(job.schedule))
-            for name, job in settings.jobs.items()
-        ),
-        *(
-            ("RayJobDeletionPolicy", ("jobs", name, "deletionRules"), bool(job.deletion_rules))
-            for name, job in settings.jobs.items()
-        ),
-        *(
-            (
-                "RayServiceIncrementalUpgrade",
-                ("services", name, "upgradeStrategy"),
-                service.upgrade_strategy == INCREMENTAL,
-            )
-            for name, service in settings.services.items()
-        ),
-    ]
-    return {gate: place for gate, place, is_needed in reversed(asked) if is_needed}
 
 
 def operator_values(settings: StackSettings) -> Values:

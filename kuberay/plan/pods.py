@@ -24,15 +24,17 @@ from kuberay.plan.protection import security_context, stays_on_its_node
 from kuberay.plan.storage import claim_mounts, claim_volumes
 from kuberay.settings.base import Settings
 from kuberay.settings.cluster import GroupSettings, RayClusterSettings, WorkerGroupSettings
-from kuberay.settings.kubernetes import EnvVar
+from kuberay.settings.kubernetes import Env, EnvVar
 from kuberay.settings.stack import StackSettings
 
 #: Ray's variable that chooses the second autoscaler.
 AUTOSCALER_V2 = "RAY_enable_autoscaler_v2"
 
 #: Ray writes its logs below /tmp/ray, not to stdout; the chart mounts this by default.
-_LOG_VOLUME: Values = {"name": "log-volume", "emptyDir": {}}
-_LOG_MOUNT: Values = {"name": "log-volume", "mountPath": "/tmp/ray"}
+LOG_FOLDER = "/tmp/ray"
+_LOG_VOLUME = "log-volume"
+#: The only one from which KubeRay gives the collector what Ray writes.
+COLLECTED_VOLUME = "ray-logs"
 
 #: Values of a group that say how many pods there are, or are no part of a pod;
 #: resource.py has the fields of a RayCluster's spec that are none.
@@ -161,6 +163,7 @@ def pod_values(settings: StackSettings, cluster: RayClusterSettings, group: Grou
     v2 = cluster.autoscaling is not None and cluster.autoscaling.version == "v2"
     chooses = {AUTOSCALER_V2: EnvVar(value="1")} if v2 and group is cluster.head else {}
     shows = embedding_variables(settings.metrics) if group is cluster.head else {}
+    logs = COLLECTED_VOLUME if cluster.history_server else _LOG_VOLUME
     return {
         # Whole, never a tag alone: the chart would render an image without a
         # repository.
@@ -175,10 +178,7 @@ def pod_values(settings: StackSettings, cluster: RayClusterSettings, group: Grou
                 **devices,
             },
         },
-        "containerEnv": [
-            {"name": name, **_as_kubernetes(variable)}
-            for name, variable in (chooses | shows | group.env).items()
-        ],
+        "containerEnv": container_env(chooses | shows | group.env),
         "nodeSelector": {
             ARCHITECTURE_LABEL: NODE_ARCHITECTURE[group_architecture(settings, cluster, group)],
             **group.node_selector,
@@ -186,12 +186,12 @@ def pod_values(settings: StackSettings, cluster: RayClusterSettings, group: Grou
         "tolerations": [*tolerated, *(_as_kubernetes(toleration) for toleration in group.tolerations)],
         "affinity": group.affinity,
         "volumes": [
-            _LOG_VOLUME,
+            {"name": logs, "emptyDir": {}},
             *(_as_kubernetes(volume) for volume in group.volumes),
             *claim_volumes(group),
         ],
         "volumeMounts": [
-            _LOG_MOUNT,
+            {"name": logs, "mountPath": LOG_FOLDER},
             *(_as_kubernetes(mount) for mount in group.volume_mounts),
             *claim_mounts(group),
         ],
@@ -243,6 +243,11 @@ def replica_values(group: WorkerGroupSettings) -> Values:
     )
 
 
+def container_env(variables: Env) -> list[Values]:
+    """Environment variables as Kubernetes lists them."""
+    return [{"name": name, **_as_kubernetes(variable)} for name, variable in variables.items()]
+
+
 def _as_kubernetes(settings: Settings) -> Values:
     return settings.model_dump(by_alias=True, exclude_none=True)
 
@@ -278,6 +283,8 @@ def pod_template(values: Values, group: Values) -> Values:
     own.setdefault("image", values["image"])
     if group is values["head"]:
         own["gcsFaultTolerance"] = values.get("gcsFaultTolerance")
+    if history := values.get("historyServerOptions"):
+        own["historyServerOptions"] = history
     return {**own, "imagePullSecrets": values.get("imagePullSecrets"), "common": values.get("common")}
 
 

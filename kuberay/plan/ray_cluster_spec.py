@@ -42,6 +42,7 @@ def ray_cluster_spec(values: Values) -> Values:
         enableInTreeAutoscaling=head.get("enableInTreeAutoscaling"),
         autoscalerOptions=head.get("autoscalerOptions"),
         gcsFaultToleranceOptions=_gcs_fault_tolerance(values.get("gcsFaultTolerance") or {}),
+        historyServerOptions=values.get("historyServerOptions"),
     ) | {
         "headGroupSpec": (
             _drop_empty(headService=head.get("headService"), serviceType=values["service"].get("type"))

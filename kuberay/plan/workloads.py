@@ -22,7 +22,13 @@ from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.metrics import MetricsSettings
 from kuberay.settings.overrides import merge, without_nulls
 from kuberay.settings.stack import StackSettings
-from kuberay.settings.workloads import JobSettings, ServiceSettings, SubmitterSettings, application_name
+from kuberay.settings.workloads import (
+    CLUSTER_FIELD,
+    JobSettings,
+    ServiceSettings,
+    SubmitterSettings,
+    application_name,
+)
 
 Spec = dict[str, Any]
 
@@ -32,8 +38,6 @@ _NOT_WHAT_RUNS = frozenset(
     """activeDeadlineSeconds backoffLimit deletionPolicy deletionStrategy managedBy preRunningDeadlineSeconds
     shutdownAfterJobFinishes submitterConfig submitterPodTemplate suspend ttlSecondsAfterFinished""".split()
 )
-#: Where the spec of a job or a service has that of its cluster.
-CLUSTER_FIELD = {"jobs": "rayClusterSpec", "services": "rayClusterConfig"}
 #: What the submitter's pod takes over from the head's pod, whose image it runs.
 _AS_THE_HEAD = ("imagePullSecrets", "nodeSelector", "securityContext", "tolerations")
 
@@ -129,17 +133,9 @@ def plan_workload_cluster(settings: StackSettings, what: str) -> WorkloadCluster
 
 def _spec_over(owner: JobSettings | ServiceSettings) -> Spec:
     """What the owner of a job or a service has merged over the spec of its cluster."""
-    is_job = isinstance(owner, JobSettings)
-    return (run_given(owner) if is_job else owner.spec).get(
-        CLUSTER_FIELD["jobs" if is_job else "services"]
-    ) or {}
-
-
-def run_given(job: JobSettings) -> Spec:
-    """What is merged over the spec of each run of a job: with a schedule, below the
-    RayCronJob's `jobTemplate`.
-    """
-    return (job.spec.get("jobTemplate") or {}) if job.schedule else job.spec
+    if isinstance(owner, JobSettings):
+        return owner.run_spec.get(CLUSTER_FIELD["jobs"]) or {}
+    return owner.spec.get(CLUSTER_FIELD["services"]) or {}
 
 
 def _serve_port(settings: StackSettings, what: str) -> int | None:
@@ -240,7 +236,7 @@ def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | Workload
             spec["submitterConfig"] = {"backoffLimit": job.submitter.backoff_limit}
     if job.deletion_rules:
         spec |= _deletion(job, settings.kuberay_version)
-    spec = merge(spec, _beside_cluster(run_given(job), "jobs"))
+    spec = merge(spec, _beside_cluster(job.run_spec, "jobs"))
     if job.schedule:
         over = {key: value for key, value in job.spec.items() if key != "jobTemplate"}
         spec = merge(_scheduled(job, spec, settings.kuberay_version), over)

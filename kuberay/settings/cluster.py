@@ -26,6 +26,7 @@ from kuberay.settings.base import (
     of_its_keys,
 )
 from kuberay.settings.expose import ClusterExposeSettings
+from kuberay.settings.history_server import HistoryServerSettings
 from kuberay.settings.kubernetes import Env, PasswordSetting, Toleration, Volume, VolumeMount
 from kuberay.settings.overrides import ChartOverrides, ResourceOverrides
 from kuberay.settings.storage import Folder
@@ -286,6 +287,10 @@ class RayClusterSettings(ChartOverrides):
     gcs_fault_tolerance: GcsFaultToleranceSettings | None = None
     """Keeps the head's state in a Redis of your own, so that the workers outlive a head
     that fails.
+    """
+    history_server: HistoryServerSettings | None = None
+    """Copies logs and events to an object store, for KubeRay's history server; KubeRay
+    1.7.0 or later.
     """
 
 

@@ -23,6 +23,8 @@ from kuberay.settings.schedule import Schedule, TimeZone
 
 #: The strategy that leads requests over to a new cluster step by step.
 INCREMENTAL: Final = "NewClusterWithIncrementalUpgrade"
+#: Where the spec of a job or a service has that of its cluster.
+CLUSTER_FIELD: Final = {"jobs": "rayClusterSpec", "services": "rayClusterConfig"}
 
 Metadata = dict[str, Annotated[str, BeforeValidator(number_as_text)]]
 
@@ -140,6 +142,13 @@ class JobSettings(ResourceOverrides):
     """How long `up` waits for the job, in seconds, where it is not the stack's
     `timeoutSeconds`.
     """
+
+    @property
+    def run_spec(self) -> dict[str, Any]:
+        """What is merged over the spec of each run: with a schedule, below the
+        RayCronJob's `jobTemplate`.
+        """
+        return (self.spec.get("jobTemplate") or {}) if self.schedule else self.spec
 
 
 class ServeServiceSettings(Settings):

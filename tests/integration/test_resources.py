@@ -12,7 +12,7 @@ from kuberay.live.api.connection import Connection
 from kuberay.live.dry_run import RefusedError, ask
 from kuberay.plan.dry_run import questions
 from kuberay.plan.ray_cluster_spec import groups_of
-from kuberay.plan.workloads import CLUSTER_FIELD
+from kuberay.settings.workloads import CLUSTER_FIELD
 from local.cluster import LocalCluster
 from tests.crd_fields import EACH, WHOSE, fields, plan_with, pod_fields, together
 from tests.integration.harness.kubernetes import Kubernetes

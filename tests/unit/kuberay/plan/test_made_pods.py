@@ -1,4 +1,4 @@
-"""What the pods of a RayCluster ask the scheduler for."""
+"""The pods that KubeRay makes of a RayCluster's spec."""
 
 from typing import Any
 
@@ -36,3 +36,20 @@ def test_a_price_counts_the_pods_that_a_report_shows(
     spec = spec_with(worker, **more)
     assert [group.pods for group in made_pods(spec)] == pods
     assert [group.pods for group in pod_groups(values_of_spec(spec))] == pods
+
+
+def test_each_pod_has_the_containers_that_kuberay_adds() -> None:
+    options = {"collectorOptions": {"image": "collector:1"}}
+    head, workers = made_pods(spec_with({}, enableInTreeAutoscaling=True, historyServerOptions=options))
+    named = [
+        [each["name"] for each in group.pod.get(key) or []]
+        for group in (head, workers)
+        for key in ("containers", "initContainers")
+    ]
+    assert named == [
+        ["ray-head", "autoscaler", "collector"],
+        [],
+        ["ray-worker", "collector"],
+        ["wait-gcs-ready"],
+    ]
+    assert workers.pod["containers"][1]["resources"]["requests"] == {"cpu": "50m", "memory": "64Mi"}

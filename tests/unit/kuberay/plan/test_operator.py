@@ -45,24 +45,6 @@ def test_the_operator_watches_all_namespaces_unless_kept_to_its_own() -> None:
     assert operator_values(load(operator={"singleNamespaceInstall": True}))["singleNamespaceInstall"] is True
 
 
-def test_a_gate_is_on_where_a_job_or_a_service_needs_it() -> None:
-    job, rules = {"entrypoint": "x"}, [{"policy": "DeleteCluster"}]
-    upgrade = {
-        "upgradeStrategy": "NewClusterWithIncrementalUpgrade",
-        "clusterUpgradeOptions": {"gatewayClassName": "istio"},
-    }
-    chat = {"serveConfig": {"applications": [{"import_path": "a:app"}]}}
-    for settings, gate in (
-        ({"jobs": {"nightly": job | {"schedule": "@daily"}}}, "RayCronJob"),
-        ({"jobs": {"train": job | {"deletionRules": rules}}}, "RayJobDeletionPolicy"),
-        ({"services": {"chat": chat | upgrade}}, "RayServiceIncrementalUpgrade"),
-    ):
-        gates = operator_values(StackSettings.model_validate({"kuberayVersion": "1.6.2"} | settings))[
-            "featureGates"
-        ]
-        assert [each["name"] for each in gates if each["enabled"]] == ["RayClusterStatusConditions", gate]
-
-
 @pytest.mark.parametrize(
     ("values", "name"),
     [

@@ -9,6 +9,7 @@ from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.plan.cluster import ClusterPlan, plan_cluster, seal_cluster
 from kuberay.plan.ray_cluster_spec import groups_of, ray_cluster_spec, values_of_spec
 from kuberay.plan.stack import StackPlan, plan_stack
+from tests.bad_settings import HISTORY
 from tests.stack_config import load
 
 CHART_LABELS = {
@@ -226,6 +227,34 @@ def test_values_that_are_read_of_a_spec_say_what_the_spec_says() -> None:
         "podSecurityContext",
     ):
         assert head[key] == before.values["head"][key]
+
+
+def test_a_history_server_gets_the_logs_of_every_pod() -> None:
+    before, found = plan("1.7.0"), plan("1.7.0", historyServer=HISTORY)
+    spec = found.release_values["spec"]
+    options = spec["historyServerOptions"]["collectorOptions"]
+    assert (options["image"], options["env"][0]) == (
+        HISTORY["image"],
+        {"name": "STORAGE_BACKEND", "value": "s3"},
+    )
+    for group in groups_of(spec).values():
+        pod = group["template"]["spec"]
+        assert [volume["name"] for volume in pod["volumes"]] == ["ray-logs"]
+        assert {"name": "ray-logs", "mountPath": "/tmp/ray"} in pod["containers"][0]["volumeMounts"]
+    changed = plan("1.7.0", historyServer=HISTORY | {"memory": "1Gi"})
+    assert all(
+        len(set(of_group)) == 3
+        for of_group in zip(*(fingerprints(each) for each in (before, found, changed)), strict=True)
+    )
+
+
+def test_the_cluster_of_a_service_can_have_a_history_server() -> None:
+    serve = {"applications": [{"import_path": "a:b"}]}
+    found = stack(
+        kuberayVersion="1.7.0",
+        services={"chat": {"serveConfig": serve, "rayCluster": {"historyServer": HISTORY}}},
+    )
+    assert "collectorOptions" in found.services["chat"].spec["rayClusterConfig"]["historyServerOptions"]
 
 
 def test_a_queue_is_a_label_of_whatever_waits_in_it() -> None:
