@@ -1,5 +1,5 @@
 """Whether KubeRay's operator would bring pods in the place of those that go: it runs,
-and its account may make pods where the stack lies.
+is the one that acts, and its account may make pods where the stack lies.
 """
 
 import time
@@ -9,12 +9,14 @@ from lightkube import AsyncClient
 from lightkube.models.authorization_v1 import ResourceAttributes, SubjectAccessReviewSpec
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.authorization_v1 import SubjectAccessReview
-from lightkube.resources.core_v1 import ServiceAccount
+from lightkube.resources.coordination_v1 import Lease
+from lightkube.resources.core_v1 import Pod, ServiceAccount
 
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import Report
 from kuberay.live.api.client import code_of, connect, or_none
 from kuberay.live.api.connection import Connection
+from kuberay.live.diagnosis.pods import is_going, to_the_second
 from kuberay.live.inventory import watches
 from kuberay.live.other_operators import operator_deployments
 from kuberay.live.wait_loop import Look, every, wait
@@ -28,6 +30,11 @@ _LOOK_AGAIN = 2.0
 #: How long a refusal has to last, in seconds: the API server knows a right that came
 #: with the operator's release a moment later.
 _SETTLES = 4.0
+#: What the operator that acts holds (`LeaderElectionID`, KubeRay 1.3.0 to 1.7.0).
+_LEASE = "ray-operator-leader"
+#: How long an operator may take to get the lease of the one before it, in seconds: that
+#: one's runs out after 15.
+_GETS_THE_LEASE = 30.0
 
 
 async def wait_for_an_operator(
@@ -47,11 +54,18 @@ async def wait_for_an_operator(
         NotUpError: with the cause, at once where it would never make any.
     """
     client = connect(connection, namespace, patience=0)
-    settled = time.monotonic() + _SETTLES
+    began = time.monotonic()
 
     async def look() -> Look:
-        seen = await _look(client, operator, namespace, is_installed=operator.settings.install)
-        return Look(progress=seen.failed) if seen.failed and time.monotonic() < settled else seen
+        passed = time.monotonic() - began
+        seen = await _look(
+            client,
+            operator,
+            namespace,
+            is_installed=operator.settings.install,
+            has_to_lead=passed < _GETS_THE_LEASE,
+        )
+        return Look(progress=seen.failed) if seen.failed and passed < _SETTLES else seen
 
     try:
         await wait(
@@ -79,14 +93,21 @@ async def why_no_pods_would_come(
     return seen.failed or seen.progress or None
 
 
-async def _look(client: AsyncClient, operator: OperatorPlan, namespace: str, *, is_installed: bool) -> Look:
+async def _look(
+    client: AsyncClient,
+    operator: OperatorPlan,
+    namespace: str,
+    *,
+    is_installed: bool,
+    has_to_lead: bool = False,
+) -> Look:
     """``is_installed``: the stack has installed it, so it has to be there."""
     try:
         deployments = await _find(client, operator)
         if is_installed and not deployments:
             target = operator_target(operator)
             return Look(failed=f"{_named(target.name, target.namespace)}: {no_deployment(target)}")
-        looks = [await _look_at(client, found, namespace) for found in deployments]
+        looks = [await _look_at(client, found, namespace, has_to_lead=has_to_lead) for found in deployments]
     except HTTPError as error:
         if code_of(error) not in (403, 404):
             raise
@@ -107,7 +128,7 @@ def _named(name: str, namespace: str) -> str:
     return f"Deployment {name} in namespace {namespace}"
 
 
-async def _look_at(client: AsyncClient, deployment: Object, namespace: str) -> Look:
+async def _look_at(client: AsyncClient, deployment: Object, namespace: str, *, has_to_lead: bool) -> Look:
     metadata, spec = deployment["metadata"], deployment["spec"]
     named = _named(metadata["name"], metadata["namespace"])
     if not watches(spec["template"], namespace):
@@ -119,6 +140,8 @@ async def _look_at(client: AsyncClient, deployment: Object, namespace: str) -> L
         return Look(failed=f"KubeRay's operator does not run: {named} is scaled to 0")
     if not (deployment.get("status") or {}).get("availableReplicas"):
         return Look(progress=f"KubeRay's operator does not run: {named} has no pod that is available")
+    if has_to_lead and not await _leads(client, deployment):
+        return Look(progress=f"KubeRay's operator, {named}, waits for the lease of the one before it")
     account = spec["template"]["spec"].get("serviceAccountName") or "default"
     accounts = "system:serviceaccount"
     groups = [f"{accounts}s", f"{accounts}s:{metadata['namespace']}", "system:authenticated"]
@@ -143,3 +166,31 @@ async def _look_at(client: AsyncClient, deployment: Object, namespace: str) -> L
             " gone"
         )
     return Look(up=True)
+
+
+async def _leads(client: AsyncClient, deployment: Object) -> bool:
+    """Whether one of its pods has got the lease, without which an operator does
+    nothing: no RayCluster is looked at, and none refused. Also where that cannot be
+    known.
+    """
+    namespace = deployment["metadata"]["namespace"]
+    labels = deployment["spec"]["selector"].get("matchLabels")
+    try:
+        lease = await or_none(client.get(Lease, _LEASE, namespace=namespace))
+        if lease is None:
+            return True
+        pods = [pod.to_dict() async for pod in client.list(Pod, namespace=namespace, labels=labels)]
+    except HTTPError as error:
+        if code_of(error) != 403:
+            raise
+        return True
+    acquired = to_the_second(lease.to_dict()["spec"].get("acquireTime"))
+    started = [to_the_second(at) for pod in pods if not is_going(pod) for at in _starts(pod)]
+    return not started or not acquired or acquired >= min(started)
+
+
+def _starts(pod: Object) -> list[str]:
+    """When its containers that run were started."""
+    statuses: list[Object] = pod["status"].get("containerStatuses") or []
+    running = [(status.get("state") or {}).get("running") or {} for status in statuses]
+    return [str(each["startedAt"]) for each in running if each.get("startedAt")]

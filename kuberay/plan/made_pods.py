@@ -70,7 +70,7 @@ def _autoscaler(spec: Mapping[str, Any], head: Mapping[str, Any]) -> Container:
 def _collector(spec: Mapping[str, Any]) -> list[Container]:
     """What copies logs and events to where a history server reads them."""
     options = (spec.get("historyServerOptions") or {}).get("collectorOptions")
-    return [{"name": "collector", "resources": _COLLECTOR} | options] if options else []
+    return [{"name": "ray-history-collector", "resources": _COLLECTOR} | options] if options else []
 
 
 def _waits_for_the_head(group: Mapping[str, Any]) -> Container:

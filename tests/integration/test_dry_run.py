@@ -211,17 +211,31 @@ spec: {policyName: no-debugging, validationActions: [Deny]}
         )
 
 
-def test_no_pod_is_lost_for_what_the_operator_alone_refuses(stack: Stack, running: list[str]) -> None:
+def test_no_pod_is_lost_for_what_the_operator_alone_refuses(
+    stack: Stack, kubernetes: Kubernetes, running: list[str]
+) -> None:
     group: dict[str, Any] = {"groupName": "workergroup", "suspend": True, "minReplicas": 0, "maxReplicas": 1}
     group |= {"replicas": 1, "rayStartParams": {}}
     group["template"] = {"spec": {"containers": [{"name": "ray", "image": "rayproject/ray:2.46.0"}]}}
-    spec = {"workerGroupSpecs": [group]}
-    stack.configure(stack_of(head=SMALL | {"env": {"NEW": "1"}}, spec=spec))
+    spec = {"workerGroupSpecs": [group], "enableInTreeAutoscaling": True}
+    refused = stack_of(head=SMALL | {"env": {"NEW": "1"}}, spec=spec)
+    stack.configure(refused)
     run = stack.up()
     assert not run.ok
     assert run.ended_early, run.text
     assert "InvalidRayClusterSpec: The RayCluster spec is invalid" in run.text
-    assert "when the RayJobDeletionPolicy feature gate is enabled" in run.text
+    assert "with Autoscaler enabled" in run.text
+    assert uids(kubernetes) == running
+    # An operator that has just started waits for the lease of the one before it, and
+    # refuses nothing for as long.
+    stack.configure(stack_of())
+    stack.up_or_fail()
+    stack.configure(refused | {"operator": {"cpu": "200m"}})
+    run = stack.up()
+    assert not run.ok
+    assert "waits for the lease of the one before it" in run.text
+    assert "with Autoscaler enabled" in run.text
+    assert uids(kubernetes) == running
 
 
 def test_no_pod_is_lost_where_the_operator_may_make_none(

@@ -38,6 +38,8 @@ class Server(ApiServer):
         self.asked: list[dict[str, Any]] = []
         self.accounts = ["kuberay-operator"]
         self.code = 200
+        self.lease: dict[str, Any] | int = 404
+        self.pods: list[dict[str, Any]] = []
 
 
 class Handler(Answering, BaseHTTPRequestHandler):
@@ -53,7 +55,15 @@ class Handler(Answering, BaseHTTPRequestHandler):
             self.answer({"kind": "DeploymentList", "metadata": {}, "items": self.server.deployments})
         elif asked.path.partition("/serviceaccounts/")[2] in self.server.accounts:
             self.answer({"kind": "ServiceAccount", "metadata": {"name": "kuberay-operator"}})
-        elif "/serviceaccounts/" in asked.path:
+        elif asked.path == "/apis/coordination.k8s.io/v1/namespaces/kuberay/leases/ray-operator-leader":
+            if isinstance(self.server.lease, int):
+                self.answer(status(self.server.lease, "no"), self.server.lease)
+            else:
+                self.answer({"kind": "Lease", "spec": self.server.lease})
+        elif asked.path == "/api/v1/namespaces/kuberay/pods":
+            assert parse_qs(asked.query)["labelSelector"] == ["app=operator"]
+            self.answer({"kind": "PodList", "metadata": {}, "items": self.server.pods})
+        elif "/serviceaccounts/" in asked.path or "/leases/" in asked.path:
             self.answer(status(404, "not found"), 404)
         else:
             assert self.path == "/apis/apps/v1/namespaces/kuberay/deployments/kuberay-operator"
@@ -89,7 +99,11 @@ def deployment(
             "namespace": namespace,
             "labels": {"app.kubernetes.io/name": name},
         },
-        "spec": {"replicas": replicas, "selector": {}, "template": template},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "operator"}},
+            "template": template,
+        },
         "status": {"availableReplicas": available} if available else {},
     }
 
@@ -175,6 +189,53 @@ def test_one_that_does_not_run_is_waited_for(server: Server) -> None:
         return said
 
     assert asyncio.run(comes_soon()) == [why]
+
+
+def operator_pod(started: str, *, going: bool = False) -> dict[str, Any]:
+    metadata = {"name": "operator", "deletionTimestamp": started} if going else {"name": "operator"}
+    container = {"name": "kuberay-operator", "image": "a", "imageID": "a", "ready": True, "restartCount": 0}
+    running = container | {"state": {"running": {"startedAt": started}}}
+    return {"metadata": metadata, "status": {"containerStatuses": [running]}}
+
+
+def test_one_that_has_just_started_is_waited_for_until_it_has_the_lease(server: Server) -> None:
+    before, after = "2026-11-30T10:00:00Z", "2026-11-30T10:05:00Z"
+    server.pods = [operator_pod(before, going=True), operator_pod(after)]
+    server.lease = {"holderIdentity": "one", "acquireTime": "2026-11-30T10:00:01.250000Z"}
+    # It comes in seconds, and nobody who reviews a change can do anything about it.
+    assert previewed(server) is None
+
+    async def gets_it() -> list[str]:
+        said: list[str] = []
+
+        def report(text: str) -> None:
+            said.append(text)
+            server.lease = {"holderIdentity": "two", "acquireTime": "2026-11-30T10:05:00.900000Z"}
+
+        plan = plan_stack(load())
+        await wait_for_an_operator(server.connection(), plan.operator, plan.namespace.name, report)
+        return said
+
+    (why,) = asyncio.run(gets_it())
+    assert why == f"KubeRay's operator, {NAMED} kuberay, waits for the lease of the one before it"
+
+
+@pytest.mark.parametrize("lease", [403, 404, {"holderIdentity": "one"}])
+def test_one_whose_lease_cannot_be_read_is_not_waited_for(
+    server: Server, lease: dict[str, Any] | int
+) -> None:
+    server.pods, server.lease = [operator_pod("2026-11-30T10:05:00Z")], lease
+    assert waited(server) == []
+
+
+def test_one_that_never_gets_a_lease_is_not_waited_for_for_ever(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kuberay.live.operator_at_work._GETS_THE_LEASE", 0.5)
+    server.pods = [operator_pod("2026-11-30T10:05:00Z")]
+    # Left by one before, and the one that runs does without (`leaderElectionEnabled`).
+    server.lease = {"acquireTime": "2026-11-30T10:00:01Z"}
+    assert len(waited(server)) == 1
 
 
 def test_where_none_may_be_seen_nothing_is_said(server: Server) -> None:
