@@ -47,9 +47,9 @@ def test_each_pod_has_the_containers_that_kuberay_adds() -> None:
         for key in ("containers", "initContainers")
     ]
     assert named == [
-        ["ray-head", "autoscaler", "collector"],
+        ["ray-head", "autoscaler", "ray-history-collector"],
         [],
-        ["ray-worker", "collector"],
+        ["ray-worker", "ray-history-collector"],
         ["wait-gcs-ready"],
     ]
     assert workers.pod["containers"][1]["resources"]["requests"] == {"cpu": "50m", "memory": "64Mi"}
