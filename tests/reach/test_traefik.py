@@ -9,6 +9,7 @@ import base64
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from tests.real.real_stack import TIMEOUT, RealStack
 
 EDGE, OUTSIDE = "edge", "outside"
 HTTP, HTTPS = 8000, 8443
+#: Where the Gateway listens that KubeRay makes for an incremental upgrade.
+KUBERAYS = 80
 DASHBOARD, CHAT = "ray.example.com", "chat.example.com"
 JOBS = "/api/jobs/"
 HEAD = "raycluster-kuberay-head-svc.kuberay.svc.cluster.local"
@@ -65,7 +68,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA) -> It
         stack = RealStack(cluster, kubernetes, tmp_path_factory.mktemp("stack"))
         configure(stack, {})
         stack.up_or_fail()
-        kubernetes.kubectl("create", "configmap", "code", "-n", "kuberay", f"--from-literal=echo.py={ECHO}")
+        kubernetes.kubectl(
+            "create",
+            "configmap",
+            "code",
+            "-n",
+            "kuberay",
+            f"--from-literal=echo.py={ECHO}",
+            f"--from-literal=versioned.py={VERSIONED}",
+        )
         for crd in gateway_api_crds():
             kubernetes.kubectl("create", "-f", str(crd))
         _run_traefik(cluster, kubernetes, program)
@@ -142,7 +153,7 @@ def _run_traefik(cluster: RealCluster, kubernetes: Kubernetes, program: Path) ->
                     "metadata": metadata,
                     "spec": {
                         "selector": {"app": "traefik"},
-                        "ports": [{"name": f"p{port}", "port": port} for port in (HTTP, HTTPS)],
+                        "ports": [{"name": f"p{port}", "port": port} for port in (HTTP, HTTPS, KUBERAYS)],
                     },
                 },
                 {
@@ -174,6 +185,7 @@ def _run_traefik(cluster: RealCluster, kubernetes: Kubernetes, program: Path) ->
                 "imagePullPolicy": "Never",
                 "args": [
                     f"--entrypoints.web.address=:{HTTP}",
+                    f"--entrypoints.kuberay.address=:{KUBERAYS}",
                     f"--entrypoints.websecure.address=:{HTTPS}",
                     "--entrypoints.websecure.http.tls=true",
                     "--providers.kubernetesingress=true",
@@ -186,6 +198,33 @@ def _run_traefik(cluster: RealCluster, kubernetes: Kubernetes, program: Path) ->
         ]
     }
     kubernetes.run_pod(metadata | {"labels": {"app": "traefik"}}, pod)
+
+
+#: Asks again and again until a file is there, and says how many answers it got of each
+#: kind.
+KEEP_ASKING = """
+import collections, json, os, sys, time, urllib.request
+got = collections.Counter()
+while not os.path.exists("/tmp/enough"):
+    try:
+        with urllib.request.urlopen(sys.argv[1], timeout=20) as answer:
+            got[answer.read().decode()] += 1
+    except OSError as error:
+        got[f"failed: {error}"] += 1
+    time.sleep(0.2)
+print(json.dumps(got))
+"""
+VERSIONED = """
+import os
+from ray import serve
+
+@serve.deployment(ray_actor_options={"num_cpus": 0.1})
+class Versioned:
+    async def __call__(self, request):
+        return os.environ["VERSION"]
+
+app = Versioned.bind()
+"""
 
 
 def _run_probe(kubernetes: Kubernetes) -> None:
@@ -281,3 +320,50 @@ def test_a_way_in_that_is_taken_out_is_closed(stack: RealStack) -> None:
     stack.up_or_fail()
     assert stack.kubernetes.eventually(lambda: ask(stack, DASHBOARD, JOBS)[0] == 404)
     assert reached(stack, EDGE) == set()
+
+
+def test_an_incremental_upgrade_leads_requests_over_to_the_new_cluster_and_loses_none(
+    stack: RealStack,
+) -> None:
+    def serve(version: str) -> None:
+        files: dict[str, Any] = {
+            "volumes": [{"name": "code", "configMap": {"name": "code"}}],
+            "volumeMounts": [{"name": "code", "mountPath": "/opt/code"}],
+            "env": {"PYTHONPATH": "/opt/code", "VERSION": version},
+        }
+        upgrade = {"gatewayClassName": "traefik", "stepSizePercent": 50, "intervalSeconds": 5}
+        chat = {
+            "serveConfig": {"applications": [{"import_path": "versioned:app"}]},
+            "rayCluster": {
+                "autoscaling": {},
+                "head": files,
+                "worker": files | {"replicas": 0, "maxReplicas": 1},
+            },
+            "upgradeStrategy": "NewClusterWithIncrementalUpgrade",
+            "clusterUpgradeOptions": upgrade,
+        }
+        stack.configure(
+            {
+                "timeoutSeconds": TIMEOUT,
+                "kuberayVersion": NEWEST,
+                "clusters": {},
+                "services": {"chat": chat},
+                # The Gateway is KubeRay's, so the stack does not know who it is.
+                "protection": {"networkPolicy": {"serveNamespaces": [EDGE]}},
+            }
+        )
+
+    serve("one")
+    stack.up_or_fail()
+    assert text_at(stack, CHAT, "/", port=KUBERAYS) == "one"
+    serve("two")
+    address = f"http://traefik.{EDGE}.svc.cluster.local:{KUBERAYS}/"
+    command = ("exec", "-n", OUTSIDE, "probe", "--", "python3", "-c", KEEP_ASKING, address)
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(stack.kubernetes.kubectl, *command)
+        stack.up_or_fail()
+        assert stack.kubernetes.eventually(lambda: ask(stack, CHAT, "/", port=KUBERAYS) == (200, "two"), 60)
+        stack.kubernetes.kubectl("exec", "-n", OUTSIDE, "probe", "--", "touch", "/tmp/enough")
+        got = json.loads(asking.result())
+    assert set(got) == {"one", "two"}, got
+    assert stack.preview().changes == {}
