@@ -20,6 +20,7 @@ from local.real.cluster import RealCluster
 from local.real.images import Image
 from tests.integration.harness.kubernetes import Kubernetes
 from tests.integration.harness.operators import NEWEST
+from tests.real.programs import ECHO
 from tests.real.real_stack import TIMEOUT, RealStack
 
 SYSTEM = "kueue-system"
@@ -44,6 +45,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
         stack.up_or_fail()
         _run_kueue(cluster, kubernetes, program)
         kubernetes.apply(yaml.safe_dump_all(_quota()))
+        kubernetes.kubectl("create", "configmap", "code", "-n", "kuberay", f"--from-literal=echo.py={ECHO}")
         yield stack
 
 
@@ -121,7 +123,7 @@ def _webhooks(authority: bytes) -> dict[str, Any]:
             "admissionReviewVersions": ["v1"],
             "sideEffects": "None",
         }
-        for kind in ("raycluster", "rayjob")
+        for kind in ("raycluster", "rayjob", "rayservice")
     ]
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
@@ -138,7 +140,7 @@ def _configuration() -> dict[str, str]:
         "health": {"healthProbeBindAddress": ":8081"},
         "internalCertManagement": {"enable": False},
         "leaderElection": {"leaderElect": False},
-        "integrations": {"frameworks": ["ray.io/raycluster", "ray.io/rayjob"]},
+        "integrations": {"frameworks": ["ray.io/raycluster", "ray.io/rayjob", "ray.io/rayservice"]},
         "featureGates": {"VisibilityOnDemand": False},
     }
     return {"kueue.yaml": yaml.safe_dump(settings)}
@@ -228,3 +230,30 @@ def test_a_job_waits_in_the_queue_as_well(stack: RealStack) -> None:
     configure(stack, "first", jobs={"batch": job | {"queue": QUEUE | {"timeoutSeconds": TIMEOUT}}})
     stack.up_or_fail()
     assert stack.status_of("rayjob", "batch")["jobStatus"] == "SUCCEEDED"
+
+
+def test_a_service_waits_in_the_queue_as_well_and_stays_as_it_was_let_in(stack: RealStack) -> None:
+    head: dict[str, Any] = {
+        "memory": "2G",
+        "volumes": [{"name": "code", "configMap": {"name": "code"}}],
+        "volumeMounts": [{"name": "code", "mountPath": "/opt/code"}],
+        "env": {"PYTHONPATH": "/opt/code"},
+    }
+    chat = {
+        "serveConfig": {"applications": [{"import_path": "echo:app"}]},
+        "queue": QUEUE,
+        "rayCluster": {"head": head, "worker": {"replicas": 0}},
+    }
+    for clusters in (["first"], ["first", "second"]):
+        configure(stack, *clusters)
+        stack.up_or_fail()
+    configure(stack, "first", "second", services={"chat": chat})
+    stack.fails(
+        "service chat: after 20 s (queue.timeoutSeconds) still queued in team, 1 of 1: couldn't assign"
+    )
+
+    stack.kubernetes.kubectl("delete", "raycluster", "second-kuberay", "-n", "kuberay", "--wait=false")
+    configure(stack, "first", services={"chat": chat | {"queue": QUEUE | {"timeoutSeconds": TIMEOUT}}})
+    stack.up_or_fail()
+    assert stack.status_of("rayservice", "chat")["serviceStatus"] == "Running"
+    assert stack.preview().changes == {}
