@@ -225,7 +225,11 @@ def _compared(cluster: Cluster, releases: Sequence[Record]) -> list[str]:
     for release in releases:
         try:
             drifted = list(
-                drift_of_releases(cluster, [{"name": release.release, "namespace": release.namespace}])
+                drift_of_releases(
+                    cluster,
+                    [{"name": release.release, "namespace": release.namespace}],
+                    with_additions=False,
+                )
             )
         except ClusterError as error:
             notes.append(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from commands.preview.meaning.drift import drift_of, is_namespaced
+from commands.preview.meaning.drift import drift_of, is_namespaced, without_additions
 from commands.preview.meaning.report import Drift
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line
@@ -37,8 +37,11 @@ def reach(connection: Connection) -> Cluster:
     return cluster
 
 
-def drift_of_releases(cluster: Cluster, releases: Iterable[Mapping[str, Any]]) -> Iterator[Drift]:
+def drift_of_releases(
+    cluster: Cluster, releases: Iterable[Mapping[str, Any]], *, with_additions: bool = True
+) -> Iterator[Drift]:
     """What of these releases, given by their inputs, is no longer as Helm installed it.
+    ``with_additions``: also the fields that people have added, which Helm leaves alone.
 
     Raises:
         ClusterError: the account may not ask that.
@@ -47,7 +50,10 @@ def drift_of_releases(cluster: Cluster, releases: Iterable[Mapping[str, Any]]) -
         for release in releases:
             for obj in _installed(cluster, str(release["namespace"]), str(release["name"])):
                 live = cluster.get(obj)
-                found = drift_of(cluster.as_applied(obj) if live else obj, live, release.get("values"))
+                applied = cluster.as_applied(obj) if live else obj
+                if with_additions:
+                    applied = without_additions(applied, obj)
+                found = drift_of(applied, live, release.get("values"))
                 if found:
                     yield found
     except ApiError as error:

@@ -261,19 +261,39 @@ def test_drift_inside_a_helm_release_is_found_and_nothing_else_is_called_drift(
     kubernetes.kubectl(
         "patch", "raycluster", "raycluster-kuberay", "-n", "kuberay", "--type=json", "-p", edit
     )
+    added = '{"spec": {"headServiceAnnotations": {"by": "hand"}}}'
+    kubernetes.kubectl(
+        "patch", "raycluster", "raycluster-kuberay", "-n", "kuberay", "--type=merge", "-p", added
+    )
+    kubernetes.kubectl("set", "env", "deployment/kuberay-operator", "-n", "kuberay", "DEBUG=1")
     kubernetes.kubectl("delete", "service", "kuberay-operator", "-n", "kuberay")
     kubernetes.kubectl("delete", "networkpolicy", "--all", "-n", "kuberay")
     found, _ = report_of(stack, "--drift")
     drift = {f"{one['kind']} {one['name']}": (one["what"], one["fields"]) for one in found["drift"]}
     assert drift == {
-        "RayCluster raycluster-kuberay": ("edited", ["spec.workerGroupSpecs[0].maxReplicas is 7, not 1"]),
+        "RayCluster raycluster-kuberay": (
+            "edited",
+            [
+                "spec.headServiceAnnotations.by was not there",
+                "spec.workerGroupSpecs[0].maxReplicas is 7, not 1",
+            ],
+        ),
+        "Deployment kuberay-operator": (
+            "edited",
+            [
+                "spec.template.spec.containers[kuberay-operator].env[DEBUG].name was not there",
+                "spec.template.spec.containers[kuberay-operator].env[DEBUG].value was not there",
+            ],
+        ),
         "Service kuberay-operator": ("deleted", []),
         "NetworkPolicy kuberay.NetworkPolicy": ("deleted", []),
     }
-    back = edit.replace("7", "1")
+    gone = '{"op": "remove", "path": "/spec/headServiceAnnotations"}'
+    back = edit.replace("7", "1").replace("]", f", {gone}]")
     kubernetes.kubectl(
         "patch", "raycluster", "raycluster-kuberay", "-n", "kuberay", "--type=json", "-p", back
     )
+    kubernetes.kubectl("set", "env", "deployment/kuberay-operator", "-n", "kuberay", "DEBUG-")
     run = stack.refresh()
     assert run.ok, run.text
 

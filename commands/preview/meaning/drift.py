@@ -3,9 +3,13 @@ not look: inside Helm releases. Pure.
 
 The API server is asked what an object would be if it were applied once more, without
 applying it. Compared with the object as it is, that shows neither what the API server
-fills in by default nor another way to write a quantity.
+fills in by default nor another way to write a quantity. What people have added is taken
+out of it first: an apply leaves alone what it does not know.
 """
 
+import copy
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +27,11 @@ _NOT_COMPARED = {
 }
 #: Of a group that Ray's autoscaler scales.
 _AUTOSCALERS = ("replicas", "scaleStrategy")
+#: How programs by which people change things begin to call themselves. Whatever else
+#: adds fields, such as a webhook or an operator, does what it is there for.
+_OF_PEOPLE = ("kubectl", "k9s", "lens", "openlens", "headlamp", "dashboard", "mozilla", "rancher")
+#: What `kubectl rollout restart` writes changes nothing of what was asked for.
+_RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _GLOBAL_KINDS = ("Namespace", "CustomResourceDefinition", "PriorityClass", "StorageClass")
 
 
@@ -45,6 +54,44 @@ def drift_of(applied: Object, live: Object | None, values: Any = None) -> Drift 
     ]
     fields = dict.fromkeys(_describe(one, values) for one in found)
     return Drift(kind=kind, name=name, what="edited", fields=list(fields)) if found else None
+
+
+def without_additions(applied: Object, rendered: Object) -> Object:
+    """An object as it would be if it were applied, without the fields that people have
+    added beside what Helm has rendered: the API server knows who wrote each field.
+    """
+    pruned = copy.deepcopy(dict(applied))
+    for entry in applied["metadata"].get("managedFields") or []:
+        if str(entry.get("manager")).lower().startswith(_OF_PEOPLE) and not entry.get("subresource"):
+            fields = dict(entry.get("fieldsV1") or {})
+            labels = fields.pop("f:metadata", {}).get("f:labels", {})
+            _take_out(pruned, fields | {"f:metadata": {"f:labels": labels}}, rendered)
+    return pruned
+
+
+def _take_out(tree: Any, fields: Mapping[str, Any], rendered: Any) -> None:
+    for key, below in fields.items():
+        sign, _, named = key.partition(":")
+        below = {each: what for each, what in below.items() if each != "."}
+        if sign == "f" and isinstance(tree, dict) and named in tree and named != _RESTARTED:
+            there: Any = rendered.get(named) if isinstance(rendered, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            if below:
+                _take_out(tree[named], below, there)
+            elif there is None:
+                del tree[named]
+        elif sign == "k" and isinstance(tree, list):
+            keys = json.loads(named)
+            item, there = _item_of(tree, keys), _item_of(rendered, keys)
+            if item is not None and there is None:
+                tree.remove(item)  # pyright: ignore[reportUnknownMemberType]
+            elif item is not None:
+                _take_out(item, below, there)
+
+
+def _item_of(items: Any, keys: Mapping[str, Any]) -> Any:
+    """The one of a list that these keys name."""
+    given: list[Any] = items if isinstance(items, list) else []
+    return next((item for item in given if keys.items() <= item.items()), None)
 
 
 def is_namespaced(obj: Object) -> bool:

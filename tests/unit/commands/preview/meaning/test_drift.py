@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from commands.preview.meaning.drift import add_drift, drift_of, seen_by_refresh
+from commands.preview.meaning.drift import add_drift, drift_of, seen_by_refresh, without_additions
 from commands.preview.meaning.hiding import hides_more
 from commands.preview.meaning.report import StackReport
 from commands.preview.meaning.steps import read_preview
@@ -53,6 +53,70 @@ def test_what_is_not_there_was_deleted() -> None:
     drift = drift_of(CLUSTER, None)
     assert drift is not None
     assert (drift.kind, drift.name, drift.what) == ("RayCluster", "ray", "deleted")
+
+
+RENDERED: dict[str, Any] = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "operator", "labels": {"app": "operator"}},
+    "spec": {"template": {"spec": {"containers": [{"name": "a", "env": [{"name": "A", "value": "1"}]}]}}},
+}
+
+
+def with_additions(manager: str, fields: dict[str, Any], **entry: Any) -> dict[str, Any]:
+    live = copy.deepcopy(RENDERED)
+    live["metadata"]["labels"]["by"] = "hand"
+    live["spec"]["strategy"] = {"type": "Recreate"}
+    template = live["spec"]["template"]
+    template["metadata"] = {"annotations": {"kubectl.kubernetes.io/restartedAt": "now", "note": "x"}}
+    template["spec"]["containers"][0]["env"].append({"name": "DEBUG", "value": "1"})
+    live["metadata"]["managedFields"] = [{"manager": manager, "fieldsV1": fields, **entry}]
+    return live
+
+
+ADDED = {
+    "f:metadata": {"f:labels": {"f:by": {}}, "f:annotations": {"f:note": {}}},
+    "f:spec": {
+        "f:strategy": {"f:type": {}},
+        "f:template": {
+            "f:metadata": {
+                "f:annotations": {".": {}, "f:kubectl.kubernetes.io/restartedAt": {}, "f:note": {}}
+            },
+            "f:spec": {
+                "f:containers": {
+                    'k:{"name":"a"}': {
+                        "f:env": {
+                            'k:{"name":"A"}': {".": {}, "f:name": {}, "f:value": {}},
+                            'k:{"name":"DEBUG"}': {".": {}, "f:name": {}, "f:value": {}},
+                        }
+                    }
+                }
+            },
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("manager", ["kubectl-edit", "kubectl", "k9s", "Mozilla"])
+def test_what_somebody_has_added_is_said(manager: str) -> None:
+    live = with_additions(manager, ADDED)
+    drift = drift_of(without_additions(live, RENDERED), live)
+    assert drift is not None
+    assert drift.fields == [
+        "metadata.labels.by was not there",
+        "spec.template.spec.containers[a].env[DEBUG].name was not there",
+        "spec.template.spec.containers[a].env[DEBUG].value was not there",
+        "spec.template.metadata.annotations.note was not there",
+        "spec.strategy.type is Recreate, and was not there",
+    ]
+
+
+def test_what_a_webhook_or_a_controller_has_added_is_no_drift() -> None:
+    for live in (
+        with_additions("istio-webhook", ADDED),
+        with_additions("kubectl", ADDED, subresource="status"),
+    ):
+        assert drift_of(without_additions(live, RENDERED), live) is None
 
 
 @pytest.mark.parametrize(
