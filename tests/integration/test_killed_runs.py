@@ -31,7 +31,7 @@ def at(*moments: float, matrix: tuple[float, ...]) -> pytest.MarkDecorator:
 
 
 #: 20 moments. The program itself needs the first fifth.
-IN_FIRST_UP = at(0.45, 0.6, matrix=(0.2, 0.3, 0.35, 0.4, 0.5, 0.55, 0.65, 0.7, 0.8, 0.9))
+IN_FIRST_UP = at(0.45, matrix=(0.2, 0.3, 0.35, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9))
 IN_UPDATE = at(0.55, matrix=(0.4, 0.7, 0.85))
 
 
