@@ -26,7 +26,7 @@ from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.facts.manifests import read_manifests
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import SECRET
-from kuberay.live.crds.chart_archive import ChartError
+from kuberay.live.charts.contents import ChartError
 from kuberay.settings.stack import PROJECT
 
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from commands.stack.cli import PROGRAM
 from kuberay.facts.charts import ChartSource, without_queries
-from kuberay.live.crds.chart_archive import chart_archive
+from kuberay.live.charts.contents import chart_archive
 
 
 class HelmError(Exception):

@@ -40,7 +40,7 @@ class DryRun(pulumi.Stash):
         version = stack.settings.kuberay_version
 
         async def ask_about_changes(args: pulumi.ResourceHookArgs) -> None:
-            from kuberay.live.crds.chart_archive import check_chart
+            from kuberay.live.charts.contents import check_chart
             from kuberay.live.dry_run import NotAskedError, RefusedError, ask
             from kuberay.live.wait_loop import NotUpError
 
@@ -131,7 +131,7 @@ async def _refuse_unknown_fields(
     given = {whose: over for whose in changed if (over := spec_given(stack, whose))}
     if not given:
         return
-    from kuberay.live.crds.chart_archive import ChartError
+    from kuberay.live.charts.contents import ChartError
     from kuberay.live.crds.schemas import refused_values
     from kuberay.live.crds.spec_check import spec_schemas
 

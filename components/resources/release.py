@@ -90,7 +90,7 @@ def _looked_at(name: str, source: ChartSource) -> pulumi.ResourceHookBinding:
     """
 
     async def before_helm_takes_it(args: pulumi.ResourceHookArgs) -> None:
-        from kuberay.live.crds.chart_archive import check_chart
+        from kuberay.live.charts.contents import check_chart
 
         await check_chart(source)
 

@@ -16,7 +16,7 @@ from kuberay.facts.charts import ANY, EACH, Chart, Keys, Values, chart_keys, cha
 from kuberay.facts.objects import plural
 from kuberay.facts.phrases import first_few
 from kuberay.facts.versions import NEWEST_KNOWN, is_later
-from kuberay.live.crds.chart_archive import ChartError, ChartTexts, chart_texts
+from kuberay.live.charts.contents import ChartError, ChartTexts, chart_texts
 from kuberay.live.crds.schemas import lost_fields
 from kuberay.plan.dry_run import Manifest, questions, what_changes
 from kuberay.plan.stack import StackPlan

@@ -14,7 +14,7 @@ from kuberay.facts.objects import plural
 from kuberay.live.api.client import connect, or_none
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import PlainCrd
-from kuberay.live.crds.chart_archive import chart_texts
+from kuberay.live.charts.contents import chart_texts
 from kuberay.live.crds.schemas import Schema, storage_schema
 
 _TIMEOUT = 3.0

@@ -29,7 +29,7 @@ from kuberay.facts.versions import at_least
 from kuberay.live.api.client import apply_text, code_of, connect, or_none
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import PlainCrd, RayCluster, RayCronJob, RayJob, RayService, kind_of
-from kuberay.live.crds.chart_archive import chart_crds, crd_texts
+from kuberay.live.charts.contents import chart_crds, crd_texts
 from kuberay.live.crds.schemas import lost_fields, storage_schema, unknown_fields
 from kuberay.live.wait_loop import Look, every, wait
 

@@ -180,7 +180,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Connection]]:
         """Of a repository, and no cluster's."""
 
     monkeypatch.setattr("kuberay.live.prometheus_operator.knows_kind", knows_kind)
-    monkeypatch.setattr("kuberay.live.crds.chart_archive.check_chart", check_chart)
+    monkeypatch.setattr("kuberay.live.charts.contents.check_chart", check_chart)
     return asked
 
 

@@ -57,7 +57,7 @@ def ask(
             looked.append(source)
 
     monkeypatch.setenv("PULUMI_CONFIG", "{}")
-    monkeypatch.setattr("kuberay.live.crds.chart_archive.check_chart", check_chart)
+    monkeypatch.setattr("kuberay.live.charts.contents.check_chart", check_chart)
     monkeypatch.setattr(dry_run, "resource_hook", keep)
     monkeypatch.setattr("kuberay.live.dry_run.ask", no_dry_run)
     monkeypatch.setattr("kuberay.live.operator_at_work.wait_for_an_operator", fails)

@@ -1,30 +1,16 @@
-"""What is in a chart, from wherever the chart comes: a folder, an archive, a Helm
-repository or an OCI registry.
-
-Helm installs a chart's CRDs with the first release and never touches them again, and
-its Release resource hands nobody the archive that it downloads. So a first `up` and an
-upgrade read the chart once more; so does the preview of an upgrade, and each run where
-the chart is later than any known one. Helm looks at no digest either: whatever `up`
-hands to it is held against the repository's index before.
+"""Downloads charts: from a Helm repository, held against its index, or from an OCI
+registry, with Docker's logins.
 """
 
-import asyncio
 import base64
-import gzip
 import hashlib
-import io
 import json
 import os
 import re
 import subprocess
-import tarfile
-import threading
 import time
-import zlib
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -32,159 +18,24 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import httpx2
 import yaml
 
-from kuberay.facts.charts import ChartSource, Login, is_loopback, without_logins, without_queries
+from kuberay.facts.charts import ChartSource, Login, is_loopback
 
 _HELM_CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-#: The C parser where PyYAML has it: KubeRay's CRDs are several megabytes.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: The most that is taken of a download, and of what it unpacks to, in bytes: Helm takes
 #: no larger chart.
-_MOST = 100 * 1024 * 1024
+MOST = 100 * 1024 * 1024
 #: The longest that a download may take, however steadily it drips, in seconds.
 _LONGEST = 120.0
 #: The longest that a credential helper may take, in seconds.
 _HELPER = 30.0
-_ONE_AT_A_TIME = threading.Lock()
 #: How deep an index may be nested; those of Helm are at about seven.
 _DEEPEST = 100
 
-#: As Helm finds them.
-_CRD_FILES = re.compile(r"crds/.+\.(yaml|yml|json)")
-#: In a file that is more than comments and marks between documents.
-_SAYS_SOMETHING = re.compile(r"^[^#\s-]", re.MULTILINE)
-_TEXTS = re.compile(rf"values\.yaml|templates/[^/]+|{_CRD_FILES.pattern}")
 
-_MISTAKES = (
-    OSError,
-    EOFError,
-    zlib.error,
-    httpx2.HTTPError,
-    httpx2.InvalidURL,
-    subprocess.SubprocessError,
-    tarfile.TarError,
-    yaml.YAMLError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-
-
-class ChartError(Exception):
-    """A chart that cannot be read; the message says which and why, in one line."""
-
-
-def chart_crds(source: ChartSource) -> list[dict[str, Any]]:
-    """Every CRD in the chart's `crds` folder."""
-    with _reading(source):
-        return [crd for text in crd_texts(source) for crd in yaml.load_all(text, _Loader) if crd]
-
-
-def crd_texts(source: ChartSource) -> list[str]:
-    """The files of the chart's `crds` folder, not parsed: they are long."""
-    with _reading(source):
-        texts = [text for text in _files(source, _CRD_FILES).values() if _SAYS_SOMETHING.search(text)]
-    if not texts:
-        raise ChartError(f"the chart {_named(source)} has no CRDs")
-    return texts
-
-
-@dataclass(frozen=True)
-class ChartTexts:
-    """What a chart is made of."""
-
-    values: dict[str, Any]
-    """Its values.yaml."""
-    templates: list[str]
-    crds: list[str]
-    """Files with CRDs, not parsed: they are long."""
-
-    def crd(self, name: str) -> dict[str, Any] | None:
-        """One of the CRDs."""
-        for text in self.crds:
-            if name in text:
-                found = next(
-                    (crd for crd in yaml.load_all(text, _Loader) if crd and crd["metadata"]["name"] == name),
-                    None,
-                )
-                if found:
-                    return found
-        return None
-
-
-def chart_texts(source: ChartSource) -> ChartTexts:
-    """What a chart is made of, after one download."""
-    with _reading(source):
-        files = _files(source, _TEXTS)
-        return ChartTexts(
-            values=yaml.load(files["values.yaml"], _Loader) or {},  # noqa: S506
-            templates=[text for name, text in files.items() if name.startswith("templates/")],
-            crds=[text for name, text in files.items() if name.startswith("crds/")],
-        )
-
-
-def chart_archive(source: ChartSource) -> bytes:
-    """A chart as it is packed; of no folder."""
-    with _reading(source):
-        return _archive(source)
-
-
-async def check_chart(source: ChartSource) -> None:
-    """Ends where a repository gives the chart that its index says, or where the chart
-    comes from none; each is looked at once a run.
-
-    Raises:
-        ChartError: it gives another, or none.
-    """
-
-    def look() -> None:
-        with _ONE_AT_A_TIME:
-            _look_once(source)
-
-    if source.repository:
-        await asyncio.to_thread(look)
-
-
-@lru_cache(maxsize=8)
-def _look_once(source: ChartSource) -> None:
-    chart_archive(source)
-
-
-@contextmanager
-def _reading(source: ChartSource) -> Generator[None]:
-    try:
-        yield
-    except _MISTAKES as error:
-        reason = without_logins(without_queries(" ".join(str(error).split())))
-        raise ChartError(
-            f"the chart {_named(source)} cannot be read: {reason or type(error).__name__}"
-        ) from error
-
-
-def _named(source: ChartSource) -> str:
-    return f"{source.chart} {source.version}" + (
-        f" of {without_queries(source.repository)}" if source.repository else ""
-    )
-
-
-def _files(source: ChartSource, wanted: re.Pattern[str]) -> dict[str, str]:
-    """The chart's own files, by their paths in it."""
-    folder = Path(source.chart)
-    if source.repository is None and folder.is_dir():
-        paths = {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*")) if file.is_file()}
-        return {name: file.read_text() for name, file in paths.items() if wanted.fullmatch(name)}
-    texts: dict[str, str] = {}
-    with tarfile.open(fileobj=io.BytesIO(_unpack(_archive(source)))) as archive:
-        for member in sorted(archive.getmembers(), key=lambda member: member.name):
-            name = member.name.partition("/")[2]
-            if wanted.fullmatch(name) and (content := archive.extractfile(member)):
-                texts[name] = content.read().decode()
-    return texts
-
-
-def _archive(source: ChartSource) -> bytes:
+def packed_chart(source: ChartSource) -> bytes:
+    """A chart as it is packed; of no folder. Fails with whatever goes wrong."""
     if source.repository is None and not source.chart.startswith("oci://"):
         return Path(source.chart).read_bytes()
     address = source.repository or source.chart
@@ -205,14 +56,6 @@ def _refuse_plain(request: httpx2.Request) -> None:
             f"it leads to {request.url.copy_with(query=None)}, and on that way anyone could exchange the"
             " chart"
         )
-
-
-def _unpack(packed: bytes) -> bytes:
-    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
-        content = stream.read(_MOST + 1)
-    if len(content) > _MOST:
-        raise ValueError(f"it unpacks to more than {_MOST >> 20} MiB")
-    return content
 
 
 def _from_repository(http: httpx2.Client, source: ChartSource, repository: str) -> bytes:
@@ -336,8 +179,8 @@ def _get(
         content = bytearray()
         for part in answer.iter_bytes():
             content += part
-            if len(content) > _MOST:
-                raise ValueError(f"{answer.url} gives more than {_MOST >> 20} MiB")
+            if len(content) > MOST:
+                raise ValueError(f"{answer.url} gives more than {MOST >> 20} MiB")
             if time.monotonic() > ends:
                 raise ValueError(f"{answer.url} takes longer than {_LONGEST:.0f} s")
         return _Answer(answer.status_code, answer.headers, bytes(content))

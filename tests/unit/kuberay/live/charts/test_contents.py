@@ -19,8 +19,8 @@ import httpx2
 import pytest
 
 from kuberay.facts.charts import chart_source
-from kuberay.live.crds import chart_archive
-from kuberay.live.crds.chart_archive import ChartError, chart_crds, check_chart
+from kuberay.live.charts import download
+from kuberay.live.charts.contents import ChartError, chart_crds, check_chart
 from tests import loopback
 
 CRD = "kind: CustomResourceDefinition\nmetadata: {name: rayclusters.ray.io}\n"
@@ -278,7 +278,7 @@ def test_a_login_goes_to_the_repository_and_to_nobody_else() -> None:
 
 @pytest.mark.parametrize("path", ["/index.yaml", "/chart.tgz"])
 def test_a_download_has_a_bound(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chart_archive, "_MOST", 1 << 20)
+    monkeypatch.setattr(download, "MOST", 1 << 20)
     answers = helm_repository(archive())
     answers[path] = bytes((1 << 20) + 1)
     with serving(answers) as host, pytest.raises(ChartError, match=f"{path} gives more than 1 MiB"):
@@ -286,7 +286,7 @@ def test_a_download_has_a_bound(path: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_archive_that_unpacks_to_far_more_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chart_archive, "_MOST", 1 << 20)
+    monkeypatch.setattr(download, "MOST", 1 << 20)
     with (
         serving(helm_repository(gzip.compress(bytes(1 << 24)))) as host,
         pytest.raises(ChartError, match="unpacks to more than 1 MiB"),
@@ -295,7 +295,7 @@ def test_an_archive_that_unpacks_to_far_more_has_a_bound(monkeypatch: pytest.Mon
 
 
 def test_a_download_that_drips_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chart_archive, "_LONGEST", 0.1)
+    monkeypatch.setattr(download, "_LONGEST", 0.1)
     answers = helm_repository(archive())
     answers.drips = True
     with serving(answers) as host, pytest.raises(ChartError, match="takes longer than 0 s"):
@@ -333,7 +333,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, pages: dict[str, httpx2.Response]) 
         return pages[str(request.url)]
 
     monkeypatch.setattr(
-        chart_archive.httpx2,
+        download.httpx2,
         "Client",
         lambda **given: client(transport=httpx2.MockTransport(answer), **given),
     )

@@ -1,0 +1,1 @@
+"""Helm charts: where they come from, and what is in them."""
