@@ -16,8 +16,8 @@ from components.stack import secret_where_encrypted
 from kuberay.facts.labels import SCHEDULE_LABEL
 from kuberay.facts.phrases import Report
 from kuberay.live.waiting.targets import workload_target
+from kuberay.plan.job import JobPlan
 from kuberay.plan.protection import token_command
-from kuberay.plan.workloads import JobPlan
 
 
 class RayJob(pulumi.ComponentResource):

@@ -17,7 +17,7 @@ from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import Connection
 from kuberay.live.waiting.targets import workload_target
 from kuberay.plan.protection import token_command
-from kuberay.plan.workloads import ServicePlan
+from kuberay.plan.service import ServicePlan
 
 
 class RayService(pulumi.ComponentResource):

@@ -20,7 +20,7 @@ from kuberay.live.takeover.marks import Record
 from kuberay.live.takeover.rules import RecoveryError, before_install, before_upgrade, how_to_make_anew
 from kuberay.plan.pods import group_architecture
 from kuberay.plan.stack import Adopted
-from kuberay.plan.workloads import workload_cluster_settings
+from kuberay.plan.workload_clusters import workload_cluster_settings
 from kuberay.settings.stack import StackSettings
 
 _GO_ON = "if it was killed, `pulumi cancel`, then `pulumi up` goes on from there"

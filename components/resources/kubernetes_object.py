@@ -8,7 +8,8 @@ from typing import Any
 import pulumi
 
 from components.stack import conceal_texts, secret_where_encrypted
-from kuberay.plan.workloads import JobPlan, ServicePlan
+from kuberay.plan.job import JobPlan
+from kuberay.plan.service import ServicePlan
 
 #: The annotation by which the plugin takes over fields that something else owns.
 BY_FORCE = {"pulumi.com/patchForce": "true"}

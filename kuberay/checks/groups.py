@@ -13,7 +13,7 @@ from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.versions import lacking
 from kuberay.plan.pods import custom_image, group_architecture, group_image
-from kuberay.plan.workloads import PlacedPlan
+from kuberay.plan.workload_clusters import PlacedPlan
 from kuberay.settings.cluster import (
     AutoscalingSettings,
     DefaultWorkerGroupSettings,

@@ -11,7 +11,7 @@ from kuberay.facts.quantities import in_gb, in_mb, parse_quantity
 from kuberay.plan.memory import HEAD, LARGEST_ON_DISK, PodMemory, cluster_memory, own_processes_of
 from kuberay.plan.pods import limits_of, rendered_groups
 from kuberay.plan.ray_cluster_spec import ray_start_params
-from kuberay.plan.workloads import PlacedPlan
+from kuberay.plan.workload_clusters import PlacedPlan
 
 #: A head that is smaller has little left beside Ray's own processes: KubeRay's samples
 #: and charts start at this size.

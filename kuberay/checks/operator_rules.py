@@ -15,7 +15,7 @@ from kuberay.facts.labels import FAULT_TOLERANT, STORAGE_NAMESPACE
 from kuberay.facts.versions import at_least
 from kuberay.plan.pods import AUTOSCALER_V2, COLLECTED_VOLUME, LOG_FOLDER, rendered_groups
 from kuberay.plan.ray_cluster_spec import head_environment, ray_start_params
-from kuberay.plan.workloads import PlacedPlan
+from kuberay.plan.workload_clusters import PlacedPlan
 
 #: Variables of the head that `gcsFaultTolerance` stands for.
 _BY_OPTIONS = {"RAY_REDIS_ADDRESS": "redisAddress", "REDIS_PASSWORD": "redisPassword"}

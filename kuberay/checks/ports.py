@@ -11,7 +11,7 @@ from kuberay.plan.pods import rendered_groups
 from kuberay.plan.ports import FLAGS, as_port, is_port
 from kuberay.plan.ray_cluster_spec import as_ray_reads_it, is_filled_in, ray_start_params
 from kuberay.plan.stack import StackPlan
-from kuberay.plan.workloads import PlacedPlan
+from kuberay.plan.workload_clusters import PlacedPlan
 
 _NO_PORT = "is no port: a whole number, 1 to 65535"
 _RESERVED = "is refused by `ray start`: it must be a port from 1024 on"

@@ -8,11 +8,11 @@ from typing import Any
 from kuberay.checks.messages import Problem
 from kuberay.facts.charts import Values
 from kuberay.facts.quantities import add_quantities, parse_quantity
+from kuberay.plan.job import submitter_resources
 from kuberay.plan.made_pods import made_pods
 from kuberay.plan.namespace import GPU, named_limits
 from kuberay.plan.pods import limits_of
 from kuberay.plan.stack import StackPlan
-from kuberay.plan.workloads import submitter_resources
 from kuberay.settings.workloads import JobSettings
 
 Resources = dict[str, Decimal]

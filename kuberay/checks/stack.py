@@ -24,7 +24,7 @@ from kuberay.plan.cluster import cluster_resource_name
 from kuberay.plan.pods import custom_image
 from kuberay.plan.protection import FIRST_RAY, is_restricted, uses_token
 from kuberay.plan.stack import StackPlan
-from kuberay.plan.workloads import workload_cluster_settings
+from kuberay.plan.workload_clusters import workload_cluster_settings
 from kuberay.settings.metrics import MetricsSettings
 from kuberay.settings.stack import StackSettings
 

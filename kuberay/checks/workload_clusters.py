@@ -11,7 +11,7 @@ from kuberay.facts.labels import STORAGE_NAMESPACE
 from kuberay.facts.versions import at_least
 from kuberay.plan.ray_cluster_spec import head_environment, is_off, ray_start_params
 from kuberay.plan.stack import StackPlan
-from kuberay.plan.workloads import PlacedPlan
+from kuberay.plan.workload_clusters import PlacedPlan
 
 _DASHBOARD, _LOG_MONITOR = "include-dashboard", "include-log-monitor"
 

@@ -15,11 +15,13 @@ from typing import Any
 from kuberay.facts.digests import fingerprint
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP
 from kuberay.plan.cluster import ClusterPlan, head_service_type
+from kuberay.plan.job import JobPlan
 from kuberay.plan.made_pods import made_pods
 from kuberay.plan.ports import DEFAULT_PORTS
 from kuberay.plan.protection import auth_options
+from kuberay.plan.service import ServicePlan
 from kuberay.plan.stack import StackPlan
-from kuberay.plan.workloads import JobPlan, ServicePlan, WorkloadCluster
+from kuberay.plan.workload_clusters import WorkloadCluster
 from kuberay.settings.overrides import without_nulls
 
 Manifest = dict[str, Any]

@@ -11,19 +11,16 @@ from kuberay.facts.digests import Seal
 from kuberay.plan.cluster import ClusterPlan, plan_cluster, seal_cluster
 from kuberay.plan.expose import Route
 from kuberay.plan.fault_tolerance import is_fault_tolerant
+from kuberay.plan.job import JobPlan, plan_job
 from kuberay.plan.metrics import MetricsPlan, plan_metrics
 from kuberay.plan.namespace import NamespacePlan, plan_namespace
 from kuberay.plan.operator import OperatorPlan, plan_operator
+from kuberay.plan.service import ServicePlan, plan_service, service_routes
 from kuberay.plan.storage import ClaimPlan, plan_claims
-from kuberay.plan.workloads import (
-    JobPlan,
+from kuberay.plan.workload_clusters import (
     PlacedPlan,
-    ServicePlan,
     WorkloadCluster,
-    plan_job,
-    plan_service,
     plan_workload_cluster,
-    service_routes,
     workload_cluster_settings,
 )
 from kuberay.settings.adoption import AdoptedRelease

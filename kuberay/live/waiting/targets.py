@@ -6,9 +6,10 @@ from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.objects import Object, conditions_of
 from kuberay.plan.cluster import ClusterPlan
+from kuberay.plan.job import JobPlan
 from kuberay.plan.operator import OperatorPlan
 from kuberay.plan.pods import PodGroup
-from kuberay.plan.workloads import JobPlan, ServicePlan
+from kuberay.plan.service import ServicePlan
 from kuberay.settings.overrides import QUEUE_TIMEOUT, ResourceOverrides
 
 

@@ -1,4 +1,4 @@
-"""From settings to RayJobs and RayServices."""
+"""From settings to RayJobs and RayCronJobs."""
 
 import json
 from typing import Any
@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from kuberay.checks.left_open import exposures
 from kuberay.checks.loading import load_plan
-from kuberay.plan.workloads import JobPlan, ServicePlan
+from kuberay.plan.job import JobPlan
 
-DASHBOARD = {"name": "dashboard", "containerPort": 8265}
+WORKERS = [{"policy": "DeleteWorkers"}]
 
 
 def job(
@@ -24,20 +23,6 @@ def job(
     config["kuberay:jobs"] = json.dumps({name: {"entrypoint": "python train.py"} | settings})
     config["kuberay:clusters"] = json.dumps(clusters or {"raycluster": {}})
     return load_plan(config).jobs[name]
-
-
-def service(
-    *,
-    name: str = "chat",
-    applications: list[dict[str, Any]] | None = None,
-    stack: dict[str, str] | None = None,
-    **settings: Any,
-) -> ServicePlan:
-    serve = {"applications": applications or [{"name": "chat", "import_path": "chat:app"}]}
-    config = {f"kuberay:{key}": value for key, value in (stack or {}).items()}
-    return load_plan(
-        config | {"kuberay:services": json.dumps({name: {"serveConfig": serve} | settings})}
-    ).services[name]
 
 
 def test_a_job_has_a_cluster_of_its_own_that_goes_when_it_is_over() -> None:
@@ -117,41 +102,6 @@ def test_a_job_does_not_run_again_because_its_cluster_has_changed() -> None:
     assert before.spec != after.spec
 
 
-def test_a_service_hands_over_its_config_as_yaml_and_names_its_applications() -> None:
-    made = service(
-        applications=[{"name": "a", "import_path": "a:app"}, {"import_path": "b:app", "route_prefix": "/b"}]
-    )
-    assert [each["import_path"] for each in yaml.safe_load(made.spec["serveConfigV2"])["applications"]] == [
-        "a:app",
-        "b:app",
-    ]
-    assert made.applications == {"a", "default"}
-
-
-def test_a_service_upgrades_by_a_new_cluster_unless_told_otherwise() -> None:
-    assert service().spec["upgradeStrategy"] == {"type": "NewCluster"}
-    assert service(upgradeStrategy="None").spec["upgradeStrategy"] == {"type": "None"}
-
-
-def test_a_group_that_is_added_comes_after_the_others() -> None:
-    # Then KubeRay adds it to the running cluster; anywhere else it would take a new
-    # one.
-    before = service(rayCluster={"additionalWorkerGroups": {"b": {}}}).spec["rayClusterConfig"][
-        "workerGroupSpecs"
-    ]
-    assert [group["groupName"] for group in before] == ["workergroup", "b"]
-
-
-def test_a_service_answers_at_the_port_that_the_head_calls_serve() -> None:
-    assert service().port == 8000
-    assert (
-        service(
-            rayCluster={"values": {"head": {"ports": [{"name": "serve", "containerPort": 9000}, DASHBOARD]}}}
-        ).port
-        == 9000
-    )
-
-
 def test_a_cluster_of_its_own_asks_for_a_token_where_kuberay_can_make_one() -> None:
     new = {"rayVersion": "2.52.0", "kuberayVersion": "1.6.2"}
     assert job(stack=new).spec["rayClusterSpec"]["authOptions"] == {"mode": "token"}
@@ -162,39 +112,11 @@ def test_a_cluster_of_its_own_asks_for_a_token_where_kuberay_can_make_one() -> N
     )
 
 
-def test_what_is_open_of_a_cluster_of_its_own_is_said() -> None:
-    jobs = json.dumps({"train": {"entrypoint": "x"}})
-    config = {"kuberay:jobs": jobs, "kuberay:clusters": "{}", "kuberay:rayVersion": "2.52.0"}
-    assert any(
-        "jobs.train" in line and "kuberayVersion 1.5.1" in line for line in exposures(load_plan(config))
-    )
-    config |= {"kuberay:kuberayVersion": "1.6.2"}
-    assert not any("jobs.train" in line for line in exposures(load_plan(config)))
-
-
 def test_amounts_are_written_as_the_operator_writes_them() -> None:
     # Else each refresh would find the job changed.
     spec = job(rayCluster={"head": {"cpu": 0.5, "memory": "2048Mi"}}).spec["rayClusterSpec"]
     limits = spec["headGroupSpec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
     assert limits == {"cpu": "500m", "memory": "2Gi"}
-
-
-def test_annotations_of_the_cluster_are_given_to_its_owner_who_hands_them_on() -> None:
-    raw = {"values": {"annotations": {"team": "a"}}}
-    assert job(rayCluster=raw).annotations == {"team": "a"}
-    assert service(rayCluster=raw).annotations == {"team": "a"}
-
-
-def test_a_cluster_that_no_chart_renders_takes_what_any_chart_knows() -> None:
-    worker = {
-        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}],
-        "runtimeClassName": "gvisor",
-    }
-    jobs = {"train": {"entrypoint": "x", "rayCluster": {"values": {"worker": worker}}}}
-    (group,) = (
-        load_plan({"kuberay:jobs": json.dumps(jobs)}).jobs["train"].spec["rayClusterSpec"]["workerGroupSpecs"]
-    )
-    assert worker.items() <= group["template"]["spec"].items()
 
 
 def test_a_job_of_a_schedule_is_a_raycronjob_of_the_job_that_it_would_be() -> None:
@@ -245,9 +167,6 @@ def test_kuberay_is_told_of_no_submitter_where_it_goes_beside_ray() -> None:
         "SidecarMode",
         set(),
     )
-
-
-WORKERS = [{"policy": "DeleteWorkers"}]
 
 
 @pytest.mark.parametrize(
@@ -316,36 +235,6 @@ def test_the_submitter_is_told_that_ray_asks_for_no_token_where_it_would_by_itse
     none = [{"name": "RAY_AUTH_MODE", "value": "disabled"}]
     for made in (job(stack=without), job(stack=without, cluster="raycluster")):
         assert made.spec["submitterPodTemplate"]["spec"]["containers"][0]["env"] == none
-
-
-def test_a_service_has_the_service_that_it_is_given_and_a_record_of_what_is_the_stacks() -> None:
-    made = service(serveService={"type": "LoadBalancer", "annotations": {"b": "1", "a": "2"}})
-    annotations = {"b": "1", "a": "2", "kuberay.pulumi/annotations": "a,b"}
-    assert made.spec["serveService"] == {
-        "metadata": {"annotations": annotations},
-        "spec": {"type": "LoadBalancer"},
-    }
-    assert "serveService" not in service().spec
-
-
-def test_an_incremental_upgrade_has_its_options_and_a_gateway() -> None:
-    cluster = {"autoscaling": {}, "worker": {"maxReplicas": 3}}
-    upgrade: dict[str, Any] = {
-        "upgradeStrategy": "NewClusterWithIncrementalUpgrade",
-        "clusterUpgradeOptions": {"gatewayClassName": "istio"},
-    }
-    made = service(stack={"kuberayVersion": "1.6.2"}, rayCluster=cluster, **upgrade)
-    options = {
-        "gatewayClassName": "istio",
-        "stepSizePercent": 10,
-        "intervalSeconds": 60,
-        "maxSurgePercent": 100,
-    }
-    assert made.spec["upgradeStrategy"] == {
-        "type": "NewClusterWithIncrementalUpgrade",
-        "clusterUpgradeOptions": options,
-    }
-    assert (made.gateway, service().gateway) == ("chat-gateway", None)
 
 
 @pytest.mark.parametrize(
