@@ -60,6 +60,10 @@ HISTORY: dict[str, Any] = {
 }
 
 
+def collector(options: Any) -> dict[str, Any]:
+    return {"historyServerOptions": {"collectorOptions": options}}
+
+
 def incremental(**settings: Any) -> dict[str, Any]:
     upgrade = {
         "upgradeStrategy": "NewClusterWithIncrementalUpgrade",
@@ -691,6 +695,45 @@ BAD_SETTINGS = [
         cluster(spec={"historyServerOptions": {"collectorOptions": {"image": "collector:1"}}})
         | {"kuberayVersion": "1.7.0"},
         ("head.volumeMounts", "the collector sees those in ray-logs alone"),
+    ),
+    Bad(
+        "collector that would see no logs, with a slash",
+        cluster(
+            historyServer=HISTORY,
+            values={"head": {"volumeMounts": [{"name": "log-volume", "mountPath": "/tmp/ray/"}]}},
+        )
+        | {"kuberayVersion": "1.7.0"},
+        ("values.head.volumeMounts", "the collector sees those in ray-logs alone"),
+    ),
+    Bad(
+        "options of a history server that are no map",
+        cluster(spec={"historyServerOptions": 3}) | {"kuberayVersion": "1.7.0"},
+        ("clusters.raycluster.spec.historyServerOptions", "must be a map"),
+    ),
+    Bad(
+        "options of a collector that are no map",
+        service({"import_path": "a:b"}, spec={"rayClusterConfig": collector(["x"])}),
+        ("services.chat.spec.rayClusterConfig.historyServerOptions.collectorOptions", "must be a map"),
+    ),
+    Bad(
+        "resources of a collector that are no map",
+        job(schedule="@daily", spec={"jobTemplate": {"rayClusterSpec": collector({"resources": [1]})}})
+        | {"kuberayVersion": "1.7.0"},
+        (
+            "jobs.train.spec.jobTemplate.rayClusterSpec.historyServerOptions.collectorOptions.resources",
+            "must be a map with keys of",
+        ),
+    ),
+    Bad(
+        "resources of the autoscaler in a spec, that are no amounts",
+        cluster(spec={"autoscalerOptions": {"resources": {"limits": {"cpu": "abc"}}}}),
+        ("clusters.raycluster.spec.autoscalerOptions.resources.limits.cpu", "is not a Kubernetes quantity"),
+    ),
+    Bad(
+        "volume with the name of the one that the collector reads",
+        cluster(historyServer=HISTORY, head={"volumes": [{"name": "ray-logs", "emptyDir": {}}]})
+        | {"kuberayVersion": "1.7.0"},
+        ("head.volumes.0.name", "is the name of another volume of this group"),
     ),
     Bad(
         "incremental upgrade that KubeRay does not know",

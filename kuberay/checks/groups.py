@@ -12,7 +12,7 @@ from kuberay.facts.labels import ARCHITECTURE_LABEL, HEAD_GROUP
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.versions import lacking
-from kuberay.plan.pods import custom_image, group_architecture, group_image
+from kuberay.plan.pods import LOG_FOLDER, custom_image, group_architecture, group_image, log_volume
 from kuberay.plan.workload_clusters import PlacedPlan
 from kuberay.settings.cluster import (
     AutoscalingSettings,
@@ -34,9 +34,6 @@ _NO_MAXIMUM = "is no maximum for an autoscaler: the chart makes 2147483647 of it
 
 #: No machine has less, so that who writes 500 cores and 2G of memory means 500m.
 _LEAST_MEMORY_OF_A_CORE = 250_000_000
-
-#: Where Ray writes its logs.
-_LOGS = "/tmp/ray"
 
 #: Environment variables that other settings set, and which.
 _SET_BY_SETTINGS = {
@@ -84,7 +81,7 @@ def cluster_problems(
     }
     for path, group in groups.items():
         yield from _group_checks(settings, cluster, (*here, *path), group, scales=scales)
-        yield from _volume_checks(settings, here, path, group)
+        yield from _volume_checks(settings, here, path, group, logs=log_volume(cluster))
         yield from _shape_checks((*here, *path), group)
     for path, group in raw_groups(raw).items():
         if scales and group.get("maxReplicas") == 0 and group.get("disabled") is not True:
@@ -202,11 +199,11 @@ def _environment_checks(here: Place, group: GroupSettings) -> Iterator[Problem]:
 
 
 def _volume_checks(
-    settings: StackSettings, cluster: Place, path: Place, group: GroupSettings
+    settings: StackSettings, cluster: Place, path: Place, group: GroupSettings, *, logs: str
 ) -> Iterator[Problem]:
     here = (*cluster, *path)
-    names = [volume.name for volume in group.volumes] + ["log-volume"]
-    mounted = {_LOGS: "log-volume"}
+    names = [volume.name for volume in group.volumes] + [logs]
+    mounted = {LOG_FOLDER: logs}
     for claim, folder in group.storage.items():
         at = (*here, "storage", claim)
         if claim not in settings.storage:
@@ -227,13 +224,13 @@ def _volume_checks(
             known = f"{did_you_mean(mount.name, names)}; it has: {', '.join(names)}"
             yield Problem((*at, "name"), mount.name, f"is no volume of this group{known}")
         folder = _plain(mount.mount_path)
-        if (other := mounted.get(folder)) == "log-volume" and mount.name in names[:-1]:
+        if (other := mounted.get(folder)) == logs and mount.name in names[:-1]:
             instead = (
-                f"{'.'.join((*cluster, 'values', *path))}.volumes: [{{name: log-volume, …}}] with the source"
+                f"{'.'.join((*cluster, 'values', *path))}.volumes: [{{name: {logs}, …}}] with the source"
                 f" of {mount.name}"
             )
             why = (
-                f"is where log-volume is, for Ray's logs; mount {mount.name} elsewhere, or put it in that"
+                f"is where {logs} is, for Ray's logs; mount {mount.name} elsewhere, or put it in that"
                 f" one's place: {instead}"
             )
             yield Problem((*at, "mountPath"), mount.mount_path, why)
@@ -244,7 +241,7 @@ def _volume_checks(
                 f"is where {other} is mounted already; choose another folder",
             )
         mounted.setdefault(folder, mount.name)
-    seen: set[str] = {"log-volume"}
+    seen: set[str] = {logs}
     for index, volume in enumerate(group.volumes):
         if volume.name in seen:
             at = (*here, "volumes", str(index), "name")

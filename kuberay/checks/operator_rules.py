@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from kuberay.checks.messages import Place, Problem
 from kuberay.facts.charts import Values
 from kuberay.facts.labels import FAULT_TOLERANT, STORAGE_NAMESPACE
+from kuberay.facts.objects import value_at
 from kuberay.facts.versions import at_least
 from kuberay.plan.pods import AUTOSCALER_V2, COLLECTED_VOLUME, LOG_FOLDER, rendered_groups
 from kuberay.plan.ray_cluster_spec import head_environment, ray_start_params
@@ -116,11 +117,12 @@ def _collector_problems(placed: PlacedPlan) -> Iterator[Problem]:
     """KubeRay takes this one too, and the collector then copies an empty folder: it
     mounts a volume of a fixed name (`addEmptyDir`, 1.7.0).
     """
-    if "historyServerOptions" not in placed.plan.spec:
+    if not value_at(placed.plan.spec, ("historyServerOptions", "collectorOptions")):
         return
     for name, group in rendered_groups(placed.plan.values).items():
         for mount in group.get("volumeMounts") or []:
-            if mount.get("mountPath") == LOG_FOLDER and mount.get("name") != COLLECTED_VOLUME:
+            is_of_logs = str(mount.get("mountPath")).rstrip("/") == LOG_FOLDER
+            if is_of_logs and mount.get("name") != COLLECTED_VOLUME:
                 why = (
                     f"is where Ray writes its logs, and the collector sees those in {COLLECTED_VOLUME} alone;"
                     " call the volume so, and use historyServer rather than spec.historyServerOptions"

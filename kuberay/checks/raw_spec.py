@@ -17,8 +17,11 @@ from kuberay.settings.workloads import CLUSTER_FIELD, JobSettings
 
 _MAPS = (
     "autoscalerOptions authOptions gcsFaultToleranceOptions headGroupSpec headServiceAnnotations"
-    " upgradeStrategy".split()
+    " historyServerOptions upgradeStrategy".split()
 )
+#: What has the fields of a container that KubeRay makes of it.
+_CONTAINERS = (("autoscalerOptions",), ("historyServerOptions", "collectorOptions"))
+_OF_CONTAINERS = "env envFrom resources volumeMounts".split()
 _SWITCHES = "enableInTreeAutoscaling suspend".split()
 #: The maps of a RayJob and a RayService beside their clusters that a plan reads.
 _MAPS_OF_WORKLOADS = [
@@ -76,6 +79,13 @@ def _cluster_problems(here: Place, over: Mapping[str, Any]) -> Iterator[Problem]
     for key in _MAPS:
         if key in over and not isinstance(over[key], Mapping):
             yield Problem((*here, key), over[key], "must be a map")
+    for path in _CONTAINERS:
+        container = value_at(over, path)
+        if isinstance(container, Mapping):
+            given = {key: container.get(key) for key in _OF_CONTAINERS}  # pyright: ignore[reportUnknownMemberType]
+            yield from group_value_problems((*here, *path), given)
+        elif container is not None and len(path) > 1:
+            yield Problem((*here, *path), container, "must be a map")
     for key in _SWITCHES:
         if not isinstance(over.get(key), bool | None):
             yield Problem((*here, key), over[key], "must be true or false, without quotes")

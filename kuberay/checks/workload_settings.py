@@ -14,6 +14,7 @@ from typing import Final
 
 from kuberay.checks.groups import cluster_problems, request_problems
 from kuberay.checks.messages import Place, Problem
+from kuberay.facts.charts import feature_gates
 from kuberay.facts.objects import value_at
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.versions import Feature, KubeRayVersion, lacking
@@ -126,8 +127,10 @@ def gate_problems(settings: StackSettings, given: dict[str, bool]) -> Iterator[P
     """Settings whose gate the raw values of the operator leave off, which replace the
     whole list. ``given``: what those turn on and off.
     """
+    # What this version does not know is for the CRDs and the setting itself to refuse.
+    known = feature_gates(settings.kuberay_version)
     for gate, place in needed_gates(settings).items():
-        if not given.get(gate):
+        if gate in known and not given.get(gate):
             why = f"leaves {gate} off, which {'.'.join(place)} needs; add {{name: {gate}, enabled: true}}"
             yield Problem(
                 ("operator", "values", "featureGates"),

@@ -163,7 +163,7 @@ def pod_values(settings: StackSettings, cluster: RayClusterSettings, group: Grou
     v2 = cluster.autoscaling is not None and cluster.autoscaling.version == "v2"
     chooses = {AUTOSCALER_V2: EnvVar(value="1")} if v2 and group is cluster.head else {}
     shows = embedding_variables(settings.metrics) if group is cluster.head else {}
-    logs = COLLECTED_VOLUME if cluster.history_server else _LOG_VOLUME
+    logs = log_volume(cluster)
     return {
         # Whole, never a tag alone: the chart would render an image without a
         # repository.
@@ -241,6 +241,11 @@ def replica_values(group: WorkerGroupSettings) -> Values:
     return replicas | (
         {} if group.idle_timeout_seconds is None else {"idleTimeoutSeconds": group.idle_timeout_seconds}
     )
+
+
+def log_volume(cluster: RayClusterSettings) -> str:
+    """The volume of each group where Ray writes its logs."""
+    return COLLECTED_VOLUME if cluster.history_server else _LOG_VOLUME
 
 
 def container_env(variables: Env) -> list[Values]:

@@ -12,7 +12,7 @@ from kuberay.checks.loading import SettingsError, load_settings
 from kuberay.plan.cluster import plan_cluster
 from kuberay.settings.base import keys_at
 from kuberay.settings.stack import StackSettings
-from tests.bad_settings import cluster, head, job, service, worker
+from tests.bad_settings import HISTORY, cluster, head, job, service, worker
 from tests.stack_config import as_config
 from tests.unit.kuberay.checks.test_loading import load, refused
 
@@ -320,6 +320,18 @@ def raw(**values: Any) -> dict[str, Any]:
                 ),
             )
             for path in ("/tmp/ray/", "/tmp//ray")
+        ),
+        (
+            cluster(
+                historyServer=HISTORY,
+                head={"volumes": CLAIM, "volumeMounts": [{"name": "data", "mountPath": "/tmp/ray"}]},
+            )
+            | {"kuberayVersion": "1.7.0"},
+            (
+                f'{HEAD}.volumeMounts.0.mountPath: "/tmp/ray" is where ray-logs is, for Ray\'s logs; mount'
+                " data elsewhere, or put it in that one's place: clusters.raycluster.values.head.volumes:"
+                " [{name: ray-logs, …}] with the source of data"
+            ),
         ),
         # Values files
         (

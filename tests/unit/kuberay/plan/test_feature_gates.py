@@ -6,6 +6,7 @@ import pytest
 
 from kuberay.plan.feature_gates import needed_gates
 from kuberay.plan.operator import operator_values
+from kuberay.plan.stack import plan_stack
 from kuberay.settings.stack import StackSettings
 from tests.bad_settings import HISTORY
 from tests.stack_config import load
@@ -95,3 +96,17 @@ def test_a_gate_is_off_where_nothing_needs_it() -> None:
     assert needed_gates(settings) == {}
     given = StackSettings.model_validate({"clusters": {"c": {"spec": redis}, "d": {"spec": kept}}})
     assert needed_gates(given) == {}
+
+
+def test_no_gate_is_asked_for_that_the_operator_does_not_know() -> None:
+    # Its CRD has no such field, and adding the gate would be refused.
+    given = {"kuberayVersion": "1.6.2", "clusters": {"c": {"spec": {"tlsOptions": {"enabled": True}}}}}
+    settings = load(**given, operator={"values": {"featureGates": []}})
+    assert needed_gates(settings)
+    assert operator_values(settings)["featureGates"] == []
+
+
+@pytest.mark.parametrize("options", [{}, {"collectorOptions": {}}])
+def test_no_logs_are_missed_where_there_is_no_collector(options: dict[str, Any]) -> None:
+    # KubeRay says what is wrong with it.
+    plan_stack(load(kuberayVersion="1.7.0", clusters={"c": {"spec": {"historyServerOptions": options}}}))
