@@ -64,15 +64,14 @@ def without_additions(applied: Object, rendered: Object) -> Object:
     for entry in applied["metadata"].get("managedFields") or []:
         if str(entry.get("manager")).lower().startswith(_OF_PEOPLE) and not entry.get("subresource"):
             fields = dict(entry.get("fieldsV1") or {})
-            labels = fields.pop("f:metadata", {}).get("f:labels", {})
-            _take_out(pruned, fields | {"f:metadata": {"f:labels": labels}}, rendered)
+            labels = {key: of for key, of in fields.pop("f:metadata", {}).items() if key == "f:labels"}
+            _take_out(pruned, fields | {"f:metadata": labels}, rendered)
     return pruned
 
 
 def _take_out(tree: Any, fields: Mapping[str, Any], rendered: Any) -> None:
     for key, below in fields.items():
         sign, _, named = key.partition(":")
-        below = {each: what for each, what in below.items() if each != "."}
         if sign == "f" and isinstance(tree, dict) and named in tree and named != _RESTARTED:
             there: Any = rendered.get(named) if isinstance(rendered, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
             if below:
@@ -89,9 +88,11 @@ def _take_out(tree: Any, fields: Mapping[str, Any], rendered: Any) -> None:
 
 
 def _item_of(items: Any, keys: Mapping[str, Any]) -> Any:
-    """The one of a list that these keys name."""
+    """The one of a list that these keys name; of a port, also one that a chart leaves
+    out.
+    """
     given: list[Any] = items if isinstance(items, list) else []
-    return next((item for item in given if keys.items() <= item.items()), None)
+    return next((item for item in given if keys.items() <= {"protocol": "TCP", **item}.items()), None)
 
 
 def is_namespaced(obj: Object) -> bool:

@@ -111,6 +111,28 @@ def test_what_somebody_has_added_is_said(manager: str) -> None:
     ]
 
 
+def test_what_others_have_added_beside_what_somebody_has_is_no_drift() -> None:
+    rendered = {
+        **RENDERED,
+        "metadata": {"name": "operator"},
+        "spec": {"ports": [{"containerPort": 80}, {"containerPort": 80, "protocol": "UDP"}]},
+    }
+    live = copy.deepcopy(rendered)
+    fields = {
+        "f:spec": {
+            "f:ports": {'k:{"containerPort":80,"protocol":"TCP"}': {"f:hostPort": {}}},
+            "f:selector": {".": {}},
+        }
+    }
+    live["metadata"] |= {"labels": {"made-by": "Helm"}}
+    live["metadata"]["managedFields"] = [{"manager": "kubectl-edit", "fieldsV1": fields}]
+    live["spec"]["selector"] = {"of": "a webhook"}
+    live["spec"]["ports"][0] |= {"protocol": "TCP", "hostPort": 80}
+    drift = drift_of(without_additions(live, rendered), live)
+    assert drift is not None
+    assert drift.fields == ["spec.ports[0].hostPort was not there"]
+
+
 def test_what_a_webhook_or_a_controller_has_added_is_no_drift() -> None:
     for live in (
         with_additions("istio-webhook", ADDED),
