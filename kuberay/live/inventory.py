@@ -191,6 +191,12 @@ def watches(operator: Object, namespace: str) -> bool:
     """Whether an operator's pod is for a namespace: for each, unless told otherwise.
     ``operator``: the pod, or the template of one.
     """
+    watched = flag_of(operator, "watch-namespace")
+    return not watched or namespace in watched.split(",")
+
+
+def flag_of(operator: Object, name: str) -> str:
+    """What an operator's pod, or the template of one, is told by a flag."""
     words = [
         word
         for container in operator["spec"]["containers"]
@@ -198,10 +204,9 @@ def watches(operator: Object, namespace: str) -> bool:
     ]
     for word, after in zip_longest(words, words[1:], fillvalue=""):
         flag, given, value = word.partition("=")
-        if flag.lstrip("-") == "watch-namespace":
-            watched = value if given else after
-            return not watched or namespace in watched.split(",")
-    return True
+        if flag.lstrip("-") == name:
+            return value if given else after
+    return ""
 
 
 def of_stack(objects: Iterable[Object], stack: str, releases: set[tuple[str, str]]) -> list[Object]:

@@ -17,7 +17,7 @@ from kuberay.facts.phrases import Report
 from kuberay.live.api.client import code_of, connect, or_none
 from kuberay.live.api.connection import Connection
 from kuberay.live.diagnosis.pods import is_going, to_the_second
-from kuberay.live.inventory import watches
+from kuberay.live.inventory import flag_of, watches
 from kuberay.live.other_operators import operator_deployments
 from kuberay.live.wait_loop import Look, every, wait
 from kuberay.live.waiting.deployment import no_deployment
@@ -32,6 +32,8 @@ _LOOK_AGAIN = 2.0
 _SETTLES = 4.0
 #: What the operator that acts holds (`LeaderElectionID`, KubeRay 1.3.0 to 1.7.0).
 _LEASE = "ray-operator-leader"
+#: What Go's flags take for false.
+_OFF = ("0", "f", "false")
 #: How long an operator may take to get the lease of the one before it, in seconds: that
 #: one's runs out after 15.
 _GETS_THE_LEASE = 30.0
@@ -175,6 +177,9 @@ async def _leads(client: AsyncClient, deployment: Object) -> bool:
     """
     namespace = deployment["metadata"]["namespace"]
     labels = deployment["spec"]["selector"].get("matchLabels")
+    if flag_of(deployment["spec"]["template"], "enable-leader-election").lower() in _OFF:
+        # It acts at once, whatever lease one before it has left.
+        return True
     try:
         lease = await or_none(client.get(Lease, _LEASE, namespace=namespace))
         if lease is None:
@@ -184,7 +189,7 @@ async def _leads(client: AsyncClient, deployment: Object) -> bool:
         if code_of(error) != 403:
             raise
         return True
-    acquired = to_the_second(lease.to_dict()["spec"].get("acquireTime"))
+    acquired = to_the_second((lease.to_dict().get("spec") or {}).get("acquireTime"))
     started = [to_the_second(at) for pod in pods if not is_going(pod) for at in _starts(pod)]
     return not started or not acquired or acquired >= min(started)
 

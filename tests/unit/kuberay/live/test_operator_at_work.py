@@ -59,7 +59,7 @@ class Handler(Answering, BaseHTTPRequestHandler):
             if isinstance(self.server.lease, int):
                 self.answer(status(self.server.lease, "no"), self.server.lease)
             else:
-                self.answer({"kind": "Lease", "spec": self.server.lease})
+                self.answer({"kind": "Lease", "spec": self.server.lease or None})
         elif asked.path == "/api/v1/namespaces/kuberay/pods":
             assert parse_qs(asked.query)["labelSelector"] == ["app=operator"]
             self.answer({"kind": "PodList", "metadata": {}, "items": self.server.pods})
@@ -220,7 +220,7 @@ def test_one_that_has_just_started_is_waited_for_until_it_has_the_lease(server: 
     assert why == f"KubeRay's operator, {NAMED} kuberay, waits for the lease of the one before it"
 
 
-@pytest.mark.parametrize("lease", [403, 404, {"holderIdentity": "one"}])
+@pytest.mark.parametrize("lease", [403, 404, {}, {"holderIdentity": "one"}])
 def test_one_whose_lease_cannot_be_read_is_not_waited_for(
     server: Server, lease: dict[str, Any] | int
 ) -> None:
@@ -233,9 +233,17 @@ def test_one_that_never_gets_a_lease_is_not_waited_for_for_ever(
 ) -> None:
     monkeypatch.setattr("kuberay.live.operator_at_work._GETS_THE_LEASE", 0.5)
     server.pods = [operator_pod("2026-11-30T10:05:00Z")]
-    # Left by one before, and the one that runs does without (`leaderElectionEnabled`).
+    # Of another operator in the same namespace.
     server.lease = {"acquireTime": "2026-11-30T10:00:01Z"}
     assert len(waited(server)) == 1
+
+
+def test_one_that_acts_without_a_lease_is_not_waited_for(server: Server) -> None:
+    server.deployments = [deployment(arguments=["--enable-leader-election=false"])]
+    server.pods = [operator_pod("2026-11-30T10:05:00Z")]
+    # Left by one before.
+    server.lease = {"acquireTime": "2026-11-30T10:00:01Z"}
+    assert waited(server) == []
 
 
 def test_where_none_may_be_seen_nothing_is_said(server: Server) -> None:
