@@ -125,7 +125,7 @@ def _collector_problems(placed: PlacedPlan) -> Iterator[Problem]:
             if is_of_logs and mount.get("name") != COLLECTED_VOLUME:
                 why = (
                     f"is where Ray writes its logs, and the collector sees those in {COLLECTED_VOLUME} alone;"
-                    " call the volume so, and use historyServer rather than spec.historyServerOptions"
+                    " call the volume so, or set historyServer, which does"
                 )
                 yield Problem(placed.place(name, "volumeMounts"), f"{mount.get('name')} at {LOG_FOLDER}", why)
                 return
