@@ -100,8 +100,9 @@ def test_a_gate_is_off_where_nothing_needs_it() -> None:
 
 def test_no_gate_is_asked_for_that_the_operator_does_not_know() -> None:
     # Its CRD has no such field, and adding the gate would be refused.
-    given = {"kuberayVersion": "1.6.2", "clusters": {"c": {"spec": {"tlsOptions": {"enabled": True}}}}}
-    settings = load(**given, operator={"values": {"featureGates": []}})
+    clusters = {"c": {"spec": {"tlsOptions": {"enabled": True}}}}
+    operator = {"values": {"featureGates": list[Any]()}}
+    settings = load(kuberayVersion="1.6.2", clusters=clusters, operator=operator)
     assert needed_gates(settings)
     assert operator_values(settings)["featureGates"] == []
 

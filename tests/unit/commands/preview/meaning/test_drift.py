@@ -112,7 +112,7 @@ def test_what_somebody_has_added_is_said(manager: str) -> None:
 
 
 def test_what_others_have_added_beside_what_somebody_has_is_no_drift() -> None:
-    rendered = {
+    rendered: dict[str, Any] = {
         **RENDERED,
         "metadata": {"name": "operator"},
         "spec": {"ports": [{"containerPort": 80}, {"containerPort": 80, "protocol": "UDP"}]},
