@@ -118,10 +118,13 @@ def local_config(committed: dict[str, Any], made: dict[str, str], salt: str | No
 
 def _load(file: Path) -> dict[str, Any]:
     try:
-        return (yaml.safe_load(file.read_text()) or {}) if file.exists() else {}
+        content: Any = (yaml.safe_load(file.read_text()) or {}) if file.exists() else {}
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise LocalError(
             f"{file} is not readable YAML{where}: {getattr(error, 'problem', None) or 'see there'}"
         ) from None
+    if not (isinstance(content, dict) and isinstance(content.get("config") or {}, dict)):  # pyright: ignore[reportUnknownMemberType]
+        raise LocalError(f"{file} has to be a map, and config in it a map of settings")
+    return content  # pyright: ignore[reportUnknownVariableType]

@@ -677,7 +677,7 @@ BAD_SETTINGS = [
     Bad(
         "history server that KubeRay does not know",
         cluster(historyServer=HISTORY),
-        ("historyServer.store", "needs KubeRay 1.7.0 or later; kuberayVersion is 1.3.0"),
+        ("raycluster.historyServer:", "needs KubeRay 1.7.0 or later; kuberayVersion is 1.3.0"),
     ),
     Bad(
         "history server without what its store needs",

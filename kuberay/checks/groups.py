@@ -71,7 +71,7 @@ def cluster_problems(
         yield Problem((*here, "gcsFaultTolerance", "redisUsername"), redis.redis_username, lack)
 
     if cluster.history_server and (lack := lacking("history server", kuberay=settings.kuberay_version)):
-        yield Problem((*here, "historyServer", "store"), cluster.history_server.store, lack)
+        yield Problem((*here, "historyServer"), {"store": cluster.history_server.store}, lack)
     if cluster.autoscaling:
         yield from core_problems((*here, "autoscaling"), cluster.autoscaling)
     scales = bool((raw.get("head") or {}).get("enableInTreeAutoscaling", cluster.autoscaling is not None))

@@ -53,7 +53,24 @@ class RealCluster(LocalCluster):
         return NodeFiles(self.home)
 
     def adapted(self, config: dict[str, Any]) -> dict[str, Any]:
-        """For the image that there is, and for a machine with few cores."""
+        """For the image that there is, and for a machine with few cores. What cannot be
+        understood stays, for the program to say what is wrong with it.
+        """
+        try:
+            fitted = self._fitted(config)
+        except (ArithmeticError, AttributeError, TypeError, ValueError):
+            fitted = {}
+        return (
+            config
+            | {
+                "kuberay:architecture": "aarch64" if images.ray().tag.endswith("-aarch64") else "x86",
+                "kuberay:rayVersion": images.ray_version(),
+                "kuberay:pythonVersion": images.RAY_PYTHON,
+            }
+            | fitted
+        )
+
+    def _fitted(self, config: dict[str, Any]) -> dict[str, Any]:
         clusters = {
             name: cluster or {}
             for name, cluster in config.get("kuberay:clusters", {"raycluster": {}}).items()
@@ -64,10 +81,7 @@ class RealCluster(LocalCluster):
             clusters = {name: _asking_for_less(cluster) for name, cluster in clusters.items()}
             jobs = {name: job if "cluster" in job else _with_own_cluster(job) for name, job in jobs.items()}
             services = {name: _with_own_cluster(service) for name, service in services.items()}
-        return config | {
-            "kuberay:architecture": "aarch64" if images.ray().tag.endswith("-aarch64") else "x86",
-            "kuberay:rayVersion": images.ray_version(),
-            "kuberay:pythonVersion": images.RAY_PYTHON,
+        return {
             "kuberay:operator": _leaving_cpu_to_ray(config.get("kuberay:operator") or {}),
             "kuberay:clusters": clusters,
             "kuberay:jobs": jobs,
@@ -216,7 +230,7 @@ def _cpu_asked_for(cluster: dict[str, Any]) -> Decimal:
     groups = [(1, cluster.get("head") or {}), *((group.get("replicas", 1), group) for group in workers)]
     return sum(
         (
-            count * parse_quantity(str(group.get("cpuRequest", group.get("cpu", 1))))
+            Decimal(count) * parse_quantity(str(group.get("cpuRequest", group.get("cpu", 1))))
             for count, group in groups
         ),
         Decimal(0),

@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from local import tools
+from local.errors import LocalError
+from local.stack import kuberay_version
 
 ROOT = tools.LOCAL.parent
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "report")
@@ -168,3 +170,12 @@ def test_destroy_takes_the_stack_away_and_up_brings_it_back(clone: Clone) -> Non
     clone.make("destroy", "ARGS=--yes")
     assert "raycluster-kuberay" not in clone.make("status")
     assert "ready" in clone.make("up")
+
+
+@pytest.mark.parametrize("text", ["config: 3", "config: [a]", "- config", "text"])
+def test_a_stack_file_of_another_shape_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_text(text)
+    with pytest.raises(LocalError) as told:
+        kuberay_version(tmp_path, "dev")
+    assert str(told.value) == f"{file} has to be a map, and config in it a map of settings"

@@ -98,6 +98,30 @@ def test_a_cluster_that_asks_for_more_than_all_cores_asks_for_less(
     assert adapted["kuberay:clusters"]["one"] == cluster
 
 
+@pytest.mark.parametrize(
+    "clusters",
+    [
+        {"one": {"worker": {"replicas": "one"}}},
+        {"one": {"worker": {"cpu": "lots"}}},
+        {"one": {"worker": {"cpuRequest": "1x"}}},
+        {"one": {"worker": 3}},
+        {"one": {"additionalWorkerGroups": {"more": None}}},
+        ["one"],
+        3,
+    ],
+)
+def test_what_cannot_be_understood_is_left_to_the_program_to_refuse(clusters: Any, tmp_path: Path) -> None:
+    adapted = RealCluster(tmp_path, cores=2).adapted({"kuberay:clusters": clusters, "kuberay:jobs": {}})
+    assert adapted["kuberay:clusters"] == clusters
+    assert adapted["kuberay:pythonVersion"] == "3.11"
+
+
+def test_a_number_that_is_written_as_text_counts_as_one(tmp_path: Path) -> None:
+    cluster = {"worker": {"replicas": "2"}}
+    adapted = RealCluster(tmp_path, cores=2).adapted({"kuberay:clusters": {"one": cluster}})
+    assert adapted["kuberay:clusters"]["one"]["head"] == {"cpuRequest": "250m"}
+
+
 def test_settings_are_made_to_fit_a_small_machine(tmp_path: Path) -> None:
     committed: dict[str, Any] = {
         "kuberay:clusters": {"one": {"worker": {"cpu": 1, "memory": "2G"}}},
