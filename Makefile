@@ -58,16 +58,16 @@ join: $(VENV)/ready ## One report of those in reports/preview-<stack>: STACK="de
 comment: $(VENV)/ready ## Put report/comment.md on a pull request: REPOSITORY=owner/name PULL_REQUEST=12, GITHUB_TOKEN in the environment
 	@$(RUN) -m commands.preview.comment report/comment.md --repository "$$REPOSITORY" --pull-request "$$PULL_REQUEST" $(ARGS)
 
-deploy: $(VENV)/ready ## `pulumi up` of a stack of your own cluster: STACK=… (ARGS=--yes does not ask)
+deploy: $(VENV)/ready ## `pulumi up` of a stack: STACK=… (ARGS=--yes does not ask)
 	@$(ON_STACK) sh -c 'cd "$${KUBERAY_WORKSPACE:-.}" && exec pulumi up --stack $(STACK) $(ARGS)'
 
 adopt: $(VENV)/ready ## Write the stack file that brings Helm releases along which were made by hand: STACK=… (ARGS=--help says more)
 	@$(ON_STACK) $(RUN) -m commands.adopt --stack $(STACK) $(ARGS)
 
-destroy: $(VENV)/ready ## Take a stack of your own cluster away, whatever condition it is in: STACK=…
+destroy: $(VENV)/ready ## Take a stack away, whatever condition it is in: STACK=…
 	@$(ON_STACK) $(RUN) -m commands.destroy --stack $(STACK) $(ARGS)
 
-doctor: $(VENV)/ready ## What is wrong with a stack of your own cluster, and what to do: STACK=…
+doctor: $(VENV)/ready ## What is wrong with a stack, and what to do: STACK=…
 	@$(ON_STACK) $(RUN) -m commands.doctor --stack $(STACK) $(ARGS)
 
 # Real pods mostly wait: beside the simulated ones they cost little time.
