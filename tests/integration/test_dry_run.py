@@ -236,6 +236,8 @@ def test_no_pod_is_lost_for_what_the_operator_alone_refuses(
     assert "waits for the lease of the one before it" in run.text
     assert "with Autoscaler enabled" in run.text
     assert uids(kubernetes) == running
+    stack.configure(stack_of())
+    stack.up_or_fail()
 
 
 def test_no_pod_is_lost_where_the_operator_may_make_none(
