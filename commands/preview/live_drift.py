@@ -51,7 +51,7 @@ def drift_of_releases(
             for obj in _installed(cluster, str(release["namespace"]), str(release["name"])):
                 live = cluster.get(obj)
                 applied = cluster.as_applied(obj) if live else obj
-                if with_additions:
+                if live and with_additions:
                     applied = without_additions(applied, obj)
                 found = drift_of(applied, live, release.get("values"))
                 if found:

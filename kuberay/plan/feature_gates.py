@@ -50,24 +50,25 @@ def _asked(settings: StackSettings) -> Asked:
             yield "RayCronJob", (*here, "schedule")
         if job.deletion_rules:
             yield "RayJobDeletionPolicy", (*here, "deletionRules")
-        if job.ray_cluster:
-            yield from _of_cluster((*here, "rayCluster"), job.ray_cluster)
         at = (*here, "spec", *(["jobTemplate"] if job.schedule else []))
-        yield from _of_fields(at, job.run_spec, _OF_JOBS)
-        field = CLUSTER_FIELD["jobs"]
-        yield from _of_cluster_spec((*at, field), value_at(job.run_spec, [field]))
+        yield from _of_cluster((*here, "rayCluster"), job.ray_cluster)
+        yield from _of_run(at, job.run_spec, _OF_JOBS, CLUSTER_FIELD["jobs"])
     for name, service in settings.services.items():
         here = ("services", name)
         if service.upgrade_strategy == INCREMENTAL:
             yield "RayServiceIncrementalUpgrade", (*here, "upgradeStrategy")
         yield from _of_cluster((*here, "rayCluster"), service.ray_cluster)
-        yield from _of_fields((*here, "spec"), service.spec, _OF_SERVICES)
-        field = CLUSTER_FIELD["services"]
-        yield from _of_cluster_spec((*here, "spec", field), service.spec.get(field))
+        yield from _of_run((*here, "spec"), service.spec, _OF_SERVICES, CLUSTER_FIELD["services"])
 
 
-def _of_cluster(here: Place, cluster: RayClusterSettings) -> Asked:
-    if cluster.history_server:
+def _of_run(here: Place, spec: Any, gates: Gates, cluster: str) -> Asked:
+    """What is merged over a job or a service; ``cluster``: where its cluster is."""
+    yield from _of_fields(here, spec, gates)
+    yield from _of_cluster_spec((*here, cluster), value_at(spec, [cluster]))
+
+
+def _of_cluster(here: Place, cluster: RayClusterSettings | None) -> Asked:
+    if cluster and cluster.history_server:
         yield "RayClusterHistoryServer", (*here, "historyServer")
 
 

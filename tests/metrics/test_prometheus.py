@@ -25,7 +25,7 @@ from local.real.cluster import RealCluster
 from local.real.images import Image
 from tests.integration.harness.kubernetes import Kubernetes
 from tests.integration.harness.operators import NEWEST
-from tests.real.programs import ECHO, taking_memory
+from tests.real.programs import ECHO, taking_memory, with_code
 from tests.real.real_stack import RealStack
 
 MONITORING = "monitoring"
@@ -50,11 +50,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
         kubernetes = Kubernetes(cluster)
         kubernetes.apply(yaml.safe_dump_all(_definition(plural, kind) for plural, kind in CRDS.items()))
         stack = RealStack(cluster, kubernetes, tmp_path_factory.mktemp("stack"))
-        files = {
-            "volumes": [{"name": "code", "configMap": {"name": "code"}}],
-            "volumeMounts": [{"name": "code", "mountPath": "/opt/code"}],
-        }
-        alone = {"worker": {"replicas": 0}, "head": files | {"env": {"PYTHONPATH": "/opt/code"}}}
+        alone = {"worker": {"replicas": 0}, "head": with_code()}
         train = {"entrypoint": "python /opt/code/train.py", "rayCluster": alone}
         everything = {
             "metrics": {

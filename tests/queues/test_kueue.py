@@ -20,7 +20,7 @@ from local.real.cluster import RealCluster
 from local.real.images import Image
 from tests.integration.harness.kubernetes import Kubernetes
 from tests.integration.harness.operators import NEWEST
-from tests.real.programs import ECHO
+from tests.real.programs import ECHO, with_code
 from tests.real.real_stack import TIMEOUT, RealStack
 
 SYSTEM = "kueue-system"
@@ -233,12 +233,7 @@ def test_a_job_waits_in_the_queue_as_well(stack: RealStack) -> None:
 
 
 def test_a_service_waits_in_the_queue_as_well_and_stays_as_it_was_let_in(stack: RealStack) -> None:
-    head: dict[str, Any] = {
-        "memory": "2G",
-        "volumes": [{"name": "code", "configMap": {"name": "code"}}],
-        "volumeMounts": [{"name": "code", "mountPath": "/opt/code"}],
-        "env": {"PYTHONPATH": "/opt/code"},
-    }
+    head = {"memory": "2G"} | with_code()
     chat = {
         "serveConfig": {"applications": [{"import_path": "echo:app"}]},
         "queue": QUEUE,

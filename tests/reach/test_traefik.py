@@ -24,7 +24,7 @@ from local.real.images import Image
 from tests.integration.harness.gateway_api import gateway_api_crds
 from tests.integration.harness.kubernetes import Kubernetes
 from tests.integration.harness.operators import NEWEST
-from tests.real.programs import ECHO, REACH
+from tests.real.programs import ECHO, REACH, with_code
 from tests.real.real_stack import TIMEOUT, RealStack
 
 EDGE, OUTSIDE = "edge", "outside"
@@ -99,11 +99,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA) -> It
 
 def configure(stack: RealStack, cluster: Mapping[str, Any], service: Mapping[str, Any] | None = None) -> None:
     """With these ways in to the cluster, and with a service that has these."""
-    files = {
-        "volumes": [{"name": "code", "configMap": {"name": "code"}}],
-        "volumeMounts": [{"name": "code", "mountPath": "/opt/code"}],
-    }
-    alone = {"worker": {"replicas": 0}, "head": files | {"env": {"PYTHONPATH": "/opt/code"}}}
+    alone = {"worker": {"replicas": 0}, "head": with_code()}
     serve = {"applications": [{"import_path": "echo:app"}]}
     chat = {"serveConfig": serve, "rayCluster": alone, "expose": service}
     stack.configure(
@@ -326,11 +322,7 @@ def test_an_incremental_upgrade_leads_requests_over_to_the_new_cluster_and_loses
     stack: RealStack,
 ) -> None:
     def serve(version: str) -> None:
-        files: dict[str, Any] = {
-            "volumes": [{"name": "code", "configMap": {"name": "code"}}],
-            "volumeMounts": [{"name": "code", "mountPath": "/opt/code"}],
-            "env": {"PYTHONPATH": "/opt/code", "VERSION": version},
-        }
+        files = with_code(VERSION=version)
         upgrade = {"gatewayClassName": "traefik", "stepSizePercent": 50, "intervalSeconds": 5}
         chat = {
             "serveConfig": {"applications": [{"import_path": "versioned:app"}]},

@@ -1,5 +1,17 @@
 """What real Ray is given to run by more than one file of tests."""
 
+from typing import Any
+
+
+def with_code(**env: str) -> dict[str, Any]:
+    """Settings of a group whose Python finds what the ConfigMap `code` holds."""
+    return {
+        "volumes": [{"name": "code", "configMap": {"name": "code"}}],
+        "volumeMounts": [{"name": "code", "mountPath": "/opt/code"}],
+        "env": {"PYTHONPATH": "/opt/code", **env},
+    }
+
+
 ECHO = """
 from ray import serve
 

@@ -29,8 +29,6 @@ import yaml
 from kuberay.facts.charts import ChartSource, without_logins, without_queries
 from kuberay.live.charts import download
 
-#: The C parser where PyYAML has it: KubeRay's CRDs are several megabytes.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _ONE_AT_A_TIME = threading.Lock()
 
 #: As Helm finds them.
@@ -63,7 +61,7 @@ class ChartError(Exception):
 def chart_crds(source: ChartSource) -> list[dict[str, Any]]:
     """Every CRD in the chart's `crds` folder."""
     with _reading(source):
-        return [crd for text in crd_texts(source) for crd in yaml.load_all(text, _Loader) if crd]
+        return [crd for text in crd_texts(source) for crd in yaml.load_all(text, download.LOADER) if crd]
 
 
 def crd_texts(source: ChartSource) -> list[str]:
@@ -89,10 +87,8 @@ class ChartTexts:
         """One of the CRDs."""
         for text in self.crds:
             if name in text:
-                found = next(
-                    (crd for crd in yaml.load_all(text, _Loader) if crd and crd["metadata"]["name"] == name),
-                    None,
-                )
+                crds = (crd for crd in yaml.load_all(text, download.LOADER) if crd)
+                found = next((crd for crd in crds if crd["metadata"]["name"] == name), None)
                 if found:
                     return found
         return None
@@ -103,7 +99,7 @@ def chart_texts(source: ChartSource) -> ChartTexts:
     with _reading(source):
         files = _files(source, _TEXTS)
         return ChartTexts(
-            values=yaml.load(files["values.yaml"], _Loader) or {},  # noqa: S506
+            values=yaml.load(files["values.yaml"], download.LOADER) or {},  # noqa: S506
             templates=[text for name, text in files.items() if name.startswith("templates/")],
             crds=[text for name, text in files.items() if name.startswith("crds/")],
         )

@@ -22,7 +22,8 @@ from kuberay.facts.charts import ChartSource, Login, is_loopback
 
 _HELM_CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: The C parser where PyYAML has it: KubeRay's CRDs are several megabytes.
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: The most that is taken of a download, and of what it unpacks to, in bytes: Helm takes
 #: no larger chart.
 MOST = 100 * 1024 * 1024
@@ -78,11 +79,11 @@ def _load_index(content: bytes) -> Any:
     depth = 0
     # The C parser recurses without a bound when it composes: a deep text would end this
     # process.
-    for event in yaml.parse(content, _Loader):
+    for event in yaml.parse(content, LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
             raise ValueError(f"its index is nested more than {_DEEPEST} levels deep")
-    return yaml.load(content, _Loader)  # noqa: S506
+    return yaml.load(content, LOADER)  # noqa: S506
 
 
 def _from_registry(http: httpx2.Client, source: ChartSource) -> bytes:
