@@ -140,8 +140,6 @@ async def _look_at(client: AsyncClient, deployment: Object, namespace: str, *, h
         )
     if not spec.get("replicas", 1):
         return Look(failed=f"KubeRay's operator does not run: {named} is scaled to 0")
-    if not (deployment.get("status") or {}).get("availableReplicas"):
-        return Look(progress=f"KubeRay's operator does not run: {named} has no pod that is available")
     account = spec["template"]["spec"].get("serviceAccountName") or "default"
     accounts = "system:serviceaccount"
     groups = [f"{accounts}s", f"{accounts}s:{metadata['namespace']}", "system:authenticated"]
@@ -165,7 +163,9 @@ async def _look_at(client: AsyncClient, deployment: Object, namespace: str, *, h
             failed=f"KubeRay's operator, {named}, would make no pods here: its service account {account} is"
             " gone"
         )
-    # Last: one without rights never gets it.
+    # After its rights: one without them ends again and again, and never gets the lease.
+    if not (deployment.get("status") or {}).get("availableReplicas"):
+        return Look(progress=f"KubeRay's operator does not run: {named} has no pod that is available")
     if has_to_lead and not await _leads(client, deployment):
         return Look(progress=f"KubeRay's operator, {named}, waits for the lease of the one before it")
     return Look(up=True)

@@ -147,6 +147,13 @@ def test_one_without_rights_is_named_at_once(server: Server) -> None:
     assert str(told.value) == why
 
 
+def test_one_that_does_not_run_for_want_of_rights_is_named_at_once(server: Server) -> None:
+    server.may, server.deployments = {}, [deployment(available=0)]
+    with pytest.raises(NotUpError, match="may not watch rayclusters"):
+        waited(server)
+    assert "may not watch rayclusters" in (previewed(server) or "")
+
+
 def test_a_right_that_was_just_granted_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kuberay.live.operator_at_work._SETTLES", 30.0)
     granted, server.may = server.may, {}
