@@ -8,7 +8,7 @@ from components.resources.providers import connection_of, known, provider_of_com
 from components.resources.release import Release, chart_release, source_of
 from components.resources.wait_for import WaitFor
 from components.stack import is_encrypted
-from kuberay.facts.charts import OPERATOR_RELEASE, ChartSource
+from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.phrases import Report
 from kuberay.facts.visible import log_line
 from kuberay.live.waiting.targets import operator_target
@@ -22,6 +22,7 @@ class Operator(pulumi.ComponentResource):
 
     release: Release | None = None
     deployment: WaitFor | None = None
+    _has_brought_crds = False
 
     def __init__(
         self,
@@ -29,8 +30,15 @@ class Operator(pulumi.ComponentResource):
         namespace: Namespace,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("kuberay:components:Operator", OPERATOR_RELEASE, None, opts)
         self._plan = plan
+        self._source = source_of("kuberay-operator", plan.charts)
+        hooks = pulumi.ResourceOptions(hooks=self._first_crds())
+        super().__init__(
+            "kuberay:components:Operator",
+            OPERATOR_RELEASE,
+            None,
+            pulumi.ResourceOptions.merge(hooks, opts),
+        )
         self._connection = connection_of(provider_of_component(self))
         if plan.settings.install:
             self._install(namespace)
@@ -38,13 +46,12 @@ class Operator(pulumi.ComponentResource):
 
     def _install(self, namespace: Namespace) -> None:
         plan = self._plan
-        source = source_of("kuberay-operator", plan.charts)
-        crds = self._crds_hook(source)
+        crds = self._crds_hook()
         hides_values = plan.settings.values and is_encrypted("operator")
         self.release = chart_release(
             OPERATOR_RELEASE,
             OPERATOR_RELEASE,
-            source,
+            self._source,
             namespace.name,
             # Raw values may hold anything.
             pulumi.Output.secret(plan.values) if hides_values else plan.values,
@@ -88,7 +95,29 @@ class Operator(pulumi.ComponentResource):
             f"{OPERATOR_RELEASE}.deployment", shown, until_rolled_out, self.release, self, before_waiting=mark
         )
 
-    def _crds_hook(self, source: ChartSource) -> pulumi.ResourceHook:
+    def _first_crds(self) -> pulumi.ResourceHookBinding | None:
+        """The API server works on new CRDs for seconds: a cluster that has none gets
+        them while the namespace is made. Of any others it is not known yet whether they
+        may be touched.
+        """
+        if pulumi.runtime.is_dry_run() or not self._plan.settings.install:
+            return None
+
+        async def before_all(_: pulumi.ResourceHookArgs) -> None:
+            from kuberay.live.crds.upgrade import bring_first
+
+            connection, plan = await known(self._connection), self._plan
+            self._has_brought_crds = await bring_first(
+                connection, plan.charts.version, self._source, self._report, timeout=plan.timeout
+            )
+
+        hook = resource_hook(f"{OPERATOR_RELEASE}.first-crds", before_all)
+        return pulumi.ResourceHookBinding(before_create=[hook])
+
+    def _report(self, text: str) -> None:
+        pulumi.log.info(log_line(text), resource=self)
+
+    def _crds_hook(self) -> pulumi.ResourceHook:
         """A preview that changes the release says and refuses the same as `up`, as far
         as it can reach the cluster.
         """
@@ -96,9 +125,6 @@ class Operator(pulumi.ComponentResource):
         async def before_the_operator_changes(args: pulumi.ResourceHookArgs) -> None:
             from kuberay.live.crds.upgrade import CrdError, bring_to_version
             from kuberay.live.other_operators import OtherOperatorError, refuse_beside_others
-
-            def report(text: str) -> None:
-                pulumi.log.info(log_line(text), resource=self)
 
             was, in_preview = (args.old_inputs or {}).get("version"), pulumi.runtime.is_dry_run()
             try:
@@ -111,12 +137,14 @@ class Operator(pulumi.ComponentResource):
                             raise
                         here = "as it is now, unless it is this stack's own, which moves along:"
                         pulumi.log.warn(log_line(f"{here} {error}"), resource=self)
+                if self._has_brought_crds:
+                    return
                 await bring_to_version(
                     connection,
                     version,
-                    source,
+                    self._source,
                     was,
-                    report,
+                    self._report,
                     timeout=self._plan.timeout,
                     in_preview=in_preview,
                 )

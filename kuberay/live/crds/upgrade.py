@@ -61,6 +61,35 @@ class CrdError(Exception):
     """
 
 
+async def bring_first(
+    connection: Connection, version: str, source: ChartSource, report: Report, *, timeout: float
+) -> bool:
+    """Brings all CRDs to a cluster that has none of them.
+
+    Args:
+        connection: of the stack.
+        version: of the operator to be.
+        source: of its chart, which has the CRDs.
+        report: takes a line that says what is done.
+        timeout: until the API server serves them, in seconds.
+
+    Returns:
+        Whether it had none. Also false where they may not be read.
+    """
+    client = connect(connection, "default", timeout=_TIMEOUT, patience=_PATIENCE)
+    try:
+        if any([await _get(client, name) for name in NAMES]):
+            return False
+        await _install(connection, client, version, source, timeout, report)
+    except ApiError as error:
+        if error.status.code != 403:
+            raise
+        return False
+    finally:
+        await client.close()
+    return True
+
+
 async def bring_to_version(
     connection: Connection,
     version: str,
