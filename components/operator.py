@@ -11,7 +11,6 @@ from components.stack import is_encrypted
 from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.phrases import Report
 from kuberay.facts.visible import log_line
-from kuberay.live.waiting.targets import operator_target
 from kuberay.plan.operator import OperatorPlan
 
 
@@ -71,7 +70,6 @@ class Operator(pulumi.ComponentResource):
                 ignore_changes=["skipCrds"],
             ),
         )
-        target = operator_target(plan)
         changes = False
 
         async def until_rolled_out(report: Report) -> None:
@@ -79,7 +77,7 @@ class Operator(pulumi.ComponentResource):
             from kuberay.live.waiting.deployment import wait_for_deployment
 
             connection = await known(self._connection)
-            await wait_for_deployment(connection, target, report)
+            await wait_for_deployment(connection, plan, report)
             if changes:
                 await free_services(connection, plan, report)
 

@@ -21,10 +21,11 @@ from kuberay.live.diagnosis.diagnoser import Diagnoser
 from kuberay.live.diagnosis.workloads import Verdict, job_verdict, schedule_text, service_verdict
 from kuberay.live.inventory import Cluster, of_stack
 from kuberay.live.prometheus_operator import unknown_kind
+from kuberay.live.takeover.rules import is_gone
 from kuberay.live.wait_loop import NotUpError
-from kuberay.live.waiting.deployment import look_at_deployment, no_deployment
-from kuberay.live.waiting.pods import look_at_group, no_ray_cluster
-from kuberay.live.waiting.targets import DeploymentTarget, WorkloadTarget, group_target
+from kuberay.live.waiting.deployment import look_at_deployment
+from kuberay.live.waiting.pods import look_at_group
+from kuberay.live.waiting.targets import WorkloadTarget, group_target
 from kuberay.live.waiting.workloads import look_at_schedule, look_at_workload, why_it_failed
 from kuberay.live.watch import NamespaceView, namespace_view
 from kuberay.plan.cluster import ClusterPlan
@@ -254,14 +255,10 @@ class Examination:
             return
         plan = self._of_plan.operator
         name = plan.deployment
-        wait = DeploymentTarget(settings.namespace, OPERATOR_RELEASE, name, _PATIENCE)
-        try:
-            state = await look_at_deployment(client, wait, diagnoser)
-        except ApiError as error:
-            if error.status.code != 404:
-                raise
+        state = await look_at_deployment(client, name, settings.namespace, diagnoser)
+        if state is None:
             if self._state.has_release(OPERATOR_RELEASE):
-                yield Finding("wrong", "operator", no_deployment(wait))
+                yield Finding("wrong", "operator", is_gone("Deployment", OPERATOR_RELEASE))
             return
         tag, wanted = next(iter(state.images), "").rpartition(":")[2], str(plan.values["image"]["tag"])
         if state.wanted == 0:
@@ -298,9 +295,7 @@ class Examination:
             found = view.ray_cluster(plan.name)
             if found is None:
                 if self._state.has_release(release):
-                    yield Finding(
-                        "wrong", f"RayCluster {plan.name}", no_ray_cluster(group_target(plan, plan.head))
-                    )
+                    yield Finding("wrong", f"RayCluster {plan.name}", is_gone("RayCluster", plan.release))
                 continue
             async for line in self._groups(view, diagnoser, plan, found):
                 yield line

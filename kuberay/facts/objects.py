@@ -16,6 +16,16 @@ def conditions_of(obj: Object) -> Sequence[Object]:
     return (obj.get("status") or {}).get("conditions") or []
 
 
+def condition(obj: Object, type_: str) -> Object:
+    """The condition of an object that has this type; empty where there is none."""
+    return next((each for each in conditions_of(obj) if each.get("type") == type_), {})
+
+
+def has_condition(obj: Object, type_: str) -> bool:
+    """Whether the status of an object says that it is so."""
+    return condition(obj, type_).get("status") == "True"
+
+
 def value_at(tree: Any, path: Iterable[str]) -> Any:
     """What lies at a path of maps; None where there is nothing, or no map above it."""
     for key in path:

@@ -12,16 +12,16 @@ from lightkube.resources.authorization_v1 import SubjectAccessReview
 from lightkube.resources.coordination_v1 import Lease
 from lightkube.resources.core_v1 import Pod, ServiceAccount
 
+from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import Report
-from kuberay.live.api.client import code_of, connect, or_none
+from kuberay.live.api.client import code_of, connect, find, find_all
 from kuberay.live.api.connection import Connection
 from kuberay.live.diagnosis.pods import is_going, to_the_second
 from kuberay.live.inventory import flag_of, watches
 from kuberay.live.other_operators import operator_deployments
+from kuberay.live.takeover.rules import is_gone
 from kuberay.live.wait_loop import Look, every, wait
-from kuberay.live.waiting.deployment import no_deployment
-from kuberay.live.waiting.targets import operator_target
 from kuberay.plan.operator import OperatorPlan
 
 #: What the operator does first for any RayCluster.
@@ -55,21 +55,20 @@ async def wait_for_an_operator(
     Raises:
         NotUpError: with the cause, at once where it would never make any.
     """
-    client = connect(connection, namespace, patience=0)
-    began = time.monotonic()
+    async with connect(connection, namespace, patience=0) as client:
+        began = time.monotonic()
 
-    async def look() -> Look:
-        passed = time.monotonic() - began
-        seen = await _look(
-            client,
-            operator,
-            namespace,
-            is_installed=operator.settings.install,
-            has_to_lead=passed < _GETS_THE_LEASE,
-        )
-        return Look(progress=seen.failed) if seen.failed and passed < _SETTLES else seen
+        async def look() -> Look:
+            passed = time.monotonic() - began
+            seen = await _look(
+                client,
+                operator,
+                namespace,
+                is_installed=operator.settings.install,
+                has_to_lead=passed < _GETS_THE_LEASE,
+            )
+            return Look(progress=seen.failed) if seen.failed and passed < _SETTLES else seen
 
-    try:
         await wait(
             look,
             what="the operator",
@@ -78,20 +77,15 @@ async def wait_for_an_operator(
             report=report,
             pause=every(_LOOK_AGAIN, at_first=0.1),
         )
-    finally:
-        await client.close()
 
 
 async def why_no_pods_would_come(
     connection: Connection, operator: OperatorPlan, namespace: str
 ) -> str | None:
     """Why no operator would make pods there now, as a preview says it."""
-    client = connect(connection, namespace, timeout=3, patience=0)
-    try:
+    async with connect(connection, namespace, timeout=3, patience=0) as client:
         # The same run may install it.
         seen = await _look(client, operator, namespace, is_installed=False)
-    finally:
-        await client.close()
     return seen.failed or seen.progress or None
 
 
@@ -107,8 +101,8 @@ async def _look(
     try:
         deployments = await _find(client, operator)
         if is_installed and not deployments:
-            target = operator_target(operator)
-            return Look(failed=f"{_named(target.name, target.namespace)}: {no_deployment(target)}")
+            missing = _named(operator.deployment, operator.namespace)
+            return Look(failed=f"{missing}: {is_gone('Deployment', OPERATOR_RELEASE)}")
         looks = [await _look_at(client, found, namespace, has_to_lead=has_to_lead) for found in deployments]
     except HTTPError as error:
         if code_of(error) not in (403, 404):
@@ -121,8 +115,8 @@ async def _look(
 
 async def _find(client: AsyncClient, operator: OperatorPlan) -> list[Object]:
     if operator.settings.install:
-        found = await or_none(client.get(Deployment, operator.deployment, namespace=operator.namespace))
-        return [found.to_dict()] if found else []
+        found = await find(client, Deployment, operator.deployment, operator.namespace)
+        return [found] if found else []
     return await operator_deployments(client)
 
 
@@ -158,7 +152,7 @@ async def _look_at(client: AsyncClient, deployment: Object, namespace: str, *, h
                 f" {account} may not {verb} {resource} in namespace {namespace}"
             )
     # A deleted one may by its bindings all that it might, and nobody lets its pods in.
-    if await or_none(client.get(ServiceAccount, account, namespace=metadata["namespace"])) is None:
+    if await find(client, ServiceAccount, account, metadata["namespace"]) is None:
         return Look(
             failed=f"KubeRay's operator, {named}, would make no pods here: its service account {account} is"
             " gone"
@@ -182,15 +176,15 @@ async def _leads(client: AsyncClient, deployment: Object) -> bool:
         # It acts at once, whatever lease one before it has left.
         return True
     try:
-        lease = await or_none(client.get(Lease, _LEASE, namespace=namespace))
+        lease = await find(client, Lease, _LEASE, namespace)
         if lease is None:
             return True
-        pods = [pod.to_dict() async for pod in client.list(Pod, namespace=namespace, labels=labels)]
+        pods = await find_all(client, Pod, namespace=namespace, labels=labels)
     except HTTPError as error:
         if code_of(error) != 403:
             raise
         return True
-    acquired = to_the_second((lease.to_dict().get("spec") or {}).get("acquireTime"))
+    acquired = to_the_second((lease.get("spec") or {}).get("acquireTime"))
     started = [to_the_second(at) for pod in pods if not is_going(pod) for at in _starts(pod)]
     return not started or not acquired or acquired >= min(started)
 

@@ -4,7 +4,6 @@ All share its CRDs, and each works on the RayClusters of the namespaces that it 
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from httpx2 import HTTPError
 from lightkube import AsyncClient
@@ -12,7 +11,7 @@ from lightkube.resources.apps_v1 import Deployment
 
 from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.objects import Object
-from kuberay.live.api.client import code_of, connect
+from kuberay.live.api.client import code_of, connect, find_all
 from kuberay.live.api.connection import Connection
 from kuberay.live.inventory import watches
 from kuberay.plan.operator import OperatorPlan
@@ -36,12 +35,8 @@ async def operator_deployments(client: AsyncClient) -> list[Object]:
     Raises:
         HTTPError: with code 403, this account may not list them.
     """
-    labels: dict[str, Any] = {_NAME: _NAMES}
-    return [
-        deployment
-        async for found in client.list(Deployment, namespace="*", labels=labels)
-        if _is_operator(deployment := found.to_dict())
-    ]
+    found = await find_all(client, Deployment, namespace="*", labels={_NAME: _NAMES})
+    return list(filter(_is_operator, found))
 
 
 async def refuse_beside_others(connection: Connection, operator: OperatorPlan, *, timeout: float) -> None:
@@ -56,15 +51,13 @@ async def refuse_beside_others(connection: Connection, operator: OperatorPlan, *
         OtherOperatorError: one runs there already, and one of the two would be in the
             other's way. Where this account may not look, nothing is refused.
     """
-    client = connect(connection, operator.namespace, timeout=timeout, patience=0)
-    try:
-        deployments = await operator_deployments(client)
-    except HTTPError as error:
-        if code_of(error) != 403:
-            raise
-        return
-    finally:
-        await client.close()
+    async with connect(connection, operator.namespace, timeout=timeout, patience=0) as client:
+        try:
+            deployments = await operator_deployments(client)
+        except HTTPError as error:
+            if code_of(error) != 403:
+                raise
+            return
     if why := next(_refusals(deployments, operator), None):
         raise OtherOperatorError(why)
 

@@ -12,7 +12,7 @@ from kuberay.facts.labels import COMPLETE_MARK, SERVE_ANNOTATIONS, SERVICE_FINAL
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import Report
 from kuberay.facts.versions import at_least
-from kuberay.live.api.client import ApiError, AsyncClient, code_of, connect, or_none, refusal
+from kuberay.live.api.client import ApiError, AsyncClient, code_of, connect, find, find_all, or_none, refusal
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import RayCluster, RayService
 from kuberay.plan.operator import OperatorPlan
@@ -58,7 +58,7 @@ async def free_services(connection: Connection, operator: OperatorPlan, report: 
     async with connect(connection, operator.namespace) as client:
         for watched in operator.watched:
             try:
-                found = [each.to_dict() async for each in client.list(RayService, namespace=watched)]
+                found = await find_all(client, RayService, namespace=watched)
             except HTTPError as error:
                 # A cluster without KubeRay's CRDs is told of elsewhere.
                 if code_of(error) not in (403, 404):
@@ -107,8 +107,8 @@ async def bring_serve_service(
     another cluster, of annotations never.
     """
     async with connect(connection, namespace) as client:
-        found = await or_none(client.get(Service, name))
-        if found and (patch := serve_service_patch(found.to_dict(), chosen_type, annotations)):
+        found = await find(client, Service, name)
+        if found and (patch := serve_service_patch(found, chosen_type, annotations)):
             await client.patch(Service, name, patch, patch_type=PatchType.MERGE)
 
 
@@ -143,8 +143,8 @@ def serve_service_patch(
 async def read_replicas(connection: Connection, cluster: str, namespace: str) -> dict[str, int]:
     """The replicas of each worker group of a RayCluster; none where there is none."""
     async with connect(connection, namespace) as client:
-        found = await or_none(client.get(RayCluster, cluster))
-    return {group["groupName"]: group.get("replicas") or 0 for group in _worker_groups(found)}
+        groups = await _worker_groups(client, cluster)
+    return {group["groupName"]: group.get("replicas") or 0 for group in groups}
 
 
 async def restore_replicas(
@@ -152,8 +152,7 @@ async def restore_replicas(
 ) -> None:
     """Gives the worker groups of a RayCluster the replicas that they had."""
     async with connect(connection, namespace) as client:
-        patch = replicas_to_restore(before, _worker_groups(await or_none(client.get(RayCluster, cluster))))
-        if patch:
+        if patch := replicas_to_restore(before, await _worker_groups(client, cluster)):
             await client.patch(RayCluster, cluster, patch, patch_type=PatchType.JSON)
 
 
@@ -182,5 +181,6 @@ def replicas_to_restore(before: dict[str, int], groups: list[dict[str, Any]]) ->
     return patch
 
 
-def _worker_groups(cluster: Any) -> list[dict[str, Any]]:
-    return (cluster.to_dict()["spec"].get("workerGroupSpecs") or []) if cluster else []
+async def _worker_groups(client: AsyncClient, cluster: str) -> list[dict[str, Any]]:
+    found = await find(client, RayCluster, cluster)
+    return (found["spec"].get("workerGroupSpecs") or []) if found else []

@@ -3,7 +3,7 @@ answers mean.
 """
 
 from collections.abc import Awaitable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx2
 from httpx2 import HTTPError, HTTPStatusError, Timeout
@@ -13,6 +13,7 @@ from lightkube.config.models import Cluster, Context, User
 from lightkube.core.generic_client import GenericAsyncClient
 from lightkube.types import PatchType
 
+from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line, one_line, without_values
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kubeconfig import Endpoint, find_endpoint
@@ -26,6 +27,8 @@ __all__ = [
     "code_of",
     "connect",
     "connect_blocking",
+    "find",
+    "find_all",
     "is_unanswered",
     "no_answer",
     "or_none",
@@ -145,6 +148,19 @@ async def or_none(answer: Awaitable[T]) -> T | None:
         if code_of(error) != 404:
             raise
         return None
+
+
+async def find(
+    client: AsyncClient, kind: type[Any], name: str, namespace: str | None = None
+) -> Object | None:
+    """An object as a plain dict; None where there is none, or no such kind."""
+    found = await or_none(client.get(kind, name, namespace=namespace))
+    return found.to_dict() if found else None
+
+
+async def find_all(client: AsyncClient, kind: type[Any], **which: Any) -> list[Object]:
+    """Objects as plain dicts; ``which``: as `AsyncClient.list` takes it."""
+    return [found.to_dict() async for found in client.list(kind, **which)]
 
 
 def is_unanswered(error: HTTPError) -> bool:

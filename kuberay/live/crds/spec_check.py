@@ -11,7 +11,7 @@ from typing import Any
 
 from kuberay.facts.charts import ChartSource
 from kuberay.facts.objects import plural
-from kuberay.live.api.client import connect, or_none
+from kuberay.live.api.client import connect, find
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import PlainCrd
 from kuberay.live.charts.contents import chart_texts
@@ -50,7 +50,7 @@ async def spec_schemas(
 async def _of_cluster(connection: Connection, names: Collection[str]) -> dict[str, Mapping[str, Any]]:
     try:
         async with connect(connection, "default", timeout=_TIMEOUT, patience=0) as client:
-            found = await asyncio.gather(*(or_none(client.get(PlainCrd, name)) for name in names))
+            found = await asyncio.gather(*(find(client, PlainCrd, name) for name in names))
     except Exception:  # Whatever keeps the program from them: the chart has them too.
         return {}
-    return {name: crd.to_dict() for name, crd in zip(names, found, strict=True) if crd}
+    return {name: crd for name, crd in zip(names, found, strict=True) if crd}

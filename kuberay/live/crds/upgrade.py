@@ -26,14 +26,14 @@ from kuberay.facts.charts import ChartSource
 from kuberay.facts.labels import VERSION_ANNOTATION
 from kuberay.facts.phrases import Report, first_few
 from kuberay.facts.versions import at_least
-from kuberay.live.api.client import apply_text, code_of, connect, or_none
+from kuberay.live.api.client import apply_text, code_of, connect, find, find_all
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import PlainCrd, RayCluster, RayCronJob, RayJob, RayService, kind_of
 from kuberay.live.charts.contents import chart_crds, crd_texts
 from kuberay.live.crds.schemas import lost_fields, storage_schema, unknown_fields
 from kuberay.live.wait_loop import Look, every, wait
 
-Crd = dict[str, Any]
+Crd = Mapping[str, Any]
 
 _KINDS = {
     "rayclusters.ray.io": RayCluster,
@@ -117,7 +117,7 @@ async def bring_to_version(
     client = connect(connection, "default", timeout=answered, patience=patience)
     try:
         try:
-            present = {name: crd for name in NAMES if (crd := await _get(client, name))}
+            present = {name: crd for name in NAMES if (crd := await find(client, PlainCrd, name))}
         except ApiError as error:
             if error.status.code != 403:
                 raise
@@ -273,11 +273,6 @@ async def _until_served(client: AsyncClient, names: Iterable[str], timeout: floa
             )
 
 
-async def _get(client: AsyncClient, name: str) -> Crd | None:
-    found = await or_none(client.get(PlainCrd, name))
-    return found.to_dict() if found else None
-
-
 async def _apply(client: AsyncClient, crd: Crd, version: str) -> None:
     name = crd["metadata"]["name"]
     with _refused(name, version):
@@ -313,7 +308,7 @@ async def _refuse_to_lose(client: AsyncClient, present: Crd, wanted: Crd, versio
     now, then = storage_schema(present), storage_schema(wanted)
     found: list[str] = []
 
-    for stored in [stored.to_dict() async for stored in client.list(kind, namespace="*")]:
+    for stored in await find_all(client, kind, namespace="*"):
         fields = [*lost_fields(stored.get("spec", {}), _spec(now), _spec(then), "spec")]
         if fields:
             found.append(

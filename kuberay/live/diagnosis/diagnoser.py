@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from httpx2 import HTTPError, HTTPStatusError
 from lightkube import ApiError, AsyncClient
@@ -14,9 +13,17 @@ from lightkube.resources.core_v1 import ConfigMap, Event, Node
 
 from kuberay.facts.objects import Object
 from kuberay.facts.scheduling import no_node_will_do
+from kuberay.live.api.client import code_of, find_all
 from kuberay.live.api.kinds import NodePool
 from kuberay.live.diagnosis.operator import operator_trouble, will_last
-from kuberay.live.diagnosis.pods import Trouble, is_ready, pod_trouble, starting_trouble, with_logs
+from kuberay.live.diagnosis.pods import (
+    Trouble,
+    is_ready,
+    pod_trouble,
+    starting_trouble,
+    statuses_of,
+    with_logs,
+)
 
 #: A pod that no node can take is given this long, in seconds: nodes may just be
 #: registering.
@@ -113,19 +120,12 @@ class Diagnoser:
 
     async def _events_of(self, uid: str) -> list[Object]:
         with suppress(HTTPStatusError):  # An account that may not read them goes without.
-            fields: dict[str, Any] = {"involvedObject.uid": uid}
-            return [
-                event.to_dict()
-                async for event in self._client.list(Event, namespace=self._namespace, fields=fields)
-            ]
+            fields = {"involvedObject.uid": uid}
+            return await find_all(self._client, Event, namespace=self._namespace, fields=fields)
         return []
 
     async def _last_lines(self, pod: Object, container: str) -> list[str]:
-        statuses = [
-            *(pod["status"].get("initContainerStatuses") or []),
-            *(pod["status"].get("containerStatuses") or []),
-        ]
-        status = next(status for status in statuses if status["name"] == container)
+        status = next(status for status in statuses_of(pod) if status["name"] == container)
         restarts = int(status.get("restartCount") or 0)
         name = str(pod["metadata"]["name"])
         if "running" in (status.get("state") or {}):
@@ -146,7 +146,7 @@ class Diagnoser:
         come, or may not be listed by this account.
         """
         try:
-            never = no_node_will_do(pod, [node.to_dict() async for node in self._client.list(Node)])
+            never = no_node_will_do(pod, await find_all(self._client, Node))
         except ApiError:
             return None
         return None if never is None or await self.nodes_may_come() else never
@@ -160,16 +160,15 @@ class Diagnoser:
 
     async def _has_cluster_autoscaler(self) -> bool:
         # Beside the autoscaler, which can be in any namespace.
-        fields: dict[str, Any] = {"metadata.name": "cluster-autoscaler-status"}
-        return bool([found async for found in self._client.list(ConfigMap, namespace="*", fields=fields)])
+        fields = {"metadata.name": "cluster-autoscaler-status"}
+        return bool(await find_all(self._client, ConfigMap, namespace="*", fields=fields))
 
     async def _knows_karpenter(self) -> bool:
         try:
             async for _ in self._client.list(NodePool):
                 break
-        # An unknown API group is answered with plain text, which makes no ApiError.
         except HTTPStatusError as error:
-            if error.response.status_code == 404:
+            if code_of(error) == 404:
                 return False
             raise
         return True

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kuberay.facts.labels import ARCHITECTURE_LABEL
-from kuberay.facts.objects import Object, conditions_of
+from kuberay.facts.objects import Object, condition, has_condition, value_at
 from kuberay.facts.phrases import one_line
 
 #: A registry's final word, as opposed to a network that may come back.
@@ -84,7 +84,7 @@ class Trouble:
 
 
 def is_ready(pod: Object) -> bool:
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions_of(pod))
+    return has_condition(pod, "Ready")
 
 
 def is_going(pod: Object) -> bool:
@@ -104,19 +104,17 @@ def pod_trouble(pod: Object) -> Trouble | None:
     """What keeps one pod from being ready, None where it is just starting."""
     name = str(pod["metadata"]["name"])
     status: Object = pod.get("status") or {}
-    for condition in conditions_of(pod):
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            message = one_line(condition.get("message") or condition.get("reason"))
-            return Trouble(name, f"unschedulable: {_PREEMPTION.split(message)[0]}", unschedulable=True)
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled.get("status") == "False":
+        message = one_line(scheduled.get("message") or scheduled.get("reason"))
+        return Trouble(name, f"unschedulable: {_PREEMPTION.split(message)[0]}", unschedulable=True)
     if has_failed(pod):
         what = "evicted" if status.get("reason") == "Evicted" else "failed"
         return Trouble(
             name, f"{what}: {one_line(status.get('message') or status.get('reason') or 'no reason given')}"
         )
-    containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-    for container in containers:
-        trouble = _container_trouble(name, pod, container)
-        if trouble is not None:
+    for container in statuses_of(pod):
+        if trouble := _container_trouble(name, pod, container):
             return trouble
     for container in status.get("initContainerStatuses") or []:
         # KubeRay's own init container: a worker starts when the head answers.
@@ -155,7 +153,7 @@ def _container_trouble(pod_name: str, pod: Object, container: Object) -> Trouble
     if "exec format error" in message:
         return Trouble(pod_name, _wrong_architecture(pod, name), certain=True)
     if ended.get("reason") == "OOMKilled":
-        limit = _limit(pod, name)
+        limit = value_at(_spec_of(pod, name), ("resources", "limits", "memory")) or "?"
         advice = _MORE_MEMORY.get(name, "raise its limit in `values`")
         return Trouble(
             pod_name,
@@ -248,11 +246,11 @@ def cluster_trouble(cluster: Object) -> str | None:
     """Why KubeRay could not make pods: a quota, a refused pod template (condition
     `ReplicaFailure`, KubeRay 1.3).
     """
-    for condition in conditions_of(cluster):
-        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            message = one_line(condition.get("message") or condition.get("reason"))
-            return None if _GONE_BEFORE.match(message) else message
-    return None
+    if not has_condition(cluster, "ReplicaFailure"):
+        return None
+    failure = condition(cluster, "ReplicaFailure")
+    message = one_line(failure.get("message") or failure.get("reason"))
+    return None if _GONE_BEFORE.match(message) else message
 
 
 def refused_for_good(message: str) -> bool:
@@ -263,16 +261,15 @@ def refused_for_good(message: str) -> bool:
 
 
 def _image(pod: Object, container: str) -> str:
-    return next((str(c.get("image")) for c in _containers(pod) if c["name"] == container), "?")
+    return str(_spec_of(pod, container).get("image", "?"))
 
 
-def _limit(pod: Object, container: str) -> str:
-    limits = next(
-        ((c.get("resources") or {}).get("limits") or {} for c in _containers(pod) if c["name"] == container),
-        {},
-    )
-    return str(limits.get("memory", "?"))
+def _spec_of(pod: Object, container: str) -> Object:
+    specs = [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
+    return next((each for each in specs if each["name"] == container), {})
 
 
-def _containers(pod: Object) -> list[Object]:
-    return [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
+def statuses_of(pod: Object) -> list[Object]:
+    """Of a pod's containers, in the order in which they run."""
+    status = pod.get("status") or {}
+    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]

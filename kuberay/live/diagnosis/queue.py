@@ -3,9 +3,9 @@
 from lightkube import AsyncClient
 
 from kuberay.facts.labels import QUEUE_LABEL
-from kuberay.facts.objects import Object, conditions_of
+from kuberay.facts.objects import Object, condition, has_condition
 from kuberay.facts.phrases import one_line
-from kuberay.live.api.client import code_of
+from kuberay.live.api.client import code_of, find_all
 from kuberay.live.api.kinds import WORKLOADS
 
 
@@ -22,7 +22,7 @@ async def held_in_queue(client: AsyncClient, obj: Object) -> str | None:
         return f"queued in {queue}"
     line = sorted((each for each in waiting if _queue(each) == queue), key=_turn)
     position = f"{line.index(own) + 1} of {len(line)}"
-    message = one_line(_condition(own, "QuotaReserved").get("message"))
+    message = one_line(condition(own, "QuotaReserved").get("message"))
     return f"queued in {queue}, {position}" + (f": {message}" if message else "")
 
 
@@ -37,7 +37,7 @@ async def _workloads(client: AsyncClient, namespace: str) -> list[Object]:
     """
     for kind in WORKLOADS:
         try:
-            return [found.to_dict() async for found in client.list(kind, namespace=namespace)]
+            return await find_all(client, kind, namespace=namespace)
         except Exception as error:
             if code_of(error) not in (403, 404):
                 raise
@@ -45,7 +45,7 @@ async def _workloads(client: AsyncClient, namespace: str) -> list[Object]:
 
 
 def _waits(workload: Object) -> bool:
-    return not any(_condition(workload, type_).get("status") == "True" for type_ in ("Admitted", "Finished"))
+    return not (has_condition(workload, "Admitted") or has_condition(workload, "Finished"))
 
 
 def _is_of(workload: Object, obj: Object) -> bool:
@@ -60,7 +60,3 @@ def _queue(workload: Object) -> str:
 def _turn(workload: Object) -> tuple[int, str]:
     """By priority, then the oldest first, as Kueue goes about it."""
     return -int(workload["spec"].get("priority") or 0), str(workload["metadata"]["creationTimestamp"])
-
-
-def _condition(workload: Object, type_: str) -> Object:
-    return next((each for each in conditions_of(workload) if each["type"] == type_), {})

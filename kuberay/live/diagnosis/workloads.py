@@ -5,7 +5,7 @@ plain dict), a verdict out.
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
-from kuberay.facts.objects import Object, conditions_of, schedule_of
+from kuberay.facts.objects import Object, condition, has_condition, schedule_of
 from kuberay.facts.phrases import one_line
 
 #: Ray sends whole tracebacks; what went wrong stands at their end.
@@ -83,8 +83,7 @@ def service_verdict(service: Object, applications: Set[str]) -> Verdict:
     1.7.0).
     """
     status: Object = service.get("status") or {}
-    conditions: dict[str, Object] = {condition["type"]: condition for condition in conditions_of(service)}
-    ready = conditions.get("Ready") or {}
+    ready = condition(service, "Ready")
     active: Object = status.get("activeServiceStatus") or {}
     pending: Object = status.get("pendingServiceStatus") or {}
     upgrading = bool(pending.get("rayClusterName"))
@@ -112,7 +111,7 @@ def service_verdict(service: Object, applications: Set[str]) -> Verdict:
         return Verdict(
             f"its applications: {', '.join(_states(found, applications))}{routed}", cluster=cluster
         )
-    if ready.get("status") != "True" or (conditions.get("UpgradeInProgress") or {}).get("status") == "True":
+    if not has_condition(service, "Ready") or has_condition(service, "UpgradeInProgress"):
         return Verdict("its applications run, and no pod takes requests yet")
     return Verdict("Ready", good=True, cluster=cluster)
 

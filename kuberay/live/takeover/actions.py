@@ -11,7 +11,7 @@ from lightkube.resources.core_v1 import Secret
 from kuberay.facts.labels import COMPLETE_MARK
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import Report
-from kuberay.live.api.client import HTTPError, connect, or_none
+from kuberay.live.api.client import HTTPError, connect, find, find_all, or_none
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import kind_of_object
 from kuberay.live.takeover.marks import Record, read_record
@@ -144,10 +144,8 @@ class _Cluster:
 
     async def records(self, release: str | None = None) -> list[Record]:
         labels: dict[str, Any] = {"owner": "helm"} | ({"name": release} if release else {})
-        return [
-            read_record(secret.to_dict())
-            async for secret in self._client.list(Secret, namespace=self._namespace, labels=labels)
-        ]
+        found = await find_all(self._client, Secret, namespace=self._namespace, labels=labels)
+        return [read_record(secret) for secret in found]
 
     async def complete(self, record: Record) -> list[str]:
         """Objects of a release that a stack has in its state."""
@@ -174,8 +172,7 @@ class _Cluster:
 
     async def get(self, obj: Object) -> Object | None:
         name, namespace = _name_of(obj["metadata"])
-        found = await or_none(self._client.get(kind_of_object(obj), name, namespace=namespace or None))
-        return found.to_dict() if found else None
+        return await find(self._client, kind_of_object(obj), name, namespace or None)
 
     async def gone(self, obj: Object) -> None:
         """Waits until an object that is being deleted is gone."""

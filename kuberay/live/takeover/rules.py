@@ -133,6 +133,13 @@ def how_to_make_anew(release: str) -> str:
     return f"`pulumi up --refresh --replace '**Release::{release}'` makes it anew"
 
 
+def is_gone(kind: str, release: str) -> str:
+    """What to say where the main object of a release is gone: by hand, or by a
+    `destroy` that was killed, which tells Pulumi nothing.
+    """
+    return f"there is no such {kind}, though the state has its Helm release; {how_to_make_anew(release)}"
+
+
 def half_removed(release: str) -> str:
     """What to say where Helm's record of a release says `uninstalling`: any part of it
     may be gone, and Helm upgrades it no more.

@@ -22,7 +22,7 @@ from lightkube.types import PatchType
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP, RETRY_ANNOTATION, TEMPLATE_ANNOTATION
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import Report
-from kuberay.live.api.client import connect_blocking, is_unanswered, or_none, refusal
+from kuberay.live.api.client import connect_blocking, find, is_unanswered, refusal
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import PlainPod, RayCluster
 from kuberay.live.diagnosis.diagnoser import OPERATOR_LOOKS, SCHEDULING_GRACE, Diagnoser
@@ -37,7 +37,7 @@ from kuberay.live.diagnosis.pods import (
 )
 from kuberay.live.diagnosis.queue import held_in_queue
 from kuberay.live.takeover.actions import refuse_half_removed
-from kuberay.live.takeover.rules import how_to_make_anew
+from kuberay.live.takeover.rules import how_to_make_anew, is_gone
 from kuberay.live.wait_loop import Look, NotUpError, wait
 from kuberay.live.waiting.targets import GroupTarget, as_asked, stays_suspended, suspended
 from kuberay.live.watch import NamespaceView, namespace_view
@@ -168,16 +168,6 @@ async def wait_for_group(connection: Connection, target: GroupTarget, report: Re
     )
 
 
-def no_ray_cluster(target: GroupTarget) -> str:
-    """What to say where the RayCluster of a release is gone: by hand, or by a `destroy`
-    that was killed, which tells Pulumi nothing.
-    """
-    return (
-        "there is no such RayCluster, though the state has its Helm release;"
-        f" {how_to_make_anew(target.release)}"
-    )
-
-
 def _changed_by_others(target: GroupTarget, ray_cluster: Object) -> str | None:
     """What to say where the RayCluster no longer has the pod template that the stack
     gave it: the operator makes no pods of that one.
@@ -238,10 +228,9 @@ async def _ray_cluster(client: AsyncClient, target: GroupTarget) -> Object:
     """
     if target.is_head:
         await refuse_half_removed(client, target.namespace, target.release)
-    answer = await or_none(client.get(RayCluster, target.cluster, namespace=target.namespace))
-    if answer is None:
-        raise NotUpError(f"{target.cluster}: {no_ray_cluster(target)}")
-    found = answer.to_dict()
+    found = await find(client, RayCluster, target.cluster, target.namespace)
+    if found is None:
+        raise NotUpError(f"{target.cluster}: {is_gone('RayCluster', target.release)}")
     if cluster_trouble(found):
         # The operator tries again ever more seldom, and says until then what was wrong
         # when it last did.

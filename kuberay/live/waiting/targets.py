@@ -2,31 +2,13 @@
 
 from dataclasses import dataclass, replace
 
-from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.labels import HEAD_GROUP
-from kuberay.facts.objects import Object, conditions_of
+from kuberay.facts.objects import Object, has_condition
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.job import JobPlan
-from kuberay.plan.operator import OperatorPlan
 from kuberay.plan.pods import PodGroup
 from kuberay.plan.service import ServicePlan
 from kuberay.settings.overrides import QUEUE_TIMEOUT, ResourceOverrides
-
-
-@dataclass(frozen=True)
-class DeploymentTarget:
-    """A Deployment that is to be rolled out."""
-
-    namespace: str
-    release: str
-    name: str
-    timeout: float
-    """In seconds."""
-
-
-def operator_target(operator: OperatorPlan) -> DeploymentTarget:
-    """The Deployment of an operator that the stack installs."""
-    return DeploymentTarget(operator.namespace, OPERATOR_RELEASE, operator.deployment, operator.timeout)
 
 
 @dataclass(frozen=True)
@@ -111,9 +93,8 @@ def stays_suspended(cluster: Object) -> bool:
     more: it goes on where the spec says `suspend: false`, and not where it says nothing
     (`calculateStatus`, 1.3.0 to 1.6.2).
     """
-    return cluster["spec"].get("suspend") is None and any(
-        each["type"] in ("RayClusterSuspending", "RayClusterSuspended") and each.get("status") == "True"
-        for each in conditions_of(cluster)
+    return cluster["spec"].get("suspend") is None and (
+        has_condition(cluster, "RayClusterSuspending") or has_condition(cluster, "RayClusterSuspended")
     )
 
 

@@ -14,7 +14,7 @@ from lightkube.resources.core_v1 import Pod
 from kuberay.facts.labels import JOB_LABEL, SCHEDULE_LABEL
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import Report
-from kuberay.live.api.client import or_none
+from kuberay.live.api.client import find, find_all
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import Kind, RayCronJob, RayJob, RayService
 from kuberay.live.diagnosis.diagnoser import Diagnoser
@@ -64,7 +64,7 @@ async def wait_for_schedule(connection: Connection, target: WorkloadTarget, repo
     diagnoser = Diagnoser(view.client, target.namespace)
 
     async def look() -> Look:
-        schedule = await _get(view.client, RayCronJob, target)
+        schedule = await find(view.client, RayCronJob, target.name, target.namespace)
         if schedule is None:
             return Look(
                 failed=(
@@ -88,18 +88,12 @@ async def look_at_schedule(
     """A RayCronJob if there is one, what the operator says against it, and the newest
     RayJob that it has made.
     """
-    schedule = await _get(view.client, RayCronJob, target)
+    schedule = await find(view.client, RayCronJob, target.name, target.namespace)
     if schedule is None:
         return None, None, None
-    of_it = view.client.list(RayJob, namespace=target.namespace, labels={SCHEDULE_LABEL: target.name})
-    runs = sorted(
-        [run.to_dict() async for run in of_it], key=lambda run: str(run["metadata"]["creationTimestamp"])
-    )
-    return (
-        schedule,
-        await diagnoser.said_by_operator(schedule, room_may_come=False),
-        runs[-1] if runs else None,
-    )
+    runs = await _oldest_first(view.client, RayJob, target, SCHEDULE_LABEL)
+    trouble = await diagnoser.said_by_operator(schedule, room_may_come=False)
+    return schedule, trouble, runs[-1] if runs else None
 
 
 async def wait_for_service(
@@ -182,7 +176,7 @@ async def look_at_workload(
     """A RayJob or RayService if there is one, what it says of itself, and what keeps
     the pods that it still waits for from being ready.
     """
-    workload = await _get(view.client, kind, target)
+    workload = await find(view.client, kind, target.name, target.namespace)
     verdict = judge(workload) if workload is not None else Verdict(f"there is no such {kind.__name__}")
     trouble = None
     if workload is not None and not verdict.good and (queued := await held_in_queue(view.client, workload)):
@@ -199,11 +193,6 @@ async def why_it_failed(client: AsyncClient, kind: Kind, target: WorkloadTarget,
     return with_last_lines(verdict.text, await _last_lines(client, target) if kind is RayJob else [])
 
 
-async def _get(client: AsyncClient, kind: Kind, target: WorkloadTarget) -> Object | None:
-    found = await or_none(client.get(kind, target.name, namespace=target.namespace))
-    return found.to_dict() if found else None
-
-
 async def _trouble(
     view: NamespaceView, target: WorkloadTarget, verdict: Verdict, diagnoser: Diagnoser, *, submitter: bool
 ) -> Trouble | None:
@@ -212,7 +201,7 @@ async def _trouble(
     """
     pods = view.pods(verdict.cluster) if verdict.cluster else []
     if submitter and not pods:
-        pods = await _submitters(view.client, target)
+        pods = await _oldest_first(view.client, Pod, target, JOB_LABEL)
     alive = [pod for pod in pods if not is_going(pod) and not is_over(pod)]
     first = await diagnoser.look_at_all(alive, room_may_come=any(is_going(pod) for pod in pods))
     if first and not first.from_event:
@@ -227,19 +216,19 @@ async def _trouble(
     return Trouble(f"of {verdict.cluster}", f"refused by the API server: {message}", certain)
 
 
-async def _submitters(client: AsyncClient, target: WorkloadTarget) -> list[Object]:
-    found = [
-        pod.to_dict()
-        async for pod in client.list(Pod, namespace=target.namespace, labels={JOB_LABEL: target.name})
-    ]
-    return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+async def _oldest_first(client: AsyncClient, kind: Kind, target: WorkloadTarget, label: str) -> list[Object]:
+    """What carries the target's name under a label: a job's submitters, a schedule's
+    runs.
+    """
+    found = await find_all(client, kind, namespace=target.namespace, labels={label: target.name})
+    return sorted(found, key=lambda each: str(each["metadata"]["creationTimestamp"]))
 
 
 async def _last_lines(client: AsyncClient, target: WorkloadTarget) -> list[str]:
     """The end of the job's log, from the pod that submitted it; nothing in HTTPMode,
     where Ray's message holds it.
     """
-    for pod in reversed(await _submitters(client, target)):
+    for pod in reversed(await _oldest_first(client, Pod, target, JOB_LABEL)):
         with suppress(HTTPError, OSError, ValueError):
             lines = [
                 line

@@ -50,7 +50,7 @@ class Cluster:
         self.listings: list[Exception] = []
         """What is answered in place of a list, one after the other."""
 
-    async def get(self, kind: Any, name: str) -> Found:
+    async def get(self, kind: Any, name: str, namespace: str | None = None) -> Found:
         if name not in self.crds:
             status = {"code": 404, "message": "not found"}
             raise ApiError(Request("GET", "https://x"), Response(404, json=status))
