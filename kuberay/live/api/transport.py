@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from kuberay.live.api.credentials import Credential
 from kuberay.live.api.kubeconfig import Endpoint, KubeconfigError
 
 P = ParamSpec("P")
@@ -34,7 +33,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 Outcome = httpx2.Response | httpx2.TransportError
 
 
-class PatientTransport(httpx2.BaseTransport):
+class PatientTransport(httpx2.HTTPTransport):
     """For requests outside of an event loop."""
 
     def __init__(self, endpoint: Endpoint, patience: float) -> None:
@@ -42,7 +41,7 @@ class PatientTransport(httpx2.BaseTransport):
         try.
         """
         self._endpoint, self._patience = endpoint, patience
-        self._below = httpx2.HTTPTransport(verify=_tls(endpoint), proxy=_proxy(endpoint))
+        super().__init__(verify=_tls(endpoint), proxy=_proxy(endpoint))
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         exchange = _Exchange(self._endpoint, self._patience, request)
@@ -50,7 +49,7 @@ class PatientTransport(httpx2.BaseTransport):
         while True:
             outcome: Outcome
             try:
-                outcome = self._below.handle_request(request)
+                outcome = super().handle_request(request)
             except httpx2.TransportError as error:
                 outcome = error
             pause = exchange.pause_after(outcome)
@@ -60,11 +59,8 @@ class PatientTransport(httpx2.BaseTransport):
                 outcome.close()
             time.sleep(pause)
 
-    def close(self) -> None:
-        self._below.close()
 
-
-class AsyncPatientTransport(httpx2.AsyncBaseTransport):
+class AsyncPatientTransport(httpx2.AsyncHTTPTransport):
     """For requests in an event loop."""
 
     def __init__(self, endpoint: Endpoint, patience: float) -> None:
@@ -72,7 +68,7 @@ class AsyncPatientTransport(httpx2.AsyncBaseTransport):
         try.
         """
         self._endpoint, self._patience = endpoint, patience
-        self._below = httpx2.AsyncHTTPTransport(verify=_tls(endpoint), proxy=_proxy(endpoint))
+        super().__init__(verify=_tls(endpoint), proxy=_proxy(endpoint))
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         exchange = _Exchange(self._endpoint, self._patience, request)
@@ -80,7 +76,7 @@ class AsyncPatientTransport(httpx2.AsyncBaseTransport):
         while True:
             outcome: Outcome
             try:
-                outcome = await self._below.handle_async_request(request)
+                outcome = await super().handle_async_request(request)
             except httpx2.TransportError as error:
                 outcome = error
             pause = await self._aside(exchange.pause_after, outcome)
@@ -97,9 +93,6 @@ class AsyncPatientTransport(httpx2.AsyncBaseTransport):
         if self._endpoint.plugin:
             return await asyncio.to_thread(work, *arguments, **named)
         return work(*arguments, **named)
-
-    async def aclose(self) -> None:
-        await self._below.aclose()
 
 
 class _Exchange:
@@ -196,19 +189,18 @@ def _tls(endpoint: Endpoint) -> ssl.SSLContext | bool:
         ) from None
     if endpoint.insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    given = (
-        endpoint.plugin.ask()
-        if endpoint.plugin
-        else Credential(None, endpoint.client_certificate, endpoint.client_key, None)
-    )
-    if given.certificate and given.key:
+    certificate, key = endpoint.client_certificate, endpoint.client_key
+    if endpoint.plugin:
+        given = endpoint.plugin.ask()
+        certificate, key = given.certificate, given.key
+    if certificate and key:
         # Python reads them from files alone; these are gone again at once.
         with tempfile.TemporaryDirectory() as folder:
-            certificate, key = Path(folder, "certificate"), Path(folder, "key")
-            certificate.write_bytes(given.certificate)
-            key.write_bytes(given.key)
+            files = Path(folder, "certificate"), Path(folder, "key")
+            files[0].write_bytes(certificate)
+            files[1].write_bytes(key)
             try:
-                context.load_cert_chain(certificate, key)
+                context.load_cert_chain(*files)
             except ssl.SSLError:
                 raise KubeconfigError(
                     "the client certificate of the kubeconfig's user and its key are no pair in PEM"
