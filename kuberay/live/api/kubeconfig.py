@@ -10,8 +10,9 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,6 +41,9 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 #: Longer than anybody's path. Encoded text may begin with a slash as well.
 _LONGEST_PATH = 250
+
+#: Unlike that of a Path, it also takes what is longer than any.
+_is_file = os.path.isfile
 
 Entries = Mapping[str, Mapping[str, Any]]
 
@@ -94,10 +98,10 @@ def find_endpoint(connection: Connection) -> Endpoint:
 class _Kubeconfig:
     """The entries of one file, or of several that were merged."""
 
-    clusters: Entries
-    contexts: Entries
-    users: Entries
-    current: str | None
+    clusters: Entries = field(default_factory=dict[str, Mapping[str, Any]])
+    contexts: Entries = field(default_factory=dict[str, Mapping[str, Any]])
+    users: Entries = field(default_factory=dict[str, Mapping[str, Any]])
+    current: str | None = None
 
     def over(self, other: "_Kubeconfig") -> "_Kubeconfig":
         """One out of two: of each name, and of the current context, the first that has
@@ -115,44 +119,32 @@ class _Kubeconfig:
         if not name:
             raise KubeconfigError(f"the kubeconfig names no current context: set {CONTEXT} of the stack")
         chosen = _entry(self.contexts, name, f"context '{name}' is not in the kubeconfig")
+        what = f"context '{name}' of the kubeconfig"
         # Somebody may have written there what belongs in the entry: nothing of it is
         # shown.
-        _refuse_other_types(chosen, f"context '{name}'")
-        named = chosen.get("cluster") or ""
+        _refuse_other_types(chosen, what)
+        named, who = chosen.get("cluster") or "", chosen.get("user") or ""
+        otherwise = f"{what} names cluster '{named}', which is not there"
         if cluster:
-            reached = _entry(
-                self.clusters, cluster, f"{CLUSTER} is '{cluster}', which is not in the kubeconfig"
-            )
-        else:
-            reached = _entry(
-                self.clusters,
-                named,
-                f"context '{name}' of the kubeconfig names cluster '{named}', which is not there",
-            )
-        who = chosen.get("user") or ""
-        user = (
-            _entry(
-                self.users, who, f"context '{name}' of the kubeconfig names user '{who}', which is not there"
-            )
-            if who
-            else {}
-        )
-        what = f"cluster '{cluster or named}'"
-        proxy, inner = reached.get("proxy-url"), reached.get("tls-server-name")
+            otherwise = f"{CLUSTER} is '{cluster}', which is not in the kubeconfig"
+        reached = _entry(self.clusters, cluster or named, otherwise)
+        user = _entry(self.users, who, f"{what} names user '{who}', which is not there") if who else {}
+        what = f"cluster '{cluster or named}' of the kubeconfig"
+        proxy, server = reached.get("proxy-url"), reached.get("server")
         if proxy:
-            _check_proxy(str(proxy), what)
+            known = "known here: http://<host>:<port> and https://<host>:<port>"
+            _address(str(proxy), f"{what} has a proxy-url that this program does not know; {known}")
         _refuse_other_types(reached, what)
-        _refuse_other_types(user, f"user '{who}'")
-        server = reached.get("server")
+        _refuse_other_types(user, f"user '{who}' of the kubeconfig")
         if not server:
-            raise KubeconfigError(f"{what} of the kubeconfig names no server")
-        address = _server_address(server, what)
+            raise KubeconfigError(f"{what} names no server")
+        address = _address(server, f"{what} has a server that is not of the form https://<host>:<port>")
         return Endpoint(
             # An error of a client quotes the address.
             server=str(address.copy_with(userinfo=b"")) if address.userinfo else server,
             context=name,
             namespace=chosen.get("namespace") or "default",
-            server_name=inner or None,
+            server_name=reached.get("tls-server-name") or None,
             insecure=bool(reached.get("insecure-skip-tls-verify")),
             authority=_content(reached, "certificate-authority", what),
             proxy=proxy or None,
@@ -161,27 +153,23 @@ class _Kubeconfig:
 
 
 def _user(user: Mapping[str, Any], name: str, cluster: Mapping[str, Any], address: URL) -> dict[str, Any]:
-    what = f"user '{name}'"
+    what = f"user '{name}' of the kubeconfig"
     if provider := user.get("auth-provider"):
         kind = provider.get("name") if isinstance(provider, Mapping) else None
         shown = kind if isinstance(kind, str) else "?"
         raise KubeconfigError(
-            f"{what} of the kubeconfig has the auth-provider '{shown}', which this program does not know; use"
-            " `exec`"
+            f"{what} has the auth-provider '{shown}', which this program does not know; use `exec`"
         )
     groups, extra = user.get("as-groups") or [], user.get("as-user-extra") or {}
     if not _are_texts(groups):
-        raise KubeconfigError(
-            f"{what} of the kubeconfig has as-groups that are not a list of texts, such as [ops]"
-        )
+        raise KubeconfigError(f"{what} has as-groups that are not a list of texts, such as [ops]")
     if not isinstance(extra, Mapping) or not all(map(_are_texts, extra.values())):
         raise KubeconfigError(
-            f"{what} of the kubeconfig has an as-user-extra that is not a map of lists of texts, such as"
-            " {reason: [on-call]}"
+            f"{what} has an as-user-extra that is not a map of lists of texts, such as {{reason: [on-call]}}"
         )
     more = [key for key in ("as-uid", "as-groups", "as-user-extra") if user.get(key)]
     if more and not user.get("as"):
-        raise KubeconfigError(f"{what} of the kubeconfig has {more[0]}, and no `as` that says who acts")
+        raise KubeconfigError(f"{what} has {more[0]}, and no `as` that says who acts")
     impersonated = [
         *([("Impersonate-User", str(user["as"]))] if user.get("as") else []),
         *([("Impersonate-Uid", str(user["as-uid"]))] if user.get("as-uid") else []),
@@ -218,7 +206,7 @@ def _content(entry: Mapping[str, Any], key: str, what: str) -> bytes | None:
             # `base64` breaks lines, which Go's decoder passes over.
             return base64.b64decode(re.sub(r"[\r\n]", "", str(data)), validate=True)
     except (binascii.Error, ValueError):
-        raise KubeconfigError(f"{what} of the kubeconfig has a {key}-data that is not base64") from None
+        raise KubeconfigError(f"{what} has a {key}-data that is not base64") from None
     if not (file := entry.get(key)):
         return None
     try:
@@ -228,7 +216,7 @@ def _content(entry: Mapping[str, Any], key: str, what: str) -> bytes | None:
         reason = error.strerror if isinstance(error, OSError) else "it is no path"
         instead = _INSTEAD_OF_FILE.get(key, f"{key}-data")
         why = f"cannot be read: {reason}; it takes a path, and {instead} what would be in the file"
-        raise KubeconfigError(f"{what} of the kubeconfig has a {key} that {why}") from None
+        raise KubeconfigError(f"{what} has a {key} that {why}") from None
 
 
 def _are_texts(value: Any) -> bool:
@@ -239,39 +227,22 @@ def _refuse_other_types(entry: Mapping[str, Any], what: str) -> None:
     """Refuses what client-go would not read: a token that is a number, for one."""
     for key in _TEXTS & entry.keys():
         if not isinstance(entry[key], str | None):
-            raise KubeconfigError(f"{what} of the kubeconfig has a {key} that is no text; put it in quotes")
+            raise KubeconfigError(f"{what} has a {key} that is no text; put it in quotes")
     if not isinstance(entry.get("insecure-skip-tls-verify"), bool | None):
-        raise KubeconfigError(
-            f"{what} of the kubeconfig has an insecure-skip-tls-verify that is neither true nor false"
-        )
+        raise KubeconfigError(f"{what} has an insecure-skip-tls-verify that is neither true nor false")
 
 
-def _server_address(server: str, what: str) -> URL:
-    address = _address(server)
-    if address is None:
-        raise KubeconfigError(
-            f"{what} of the kubeconfig has a server that is not of the form https://<host>:<port>"
-        )
-    return address
-
-
-def _check_proxy(proxy: str, what: str) -> None:
-    if _address(proxy) is None:
-        known = "known here: http://<host>:<port> and https://<host>:<port>"
-        raise KubeconfigError(
-            f"{what} of the kubeconfig has a proxy-url that this program does not know; {known}"
-        )
-
-
-def _address(text: str) -> URL | None:
+def _address(text: str, otherwise: str) -> URL:
     """What a client says of one that is none would quote it."""
     try:
         address = URL(text)
         urlsplit(text)  # Which the transport reads, and takes less.
     except (InvalidURL, ValueError):
-        return None
+        raise KubeconfigError(otherwise) from None
     is_known = address.scheme in ("http", "https") and address.host and address.port != 0
-    return None if not is_known or any(map(str.isspace, text)) else address
+    if not is_known or any(map(str.isspace, text)):
+        raise KubeconfigError(otherwise)
+    return address
 
 
 # --- Files ----------------------------------------------------------------------------
@@ -304,27 +275,13 @@ def _load_files(context: str | None) -> _Kubeconfig | None:
         if listed
         else [Path.home() / ".kube" / "config"]
     )
-    merged = _merge(file for file in files if _is_file(file))
+    merged = reduce(_Kubeconfig.over, map(_read, filter(_is_file, files)), _Kubeconfig())
     if context or merged.current:
         return merged
     if os.environ.get("KUBERNETES_SERVICE_HOST") and (_ACCOUNT / "token").exists():
         return None
     looked = ", ".join(map(str, files))
     raise KubeconfigError(f"no current context in {looked}: set {CONTEXT} of the stack, or KUBECONFIG")
-
-
-def _is_file(file: Path) -> bool:
-    try:
-        return file.is_file()
-    except (OSError, ValueError):  # Longer than any path, for one.
-        return False
-
-
-def _merge(files: Iterable[Path]) -> _Kubeconfig:
-    merged = _Kubeconfig({}, {}, {}, None)
-    for file in files:
-        merged = merged.over(_read(file))
-    return merged
 
 
 def _read(file: Path) -> _Kubeconfig:
@@ -360,12 +317,8 @@ def _parse(text: str, where: str, folder: Path | None = None) -> _Kubeconfig:
             ) from None
     if folder:
         _make_absolute(parts, folder)
-    return _Kubeconfig(
-        parts["clusters"],
-        parts["contexts"],
-        parts["users"],
-        current if isinstance(current := content.get("current-context"), str) else None,
-    )
+    current = content.get("current-context")
+    return _Kubeconfig(**parts, current=current if isinstance(current, str) else None)
 
 
 def _name(given: Any) -> str:
