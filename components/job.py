@@ -66,55 +66,31 @@ class RayJob(pulumi.ComponentResource):
                 custom_timeouts=pulumi.CustomTimeouts(delete=f"{plan.delete_timeout}s"),
             ),
         )
-        ended = (
-            self._scheduled()
-            if plan.settings.schedule
-            else self._succeeded()
-            if plan.is_waited_for
-            else self.resource
-        )
+        is_looked_at = plan.settings.schedule or plan.is_waited_for
+        ended = self._ended() if is_looked_at else self.resource
         self.summary = ended.urn.apply(lambda _: summary(plan))
         self.register_outputs({})
 
-    def _succeeded(self) -> WaitFor:
-        """Made when the job has succeeded, anew with each run."""
-        target = workload_target(self._plan)
+    def _ended(self) -> WaitFor:
+        """Made when the job has succeeded, anew with each run; of a schedule when the
+        operator has had the time to refuse it, and updated with each change of it.
+        """
+        plan, target = self._plan, workload_target(self._plan)
 
-        async def until_succeeded(report: Report) -> None:
-            from kuberay.live.waiting.workloads import wait_for_job
+        async def until_ended(report: Report) -> None:
+            from kuberay.live.waiting.workloads import wait_for_job, wait_for_schedule
 
-            await wait_for_job(await known(self._connection), target, report)
+            wait = wait_for_schedule if plan.settings.schedule else wait_for_job
+            await wait(await known(self._connection), target, report)
 
-        # It names the entrypoint.
-        shown = secret_where_encrypted(self._plan.summary, "jobs")
         return WaitFor(
-            f"{self.pulumi_resource_name}.succeeded",
-            {"job": shown, "spec": self._plan.fingerprint},
-            until_succeeded,
+            f"{self.pulumi_resource_name}.{'scheduled' if plan.settings.schedule else 'succeeded'}",
+            # It names the entrypoint.
+            {"job": secret_where_encrypted(plan.summary, "jobs"), "spec": plan.fingerprint},
+            until_ended,
             self.resource,
             self,
             # What has succeeded once has; KubeRay may have deleted it since.
-            look_again=False,
-        )
-
-    def _scheduled(self) -> WaitFor:
-        """Made when the operator has had the time to refuse the schedule, and updated
-        with each change of it.
-        """
-        target = workload_target(self._plan)
-
-        async def until_taken(report: Report) -> None:
-            from kuberay.live.waiting.workloads import wait_for_schedule
-
-            await wait_for_schedule(await known(self._connection), target, report)
-
-        shown = {"job": secret_where_encrypted(self._plan.summary, "jobs"), "spec": self._plan.fingerprint}
-        return WaitFor(
-            f"{self.pulumi_resource_name}.scheduled",
-            shown,
-            until_taken,
-            self.resource,
-            self,
             look_again=False,
         )
 

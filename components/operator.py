@@ -3,7 +3,7 @@
 import pulumi
 
 from components.namespace import Namespace
-from components.resources.hooks import resource_hook
+from components.resources.hooks import progress, resource_hook
 from components.resources.providers import connection_of, known, provider_of_component
 from components.resources.release import Release, chart_release, source_of
 from components.resources.wait_for import WaitFor
@@ -106,14 +106,11 @@ class Operator(pulumi.ComponentResource):
 
             connection, plan = await known(self._connection), self._plan
             self._has_brought_crds = await bring_first(
-                connection, plan.charts.version, self._source, self._report, timeout=plan.timeout
+                connection, plan.charts.version, self._source, progress(self), timeout=plan.timeout
             )
 
         hook = resource_hook(f"{OPERATOR_RELEASE}.first-crds", before_all)
         return pulumi.ResourceHookBinding(before_create=[hook])
-
-    def _report(self, text: str) -> None:
-        pulumi.log.info(log_line(text), resource=self)
 
     def _crds_hook(self) -> pulumi.ResourceHook:
         """A preview that changes the release says and refuses the same as `up`, as far
@@ -142,7 +139,7 @@ class Operator(pulumi.ComponentResource):
                     version,
                     self._source,
                     was,
-                    self._report,
+                    progress(self),
                     timeout=self._plan.timeout,
                     in_preview=in_preview,
                 )

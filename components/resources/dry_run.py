@@ -8,7 +8,7 @@ from typing import Any
 
 import pulumi
 
-from components.resources.hooks import error_text, resource_hook
+from components.resources.hooks import error_text, progress, resource_hook
 from components.resources.release import source_of
 from components.stack import is_encrypted, stack_connection
 from kuberay.checks.messages import Problem, problem_line
@@ -44,7 +44,8 @@ class DryRun(pulumi.Stash):
             from kuberay.live.dry_run import NotAskedError, RefusedError, ask
             from kuberay.live.wait_loop import NotUpError
 
-            before, in_preview = _asked_before(args.old_inputs), pulumi.runtime.is_dry_run()
+            before: Mapping[str, Any] = (args.old_inputs or {}).get("input") or {}
+            in_preview = pulumi.runtime.is_dry_run()
             upgraded = before.get("kuberayVersion") != version
             changed = [
                 whose
@@ -103,11 +104,7 @@ class DryRun(pulumi.Stash):
         from kuberay.live.operator_at_work import wait_for_an_operator, why_no_pods_would_come
 
         if not pulumi.runtime.is_dry_run():
-
-            def report(text: str) -> None:
-                pulumi.log.info(log_line(text), resource=self)
-
-            await wait_for_an_operator(connection, stack.operator, stack.namespace.name, report)
+            await wait_for_an_operator(connection, stack.operator, stack.namespace.name, progress(self))
         elif why := await why_no_pods_would_come(connection, stack.operator, stack.namespace.name):
             # The same run may mend it, before anything depends on it.
             pulumi.log.warn(log_line(f"as it is now, {why}"), resource=self)
@@ -157,7 +154,3 @@ async def _refuse_unknown_fields(
     if problems:
         hidden = {key for key in ("clusters", "jobs", "services") if is_encrypted(key)}
         raise pulumi.RunError("\n".join(problem_line(problem, hidden) for problem in problems))
-
-
-def _asked_before(inputs: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    return (inputs or {}).get("input") or {}

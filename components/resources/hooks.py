@@ -7,8 +7,8 @@ from weakref import WeakKeyDictionary
 import pulumi
 
 from components.stack import told
-from kuberay.facts.phrases import one_line
-from kuberay.facts.visible import log_lines
+from kuberay.facts.phrases import Report, one_line
+from kuberay.facts.visible import log_line, log_lines
 
 Run = Callable[[pulumi.ResourceHookArgs], Awaitable[None]]
 
@@ -18,6 +18,11 @@ def resource_hook(
 ) -> pulumi.ResourceHook:
     """A hook that never fails without a word."""
     return pulumi.ResourceHook(name, with_error_text(run), options)
+
+
+def progress(resource: pulumi.Resource) -> Report:
+    """Logs what a hook does, beside the resource that it is of."""
+    return lambda text: pulumi.log.info(log_line(text), resource=resource)
 
 
 class SharedHook:
