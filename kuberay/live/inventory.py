@@ -5,19 +5,18 @@ that have to be deleted here.
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import zip_longest
+from itertools import pairwise
 from typing import Any
 
 from httpx2 import HTTPStatusError
-from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
-from lightkube.resources.core_v1 import Namespace, Pod, Secret
+from lightkube.resources.core_v1 import Namespace, Secret
 from lightkube.types import PatchType
 
 from kuberay.facts.labels import HELM_NAMESPACE, HELM_RELEASE, STACK_MARK
 from kuberay.facts.objects import Object
 from kuberay.live.api.client import PATIENCE, code_of, connect_blocking
 from kuberay.live.api.connection import Connection
-from kuberay.live.api.kinds import kind_of, kind_of_object
+from kuberay.live.api.kinds import PlainCrd, PlainPod, kind_of, kind_of_crd, kind_of_object
 from kuberay.live.diagnosis.pods import is_going, is_ready
 from kuberay.live.takeover.marks import Record, read_record, stack_of
 
@@ -63,7 +62,7 @@ class Cluster:
 
     def records(self, namespace: str | None = None, release: str | None = None) -> list[Record]:
         """Helm's records, of each namespace and release where none is named."""
-        labels: dict[str, Any] = {"owner": "helm"} | ({"name": release} if release else {})
+        labels: Any = {"owner": "helm"} | ({"name": release} if release else {})
         secrets = self._client.list(Secret, namespace=namespace or "*", labels=labels)
         return [read_record(secret.to_dict()) for secret in secrets if secret.type == "helm.sh/release.v1"]
 
@@ -72,11 +71,9 @@ class Cluster:
         ``installed``: by the stack, so in that namespace.
         """
         # Of pods that KubeRay's chart makes, and of those of its Kustomize base.
-        labels: dict[str, Any] = {"app.kubernetes.io/component": "kuberay-operator"}
-        pods = [
-            pod.to_dict()
-            for pod in self._client.list(Pod, namespace=watched if installed else "*", labels=labels)
-        ]
+        labels: Any = {"app.kubernetes.io/component": "kuberay-operator"}
+        found = self._client.list(PlainPod, namespace=watched if installed else "*", labels=labels)
+        pods = [pod.to_dict() for pod in found]
         return any(is_ready(pod) and not is_going(pod) and watches(pod, watched) for pod in pods)
 
     def ray_kinds(self) -> set[str]:
@@ -99,40 +96,24 @@ class Cluster:
 
     def delete(self, obj: Object, *, finalizers: bool = True) -> None:
         """Deletes an object; with `finalizers` false without anyone's clean-up."""
-        namespace = obj["metadata"].get("namespace")
-        kind, name = kind_of_object(obj), obj["metadata"]["name"]
-        _unless_gone(lambda: self._client.delete(kind, name, namespace=namespace))
+        kind, name, where = _address(obj)
+        _unless_gone(lambda: self._client.delete(kind, name, **where))
         if not finalizers:
             nothing = {"metadata": {"finalizers": None}}
-            _unless_gone(
-                lambda: self._client.patch(
-                    kind, name, nothing, patch_type=PatchType.MERGE, namespace=namespace
-                )
-            )
+            _unless_gone(lambda: self._client.patch(kind, name, nothing, patch_type=PatchType.MERGE, **where))
 
     def delete_record(self, namespace: str, record: Record) -> None:
         _unless_gone(lambda: self._client.delete(Secret, record.secret, namespace=namespace))
 
     def get(self, obj: Object) -> Object | None:
-        namespace = obj["metadata"].get("namespace")
-        kind = kind_of_object(obj)
-        return self._get(kind, obj["metadata"]["name"], namespace)
+        kind, name, where = _address(obj)
+        return self._get(kind, name, **where)
 
     def as_applied(self, obj: Object) -> Object:
         """What an object would be if it were applied as given; nothing is changed."""
-        namespace = obj["metadata"].get("namespace")
-        kind = kind_of_object(obj)
-        found = self._client.patch(
-            kind,
-            obj["metadata"]["name"],
-            {**obj},
-            namespace=namespace,
-            patch_type=PatchType.APPLY,
-            field_manager="kuberay-dry-run",
-            force=True,
-            dry_run=True,
-        )
-        return found.to_dict()
+        kind, name, where = _address(obj)
+        how: dict[str, Any] = {"field_manager": "kuberay-dry-run", "force": True, "dry_run": True}
+        return self._client.patch(kind, name, {**obj}, patch_type=PatchType.APPLY, **how, **where).to_dict()
 
     def list(
         self,
@@ -168,14 +149,17 @@ class Cluster:
         """Asked for once: they are megabytes, and what is looked for again and again
         are their objects.
         """
-        specs: list[Object] = [
-            found.to_dict()["spec"] for found in self._client.list(CustomResourceDefinition)
-        ]
-        return [_custom_kind(spec) for spec in specs if spec["scope"] == "Namespaced"]
+        specs: list[Object] = [crd.to_dict()["spec"] for crd in self._client.list(PlainCrd)]
+        return [kind_of_crd(spec) for spec in specs if spec["scope"] == "Namespaced"]
 
     @property
     def _ray_kinds(self) -> Sequence[Any]:
         return [kind for kind in self._custom_kinds if kind._api_info.resource.group == "ray.io"]
+
+
+def _address(obj: Object) -> tuple[Any, str, dict[str, Any]]:
+    metadata = obj["metadata"]
+    return kind_of_object(obj), metadata["name"], {"namespace": metadata.get("namespace")}
 
 
 def is_put_there(found: Object) -> bool:
@@ -202,7 +186,7 @@ def flag_of(operator: Object, name: str) -> str:
         for container in operator["spec"]["containers"]
         for word in (*container.get("command", ()), *container.get("args", ()))
     ]
-    for word, after in zip_longest(words, words[1:], fillvalue=""):
+    for word, after in pairwise([*words, ""]):
         flag, given, value = word.partition("=")
         if flag.lstrip("-") == name:
             return value if given else after
@@ -233,14 +217,6 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.5)
     return True
-
-
-def _custom_kind(spec: Object) -> Any:
-    """The kind that a CRD defines, in the version that is stored."""
-    version = next(version["name"] for version in spec["versions"] if version["storage"])
-    return kind_of(
-        f"{spec['group']}/{version}", spec["names"]["kind"], namespaced=True, path=spec["names"]["plural"]
-    )
 
 
 def _unless_gone(ask: Callable[[], Any]) -> Any:

@@ -46,6 +46,15 @@ def kind_of(api_version: str, kind: str, *, namespaced: bool, path: str | None =
     return type(kind, (base,), {"_api_info": create_api_info(group, version, kind, path or plural(kind))})
 
 
+def kind_of_crd(spec: Object) -> Kind:
+    """The kind in namespaces that a CRD defines, in the version that is stored.
+    ``spec``: of the CRD.
+    """
+    version = next(version["name"] for version in spec["versions"] if version["storage"])
+    names = spec["names"]
+    return kind_of(f"{spec['group']}/{version}", names["kind"], namespaced=True, path=names["plural"])
+
+
 def kind_of_object(obj: Object) -> Kind:
     """The kind of an object, which is in a namespace where its metadata names one."""
     return kind_of(obj["apiVersion"], obj["kind"], namespaced=bool(obj["metadata"].get("namespace")))

@@ -28,7 +28,7 @@ from kuberay.facts.phrases import Report, first_few
 from kuberay.facts.versions import at_least
 from kuberay.live.api.client import apply_text, code_of, connect, find, find_all
 from kuberay.live.api.connection import Connection
-from kuberay.live.api.kinds import PlainCrd, RayCluster, RayCronJob, RayJob, RayService, kind_of
+from kuberay.live.api.kinds import PlainCrd, RayCluster, RayCronJob, RayJob, RayService, kind_of_crd
 from kuberay.live.charts.contents import chart_crds, crd_texts
 from kuberay.live.crds.schemas import lost_fields, storage_schema, unknown_fields
 from kuberay.live.wait_loop import Look, every, wait
@@ -300,11 +300,7 @@ async def _refuse_to_lose(client: AsyncClient, present: Crd, wanted: Crd, versio
     """A downgrade may take fields away that stored objects use: the API server would
     drop them without a word.
     """
-    names = present["spec"]["names"]
-    storage = next(each["name"] for each in present["spec"]["versions"] if each["storage"])
-    kind = kind_of(
-        f"{present['spec']['group']}/{storage}", names["kind"], namespaced=True, path=names["plural"]
-    )
+    kind = kind_of_crd(present["spec"])
     now, then = storage_schema(present), storage_schema(wanted)
     found: list[str] = []
 
@@ -312,7 +308,7 @@ async def _refuse_to_lose(client: AsyncClient, present: Crd, wanted: Crd, versio
         fields = [*lost_fields(stored.get("spec", {}), _spec(now), _spec(then), "spec")]
         if fields:
             found.append(
-                f"{names['kind']} {stored['metadata']['namespace']}/{stored['metadata']['name']}"
+                f"{kind.__name__} {stored['metadata']['namespace']}/{stored['metadata']['name']}"
                 f" ({', '.join(fields[:3])})"
             )
     if found:

@@ -1,7 +1,7 @@
 """Takes over what a killed run was making, before it is made again."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,7 +59,7 @@ async def take_over_install(run: Run, release: Mapping[str, Any]) -> None:
     name, namespace = _name_of(release)
     values = release.get("values") or {}
     stack = run.stack
-    async with _Cluster(run, namespace) as cluster:
+    async with _cluster(run, namespace) as cluster:
         records = await cluster.records(name)
         newest = max(records, key=lambda record: record.revision, default=None)
         complete = await cluster.complete(newest) if newest and newest.stack == stack else []
@@ -74,7 +74,7 @@ async def look_at_adopted(run: Run, release: Mapping[str, Any]) -> int | None:
         RecoveryError: it is not as the stack was told.
     """
     name, namespace = _name_of(release)
-    async with _Cluster(run, namespace) as cluster:
+    async with _cluster(run, namespace) as cluster:
         records = await cluster.records(name)
         newest = max(records, key=lambda record: record.revision, default=None)
         before_install(name, records, run.stack, {}, adopted=run.adopted.get(name))
@@ -88,7 +88,7 @@ async def take_over_upgrade(run: Run, release: Mapping[str, Any]) -> None:
         RecoveryError: it was removed, or half removed.
     """
     name, namespace = _name_of(release)
-    async with _Cluster(run, namespace) as cluster:
+    async with _cluster(run, namespace) as cluster:
         await cluster.remove(before_upgrade(name, await cluster.records(name)))
 
 
@@ -101,7 +101,7 @@ async def take_over_object(run: Run, wanted: Mapping[str, Any]) -> None:
     """
     name, namespace = _name_of(wanted["metadata"])
     stack = run.stack
-    async with _Cluster(run, namespace or name) as cluster:
+    async with _cluster(run, namespace or name) as cluster:
         existing = await cluster.get(wanted)
         if existing and existing["metadata"].get("deletionTimestamp"):
             await cluster.gone(wanted)
@@ -118,61 +118,58 @@ async def refuse_half_removed(client: AsyncClient, namespace: str, release: str)
     Raises:
         RecoveryError: it had.
     """
-    labels: dict[str, Any] = {"owner": "helm", "name": release, "status": "uninstalling"}
+    labels = {"owner": "helm", "name": release, "status": "uninstalling"}
     with suppress(HTTPError):  # Who may not read secrets can still look at the rest.
-        async for _ in client.list(Secret, namespace=namespace, labels=labels):
+        if await find_all(client, Secret, namespace=namespace, labels=labels):
             raise RecoveryError(half_removed(release))
+
+
+@asynccontextmanager
+async def _cluster(run: Run, namespace: str) -> AsyncGenerator["_Cluster"]:
+    async with connect(run.connection, namespace) as client:
+        yield _Cluster(run, client)
 
 
 def _name_of(inputs: Mapping[str, Any]) -> tuple[str, str]:
     return str(inputs["name"]), str(inputs.get("namespace") or "")
 
 
+@dataclass(frozen=True)
 class _Cluster:
     """One namespace, as far as leftovers can lie in it."""
 
-    def __init__(self, run: Run, namespace: str) -> None:
-        self._run = run
-        self._namespace = namespace
-
-    async def __aenter__(self) -> "_Cluster":
-        self._client: AsyncClient = connect(self._run.connection, self._namespace)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.close()
+    run: Run
+    client: AsyncClient
 
     async def records(self, release: str | None = None) -> list[Record]:
-        labels: dict[str, Any] = {"owner": "helm"} | ({"name": release} if release else {})
-        found = await find_all(self._client, Secret, namespace=self._namespace, labels=labels)
-        return [read_record(secret) for secret in found]
+        labels = {"owner": "helm"} | ({"name": release} if release else {})
+        return [read_record(secret) for secret in await find_all(self.client, Secret, labels=labels)]
 
     async def complete(self, record: Record) -> list[str]:
         """Objects of a release that a stack has in its state."""
         found: list[str] = []
         for obj in record.objects:
             if obj["kind"] in ("Deployment", "RayCluster"):
-                live = await self.get({**obj, "metadata": {"namespace": self._namespace, **obj["metadata"]}})
+                live = await self.get(self._placed(obj))
                 if live and COMPLETE_MARK in (live["metadata"].get("annotations") or {}):
                     found.append(f"{obj['kind']} {live['metadata']['name']}")
         return found
 
     async def remove(self, leftover: Leftover) -> None:
         # Records last: if this run is killed too, the next one has to find them.
-        for obj in leftover.objects:
-            there = {**obj, "metadata": {"namespace": self._namespace, **obj["metadata"]}}
-            await or_none(
-                self._client.delete(
-                    kind_of_object(there), there["metadata"]["name"], namespace=there["metadata"]["namespace"]
-                )
-            )
-            await self.gone(there)
+        for obj in map(self._placed, leftover.objects):
+            name, namespace = _name_of(obj["metadata"])
+            await or_none(self.client.delete(kind_of_object(obj), name, namespace=namespace))
+            await self.gone(obj)
         for record in leftover.records:
-            await or_none(self._client.delete(Secret, record.secret, namespace=self._namespace))
+            await or_none(self.client.delete(Secret, record.secret))
+
+    def _placed(self, obj: Object) -> Object:
+        return {**obj, "metadata": {"namespace": self.client.namespace, **obj["metadata"]}}
 
     async def get(self, obj: Object) -> Object | None:
         name, namespace = _name_of(obj["metadata"])
-        return await find(self._client, kind_of_object(obj), name, namespace or None)
+        return await find(self.client, kind_of_object(obj), name, namespace or None)
 
     async def gone(self, obj: Object) -> None:
         """Waits until an object that is being deleted is gone."""
@@ -188,7 +185,7 @@ class _Cluster:
             look,
             what=what,
             so_far="it has not gone",
-            timeout=self._run.timeout,
-            report=self._run.report,
+            timeout=self.run.timeout,
+            report=self.run.report,
             pause=every(_LOOK_AGAIN),
         )
