@@ -22,7 +22,7 @@ from kuberay.live.api.connection import Connection
 from kuberay.live.waiting.targets import group_target
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.pods import PodGroup
-from kuberay.plan.protection import auth_options, token_command
+from kuberay.plan.protection import auth_options, token_output
 from kuberay.settings.cluster import GroupSettings, RayClusterSettings
 from kuberay.settings.overrides import ResourceOverrides
 
@@ -295,5 +295,5 @@ def summary(plan: ClusterPlan) -> dict[str, Any]:
         "portForward": (
             f"kubectl port-forward --namespace {plan.namespace} service/{plan.head_service} {ports}"
         ),
-        **({"getToken": token_command(plan.token_secret, plan.namespace)} if plan.token_secret else {}),
+        **token_output(plan.token_secret, plan.namespace),
     }

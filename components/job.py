@@ -17,7 +17,7 @@ from kuberay.facts.labels import SCHEDULE_LABEL
 from kuberay.facts.phrases import Report
 from kuberay.live.waiting.targets import workload_target
 from kuberay.plan.job import JobPlan
-from kuberay.plan.protection import token_command
+from kuberay.plan.protection import token_output
 
 
 class RayJob(pulumi.ComponentResource):
@@ -103,12 +103,7 @@ def summary(plan: JobPlan) -> dict[str, Any]:
         runs = f"kubectl get rayjobs --namespace {plan.namespace} --selector {SCHEDULE_LABEL}={plan.name}"
         return {**names, "status": "suspended" if settings.suspend else f"runs {at}", "runs": runs}
     follows_log = settings.submission_mode == "K8sJobMode"
-    logs = f"kubectl logs --namespace {plan.namespace} job/{plan.name}" if follows_log else None
-    token = (
-        token_command(plan.cluster.token_secret, plan.namespace)
-        if plan.cluster.token_secret and settings.own_token
-        else None
-    )
+    logs = f"kubectl logs --namespace {plan.namespace} job/{plan.name}"
     return {
         **names,
         "status": "SUCCEEDED"
@@ -116,6 +111,6 @@ def summary(plan: JobPlan) -> dict[str, Any]:
         else "suspended"
         if settings.suspend
         else "submitted; `up` did not wait for it",
-        **({"logs": logs} if logs else {}),
-        **({"getToken": token} if token else {}),
+        **({"logs": logs} if follows_log else {}),
+        **token_output(plan.cluster.token_secret if settings.own_token else None, plan.namespace),
     }

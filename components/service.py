@@ -16,7 +16,7 @@ from kuberay.facts.phrases import Report
 from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import Connection
 from kuberay.live.waiting.targets import workload_target
-from kuberay.plan.protection import token_command
+from kuberay.plan.protection import token_output
 from kuberay.plan.service import ServicePlan
 
 
@@ -134,10 +134,6 @@ def summary(plan: ServicePlan) -> dict[str, Any]:
         "dashboardAddress": (
             f"http://{plan.head_service}.{plan.namespace}.svc:{plan.cluster.ports['dashboard']}"
         ),
-        **(
-            {"getToken": token_command(plan.cluster.token_secret, plan.namespace)}
-            if plan.cluster.token_secret
-            else {}
-        ),
+        **token_output(plan.cluster.token_secret, plan.namespace),
         **addresses(plan.routes),
     }

@@ -88,7 +88,7 @@ class Cluster:
         """Everything in the namespace that someone has put there and that is not on its
         way out.
         """
-        builtin = [kind_of(*line.split(), namespaced=True) for line in _KINDS.replace("\n", " ").split(",")]
+        builtin = [kind_of(*line.split()) for line in _KINDS.split(",")]
         everything = (
             found for kind in (*builtin, *self._custom_kinds) for found in self._list(kind, namespace)
         )

@@ -1,15 +1,11 @@
 """Whether the cluster knows the kinds of the Prometheus operator."""
 
-from typing import Final
-
 from httpx2 import HTTPStatusError
 
 from kuberay.live.api.client import code_of, connect_blocking
 from kuberay.live.api.connection import Connection
-from kuberay.live.api.kinds import PodMonitor, PrometheusRule
+from kuberay.live.api.kinds import kind_of
 from kuberay.plan.metrics import MonitoringKind
-
-_KINDS: Final = {"PodMonitor": PodMonitor, "PrometheusRule": PrometheusRule}
 
 
 def unknown_kind(kind: MonitoringKind) -> str:
@@ -21,8 +17,9 @@ def knows_kind(connection: Connection, namespace: str, kind: MonitoringKind) -> 
     """Whether the cluster knows the kind; an account that may not list such objects may
     still make them.
     """
+    client = connect_blocking(connection, namespace, timeout=3, patience=0)
     try:
-        for _ in connect_blocking(connection, namespace, timeout=3, patience=0).list(_KINDS[kind]):
+        for _ in client.list(kind_of("monitoring.coreos.com/v1", kind)):
             break
     except HTTPStatusError as error:
         return code_of(error) != 404

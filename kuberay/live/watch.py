@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from httpx2 import Client, Timeout
-from lightkube.core.generic_client import transform_exception
+from lightkube.core.generic_client import GenericClient
 
 from kuberay.facts.labels import CLUSTER_LABEL
 from kuberay.facts.objects import Object
@@ -121,7 +121,7 @@ class NamespaceView:
         while not self.loop.is_closed():
             begun = time.monotonic()
             try:
-                http = http or _watching(self._connection)
+                http = http or self._connect()
                 version = self._watch(http, kind, version or self._list(http, kind))
             except Exception as error:
                 # An API server that restarts is followed again, whatever it says
@@ -139,11 +139,16 @@ class NamespaceView:
                     self._tell(self._refuse, _NO_KIND)
             time.sleep(max(0.0, begun + _PAUSE - time.monotonic()))
 
+    def _connect(self) -> Client:
+        endpoint = find_endpoint(self._connection)
+        transport, timeout = PatientTransport(endpoint, patience=0), Timeout(10, read=_LOST_SECONDS)
+        return Client(base_url=endpoint.server, transport=transport, timeout=timeout)
+
     def _list(self, http: Client, kind: str) -> str:
         """Shows all that there is; returns the version that it is of."""
         path, which = _FOLLOWED[kind]
         answer = http.get(path.format(namespace=self._namespace), params=which)
-        _check(answer)
+        GenericClient.raise_for_status(answer)
         found = answer.json()
         self._tell(self._replace, kind, found["items"])
         return str(found["metadata"]["resourceVersion"])
@@ -163,7 +168,7 @@ class NamespaceView:
         with http.stream("GET", path.format(namespace=self._namespace), params=asked) as answer:
             if answer.is_error:
                 answer.read()
-            _check(answer)
+            GenericClient.raise_for_status(answer)
             for line in answer.iter_lines():
                 event = json.loads(line)
                 if event["type"] == "ERROR":
@@ -207,19 +212,6 @@ class NamespaceView:
         if kind == _PODS and has_failed(found):
             self._failed[cluster].setdefault(name, found)
         self._changed[cluster].set()
-
-
-def _watching(connection: Connection) -> Client:
-    endpoint = find_endpoint(connection)
-    timeout = Timeout(10, read=_LOST_SECONDS)
-    return Client(base_url=endpoint.server, transport=PatientTransport(endpoint, patience=0), timeout=timeout)
-
-
-def _check(answer: Any) -> None:
-    try:
-        answer.raise_for_status()
-    except Exception as error:
-        raise transform_exception(error) from None  # pyright: ignore[reportArgumentType]
 
 
 _views: dict[tuple[Connection, str], NamespaceView] = {}

@@ -94,12 +94,11 @@ def mode_of(environment: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]
     return [variable for variable in environment if variable["name"] == _MODE]
 
 
-def token_command(secret: str, namespace: str) -> str:
-    """How a person gets the token."""
-    return (
-        f"kubectl get secret {secret} --namespace {namespace} --output jsonpath='{{.data.{TOKEN_KEY}}}' |"
-        " base64 --decode"
-    )
+def token_output(secret: str | None, namespace: str) -> dict[str, str]:
+    """How a person gets the token, for the outputs; empty without one."""
+    path = f"jsonpath='{{.data.{TOKEN_KEY}}}'"
+    command = f"kubectl get secret {secret} --namespace {namespace} --output {path} | base64 --decode"
+    return {"getToken": command} if secret else {}
 
 
 def auth_options(kuberay_version: str, secret: str | None = None) -> dict[str, Any]:

@@ -57,13 +57,8 @@ def connect(
             of reach, in seconds.
     """
     endpoint = find_endpoint(connection)
-    return AsyncClient(
-        config=_as_lightkube_has_it(endpoint),
-        namespace=namespace,
-        field_manager=FIELD_MANAGER,
-        timeout=Timeout(timeout),
-        transport=AsyncPatientTransport(endpoint, patience),  # pyright: ignore[reportArgumentType]
-    )
+    transport = AsyncPatientTransport(endpoint, patience)
+    return AsyncClient(transport=transport, **_for_lightkube(endpoint, namespace, timeout))
 
 
 def connect_blocking(
@@ -71,13 +66,8 @@ def connect_blocking(
 ) -> Client:
     """A client outside of an event loop; its arguments are those of `connect`."""
     endpoint = find_endpoint(connection)
-    return Client(
-        config=_as_lightkube_has_it(endpoint),
-        namespace=namespace,
-        field_manager=FIELD_MANAGER,
-        timeout=Timeout(timeout),
-        transport=PatientTransport(endpoint, patience),
-    )
+    transport = PatientTransport(endpoint, patience)
+    return Client(transport=transport, **_for_lightkube(endpoint, namespace, timeout))
 
 
 async def apply_text(
@@ -86,13 +76,8 @@ async def apply_text(
     """Applies an object that is text already: lightkube takes dicts alone, and Python
     needs half a second to read a megabyte of YAML.
 
-    Args:
-        connection: of the stack.
-        path: of the object in the API: ``/apis/<group>/<version>/<plural>/<name>``.
-        text: the object as YAML.
-        timeout: of each try, in seconds.
-        patience: how long it is made again while the API server is busy or out of
-            reach, in seconds.
+    ``path``: of the object in the API, ``/apis/<group>/<version>/<plural>/<name>``;
+    ``text``: the object as YAML. The other arguments are those of `connect`.
     """
     endpoint = find_endpoint(connection)
     transport = AsyncPatientTransport(endpoint, patience)
@@ -106,11 +91,17 @@ async def apply_text(
     GenericAsyncClient.raise_for_status(answer)
 
 
-def _as_lightkube_has_it(endpoint: Endpoint) -> SingleConfig:
+def _for_lightkube(endpoint: Endpoint, namespace: str | None, timeout: float) -> dict[str, Any]:
     # The transport alone knows certificates and credentials; lightkube is kept from
     # loading all of the machine's for nothing.
+    cluster = Cluster(server=endpoint.server, insecure=True)
     context = Context(cluster="it", namespace=endpoint.namespace)
-    return SingleConfig(endpoint.context, context, Cluster(server=endpoint.server, insecure=True), User())
+    return {
+        "config": SingleConfig(endpoint.context, context, cluster, User()),
+        "namespace": namespace,
+        "field_manager": FIELD_MANAGER,
+        "timeout": Timeout(timeout),
+    }
 
 
 # --- Answers --------------------------------------------------------------------------

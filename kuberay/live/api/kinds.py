@@ -2,42 +2,14 @@
 
 from typing import Any
 
-from lightkube.generic_resource import (
-    GenericGlobalResource,
-    GenericNamespacedResource,
-    create_api_info,
-    create_global_resource,
-    create_namespaced_resource,
-)
+from lightkube.generic_resource import GenericGlobalResource, GenericNamespacedResource, create_api_info
 
 from kuberay.facts.objects import Object, plural
 
 Kind = type[Any]
 
-RayCluster: Kind = create_namespaced_resource("ray.io", "v1", "RayCluster", "rayclusters")
-RayJob: Kind = create_namespaced_resource("ray.io", "v1", "RayJob", "rayjobs")
-RayCronJob: Kind = create_namespaced_resource("ray.io", "v1", "RayCronJob", "raycronjobs")
-RayService: Kind = create_namespaced_resource("ray.io", "v1", "RayService", "rayservices")
-#: Pods and CRDs as plain dicts: the typed ones take ten times as long to read.
-PlainPod: Kind = create_namespaced_resource("", "v1", "Pod", "pods")
-PlainCrd: Kind = create_global_resource(
-    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions"
-)
-#: Karpenter's: where this kind is known, nodes are made when pods need them.
-NodePool: Kind = create_global_resource("karpenter.sh", "v1", "NodePool", "nodepools")
-#: Kueue's, one for whatever is in a queue, by its newest version that is there.
-WORKLOADS: tuple[Kind, ...] = tuple(
-    create_namespaced_resource("kueue.x-k8s.io", version, "Workload", "workloads")
-    for version in ("v1beta2", "v1beta1")
-)
-#: The Prometheus operator's.
-PodMonitor: Kind = create_namespaced_resource("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
-PrometheusRule: Kind = create_namespaced_resource(
-    "monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules"
-)
 
-
-def kind_of(api_version: str, kind: str, *, namespaced: bool, path: str | None = None) -> Kind:
+def kind_of(api_version: str, kind: str, *, namespaced: bool = True, path: str | None = None) -> Kind:
     """Any kind, by what an object of it says. ``path``: the kind's name in API paths,
     where it is not the usual plural.
     """
@@ -52,9 +24,22 @@ def kind_of_crd(spec: Object) -> Kind:
     """
     version = next(version["name"] for version in spec["versions"] if version["storage"])
     names = spec["names"]
-    return kind_of(f"{spec['group']}/{version}", names["kind"], namespaced=True, path=names["plural"])
+    return kind_of(f"{spec['group']}/{version}", names["kind"], path=names["plural"])
 
 
 def kind_of_object(obj: Object) -> Kind:
     """The kind of an object, which is in a namespace where its metadata names one."""
     return kind_of(obj["apiVersion"], obj["kind"], namespaced=bool(obj["metadata"].get("namespace")))
+
+
+RayCluster = kind_of("ray.io/v1", "RayCluster")
+RayJob = kind_of("ray.io/v1", "RayJob")
+RayCronJob = kind_of("ray.io/v1", "RayCronJob")
+RayService = kind_of("ray.io/v1", "RayService")
+#: Pods and CRDs as plain dicts: the typed ones take ten times as long to read.
+PlainPod = kind_of("v1", "Pod")
+PlainCrd = kind_of("apiextensions.k8s.io/v1", "CustomResourceDefinition", namespaced=False)
+#: Karpenter's: where this kind is known, nodes are made when pods need them.
+NodePool = kind_of("karpenter.sh/v1", "NodePool", namespaced=False)
+#: Kueue's, one for whatever is in a queue, by its newest version that is there.
+WORKLOADS = tuple(kind_of(f"kueue.x-k8s.io/{version}", "Workload") for version in ("v1beta2", "v1beta1"))

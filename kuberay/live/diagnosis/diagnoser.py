@@ -13,7 +13,7 @@ from lightkube.resources.core_v1 import ConfigMap, Event, Node
 
 from kuberay.facts.objects import Object
 from kuberay.facts.scheduling import no_node_will_do
-from kuberay.live.api.client import code_of, find_all
+from kuberay.live.api.client import find_all, or_none
 from kuberay.live.api.kinds import NodePool
 from kuberay.live.diagnosis.operator import operator_trouble, will_last
 from kuberay.live.diagnosis.pods import (
@@ -39,10 +39,6 @@ _EVENTS_AGAIN = 5.0
 
 
 class Diagnoser:
-    """Looks at pods, and further where their status alone does not say enough: logs,
-    events, nodes, autoscalers.
-    """
-
     def __init__(self, client: AsyncClient, namespace: str, *, at_once: bool = False) -> None:
         """``at_once``: with no time for what may pass by itself, for a single look."""
         self._client = client
@@ -153,22 +149,12 @@ class Diagnoser:
 
     async def nodes_may_come(self) -> bool:
         """Whether a node autoscaler is seen, or could not be looked for."""
-        try:
-            return await self._has_cluster_autoscaler() or await self._knows_karpenter()
-        except HTTPStatusError:
-            return True
-
-    async def _has_cluster_autoscaler(self) -> bool:
         # Beside the autoscaler, which can be in any namespace.
         fields = {"metadata.name": "cluster-autoscaler-status"}
-        return bool(await find_all(self._client, ConfigMap, namespace="*", fields=fields))
-
-    async def _knows_karpenter(self) -> bool:
         try:
-            async for _ in self._client.list(NodePool):
-                break
-        except HTTPStatusError as error:
-            if code_of(error) == 404:
-                return False
-            raise
-        return True
+            return (
+                bool(await find_all(self._client, ConfigMap, namespace="*", fields=fields))
+                or await or_none(find_all(self._client, NodePool)) is not None
+            )
+        except HTTPStatusError:
+            return True
