@@ -1,5 +1,6 @@
 """A Ray cluster: the Helm release, and its pods as the stack asks for them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pulumi
@@ -147,18 +148,10 @@ class RayCluster(pulumi.ComponentResource):
             if self._plan.resource
             else auth_options(self._plan.charts.version)
         )
+        metadata = {"name": self._plan.name, "namespace": namespace.name, "annotations": BY_FORCE}
         KubernetesObject(
             f"{self.pulumi_resource_name}.authentication",
-            {
-                "apiVersion": "ray.io/v1",
-                "kind": "RayCluster",
-                "metadata": {
-                    "name": self._plan.name,
-                    "namespace": namespace.name,
-                    "annotations": BY_FORCE,
-                },
-                "spec": asked,
-            },
+            {"apiVersion": "ray.io/v1", "kind": "RayCluster", "metadata": metadata, "spec": asked},
             pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[self.release],
@@ -246,14 +239,14 @@ def conceal(values: Values, cluster: RayClusterSettings) -> pulumi.Input[Values]
         "additionalWorkerGroups": additional | groups,
     }
     if annotations := isinstance(cluster, ResourceOverrides) and cluster.annotations:
-        hidden["annotations"] = values["annotations"] | {
-            name: pulumi.Output.secret(values["annotations"][name]) for name in annotations
-        }
-    if user := (values.get("gcsFaultTolerance") or {}).get("redisUsername"):
-        hidden["gcsFaultTolerance"] = values["gcsFaultTolerance"] | {
-            "redisUsername": pulumi.Output.secret(user)
-        }
+        hidden["annotations"] = _conceal_keys(values["annotations"], annotations)
+    if (values.get("gcsFaultTolerance") or {}).get("redisUsername"):
+        hidden["gcsFaultTolerance"] = _conceal_keys(values["gcsFaultTolerance"], ["redisUsername"])
     return values | hidden
+
+
+def _conceal_keys(values: Values, keys: Iterable[str]) -> Values:
+    return values | {key: pulumi.Output.secret(values[key]) for key in keys}
 
 
 def _conceal_group(values: Values, group: GroupSettings) -> Values:
@@ -270,11 +263,9 @@ def _conceal_group(values: Values, group: GroupSettings) -> Values:
         ("labels", group.labels),
     ):
         if given:
-            own[key] = values[key] | {name: pulumi.Output.secret(values[key][name]) for name in given}
-    if group.volumes:
-        own["volumes"] = pulumi.Output.secret(values["volumes"])
-    own |= {key: pulumi.Output.secret(values[key]) for key in _LISTS_OF_TEXTS if values.get(key)}
-    return values | own
+            own[key] = _conceal_keys(values[key], given)
+    lists = [key for key in _LISTS_OF_TEXTS if values.get(key)]
+    return _conceal_keys(values, [*lists, *(["volumes"] if group.volumes else [])]) | own
 
 
 def summary(plan: ClusterPlan) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pulumi
 
-from components.resources.kubernetes_object import BY_FORCE, KubernetesObject, of_this_stack
+from components.resources.kubernetes_object import BY_FORCE, KubernetesObject, in_namespace, of_this_stack
 from kuberay.plan.namespace import NamespacePlan
 
 
@@ -30,19 +30,8 @@ class Namespace(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         if plan.account:
             # By force: each run has a name of its own as an owner of fields.
-            metadata = {
-                **plan.account["metadata"],
-                "namespace": name,
-                "annotations": BY_FORCE,
-            }
-            made.append(
-                KubernetesObject(
-                    f"{plan.name}.default-account",
-                    {**plan.account, "metadata": metadata},
-                    child,
-                    is_patch=True,
-                )
-            )
+            account = in_namespace(plan.account, name, annotations=BY_FORCE)
+            made.append(KubernetesObject(f"{plan.name}.default-account", account, child, is_patch=True))
         made += [
             KubernetesObject(f"{plan.name}.{rule['kind']}", of_this_stack(rule, name), child)
             for rule in plan.rules

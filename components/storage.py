@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pulumi
 
 from components.namespace import Namespace
-from components.resources.kubernetes_object import KubernetesObject
+from components.resources.kubernetes_object import NOT_WAITED_FOR, KubernetesObject, in_namespace
 from kuberay.plan.storage import ClaimPlan
 
 
@@ -22,14 +22,7 @@ class Storage(pulumi.ComponentResource):
     ) -> None:
         super().__init__("kuberay:components:Storage", "storage", None, opts)
         for claim in claims:
-            metadata = {
-                "name": claim.name,
-                "namespace": namespace.name,
-                "annotations": {"pulumi.com/skipAwait": "true"},
-            }
-            KubernetesObject(
-                f"{claim.name}.storage",
-                {**claim.manifest, "metadata": metadata},
-                pulumi.ResourceOptions(parent=self, retain_on_delete=claim.keep),
-            )
+            placed = in_namespace(claim.manifest, namespace.name, annotations=NOT_WAITED_FOR)
+            kept = pulumi.ResourceOptions(parent=self, retain_on_delete=claim.keep)
+            KubernetesObject(f"{claim.name}.storage", placed, kept)
         self.register_outputs({})

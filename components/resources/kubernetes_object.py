@@ -13,6 +13,8 @@ from kuberay.plan.service import ServicePlan
 
 #: The annotation by which the plugin takes over fields that something else owns.
 BY_FORCE = {"pulumi.com/patchForce": "true"}
+#: And that by which it waits for nothing of an object.
+NOT_WAITED_FOR = {"pulumi.com/skipAwait": "true"}
 
 
 class KubernetesObject(pulumi.CustomResource):
@@ -62,14 +64,18 @@ def of_the_pinned_plugin(opts: pulumi.ResourceOptions | None) -> pulumi.Resource
     return pulumi.ResourceOptions.merge(pulumi.ResourceOptions(version=version("pulumi-kubernetes")), opts)
 
 
+def in_namespace(
+    manifest: Mapping[str, Any], namespace: pulumi.Input[str], **metadata: Any
+) -> dict[str, Any]:
+    """An object of a plan in the namespace that Pulumi makes. ``metadata``: in place of
+    the plan's.
+    """
+    return {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace, **metadata}}
+
+
 def of_this_stack(manifest: Mapping[str, Any], namespace: pulumi.Input[str]) -> dict[str, Any]:
     """An object of a plan with the stack's name added to its own: stacks that share a
     namespace have one each.
     """
-    metadata = manifest["metadata"]
-    named = {"name": f"{metadata['name']}-{_name_of_stack()}", "namespace": namespace}
-    return {**manifest, "metadata": {**metadata, **named}}
-
-
-def _name_of_stack() -> str:
-    return re.sub(r"[^a-z0-9]+", "-", pulumi.get_stack().lower()).strip("-")
+    stack = re.sub(r"[^a-z0-9]+", "-", pulumi.get_stack().lower()).strip("-")
+    return in_namespace(manifest, namespace, name=f"{manifest['metadata']['name']}-{stack}")

@@ -12,9 +12,7 @@ from kuberay.plan.protection import TOKEN_KEY
 
 
 def pod_secrets(
-    plan: ClusterPlan,
-    namespace: pulumi.Input[str],
-    parent: pulumi.Resource,
+    plan: ClusterPlan, namespace: pulumi.Input[str], parent: pulumi.Resource
 ) -> list[pulumi.Resource]:
     """The token that a cluster asks for, and the password of its Redis where the
     stack's config holds it.
@@ -29,15 +27,8 @@ def pod_secrets(
     redis = plan.settings.gcs_fault_tolerance
     if redis and redis.redis_password and redis.redis_password.value:
         password = redis.redis_password.value.get_secret_value()
-        made.append(
-            _secret(
-                password_secret(plan.name),
-                PASSWORD_KEY,
-                password,
-                namespace,
-                pulumi.ResourceOptions(parent=parent),
-            )
-        )
+        opts = pulumi.ResourceOptions(parent=parent)
+        made.append(_secret(password_secret(plan.name), PASSWORD_KEY, password, namespace, opts))
     return made
 
 
@@ -51,8 +42,5 @@ def _secret(
         "type": "Opaque",
         "data": {key: pulumi.Output.secret(base64.b64encode(text.encode()).decode())},
     }
-    return KubernetesObject(
-        name,
-        manifest,
-        pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["data"])),
-    )
+    hidden = pulumi.ResourceOptions(additional_secret_outputs=["data"])
+    return KubernetesObject(name, manifest, pulumi.ResourceOptions.merge(opts, hidden))

@@ -7,7 +7,7 @@ about to make or change.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -35,31 +35,21 @@ def recover_from_killed_runs(timeout: float, adopted: Mapping[str, Adopted] = Ma
         adopted: the Helm releases made by hand that the stack takes over, by release.
     """
     stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
-    looks_by = partial(_looks, stack, timeout, adopted)
-    looks: dict[pulumi.ProviderResource | None, _Looks] = {None: looks_by(None)}
+    looks_at = cache(partial(_looks, stack, timeout, adopted))
 
     def mark(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
         is_release = args.type_ == RELEASE
         if is_release:
-            values: Any = args.props.get("values")
             # Values that hold something encrypted are a secret as a whole
             # (components/cluster.py).
-            is_secret = isinstance(values, pulumi.Output)
-            marked = (
-                values.apply(lambda found: marked_values(found, stack))
-                if is_secret
-                else marked_values(values or {}, stack)
-            )
-            props = {**args.props, "values": marked}
+            values: Any = args.props.get("values") or {}
+            is_secret, marked = isinstance(values, pulumi.Output), partial(marked_values, stack=stack)
+            props = {**args.props, "values": values.apply(marked) if is_secret else marked(values)}
         elif args.type_.startswith("kubernetes:") and not args.type_.endswith("Patch"):
-            metadata: Any = args.props["metadata"]
-            props = {**args.props, "metadata": _marked(metadata, stack)}
+            props = {**args.props, "metadata": _marked(args.props["metadata"], stack)}
         else:
             return None
-        provider = provider_of_options(args.opts)
-        if provider not in looks:
-            looks[provider] = looks_by(provider)
-        at = looks[provider]
+        at = looks_at(provider_of_options(args.opts))
         is_adopted = is_release and args.props["name"] in adopted
         hooks = at.at_adopted if is_adopted else at.at_release if is_release else at.at_object
         opts = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(hooks=hooks), args.opts)
@@ -144,7 +134,7 @@ def _looks(
     )
 
 
-def _marked(metadata: Mapping[str, Any], stack: str) -> dict[str, Any]:
+def _marked(metadata: Any, stack: str) -> dict[str, Any]:
     # The provider applies each run's objects under a name of that run's own: the fields
     # of a killed one have to be taken over by force.
     ours = {STACK_MARK: stack, "pulumi.com/patchForce": "true"}

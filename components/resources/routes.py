@@ -1,12 +1,12 @@
 """The ways in to a cluster or a service from outside the Kubernetes cluster."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import pulumi
 
-from components.resources.kubernetes_object import KubernetesObject
+from components.resources.kubernetes_object import NOT_WAITED_FOR, KubernetesObject, in_namespace
 from components.stack import conceal_texts
-from kuberay.plan.expose import Manifest, Route
+from kuberay.plan.expose import Route
 
 
 def make_routes(
@@ -21,25 +21,14 @@ def make_routes(
         opts = pulumi.ResourceOptions(parent=parent, depends_on=[target])
         name = f"{parent.pulumi_resource_name}.{route.target}"
         if route.policy:
-            KubernetesObject(
-                name, {**route.policy, "metadata": {**route.policy["metadata"], "namespace": namespace}}, opts
-            )
+            KubernetesObject(name, in_namespace(route.policy, namespace), opts)
         if route.service:
-            service = KubernetesObject(name, _not_waited_for(route.service, namespace, {}), opts)
+            placed = in_namespace(route.service, namespace, annotations=NOT_WAITED_FOR)
+            service = KubernetesObject(name, placed, opts)
             opts = pulumi.ResourceOptions(parent=parent, depends_on=[target, service])
         given = conceal_texts(route.settings.annotations, route.whose.partition(".")[0])
-        KubernetesObject(name, _not_waited_for(route.manifest, namespace, given), opts)
-
-
-def _not_waited_for(
-    manifest: Manifest, namespace: pulumi.Input[str], annotations: Mapping[str, pulumi.Input[str]]
-) -> Manifest:
-    metadata = {
-        "name": manifest["metadata"]["name"],
-        "namespace": namespace,
-        "annotations": {**annotations, "pulumi.com/skipAwait": "true"},
-    }
-    return {**manifest, "metadata": metadata}
+        placed = in_namespace(route.manifest, namespace, annotations={**given, **NOT_WAITED_FOR})
+        KubernetesObject(name, placed, opts)
 
 
 def addresses(routes: Iterable[Route]) -> dict[str, str]:
