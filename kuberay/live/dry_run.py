@@ -13,15 +13,14 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from httpx2 import AsyncClient, HTTPError, Response, Timeout
+from httpx2 import AsyncClient, HTTPError, Response
 
 from kuberay.facts.objects import plural
 from kuberay.facts.phrases import error_line, first_few, one_line, without_values
 from kuberay.facts.quantities import parse_quantity
-from kuberay.live.api.client import FIELD_MANAGER, PATIENCE
+from kuberay.live.api.client import FIELD_MANAGER, PATIENCE, connect_plain
 from kuberay.live.api.connection import Connection
-from kuberay.live.api.kubeconfig import find_endpoint
-from kuberay.live.api.transport import BUSY, AsyncPatientTransport
+from kuberay.live.api.transport import BUSY
 from kuberay.plan.dry_run import Question
 
 _AT_ONCE = 8
@@ -75,12 +74,9 @@ async def ask(connection: Connection, asked: Iterable[Question], *, in_preview: 
             account make no such objects.
     """
     distinct = _together(asked)
-    endpoint = find_endpoint(connection)
-    transport = AsyncPatientTransport(endpoint, 0 if in_preview else PATIENCE)
+    timeout, patience = (_PREVIEW_TIMEOUT, 0) if in_preview else (30, PATIENCE)
     turns = asyncio.Semaphore(_AT_ONCE)
-    async with AsyncClient(
-        base_url=endpoint.server, transport=transport, timeout=Timeout(_PREVIEW_TIMEOUT if in_preview else 30)
-    ) as http:
+    async with connect_plain(connection, timeout=timeout, patience=patience) as http:
 
         async def answer_to(question: Question) -> tuple[Question, Response | HTTPError]:
             async with turns:

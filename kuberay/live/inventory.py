@@ -78,10 +78,10 @@ class Cluster:
 
     def ray_kinds(self) -> set[str]:
         """The kinds of KubeRay that the cluster knows."""
-        return {kind.__name__ for kind in self._ray_kinds}
+        return set(self._ray_kinds)
 
     def ray_objects(self, namespace: str) -> list[Object]:
-        kinds = {kind.__name__: kind for kind in self._ray_kinds}
+        kinds = self._ray_kinds
         return [found for name in RAY_KINDS if name in kinds for found in self._list(kinds[name], namespace)]
 
     def contents(self, namespace: str) -> list[Object]:
@@ -153,8 +153,9 @@ class Cluster:
         return [kind_of_crd(spec) for spec in specs if spec["scope"] == "Namespaced"]
 
     @property
-    def _ray_kinds(self) -> Sequence[Any]:
-        return [kind for kind in self._custom_kinds if kind._api_info.resource.group == "ray.io"]
+    def _ray_kinds(self) -> dict[str, Any]:
+        kinds = (kind for kind in self._custom_kinds if kind._api_info.resource.group == "ray.io")
+        return {kind.__name__: kind for kind in kinds}
 
 
 def _address(obj: Object) -> tuple[Any, str, dict[str, Any]]:

@@ -27,6 +27,7 @@ __all__ = [
     "code_of",
     "connect",
     "connect_blocking",
+    "connect_plain",
     "find",
     "find_all",
     "is_unanswered",
@@ -70,6 +71,13 @@ def connect_blocking(
     return Client(transport=transport, **_for_lightkube(endpoint, namespace, timeout))
 
 
+def connect_plain(connection: Connection, *, timeout: float, patience: float) -> httpx2.AsyncClient:
+    """A client for what lightkube cannot do; its arguments are those of `connect`."""
+    endpoint = find_endpoint(connection)
+    transport = AsyncPatientTransport(endpoint, patience)
+    return httpx2.AsyncClient(base_url=endpoint.server, timeout=timeout, transport=transport)
+
+
 async def apply_text(
     connection: Connection, path: str, text: str, *, timeout: float, patience: float
 ) -> None:
@@ -79,9 +87,7 @@ async def apply_text(
     ``path``: of the object in the API, ``/apis/<group>/<version>/<plural>/<name>``;
     ``text``: the object as YAML. The other arguments are those of `connect`.
     """
-    endpoint = find_endpoint(connection)
-    transport = AsyncPatientTransport(endpoint, patience)
-    async with httpx2.AsyncClient(base_url=endpoint.server, timeout=timeout, transport=transport) as client:
+    async with connect_plain(connection, timeout=timeout, patience=patience) as client:
         answer = await client.patch(
             path,
             params={"fieldManager": FIELD_MANAGER, "force": "true"},

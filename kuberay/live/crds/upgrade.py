@@ -114,8 +114,7 @@ async def bring_to_version(
             there is nothing to say.
     """
     answered, patience = (_PREVIEW_TIMEOUT, 0) if in_preview else (_TIMEOUT, _PATIENCE)
-    client = connect(connection, "default", timeout=answered, patience=patience)
-    try:
+    async with connect(connection, "default", timeout=answered, patience=patience) as client:
         try:
             present = {name: crd for name in NAMES if (crd := await find(client, PlainCrd, name))}
         except ApiError as error:
@@ -152,8 +151,6 @@ async def bring_to_version(
             for names in (new, old):
                 await asyncio.gather(*(_apply(client, crds[name], version) for name in names))
             await _until_served(client, new, timeout, report)
-    finally:
-        await client.close()
 
 
 def is_stale(found: str | None, version: str, was: str | None) -> bool:

@@ -7,7 +7,7 @@ a killed run converges when it is run again.
 """
 
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -65,34 +65,27 @@ def old_pods(
         as_at_first: as the pods were when a run first asked: all clusters of a stack
             take one request, and one wait for an answer.
     """
-    found = (
-        _pods_at_first(connection, namespace)
-        if as_at_first
-        else _pods_now(connection, namespace, {CLUSTER_LABEL: cluster})
+    found = _pods_at_first(connection, namespace) if as_at_first else _pods(connection, namespace, cluster)
+    return Counter(
+        group
+        for pod in found
+        if pod["metadata"]["labels"].get(CLUSTER_LABEL) == cluster
+        and (group := _group(pod)) in wanted
+        and not is_going(pod)
+        and _fingerprint(pod) != wanted[group]
     )
-    old: dict[str, int] = defaultdict(int)
-    for pod in found:
-        group = _group(pod)
-        of_cluster = pod["metadata"]["labels"].get(CLUSTER_LABEL) == cluster and group in wanted
-        if of_cluster and not is_going(pod) and _fingerprint(pod) != wanted[group]:
-            old[group] += 1
-    return old
 
 
-@cache
-def _pods_at_first(connection: Connection, namespace: str) -> list[Object]:
-    return _pods_now(connection, namespace, {CLUSTER_LABEL: exists()})
-
-
-def _pods_now(connection: Connection, namespace: str, labels: dict[str, Any]) -> list[Object]:
+def _pods(connection: Connection, namespace: str, cluster: str | None = None) -> list[Object]:
+    """Of one RayCluster, or of all."""
+    labels: Any = {CLUSTER_LABEL: cluster or exists()}
     with suppress(Exception):  # A preview has to work without access to the cluster.
-        return [
-            pod.to_dict()
-            for pod in connect_blocking(connection, namespace, timeout=3, patience=0).list(
-                PlainPod, labels=labels
-            )
-        ]
+        client = connect_blocking(connection, namespace, timeout=3, patience=0)
+        return [pod.to_dict() for pod in client.list(PlainPod, labels=labels)]
     return []
+
+
+_pods_at_first = cache(_pods)
 
 
 @dataclass(frozen=True)
@@ -192,18 +185,12 @@ async def look_at_group(
     staying = [pod for pod in view.pods(target.cluster) if not is_going(pod)]
     pods = [pod for pod in staying if _owner(pod) == ray_cluster["metadata"]["uid"]]
     group = [pod for pod in pods if _group(pod) == target.group]
+    old = sum(_fingerprint(pod) != target.fingerprint for pod in group)
     if changed := _changed_by_others(target, seen if seen and _shows(view, ray_cluster) else ray_cluster):
         # Those that run are of that template, and to delete them would bring no others.
-        old = sum(_fingerprint(pod) != target.fingerprint for pod in group)
         text = f"{sum(map(is_ready, group))} of {target.wanted} pods ready"
-        return GroupState(
-            text,
-            up=False,
-            old=old,
-            unwanted=(),
-            trouble=Trouble(f"of {target.group}", changed, certain=True),
-            cause=changed,
-        )
+        trouble = Trouble(f"of {target.group}", changed, certain=True)
+        return GroupState(text, up=False, old=old, unwanted=(), trouble=trouble, cause=changed)
     unwanted = _unwanted(target, pods, group)
     if target.is_head and _shows(view, ray_cluster):
         unwanted += [pod for pod in staying if _owner(pod) not in (None, ray_cluster["metadata"]["uid"])]
@@ -218,7 +205,6 @@ async def look_at_group(
     text = f"{len(ready)} of {target.wanted} pods ready" + (
         f", {len(unwanted)} with the old spec to go" if unwanted else ""
     )
-    old = sum(_fingerprint(pod) != target.fingerprint for pod in group)
     return GroupState(text, up, old, tuple(unwanted), trouble, cause, queued)
 
 
@@ -231,30 +217,22 @@ async def _ray_cluster(client: AsyncClient, target: GroupTarget) -> Object:
     found = await find(client, RayCluster, target.cluster, target.namespace)
     if found is None:
         raise NotUpError(f"{target.cluster}: {is_gone('RayCluster', target.release)}")
+
+    async def patched(patch: Object) -> Object:
+        where: Any = {"namespace": target.namespace, "patch_type": PatchType.MERGE}
+        return (await client.patch(RayCluster, target.cluster, patch, **where)).to_dict()
+
     if cluster_trouble(found):
         # The operator tries again ever more seldom, and says until then what was wrong
         # when it last did.
-        again = {"metadata": {"annotations": {RETRY_ANNOTATION: f"{time.time():.0f}"}}}
-        await client.patch(
-            RayCluster, target.cluster, again, namespace=target.namespace, patch_type=PatchType.MERGE
-        )
-    if stays_suspended(found):
-        go_on: Object = {"spec": {"suspend": False}}
-        answer = await client.patch(
-            RayCluster, target.cluster, go_on, namespace=target.namespace, patch_type=PatchType.MERGE
-        )
-        found = answer.to_dict()
-    return found
+        await patched({"metadata": {"annotations": {RETRY_ANNOTATION: f"{time.time():.0f}"}}})
+    return await patched({"spec": {"suspend": False}}) if stays_suspended(found) else found
 
 
-def _shows(view: NamespaceView, cluster: Object | None) -> bool:
+def _shows(view: NamespaceView, cluster: Object) -> bool:
     """Whether the view has come to a RayCluster as it was read."""
-    seen = view.ray_cluster(cluster["metadata"]["name"]) if cluster else None
-    return (
-        cluster is not None
-        and seen is not None
-        and seen["metadata"]["generation"] >= cluster["metadata"]["generation"]
-    )
+    seen = view.ray_cluster(cluster["metadata"]["name"])
+    return seen is not None and seen["metadata"]["generation"] >= cluster["metadata"]["generation"]
 
 
 def _owner(pod: Object) -> str | None:

@@ -69,7 +69,10 @@ class Cluster:
         self.texts.append(text)
         await self.patch(None, path.rpartition("/")[2], yaml.safe_load(text))
 
-    async def close(self) -> None:
+    async def __aenter__(self) -> "Cluster":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         pass
 
 
