@@ -23,10 +23,7 @@ class Metrics(pulumi.ComponentResource):
     """
 
     def __init__(
-        self,
-        plan: MetricsPlan,
-        namespace: Namespace,
-        opts: pulumi.ResourceOptions | None = None,
+        self, plan: MetricsPlan, namespace: Namespace, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("kuberay:components:Metrics", "metrics", None, opts)
         is_too_early = provider_of_component(self) or (opts and opts.depends_on is not None)
@@ -55,11 +52,8 @@ def _is_known(kind: MonitoringKind, namespace: str) -> bool:
     try:
         known = knows_kind(stack_connection(), namespace, kind)
     except Exception as error:
-        pulumi.log.warn(
-            log_lines(
-                f"metrics: planned as if the cluster knew {kind}s; it cannot be asked: {error_text(error)}"
-            )
-        )
+        what = f"metrics: planned as if the cluster knew {kind}s; it cannot be asked"
+        pulumi.log.warn(log_lines(f"{what}: {error_text(error)}"))
         return True
     if not known:
         pulumi.log.warn(log_line(f"metrics: {unknown_kind(kind)}"))

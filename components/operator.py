@@ -24,10 +24,7 @@ class Operator(pulumi.ComponentResource):
     _has_brought_crds = False
 
     def __init__(
-        self,
-        plan: OperatorPlan,
-        namespace: Namespace,
-        opts: pulumi.ResourceOptions | None = None,
+        self, plan: OperatorPlan, namespace: Namespace, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         self._plan = plan
         self._source = source_of("kuberay-operator", plan.charts)

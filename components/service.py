@@ -103,13 +103,9 @@ class RayService(pulumi.ComponentResource):
             for group in self._plan.cluster.groups
         }
         if old_pods(connection, self._plan.namespace, cluster, wanted):
-            pulumi.log.warn(
-                log_line(
-                    f"{self._plan.name}: its cluster {cluster} keeps running the old spec"
-                    " (upgradeStrategy: None)"
-                ),
-                resource=self,
-            )
+            what = f"{self._plan.name}: its cluster {cluster}"
+            line = f"{what} keeps running the old spec (upgradeStrategy: None)"
+            pulumi.log.warn(log_line(line), resource=self)
 
 
 def summary(plan: ServicePlan) -> dict[str, Any]:

@@ -76,12 +76,8 @@ class WaitFor(pulumi.Stash):
             if kept[0] != kept[1]:
                 # What there is cannot be what the settings ask for, and to bring it
                 # there is not what this run is for.
-                pulumi.log.warn(
-                    log_line(
-                        f"{name}: not looked at, as this run leaves it as it was (--target or --exclude)"
-                    ),
-                    resource=parent,
-                )
+                why = "as this run leaves it as it was (--target or --exclude)"
+                pulumi.log.warn(log_line(f"{name}: not looked at, {why}"), resource=parent)
                 return
             try:
                 await until_up()

@@ -46,11 +46,8 @@ async def wait_for_an_operator(
     that cannot be known: others have installed it and no Deployment of it is to be
     seen, or this account may not ask.
 
-    Args:
-        connection: of the stack.
-        operator: of the stack, or one that the cluster has.
-        namespace: of the RayClusters.
-        report: takes each new line of progress.
+    ``operator``: of the stack, or one that the cluster has; ``namespace``: of the
+    RayClusters; ``report``: takes each new line of progress.
 
     Raises:
         NotUpError: with the cause, at once where it would never make any.

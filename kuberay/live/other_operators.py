@@ -40,12 +40,8 @@ async def operator_deployments(client: AsyncClient) -> list[Object]:
 
 
 async def refuse_beside_others(connection: Connection, operator: OperatorPlan, *, timeout: float) -> None:
-    """Before a stack's first operator comes into a cluster.
-
-    Args:
-        connection: of the stack.
-        operator: of the stack, which has none yet.
-        timeout: of a request, in seconds.
+    """Before a stack's first operator comes into a cluster. ``timeout``: of a request,
+    in seconds.
 
     Raises:
         OtherOperatorError: one runs there already, and one of the two would be in the

@@ -47,10 +47,7 @@ async def free_services(connection: Connection, operator: OperatorPlan, report: 
     works on: one that does not know it takes it off none, and a RayService that is
     deleted would stay for good.
 
-    Args:
-        connection: of the stack.
-        operator: the one that runs.
-        report: takes a line that says what is done.
+    ``operator``: the one that runs; ``report``: takes a line that says what is done.
     """
     version = operator.charts.version
     if at_least(version, "1.6.0"):

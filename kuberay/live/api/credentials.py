@@ -106,9 +106,8 @@ class Plugin:
 
     def _run(self) -> Credential:
         what = f"the credential plugin {self.command} of user '{self.user}'"
-        spec: dict[str, Any] = {"interactive": False} | (
-            {"cluster": json.loads(self.cluster)} if self.cluster else {}
-        )
+        told = {"cluster": json.loads(self.cluster)} if self.cluster else {}
+        spec = {"interactive": False, **told}
         asked = {"apiVersion": self.version, "kind": "ExecCredential", "spec": spec}
         environment = {**os.environ, **dict(self.environment), "KUBERNETES_EXEC_INFO": json.dumps(asked)}
         try:
@@ -122,12 +121,10 @@ class Plugin:
             )
         except FileNotFoundError:
             raise CredentialError(f"{what} is not there; install it, or put its folder on the PATH") from None
-        except (OSError, ValueError) as error:  # An argument cannot hold every character, for one.
-            reason = (
-                error.strerror
-                if isinstance(error, OSError)
-                else "its command, args or env hold a NUL or an = in a name"
-            )
+        except OSError as error:
+            raise CredentialError(f"{what} cannot be run: {error.strerror}") from None
+        except ValueError:
+            reason = "its command, args or env hold a NUL or an = in a name"
             raise CredentialError(f"{what} cannot be run: {reason}") from None
         except subprocess.TimeoutExpired:
             raise CredentialError(f"{what} gave nothing in {_SECONDS:.0f} s") from None

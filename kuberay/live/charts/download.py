@@ -43,20 +43,16 @@ def packed_chart(source: ChartSource) -> bytes:
     is_plain = address.startswith("http://") or (address.startswith("oci://") and is_loopback(address))
     hooks = {} if is_plain else {"request": [_refuse_plain]}
     with httpx2.Client(follow_redirects=True, timeout=60, event_hooks=hooks) as http:
-        return (
-            _from_registry(http, source)
-            if source.repository is None
-            else _from_repository(http, source, source.repository)
-        )
+        if source.repository is None:
+            return _from_registry(http, source)
+        return _from_repository(http, source, source.repository)
 
 
 def _refuse_plain(request: httpx2.Request) -> None:
     """Also on the way between two that are none."""
     if request.url.scheme != "https":
-        raise ValueError(
-            f"it leads to {request.url.copy_with(query=None)}, and on that way anyone could exchange the"
-            " chart"
-        )
+        where = request.url.copy_with(query=None)
+        raise ValueError(f"it leads to {where}, and on that way anyone could exchange the chart")
 
 
 def _from_repository(http: httpx2.Client, source: ChartSource, repository: str) -> bytes:

@@ -6,8 +6,10 @@ does not know, both without a word.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,11 +50,8 @@ class LaterVersion:
 
 def look_at_later_version(plan: StackPlan, project_folder: Path) -> LaterVersion | None:
     """Reads the charts where the stack's version of KubeRay is later than any known
-    one; None where it is known.
-
-    Args:
-        plan: of the stack.
-        project_folder: what a local chart folder is relative to.
+    one; None where it is known. ``project_folder``: what a local chart folder is
+    relative to.
     """
     version = plan.settings.kuberay_version
     if not is_later(version):
@@ -61,13 +60,9 @@ def look_at_later_version(plan: StackPlan, project_folder: Path) -> LaterVersion
     new: list[str] = []
     try:
         for chart, values in _releases(plan).items():
+            repository = plan.settings.chart_repository
             texts = chart_texts(
-                chart_source(
-                    chart,
-                    version=version,
-                    repository=plan.settings.chart_repository,
-                    project_folder=project_folder,
-                )
+                chart_source(chart, version=version, repository=repository, project_folder=project_folder)
             )
             known = chart_keys(chart, version)
             read = read_values(texts.templates, texts.values, known)
@@ -129,26 +124,22 @@ def _general(path: ValuePath) -> ValuePath:
 
 
 def _crd_problems(plan: StackPlan, texts: ChartTexts) -> Iterator[str]:
-    by_kind: dict[str, list[Manifest]] = {}
-    for question in (
-        question for whose in what_changes(plan) for question in questions(plan, whose) if question.is_custom
-    ):
-        by_kind.setdefault(question.manifest["kind"], []).append(question.manifest)
+    by_kind: dict[str, list[Manifest]] = defaultdict(list)
+    for question in chain.from_iterable(questions(plan, whose) for whose in what_changes(plan)):
+        if question.is_custom:
+            by_kind[question.manifest["kind"]].append(question.manifest)
     for kind, objects in by_kind.items():
         name, api = f"{plural(kind)}.ray.io", objects[0]["apiVersion"]
         crd = texts.crd(name)
         if crd is None:
             yield f"its chart kuberay-operator has no CRD {name}, and this stack has a {kind}"
             continue
-        served = [
-            version
-            for version in crd["spec"]["versions"]
-            if version["served"] and api.endswith(f"/{version['name']}")
-        ]
+        versions = (each for each in crd["spec"]["versions"] if each["served"])
+        served = next((each for each in versions if api.endswith(f"/{each['name']}")), None)
         if not served:
             yield f"its CRD {name} has no {api}, in which this stack writes its {kind}"
             continue
-        schema = served[0]["schema"]["openAPIV3Schema"]["properties"]
+        schema = served["schema"]["openAPIV3Schema"]["properties"]
         lost = [
             re.sub(r"\[\d+\]", "[]", field)
             for obj in objects

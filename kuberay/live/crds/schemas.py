@@ -92,12 +92,8 @@ def refused_values(
     else:
         wanted, said = _TYPES.get(schema.get("type", ""), ((object,), ""))
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted not in ((bool,), (object,))):
-        yield (
-            path,
-            value,
-            f"must be {said}"
-            + ("; quote it" if said == "text" and isinstance(value, bool | int | float) else ""),
-        )
+        quoted = "; quote it" if said == "text" and isinstance(value, bool | int | float) else ""
+        yield path, value, f"must be {said}{quoted}"
     elif isinstance(value, list):
         for index, item in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
             yield from refused_values(item, schema.get("items", {}), (*path, str(index)), whose=whose)

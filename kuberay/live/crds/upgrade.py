@@ -154,12 +154,9 @@ async def bring_to_version(
 
 
 def is_stale(found: str | None, version: str, was: str | None) -> bool:
-    """Whether a CRD has to be brought to a version.
-
-    Args:
-        found: the version that it was brought to, if it was.
-        version: the operator's version to be.
-        was: the version of the operator's release until now, if there is one.
+    """Whether a CRD has to be brought to a version. ``found``: that which it was
+    brought to, if it was; ``was``: that of the operator's release until now, if there
+    is one.
     """
     if found is None:
         return was != version  # Helm installed it: it is as old as its release.
@@ -177,10 +174,7 @@ def refuse_newer(present: Mapping[str, Crd], wanted: Mapping[str, Crd], version:
     No version is written on those. But each version of KubeRay takes a few fields away
     and adds many: of two CRDs, the newer has more that the other does not know.
 
-    Args:
-        present: the CRDs of the cluster, by name.
-        wanted: those of the version, by name.
-        version: the operator's version to be.
+    ``present``, ``wanted``: the CRDs of the cluster, and those of the version, by name.
 
     Raises:
         CrdError: they are newer than that version.

@@ -48,13 +48,7 @@ _MORE_MEMORY = {
     ),
     "ray-job-submitter": "`submissionMode: HTTPMode` does without it",
 }
-_IMAGE_REASONS = (
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "InvalidImageName",
-    "ErrImageNeverPull",
-    "ImageInspectError",
-)
+_IMAGE_REASONS = "ErrImagePull ImagePullBackOff InvalidImageName ErrImageNeverPull ImageInspectError".split()
 
 
 @dataclass(frozen=True)
@@ -110,9 +104,8 @@ def pod_trouble(pod: Object) -> Trouble | None:
         return Trouble(name, f"unschedulable: {_PREEMPTION.split(message)[0]}", unschedulable=True)
     if has_failed(pod):
         what = "evicted" if status.get("reason") == "Evicted" else "failed"
-        return Trouble(
-            name, f"{what}: {one_line(status.get('message') or status.get('reason') or 'no reason given')}"
-        )
+        why = one_line(status.get("message") or status.get("reason") or "no reason given")
+        return Trouble(name, f"{what}: {why}")
     for container in statuses_of(pod):
         if trouble := _container_trouble(name, pod, container):
             return trouble
@@ -130,21 +123,14 @@ def _container_trouble(pod_name: str, pod: Object, container: Object) -> Trouble
     name = str(container["name"])
     if reason in _IMAGE_REASONS:
         message = one_line(waiting.get("message"))
-        certain = reason in ("InvalidImageName", "ErrImageNeverPull") or bool(
-            _IMAGE_WILL_NOT_COME.search(message)
-        )
-        return Trouble(
-            pod_name,
-            f"image {container.get('image') or _image(pod, name)} cannot be pulled ({reason}): {message}",
-            certain,
-        )
+        final = reason in ("InvalidImageName", "ErrImageNeverPull")
+        certain = final or bool(_IMAGE_WILL_NOT_COME.search(message))
+        image = container.get("image") or _image(pod, name)
+        return Trouble(pod_name, f"image {image} cannot be pulled ({reason}): {message}", certain)
     if reason in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
         message = one_line(waiting.get("message"))
-        return Trouble(
-            pod_name,
-            f"container {name} cannot be made: {message}",
-            "exec format error" in message or "not found" in message,
-        )
+        certain = "exec format error" in message or "not found" in message
+        return Trouble(pod_name, f"container {name} cannot be made: {message}", certain)
     ended: Object = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
     if not ended or ended.get("exitCode") == 0 or container.get("ready"):
         return None
@@ -155,14 +141,10 @@ def _container_trouble(pod_name: str, pod: Object, container: Object) -> Trouble
     if ended.get("reason") == "OOMKilled":
         limit = value_at(_spec_of(pod, name), ("resources", "limits", "memory")) or "?"
         advice = _MORE_MEMORY.get(name, "raise its limit in `values`")
-        return Trouble(
-            pod_name,
-            f"OOMKilled: container {name} needed more than its memory limit of {limit}; {advice}",
-            certain=looping,
-        )
-    text = f"container {name} crashed with exit code {ended.get('exitCode')}" + (
-        f": {message}" if message else ""
-    )
+        text = f"OOMKilled: container {name} needed more than its memory limit of {limit}; {advice}"
+        return Trouble(pod_name, text, certain=looping)
+    text = f"container {name} crashed with exit code {ended.get('exitCode')}"
+    text += f": {message}" if message else ""
     return Trouble(pod_name, text, certain=looping, crashed_container=name)
 
 
@@ -176,9 +158,8 @@ def starting_trouble(pod_name: str, events: Iterable[Object]) -> Trouble | None:
     last = max(reversed(list(events)), key=happened_at, default=None)
     if last is None or (last.get("type") != "Warning" and last.get("reason") != "Pulling"):
         return None
-    return Trouble(
-        pod_name, f"{last.get('reason')}: {one_line(last.get('message')).rstrip(': ')}", from_event=True
-    )
+    said = one_line(last.get("message")).rstrip(": ")
+    return Trouble(pod_name, f"{last.get('reason')}: {said}", from_event=True)
 
 
 def happened_at(event: Object) -> str:
@@ -217,9 +198,8 @@ def with_logs(trouble: Trouble, pod: Object, lines: Sequence[str]) -> Trouble:
     if any("exec format error" in line for line in lines):
         return Trouble(trouble.pod, _wrong_architecture(pod, trouble.crashed_container), certain=True)
     said = " | ".join(telling(lines))
-    return Trouble(
-        trouble.pod, f"{trouble.text}; its last lines: {said}" if said else trouble.text, trouble.certain
-    )
+    text = f"{trouble.text}; its last lines: {said}" if said else trouble.text
+    return Trouble(trouble.pod, text, trouble.certain)
 
 
 def telling(lines: Sequence[str]) -> list[str]:

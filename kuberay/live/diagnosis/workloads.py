@@ -71,11 +71,9 @@ def schedule_text(schedule: Object, run: Object | None) -> str:
     made.
     """
     text = "suspended" if schedule["spec"].get("suspend") else f"runs at {schedule_of(schedule['spec'])}"
-    return (
-        f"{text}; no run yet"
-        if run is None
-        else f"{text}; its last run {run['metadata']['name']}: {job_verdict(run).text}"
-    )
+    if run is None:
+        return f"{text}; no run yet"
+    return f"{text}; its last run {run['metadata']['name']}: {job_verdict(run).text}"
 
 
 def service_verdict(service: Object, applications: Set[str]) -> Verdict:
@@ -102,15 +100,10 @@ def service_verdict(service: Object, applications: Set[str]) -> Verdict:
         if not found:
             text = f"waits for its cluster {cluster}" if cluster else "the operator has not taken it up yet"
             return Verdict(text, cluster=cluster or None)
-        # Of an incremental upgrade.
-        routed = (
-            f"; {pending['trafficRoutedPercent']} % of the requests go to {cluster}"
-            if "trafficRoutedPercent" in pending
-            else ""
-        )
-        return Verdict(
-            f"its applications: {', '.join(_states(found, applications))}{routed}", cluster=cluster
-        )
+        text = f"its applications: {', '.join(_states(found, applications))}"
+        if "trafficRoutedPercent" in pending:  # Of an incremental upgrade.
+            text += f"; {pending['trafficRoutedPercent']} % of the requests go to {cluster}"
+        return Verdict(text, cluster=cluster)
     if not has_condition(service, "Ready") or has_condition(service, "UpgradeInProgress"):
         return Verdict("its applications run, and no pod takes requests yet")
     return Verdict("Ready", good=True, cluster=cluster)

@@ -46,19 +46,15 @@ class Run:
 
 
 async def take_over_install(run: Run, release: Mapping[str, Any]) -> None:
-    """Clears the way for a Helm release that the state does not have.
-
-    Args:
-        run: this one.
-        release: its inputs: ``name``, ``namespace``, ``values``.
+    """Clears the way for a Helm release that the state does not have. ``release``: its
+    inputs ``name``, ``namespace``, ``values``.
 
     Raises:
         RecoveryError: there is one that is not this stack's to take over.
         NotUpError: what has to go does not go.
     """
     name, namespace = _name_of(release)
-    values = release.get("values") or {}
-    stack = run.stack
+    values, stack = release.get("values") or {}, run.stack
     async with _cluster(run, namespace) as cluster:
         records = await cluster.records(name)
         newest = max(records, key=lambda record: record.revision, default=None)
@@ -100,16 +96,15 @@ async def take_over_object(run: Run, wanted: Mapping[str, Any]) -> None:
         NotUpError: there is one that is being deleted and does not go.
     """
     name, namespace = _name_of(wanted["metadata"])
-    stack = run.stack
     async with _cluster(run, namespace or name) as cluster:
         existing = await cluster.get(wanted)
         if existing and existing["metadata"].get("deletionTimestamp"):
             await cluster.gone(wanted)
             existing = None
         in_namespace = await cluster.records() if existing and wanted["kind"] == "Namespace" else []
-        ours = [record for record in in_namespace if record.stack == stack]
+        ours = [record for record in in_namespace if record.stack == run.stack]
         complete = [found for record in ours for found in await cluster.complete(record)]
-        before_creating(wanted["kind"], existing, stack, in_namespace, complete)
+        before_creating(wanted["kind"], existing, run.stack, in_namespace, complete)
 
 
 async def refuse_half_removed(client: AsyncClient, namespace: str, release: str) -> None:
