@@ -14,7 +14,7 @@ from components.resources.providers import connection_of, known, provider_of_com
 from components.resources.release import RESOURCE_SOURCE, Release, chart_release, source_of
 from components.resources.routes import addresses, make_routes
 from components.resources.wait_for import WaitFor
-from components.stack import is_encrypted, secret_outputs
+from components.stack import is_encrypted
 from kuberay.facts.charts import Values
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.phrases import Report
@@ -155,7 +155,9 @@ class RayCluster(pulumi.ComponentResource):
             pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[self.release],
-                additional_secret_outputs=secret_outputs("clusters"),
+                # The state keeps all of a patched object, its annotations and pods'
+                # environment too.
+                additional_secret_outputs=["metadata", "spec"] if is_encrypted("clusters") else None,
                 replace_with=[self.release],
                 delete_before_replace=True,
             ),

@@ -32,13 +32,6 @@ def is_encrypted(key: str) -> bool:
     return f"{PROJECT}:{key}" in get_config_secret_keys_env()
 
 
-def secret_outputs(key: str) -> list[str] | None:
-    """For `additional_secret_outputs` of a patch: the state keeps all of a patched
-    object, its annotations and pods' environment too.
-    """
-    return ["metadata", "spec"] if is_encrypted(key) else None
-
-
 def secret_where_encrypted(value: T, key: str) -> T | pulumi.Output[T]:
     """A value that comes from below this key of the config, kept as a secret where
     something there is encrypted.

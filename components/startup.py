@@ -64,7 +64,7 @@ def prepare_process() -> None:
     # The SDK tells the engine six times how it gets on with each resource, and waits
     # for an answer each time: a tenth of a preview of a hundred clusters. The engine
     # shows these messages with `--debug` alone.
-    pulumi.log.debug = _drop
+    pulumi.log.debug = lambda *_, **__: None
     # The SDK registers each resource in a thread, which waits until the resource is
     # there, and so for its hooks. The language host gives it few threads: those of many
     # clusters at once would take all, and a hook that looks a host name up, asks
@@ -81,7 +81,3 @@ async def know_stashes() -> None:
     root = pulumi.runtime.get_root_resource()
     if root is not None and not pulumi.runtime.is_dry_run():
         await pulumi.runtime.invoke_async("pulumi:pulumi:getResource", {"urn": await root.urn.future()})
-
-
-def _drop(*_: object, **__: object) -> None:
-    """Says nothing."""

@@ -112,11 +112,7 @@ class DryRun(pulumi.Stash):
 
 def _kind(stack: StackPlan, whose: str) -> str:
     kind, _, name = whose.partition(".")
-    return (
-        stack.jobs[name].kind
-        if kind == "jobs"
-        else {"clusters": "RayCluster", "services": "RayService"}[kind]
-    )
+    return {"clusters": "RayCluster", "services": "RayService"}.get(kind) or stack.jobs[name].kind
 
 
 async def _refuse_unknown_fields(

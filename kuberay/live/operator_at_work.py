@@ -124,36 +124,25 @@ def _named(name: str, namespace: str) -> str:
 async def _look_at(client: AsyncClient, deployment: Object, namespace: str, *, has_to_lead: bool) -> Look:
     metadata, spec = deployment["metadata"], deployment["spec"]
     named = _named(metadata["name"], metadata["namespace"])
+    no_pods = f"KubeRay's operator, {named}, would make no pods here: its"
     if not watches(spec["template"], namespace):
-        return Look(
-            failed=f"KubeRay's operator, {named}, would make no pods here: its --watch-namespace leaves out"
-            f" namespace {namespace}"
-        )
+        return Look(failed=f"{no_pods} --watch-namespace leaves out namespace {namespace}")
     if not spec.get("replicas", 1):
         return Look(failed=f"KubeRay's operator does not run: {named} is scaled to 0")
     account = spec["template"]["spec"].get("serviceAccountName") or "default"
     accounts = "system:serviceaccount"
+    user = f"{accounts}:{metadata['namespace']}:{account}"
     groups = [f"{accounts}s", f"{accounts}s:{metadata['namespace']}", "system:authenticated"]
     for verb, group, resource in _NEEDS:
-        asked = SubjectAccessReviewSpec(
-            user=f"{accounts}:{metadata['namespace']}:{account}",
-            groups=groups,
-            resourceAttributes=ResourceAttributes(
-                namespace=namespace, verb=verb, group=group, resource=resource
-            ),
-        )
+        to_do = ResourceAttributes(namespace=namespace, verb=verb, group=group, resource=resource)
+        asked = SubjectAccessReviewSpec(groups=groups, user=user, resourceAttributes=to_do)
         review = await client.create(SubjectAccessReview(spec=asked))
         if review.status is not None and not review.status.allowed:
-            return Look(
-                failed=f"KubeRay's operator, {named}, would make no pods here: its service account"
-                f" {account} may not {verb} {resource} in namespace {namespace}"
-            )
+            may_not = f"may not {verb} {resource} in namespace {namespace}"
+            return Look(failed=f"{no_pods} service account {account} {may_not}")
     # A deleted one may by its bindings all that it might, and nobody lets its pods in.
     if await find(client, ServiceAccount, account, metadata["namespace"]) is None:
-        return Look(
-            failed=f"KubeRay's operator, {named}, would make no pods here: its service account {account} is"
-            " gone"
-        )
+        return Look(failed=f"{no_pods} service account {account} is gone")
     # After its rights: one without them ends again and again, and never gets the lease.
     if not (deployment.get("status") or {}).get("availableReplicas"):
         return Look(progress=f"KubeRay's operator does not run: {named} has no pod that is available")

@@ -3,6 +3,7 @@ answers mean.
 """
 
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import httpx2
@@ -31,6 +32,7 @@ __all__ = [
     "find",
     "find_all",
     "is_unanswered",
+    "log_end",
     "no_answer",
     "or_none",
     "refusal",
@@ -43,6 +45,7 @@ FIELD_MANAGER: Final = "pulumi-kuberay"
 #: How long an API server that is busy or restarts is asked again, in seconds, by
 #: whatever has no progress to report meanwhile.
 PATIENCE: Final = 15.0
+_LOG_LINES: Final = 5
 
 
 def connect(
@@ -158,6 +161,14 @@ async def find(
 async def find_all(client: AsyncClient, kind: type[Any], **which: Any) -> list[Object]:
     """Objects as plain dicts; ``which``: as `AsyncClient.list` takes it."""
     return [found.to_dict() async for found in client.list(kind, **which)]
+
+
+async def log_end(client: AsyncClient, pod: str, namespace: str, container: str | None = None) -> list[str]:
+    """The last lines of a pod's log; none where it cannot be read."""
+    with suppress(HTTPError, OSError, ValueError):
+        log = client.log(pod, namespace=namespace, container=container, tail_lines=_LOG_LINES)
+        return [line async for line in log]
+    return []
 
 
 def is_unanswered(error: HTTPError) -> bool:

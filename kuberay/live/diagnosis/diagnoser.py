@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
-from httpx2 import HTTPError, HTTPStatusError
+from httpx2 import HTTPStatusError
 from lightkube import ApiError, AsyncClient
 from lightkube.resources.core_v1 import ConfigMap, Event, Node
 
 from kuberay.facts.objects import Object
 from kuberay.facts.scheduling import no_node_will_do
-from kuberay.live.api.client import find_all, or_none
+from kuberay.live.api.client import find_all, log_end, or_none
 from kuberay.live.api.kinds import NodePool
 from kuberay.live.diagnosis.operator import operator_trouble, will_last
 from kuberay.live.diagnosis.pods import (
     Trouble,
     is_ready,
     pod_trouble,
+    refused_for_good,
     starting_trouble,
     statuses_of,
     with_logs,
@@ -87,6 +88,12 @@ class Diagnoser:
             return known
         return replace(known, certain=self.lasts("refused", SCHEDULING_GRACE))
 
+    def refused(self, whose: str, message: str, *, room_may_come: bool) -> Trouble:
+        """What the API server says against pods that the operator would make."""
+        certain = refused_for_good(message) and not room_may_come
+        certain = certain and self.lasts("refused", SCHEDULING_GRACE)
+        return Trouble(f"of {whose}", f"refused by the API server: {message}", certain)
+
     def operator_has_looked_at(self, obj: Object) -> bool:
         """Whether the operator has had the time to refuse an object, since this was
         first asked.
@@ -130,11 +137,7 @@ class Diagnoser:
         if (name, restarts) not in self._logs:
             # Of a container that waits to be restarted, the kubelet gives the log of
             # the run that crashed.
-            lines: list[str] = []
-            with suppress(HTTPError, OSError, ValueError):
-                log = self._client.log(name, namespace=self._namespace, container=container, tail_lines=5)
-                lines = [line async for line in log]
-            self._logs[name, restarts] = lines
+            self._logs[name, restarts] = await log_end(self._client, name, self._namespace, container)
         return self._logs[name, restarts]
 
     async def _never_scheduled(self, pod: Object) -> str | None:

@@ -25,7 +25,7 @@ from kuberay.facts.phrases import Report
 from kuberay.live.api.client import connect_blocking, find, is_unanswered, refusal
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import PlainPod, RayCluster
-from kuberay.live.diagnosis.diagnoser import OPERATOR_LOOKS, SCHEDULING_GRACE, Diagnoser
+from kuberay.live.diagnosis.diagnoser import OPERATOR_LOOKS, Diagnoser
 from kuberay.live.diagnosis.pods import (
     Trouble,
     cluster_trouble,
@@ -33,7 +33,6 @@ from kuberay.live.diagnosis.pods import (
     is_going,
     is_over,
     is_ready,
-    refused_for_good,
 )
 from kuberay.live.diagnosis.queue import held_in_queue
 from kuberay.live.takeover.actions import refuse_half_removed
@@ -314,10 +313,7 @@ async def _trouble(
     cluster = view.ray_cluster(target.cluster)
     message = cluster_trouble(cluster) if cluster else None
     if message and len(alive) < target.at_least:
-        certain = (
-            refused_for_good(message) and not room_may_come and diagnoser.lasts("refused", SCHEDULING_GRACE)
-        )
-        return Trouble(f"of {target.group}", f"refused by the API server: {message}", certain)
+        return diagnoser.refused(target.group, message, room_may_come=room_may_come)
     if cluster and len(alive) < target.at_least:
         return await diagnoser.said_by_operator(cluster, room_may_come=room_may_come) or first
     return first

@@ -5,20 +5,18 @@ changes something, and looks at the cluster as it is.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 
-from httpx2 import HTTPError
 from lightkube import AsyncClient
 from lightkube.resources.core_v1 import Pod
 
 from kuberay.facts.labels import JOB_LABEL, SCHEDULE_LABEL
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import Report
-from kuberay.live.api.client import find, find_all
+from kuberay.live.api.client import find, find_all, log_end
 from kuberay.live.api.connection import Connection
 from kuberay.live.api.kinds import Kind, RayCronJob, RayJob, RayService
 from kuberay.live.diagnosis.diagnoser import Diagnoser
-from kuberay.live.diagnosis.pods import Trouble, cluster_trouble, is_going, is_over, refused_for_good
+from kuberay.live.diagnosis.pods import Trouble, cluster_trouble, is_going, is_over
 from kuberay.live.diagnosis.queue import held_in_queue
 from kuberay.live.diagnosis.workloads import (
     Verdict,
@@ -31,7 +29,6 @@ from kuberay.live.wait_loop import Look, every, wait
 from kuberay.live.waiting.targets import WorkloadTarget
 from kuberay.live.watch import NamespaceView, namespace_view
 
-_LOG_LINES = 5
 #: KubeRay looks at Serve every 2 s, hands over a new config after it has looked, and
 #: calls its status up to date all the same: what it says of the applications is about
 #: the new config from the round after that (1.3.0 to 1.7.0, `reconcileServe`).
@@ -212,8 +209,7 @@ async def _trouble(
         return await diagnoser.said_by_operator(cluster, room_may_come=False) or first
     if not message:
         return first
-    certain = refused_for_good(message) and diagnoser.lasts("refused", 5)
-    return Trouble(f"of {verdict.cluster}", f"refused by the API server: {message}", certain)
+    return diagnoser.refused(str(verdict.cluster), message, room_may_come=False)
 
 
 async def _oldest_first(client: AsyncClient, kind: Kind, target: WorkloadTarget, label: str) -> list[Object]:
@@ -229,13 +225,7 @@ async def _last_lines(client: AsyncClient, target: WorkloadTarget) -> list[str]:
     where Ray's message holds it.
     """
     for pod in reversed(await _oldest_first(client, Pod, target, JOB_LABEL)):
-        with suppress(HTTPError, OSError, ValueError):
-            lines = [
-                line
-                async for line in client.log(
-                    pod["metadata"]["name"], namespace=target.namespace, tail_lines=_LOG_LINES
-                )
-            ]
-            if any(line.strip() for line in lines):
-                return lines
+        lines = await log_end(client, pod["metadata"]["name"], target.namespace)
+        if any(line.strip() for line in lines):
+            return lines
     return []
