@@ -126,9 +126,8 @@ class Cluster:
         """Those of a namespace, or of the whole cluster; none where the cluster does
         not know the kind. ``fields``: what they hold.
         """
-        return list(
-            self._list(kind_of(api_version, kind, namespaced=namespace is not None), namespace, fields)
-        )
+        of_kind = kind_of(api_version, kind, namespaced=namespace is not None)
+        return list(self._list(of_kind, namespace, fields))
 
     def _get(self, kind: Any, name: str, namespace: str | None = None) -> Object | None:
         found = _unless_gone(lambda: self._client.get(kind, name, namespace=namespace))

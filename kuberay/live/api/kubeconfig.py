@@ -25,9 +25,6 @@ from kuberay.live.api.credentials import Plugin
 
 #: Where Kubernetes gives a pod what its own account needs.
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-#: Which key takes what would be in a file, where it is not that of the file with
-#: `-data`.
-_INSTEAD_OF_FILE = {"tokenFile": "token"}
 #: Keys of entries that hold a text.
 _TEXTS = frozenset(
     {
@@ -214,7 +211,7 @@ def _content(entry: Mapping[str, Any], key: str, what: str) -> bytes | None:
     except (OSError, ValueError) as error:
         # Somebody may have written there what belongs in the file.
         reason = error.strerror if isinstance(error, OSError) else "it is no path"
-        instead = _INSTEAD_OF_FILE.get(key, f"{key}-data")
+        instead = "token" if key == "tokenFile" else f"{key}-data"
         why = f"cannot be read: {reason}; it takes a path, and {instead} what would be in the file"
         raise KubeconfigError(f"{what} has a {key} that {why}") from None
 

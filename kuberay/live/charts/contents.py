@@ -85,13 +85,9 @@ class ChartTexts:
 
     def crd(self, name: str) -> dict[str, Any] | None:
         """One of the CRDs."""
-        for text in self.crds:
-            if name in text:
-                crds = (crd for crd in yaml.load_all(text, download.LOADER) if crd)
-                found = next((crd for crd in crds if crd["metadata"]["name"] == name), None)
-                if found:
-                    return found
-        return None
+        texts = (text for text in self.crds if name in text)
+        crds = (crd for text in texts for crd in yaml.load_all(text, download.LOADER) if crd)
+        return next((crd for crd in crds if crd["metadata"]["name"] == name), None)
 
 
 def chart_texts(source: ChartSource) -> ChartTexts:

@@ -70,7 +70,7 @@ class Diagnoser:
     async def look_at(self, pod: Object, *, room_may_come: bool) -> Trouble | None:
         trouble = pod_trouble(pod)
         if trouble is None:
-            return await self._starting(pod)
+            return await self._told_by_events(pod, _QUIET_START, starting_trouble)
         if trouble.crashed_container is not None:
             return with_logs(trouble, pod, await self._last_lines(pod, trouble.crashed_container))
         if trouble.unschedulable and not room_may_come and self.lasts(trouble.pod, SCHEDULING_GRACE):
@@ -99,12 +99,6 @@ class Diagnoser:
         first asked.
         """
         return self.lasts(f"events {obj['metadata']['uid']}", OPERATOR_LOOKS)
-
-    async def _starting(self, pod: Object) -> Trouble | None:
-        """What its events tell, where a pod takes long to start."""
-        return await self._told_by_events(
-            pod, _QUIET_START, lambda pod, events: starting_trouble(pod["metadata"]["name"], events)
-        )
 
     async def _told_by_events(
         self, obj: Object, after: float, judge: Callable[[Object, list[Object]], Trouble | None]

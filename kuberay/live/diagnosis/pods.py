@@ -148,7 +148,7 @@ def _container_trouble(pod_name: str, pod: Object, container: Object) -> Trouble
     return Trouble(pod_name, text, certain=looping, crashed_container=name)
 
 
-def starting_trouble(pod_name: str, events: Iterable[Object]) -> Trouble | None:
+def starting_trouble(pod: Object, events: Iterable[Object]) -> Trouble | None:
     """What the last event of a pod tells whose status tells nothing: a volume that is
     not there, a probe that fails, an image on its way.
 
@@ -159,7 +159,7 @@ def starting_trouble(pod_name: str, events: Iterable[Object]) -> Trouble | None:
     if last is None or (last.get("type") != "Warning" and last.get("reason") != "Pulling"):
         return None
     said = one_line(last.get("message")).rstrip(": ")
-    return Trouble(pod_name, f"{last.get('reason')}: {said}", from_event=True)
+    return Trouble(pod["metadata"]["name"], f"{last.get('reason')}: {said}", from_event=True)
 
 
 def happened_at(event: Object) -> str:

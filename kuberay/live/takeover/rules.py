@@ -73,11 +73,8 @@ def before_install(
     if adopted and newest.stack is None:
         return _of_adopted(name, records, newest, adopted.revision)
     if newest.stack != stack:
-        owner = (
-            f"stack {newest.stack}"
-            if newest.stack
-            else "no stack: it was installed by hand or by another tool"
-        )
+        no_stack = "no stack: it was installed by hand or by another tool"
+        owner = f"stack {newest.stack}" if newest.stack else no_stack
         raise RecoveryError(
             f"Helm release {name} exists already and is of {owner}; choose another name or namespace for this"
             f" stack, or remove it with `helm uninstall {name}`"
@@ -203,11 +200,8 @@ def what_it_waits_for(obj: Object) -> str:
     ``", which waits: Some resources are remaining: rayclusters.ray.io has 1 resource
     instances"``
     """
-    told = [
-        one_line(each.get("message"))
-        for each in conditions_of(obj)
-        if each.get("status") == "True" and each.get("message")
-    ]
-    finalizers = obj["metadata"].get("finalizers") or []
-    told = told or ([f"for {', '.join(finalizers)}"] if finalizers else [])
+    so = (each for each in conditions_of(obj) if each.get("status") == "True")
+    told = [one_line(each["message"]) for each in so if each.get("message")]
+    if finalizers := obj["metadata"].get("finalizers"):
+        told = told or [f"for {', '.join(finalizers)}"]
     return f", which waits: {'; '.join(told)}" if told else ""

@@ -5,6 +5,7 @@ changes something, and looks at the cluster as it is.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from lightkube import AsyncClient
 from lightkube.resources.core_v1 import Pod
@@ -34,6 +35,7 @@ from kuberay.live.watch import NamespaceView, namespace_view
 #: the new config from the round after that (1.3.0 to 1.7.0, `reconcileServe`).
 _SERVE_ROUNDS = 5.0
 _LOOK_AGAIN = 1.0
+_MAKE_ANEW = ", though the state has it; `pulumi up --refresh` makes it anew"
 #: The operator is silent about a schedule that it takes, and reports one that it
 #: refuses at once: this long a silence, in seconds, means that it has taken it.
 _TAKEN = 3.0
@@ -63,12 +65,7 @@ async def wait_for_schedule(connection: Connection, target: WorkloadTarget, repo
     async def look() -> Look:
         schedule = await find(view.client, RayCronJob, target.name, target.namespace)
         if schedule is None:
-            return Look(
-                failed=(
-                    f"{what}: there is no such RayCronJob, though the state has it; `pulumi up --refresh`"
-                    " makes it anew"
-                )
-            )
+            return Look(failed=f"{what}: there is no such RayCronJob{_MAKE_ANEW}")
         trouble = await diagnoser.said_by_operator(schedule, room_may_come=False)
         if trouble is not None and trouble.certain:
             return Look(failed=f"{what}: {trouble.line}")
@@ -103,14 +100,8 @@ async def wait_for_service(
         NotUpError: with the application's own message, or with what keeps its cluster
             from coming up.
     """
-    good = await _wait(
-        connection,
-        target,
-        RayService,
-        lambda service: service_verdict(service, applications),
-        report,
-        settled=_SERVE_ROUNDS,
-    )
+    judge = partial(service_verdict, applications=applications)
+    good = await _wait(connection, target, RayService, judge, report, settled=_SERVE_ROUNDS)
     return good.cluster or ""
 
 
@@ -133,9 +124,7 @@ async def _wait(
         nonlocal verdict
         workload, verdict, trouble = await look_at_workload(view, kind, judge, target, diagnoser)
         if workload is None:
-            return Look(
-                failed=f"{what}: {verdict.text}, though the state has it; `pulumi up --refresh` makes it anew"
-            )
+            return Look(failed=f"{what}: {verdict.text}{_MAKE_ANEW}")
         if verdict.queued:
             return Look(queued=verdict.text)
         progress = verdict.text + (f": {trouble.line}" if trouble else "")

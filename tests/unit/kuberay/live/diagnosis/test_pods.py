@@ -285,6 +285,7 @@ def event(
     }
 
 
+WORKER = {"metadata": {"name": "worker"}}
 MISSING = event(
     "FailedMount",
     'MountVolume.SetUp failed for volume "licence" : secret "team" not found',
@@ -296,7 +297,7 @@ def test_a_volume_that_is_not_there_is_named_by_the_events_of_the_pod() -> None:
     scheduled = event(
         "Scheduled", "Successfully assigned", "2026-01-01T10:00:01.000000Z", "Normal", "eventTime"
     )
-    found = starting_trouble("worker", [MISSING, scheduled])
+    found = starting_trouble(WORKER, [MISSING, scheduled])
     assert found is not None
     assert (
         found.line
@@ -306,16 +307,14 @@ def test_a_volume_that_is_not_there_is_named_by_the_events_of_the_pod() -> None:
 
 
 def test_a_probe_that_says_nothing_is_named_all_the_same() -> None:
-    found = starting_trouble(
-        "worker", [event("Unhealthy", "Readiness probe failed: ", "2026-01-01T10:02:00Z")]
-    )
+    found = starting_trouble(WORKER, [event("Unhealthy", "Readiness probe failed: ", "2026-01-01T10:02:00Z")])
     assert found is not None
     assert found.text == "Unhealthy: Readiness probe failed"
 
 
 def test_a_large_image_on_its_way_is_told() -> None:
     found = starting_trouble(
-        "worker",
+        WORKER,
         [event("Pulling", 'Pulling image "rayproject/ray:2.46.0"', "2026-01-01T10:00:02Z", "Normal")],
     )
     assert found is not None
@@ -335,11 +334,11 @@ STARTED = event("Started", "Started container", "2026-01-01T10:00:02Z", "Normal"
     ],
 )
 def test_a_pod_whose_last_event_is_good_is_just_starting(after: list[dict[str, Any]]) -> None:
-    assert starting_trouble("worker", after) is None
+    assert starting_trouble(WORKER, after) is None
 
 
 def test_what_only_an_event_tells_is_told_after_all_else_that_is_known() -> None:
-    told = starting_trouble("worker", [MISSING])
+    told = starting_trouble(WORKER, [MISSING])
     assert told is not None
     crashed_once = Trouble("other", "container ray-worker crashed with exit code 1")
     wrong_image = Trouble("other", "image cannot be pulled", certain=True)
