@@ -20,24 +20,6 @@ from kuberay.live.api.connection import Connection
 from kuberay.live.api.kubeconfig import Endpoint, find_endpoint
 from kuberay.live.api.transport import BUSY, AsyncPatientTransport, PatientTransport
 
-__all__ = [
-    "ApiError",
-    "AsyncClient",
-    "HTTPError",
-    "apply_text",
-    "code_of",
-    "connect",
-    "connect_blocking",
-    "connect_plain",
-    "find",
-    "find_all",
-    "is_unanswered",
-    "log_end",
-    "no_answer",
-    "or_none",
-    "refusal",
-]
-
 T = TypeVar("T")
 
 #: Names this program as the writer in `managedFields`.
