@@ -76,17 +76,15 @@ async def bring_first(
     Returns:
         Whether it had none. Also false where they may not be read.
     """
-    client = connect(connection, "default", timeout=_TIMEOUT, patience=_PATIENCE)
-    try:
-        if any([await _get(client, name) for name in NAMES]):
+    async with connect(connection, "default", timeout=_TIMEOUT, patience=_PATIENCE) as client:
+        try:
+            if any([await find(client, PlainCrd, name) for name in NAMES]):
+                return False
+        except ApiError as error:
+            if error.status.code != 403:
+                raise
             return False
         await _install(connection, client, version, source, timeout, report)
-    except ApiError as error:
-        if error.status.code != 403:
-            raise
-        return False
-    finally:
-        await client.close()
     return True
 
 

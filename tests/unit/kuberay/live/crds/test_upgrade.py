@@ -245,7 +245,7 @@ def test_of_a_cluster_with_any_crd_none_is_touched_at_once(monkeypatch: pytest.M
 def test_crds_that_may_not_be_read_are_not_brought_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster()
 
-    async def refuse(*_: object) -> None:
+    async def refuse(*_: object, **__: object) -> None:
         raise ApiError(Request("GET", "https://x"), Response(403, json={"code": 403, "message": "no"}))
 
     monkeypatch.setattr(cluster, "get", refuse)
