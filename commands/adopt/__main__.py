@@ -7,9 +7,9 @@ nothing in the cluster. `pulumi up` then takes the releases over as they run: no
 restarts.
 """
 
-import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,10 @@ import yaml
 from commands.adopt.adoption import Adoption, adopt, as_stack_config, hide_secrets, is_operator_release
 from commands.adopt.owners import other_owner
 from commands.adopt.stack_file import written
-from commands.preview.live_drift import ClusterError, drift_of_releases
+from commands.preview.live_cluster import ClusterError, drift_of_releases
 from commands.stack.cli import WORKSPACE, StackError
-from commands.stack.helm import Helm, HelmError
-from commands.stack.interrupts import take_interrupts
-from commands.stack.mistakes import mistake
+from commands.stack.command import command_parser, ends_in_a_line
+from commands.stack.helm import Helm
 from kuberay.facts.charts import CHARTS
 from kuberay.facts.objects import is_ray_object
 from kuberay.facts.phrases import error_line
@@ -41,11 +40,7 @@ _KEPT = ("chartRepository", "timeoutSeconds")
 
 def main() -> None:
     """Runs the command; what goes wrong is said in a line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m commands.adopt",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("commands.adopt", __doc__)
     parser.add_argument("--stack", required=True, help="which stack; its file Pulumi.<stack>.yaml is written")
     parser.add_argument("--config-file", type=Path, help="its config, where that is not Pulumi.<stack>.yaml")
     parser.add_argument(
@@ -65,9 +60,8 @@ def main() -> None:
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before the file is written")
     given = parser.parse_args()
-    take_interrupts()
     path = given.config_file or WORKSPACE / f"Pulumi.{given.stack}.yaml"
-    try:
+    with ends_in_a_line("stopped; nothing is written"), _refusals():
         file, config = _read(path)
         chosen = {
             key: value
@@ -92,22 +86,24 @@ def main() -> None:
         if not given.yes and input(f"Write {path.name}? [y/N] ").strip().lower() not in ("y", "yes"):
             raise StackError("not written")
         path.write_text(text)
-    except (ClusterError, HelmError, StackError) as error:
-        sys.exit(log_lines(f"error: {error}"))
-    except ApiError as error:
-        sys.exit(log_line(f"error: the Kubernetes API server refuses: {refusal(error)}"))
-    except (HTTPError, KubeconfigError, CredentialError, OSError) as error:
-        sys.exit(log_line(f"error: {error_line(error)}"))
-    except Exception as error:
-        sys.exit(log_line(f"error: {mistake(error)}"))
-    except (KeyboardInterrupt, EOFError):
-        sys.exit("\nstopped; nothing is written")
     print(
         log_line(
             f"{path.name} is written. `make preview STACK={given.stack}` shows what `make deploy"
             f" STACK={given.stack}` takes over."
         )
     )
+
+
+@contextmanager
+def _refusals() -> Generator[None]:
+    try:
+        yield
+    except ApiError as error:
+        raise StackError(f"the Kubernetes API server refuses: {refusal(error)}") from None
+    except (HTTPError, KubeconfigError, CredentialError, OSError) as error:
+        raise StackError(error_line(error)) from None
+    except EOFError:  # Nobody can be asked.
+        raise KeyboardInterrupt from None
 
 
 def _progress(text: str) -> None:

@@ -15,19 +15,16 @@ KubeRay's custom resource definitions stay: deleting them would delete the Ray c
 of everyone else.
 """
 
-import argparse
-import sys
 from collections.abc import Iterable
 
 from commands.stack.cli import PROGRAM, Pulumi, StackConfig, StackError
-from commands.stack.interrupts import take_interrupts
-from commands.stack.mistakes import mistake
+from commands.stack.command import command_parser, ends_in_a_line
 from commands.stack.state import Made, StackState, read_state
 from kuberay.checks.loading import SettingsError, load_settings
 from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.objects import Object, is_ray_object
 from kuberay.facts.phrases import error_line, first_few
-from kuberay.facts.visible import log_line, log_lines
+from kuberay.facts.visible import log_line
 from kuberay.live.api.client import ApiError, HTTPError, refusal
 from kuberay.live.inventory import Cluster, of_stack, until
 from kuberay.live.takeover.marks import stack_of
@@ -40,24 +37,13 @@ _GONE_SECONDS = 300
 
 def main() -> None:
     """Runs the command; what goes wrong is said in a line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m commands.destroy",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("commands.destroy", __doc__)
     parser.add_argument("--stack", required=True, help="which stack")
     parser.add_argument("--config-file", help="its config, where that is not Pulumi.<stack>.yaml")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     given = parser.parse_args()
-    take_interrupts()
-    try:
+    with ends_in_a_line("stopped; the same command goes on from here"):
         Destruction(Pulumi(given.stack, given.config_file)).run(ask=not given.yes)
-    except StackError as error:
-        sys.exit(log_lines(f"error: {error}"))
-    except Exception as error:
-        sys.exit(log_line(f"error: {mistake(error)}"))
-    except KeyboardInterrupt:
-        sys.exit("\nstopped; the same command goes on from here")
 
 
 class Destruction:

@@ -10,37 +10,24 @@ Each line begins with a mark:
 It changes nothing. Its exit code is 0 where nothing is wrong, and 1 where something is.
 """
 
-import argparse
 import asyncio
 import sys
 
 from commands.doctor.examination import Examination
 from commands.doctor.finding import Finding, conclusion
-from commands.stack.cli import Pulumi, StackError
-from commands.stack.interrupts import take_interrupts
-from commands.stack.mistakes import mistake
-from kuberay.facts.visible import log_line, log_lines
+from commands.stack.cli import Pulumi
+from commands.stack.command import command_parser, ends_in_a_line
+from kuberay.facts.visible import log_line
 
 
 def main() -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m commands.doctor",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("commands.doctor", __doc__)
     parser.add_argument("--stack", required=True, help="which stack")
     parser.add_argument("--config-file", help="its config, where that is not Pulumi.<stack>.yaml")
     given = parser.parse_args()
-    take_interrupts()
-    try:
+    with ends_in_a_line("stopped"):
         findings = asyncio.run(_print_findings(Examination(Pulumi(given.stack, given.config_file))))
-    except StackError as error:
-        sys.exit(log_lines(f"error: {error}"))
-    except Exception as error:
-        sys.exit(log_line(f"error: {mistake(error)}"))
-    except KeyboardInterrupt:
-        sys.exit("\nstopped")
     text, code = conclusion(findings)
     print()
     print(log_line(text))

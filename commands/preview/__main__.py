@@ -10,7 +10,6 @@ it could not know then. A stack that does not exist yet is previewed as new, in 
 backend of its own.
 """
 
-import argparse
 import os
 import sys
 import time
@@ -20,12 +19,11 @@ from pathlib import Path
 
 from commands.preview.engine import Engine
 from commands.preview.join import TITLE
-from commands.preview.live_drift import ClusterError, drift_of_releases, reach
-from commands.preview.live_room import room_of
+from commands.preview.live_cluster import drift_of_releases, reach, room_of
 from commands.preview.manifests import CHART_REPOSITORY, add_manifests
 from commands.preview.meaning.cost import add_costs
 from commands.preview.meaning.drift import add_drift, seen_by_refresh
-from commands.preview.meaning.fit import Room, add_fit, brings_pods
+from commands.preview.meaning.fit import add_fit, brings_pods
 from commands.preview.meaning.report import EXIT_CODES, Report, StackReport, same_change, worst
 from commands.preview.meaning.stack_report import stack_report
 from commands.preview.meaning.steps import Preview
@@ -33,14 +31,13 @@ from commands.preview.output.files import write
 from commands.preview.output.terminal import terminal
 from commands.preview.output.wording import what_happens
 from commands.stack.cli import WORKSPACE, StackError
+from commands.stack.command import command_parser, mistake
 from commands.stack.helm import Helm
 from commands.stack.interrupts import take_interrupts
-from commands.stack.mistakes import mistake
 from kuberay.facts.charts import RELEASE
 from kuberay.facts.phrases import SECRET
 from kuberay.facts.visible import log_line
 from kuberay.live.api.connection import KUBECONFIG, Connection
-from kuberay.live.inventory import Cluster
 
 _EXIT_CODES = """exit codes, with --exit-codes:
   0  nothing changes
@@ -54,12 +51,7 @@ The worst of all stacks counts, and a failed preview most.
 
 def main() -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m commands.preview",
-        description=__doc__,
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("commands.preview", __doc__, _EXIT_CODES)
     parser.add_argument("stacks", nargs="+", metavar="stack", help="which stacks")
     parser.add_argument(
         "--output",
@@ -152,11 +144,11 @@ def ask_the_cluster(report: StackReport, preview: Preview, engine: Engine, *, dr
             connection[KUBECONFIG] = engine.secret(report.stack, KUBECONFIG)
         cluster = reach(Connection.of(connection))
         if comes:
-            add_fit(report, preview, _room_or_why_not(cluster))
+            add_fit(report, preview, room_of(cluster))
         if drift and not report.is_new:
             releases = [inputs for (type_, _), inputs in preview.refreshed.items() if type_ == RELEASE]
             add_drift(report, [*seen_by_refresh(preview), *drift_of_releases(cluster, releases)])
-    except (ClusterError, StackError) as error:
+    except StackError as error:
         if comes and report.fit is None:
             add_fit(report, preview, str(error))
         if drift and not report.is_new:
@@ -167,13 +159,6 @@ def ask_the_cluster(report: StackReport, preview: Preview, engine: Engine, *, dr
                 f"what is in the cluster, which could not be asked ({error}): pods that still run an old"
                 " spec, and drift"
             )
-
-
-def _room_or_why_not(cluster: Cluster) -> Room | str:
-    try:
-        return room_of(cluster)
-    except ClusterError as error:
-        return str(error)
 
 
 def differences(report: Report, file: Path) -> Iterator[str]:

@@ -12,7 +12,6 @@ scope `api`. `GITHUB_API_URL` and `CI_API_V4_URL` name the API where it is not t
 public one.
 """
 
-import argparse
 import json
 import os
 import re
@@ -27,6 +26,7 @@ import httpx2
 
 from commands.preview.join import TITLE
 from commands.preview.output.markdown import COMMENT_LIMIT, whole_lines
+from commands.stack.command import command_parser
 from kuberay.facts.visible import log_line
 
 #: Who comments with the token of a workflow, which may not ask who it is.
@@ -69,11 +69,7 @@ def on_gitlab(project: str, number: int) -> PullRequest:
 
 def main() -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m commands.preview.comment",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("commands.preview.comment", __doc__)
     parser.add_argument("file", type=Path, help="the comment, in Markdown")
     parser.add_argument("--repository", required=True, help="owner/name")
     parser.add_argument(

@@ -6,12 +6,12 @@ reports are read again, from `reports/preview-<stack>/report.json`, and written 
 What cannot be read is a preview that failed.
 """
 
-import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from commands.preview.meaning.report import LeftOut, Report, StackReport, worst
 from commands.preview.output.files import write
+from commands.stack.command import command_parser
 
 TITLE = "What a merge does"
 _NO_REPORT = "its run came to no report; the run's log says why"
@@ -19,11 +19,7 @@ _NO_REPORT = "its run came to no report; the run's log says why"
 
 def main() -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m commands.preview.join",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("commands.preview.join", __doc__)
     parser.add_argument("stacks", nargs="+", metavar="stack", help="which stacks")
     parser.add_argument(
         "--reports", type=Path, default=Path("reports"), help="their folder (default: %(default)s)"

@@ -20,7 +20,7 @@ from commands.preview.meaning.release_values import name_of
 from commands.preview.meaning.report import ManifestDiff, StackReport
 from commands.preview.meaning.steps import Properties, Step
 from commands.stack.cli import StackError
-from commands.stack.helm import Helm, HelmError
+from commands.stack.helm import Helm
 from kuberay.facts.charts import RELEASE, ChartSource, Login, split_login
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.facts.manifests import read_manifests
@@ -71,7 +71,7 @@ def add_manifests(
         helm.fetch(_chart(side, logins) for side in sides)
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
             rendered = list(threads.map(lambda steps: _diff(steps[0], helm, logins), distinct.values()))
-    except (HelmError, ChartError, StackError, OSError, subprocess.TimeoutExpired) as error:
+    except (ChartError, StackError, OSError, subprocess.TimeoutExpired) as error:
         report.unknown.append(f"the rendered manifests: {error}")
         return
     of = {

@@ -12,7 +12,6 @@ run.
 GitHub a private repository's commit is fetched with the token in `GITHUB_TOKEN`.
 """
 
-import argparse
 import base64
 import json
 import os
@@ -28,6 +27,7 @@ import yaml
 
 from commands.preview.meaning.report import LeftOut
 from commands.stack.cli import PROGRAM
+from commands.stack.command import command_parser
 from kuberay.facts.visible import log_line, visible
 from kuberay.settings.stack import PROJECT
 
@@ -85,11 +85,7 @@ class Taken:
 
 def main() -> None:
     """Runs the command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m commands.preview.pull_request",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("commands.preview.pull_request", __doc__)
     parser.add_argument("--commit", required=True, help="the request's newest commit, in full")
     parser.add_argument("--with-code", action="store_true", help="lay all of it over the clone, its code too")
     parser.add_argument(

@@ -10,12 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from commands.stack.cli import PROGRAM
+from commands.stack.cli import PROGRAM, StackError
 from kuberay.facts.charts import ChartSource, without_queries
 from kuberay.live.charts.contents import chart_archive
 
 
-class HelmError(Exception):
+class HelmError(StackError):
     """Helm could not render something; the message is its own, in one line."""
 
 

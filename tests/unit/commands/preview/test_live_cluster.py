@@ -11,7 +11,7 @@ import pytest
 from httpx2 import Request, Response
 from lightkube import ApiError
 
-from commands.preview.live_drift import ClusterError, drift_of_releases
+from commands.preview.live_cluster import ClusterError, drift_of_releases
 from kuberay.facts.objects import Object
 from kuberay.live.inventory import Cluster
 from kuberay.live.takeover.marks import Record, read_record

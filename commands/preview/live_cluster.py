@@ -1,13 +1,15 @@
-"""The cluster that a stack lies in, where it can be reached: whether it answers, and
-what Helm's releases have become. Changes nothing.
+"""The cluster that a stack lies in, where it can be reached: whether it answers, what
+Helm's releases have become, and what room there is. Changes nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from commands.preview.meaning.drift import drift_of, is_namespaced, without_additions
+from commands.preview.meaning.fit import Room
 from commands.preview.meaning.report import Drift
+from commands.stack.cli import StackError
 from kuberay.facts.objects import Object
 from kuberay.facts.phrases import error_line
 from kuberay.live.api.client import ApiError, HTTPError, refusal
@@ -18,7 +20,7 @@ from kuberay.live.inventory import Cluster
 _SECONDS = 3
 
 
-class ClusterError(Exception):
+class ClusterError(StackError):
     """The cluster cannot be asked; the message says why, in one line."""
 
 
@@ -46,20 +48,43 @@ def drift_of_releases(
     Raises:
         ClusterError: the account may not ask that.
     """
-    try:
+    with _asked():
         for release in releases:
             for obj in _installed(cluster, str(release["namespace"]), str(release["name"])):
                 live = cluster.get(obj)
                 applied = cluster.as_applied(obj) if live else obj
                 if live and with_additions:
                     applied = without_additions(applied, obj)
-                found = drift_of(applied, live, release.get("values"))
-                if found:
+                if found := drift_of(applied, live, release.get("values")):
                     yield found
+
+
+def room_of(cluster: Cluster) -> Room | str:
+    """Its nodes, the pods on them, and what node autoscalers say; or why the cluster
+    could not be asked.
+    """
+    try:
+        with _asked():
+            # Beside the autoscaler, which can be in any namespace.
+            status = cluster.list("v1", "ConfigMap", fields={"metadata.name": "cluster-autoscaler-status"})
+            return Room(
+                nodes=cluster.list("v1", "Node"),
+                pods=cluster.list("v1", "Pod"),
+                node_pools=cluster.list("karpenter.sh/v1", "NodePool"),
+                autoscaler_status=str((status[0].get("data") or {}).get("status") or "") if status else None,
+            )
+    except ClusterError as error:
+        return str(error)
+
+
+@contextmanager
+def _asked() -> Generator[None]:
+    try:
+        yield
     except ApiError as error:
         raise ClusterError(f"the API server refuses: {refusal(error)}") from None
     except HTTPError as error:
-        raise ClusterError(str(error) or type(error).__name__) from None
+        raise ClusterError(error_line(error)) from None
 
 
 def _installed(cluster: Cluster, namespace: str, release: str) -> Iterator[Object]:
