@@ -14,6 +14,7 @@ from kuberay.facts.labels import ARCHITECTURE_LABEL
 from kuberay.facts.objects import Object, conditions_of
 from kuberay.facts.phrases import one_line
 from kuberay.facts.quantities import parse_quantity
+from kuberay.facts.scheduling import labels_of
 from kuberay.live.crds.upgrade import is_stale
 from kuberay.live.diagnosis.pods import is_going
 from kuberay.live.takeover.marks import Record
@@ -211,7 +212,7 @@ def nodes(
     mark = "warning" if more_may_come else "wrong"
     if len(troubled) == len(found):
         yield Finding(mark, "nodes", f"none of {len(found)} is ready", "add or repair nodes")
-    there = {(node["metadata"].get("labels") or {}).get(ARCHITECTURE_LABEL) for node in found}
+    there = {labels_of(node).get(ARCHITECTURE_LABEL) for node in found}
     for architecture, group in _architectures(settings).items() if settings else ():
         if architecture not in there:
             text = (

@@ -70,6 +70,11 @@ def counted(number: int | str, what: str) -> str:
     return f"{number} {what}" if str(number) == "1" else f"{number} {what}s"
 
 
+def and_list(names: Sequence[str]) -> str:
+    """``a, b and c``"""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def first_few(names: Sequence[str], most: int = 3) -> str:
     """``a, b, c and 7 more``"""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -27,25 +27,25 @@ def requests_of(pod: Object) -> Amounts:
     """What a pod, by its spec, takes of a node: its containers together, or more where
     an init container asks for more; and one of the node's places for pods.
     """
-    lasting = _sum(map(_requests, pod.get("containers") or []))
+    lasting = add_amounts(map(_requests, pod.get("containers") or []))
     before: Amounts = {}
     peak: Amounts = {}
     for container in pod.get("initContainers") or []:
         asked = _requests(container)
         if container.get("restartPolicy") == "Always":
-            before = _sum([before, asked])
+            before = add_amounts([before, asked])
             asked = before
         else:
-            asked = _sum([before, asked])
+            asked = add_amounts([before, asked])
         peak = {
             name: max(peak.get(name, Decimal(0)), asked.get(name, Decimal(0))) for name in (*peak, *asked)
         }
-    running = _sum([lasting, before])
+    running = add_amounts([lasting, before])
     overhead = {name: parse_quantity(amount) for name, amount in (pod.get("overhead") or {}).items()}
     most = {
         name: max(running.get(name, Decimal(0)), peak.get(name, Decimal(0))) for name in (*running, *peak)
     }
-    return _sum([most, overhead, {"pods": Decimal(1)}])
+    return add_amounts([most, overhead, {"pods": Decimal(1)}])
 
 
 def _requests(container: Object) -> Amounts:
@@ -55,7 +55,8 @@ def _requests(container: Object) -> Amounts:
     return {str(name): parse_quantity(amount) for name, amount in asked.items() if amount is not None}
 
 
-def _sum(each: Iterable[Amounts]) -> Amounts:
+def add_amounts(each: Iterable[Amounts]) -> Amounts:
+    """The sum, by resource."""
     total: Amounts = {}
     for amounts in each:
         for name, amount in amounts.items():
@@ -128,8 +129,8 @@ def no_node_will_do(pod: Object, nodes: Iterable[Object]) -> str | None:
     if not matching:
         return f"none of {len(nodes)} nodes is what its affinity asks for: {_affinity_text(spec)}"
     requests = [(container.get("resources") or {}).get("requests") or {} for container in spec["containers"]]
-    asked = _sum({name: parse_quantity(amount) for name, amount in request.items()} for request in requests)
-    asked = dict(sorted(asked.items()))
+    exact = ({name: parse_quantity(amount) for name, amount in request.items()} for request in requests)
+    asked = dict(sorted(add_amounts(exact).items()))
     if any(
         all(allocatable(node).get(resource, Decimal(0)) >= amount for resource, amount in asked.items())
         for node in matching

@@ -24,7 +24,7 @@ from commands.preview.meaning.report import GroupChange, Level, Pods, RayChange
 from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
 from kuberay.facts.charts import RELEASE
 from kuberay.facts.digests import KEY_STASH
-from kuberay.facts.phrases import SECRET, counted
+from kuberay.facts.phrases import SECRET, and_list, counted
 
 _LOSES_KEY = (
     "the key of the stack's fingerprints goes with the last encrypted setting; protection.sealFingerprints:"
@@ -233,7 +233,7 @@ def _cluster_headline(change: RayChange, found: list[Difference]) -> tuple[str, 
             reasons.setdefault(tuple(group.why), []).append(group)
     for why, which in reasons.items():
         pods = sum(group.before.pods for group in which if group.before)
-        named = _and([group.group for group in which])
+        named = and_list([group.group for group in which])
         what = (
             f"{counted(pods, 'pod')} of {named} {'restarts' if pods == 1 else 'restart'}"
             if pods
@@ -286,11 +286,7 @@ def _all_pods(groups: Iterable[GroupChange], *, new: bool) -> str:
     if not pods:
         return "its pods"
     workers = [f"{side.count} of {name}" for name, side in pods if name != "head"]
-    return _and(["a head" if new else "its head", *workers])
-
-
-def _and(names: list[str]) -> str:
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+    return and_list(["a head" if new else "its head", *workers])
 
 
 def _ray(values: Any) -> str | None:

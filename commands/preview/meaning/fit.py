@@ -22,9 +22,18 @@ from commands.preview.meaning.workloads import takes_a_new_cluster
 from kuberay.facts.charts import OPERATOR_RELEASE, RELEASE
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP
 from kuberay.facts.objects import Object
-from kuberay.facts.phrases import first_few
+from kuberay.facts.phrases import and_list, counted, first_few
 from kuberay.facts.quantities import add_quantities
-from kuberay.facts.scheduling import Amounts, allocatable, is_device, keeps_out, no_node_will_do, requests_of
+from kuberay.facts.scheduling import (
+    Amounts,
+    add_amounts,
+    allocatable,
+    is_device,
+    keeps_out,
+    labels_of,
+    no_node_will_do,
+    requests_of,
+)
 from kuberay.plan.made_pods import MadePods
 
 _NONE = Decimal(0)
@@ -223,7 +232,7 @@ def _pods_of(demand: Demand, pods: Sequence[Object]) -> list[Object]:
     return [
         pod
         for pod in pods
-        if (pod["metadata"].get("namespace"), _labels(pod).get(CLUSTER_LABEL)) in names and _counts(pod)
+        if (pod["metadata"].get("namespace"), labels_of(pod).get(CLUSTER_LABEL)) in names and _counts(pod)
     ]
 
 
@@ -232,12 +241,8 @@ def _uids(pods: Iterable[Object]) -> set[str]:
 
 
 def _group_of(pod: Object) -> str:
-    group = str(_labels(pod).get(GROUP_LABEL))
+    group = str(labels_of(pod).get(GROUP_LABEL))
     return "head" if group == HEAD_GROUP else group
-
-
-def _labels(pod: Object) -> Mapping[str, str]:
-    return pod["metadata"].get("labels") or {}
 
 
 def _counts(pod: Object) -> bool:
@@ -307,7 +312,7 @@ class _Nodes:
             if uid in change.leaves or (best and may_go):
                 continue
             if (number := names.get(spec.get("nodeName"))) is not None:
-                self._take(number, requests_of(spec))
+                _take(self.free[number], requests_of(spec))
             elif not spec.get("nodeName") and not spec.get("schedulingGates") and not best:
                 waiting.append(Coming("", 1, spec))
         for one in waiting:
@@ -328,12 +333,11 @@ class _Nodes:
             key=lambda one: [one.requests.get(name, _NONE) for name in ("cpu", "memory")],
             reverse=True,
         )
-        ways = ((coming, True), (largest_first, False))
-        return all(self._all_placed(some, spread=spread) for some, spread in ways)
-
-    def _all_placed(self, coming: Iterable[Coming], *, spread: bool) -> bool:
-        free = [dict(amounts) for amounts in self.free]
-        return all(self._place(one, free, spread=spread) for one in coming)
+        for some, spread in ((coming, True), (largest_first, False)):
+            free = [dict(amounts) for amounts in self.free]
+            if not all(self._place(one, free, spread=spread) for one in some):
+                return False
+        return True
 
     def _place(self, one: Coming, free: list[Amounts], *, spread: bool) -> bool:
         sign = -1 if spread else 1
@@ -347,8 +351,7 @@ class _Nodes:
             if not able:
                 return False
             _, number = heappop(able)
-            for name, amount in one.requests.items():
-                free[number][name] = free[number].get(name, _NONE) - amount
+            _take(free[number], one.requests)
             if times(free[number], one.requests):
                 heappush(able, (sign * self._share(number, free), number))
         return True
@@ -360,9 +363,10 @@ class _Nodes:
             (free[number].get(name, _NONE) / has[name] for name in ("cpu", "memory") if has.get(name)), _NONE
         )
 
-    def _take(self, number: int, requests: Amounts) -> None:
-        for name, amount in requests.items():
-            self.free[number][name] = self.free[number].get(name, _NONE) - amount
+
+def _take(free: Amounts, requests: Amounts) -> None:
+    for name, amount in requests.items():
+        free[name] = free.get(name, _NONE) - amount
 
 
 def times(free: Amounts, requests: Amounts) -> int:
@@ -381,12 +385,9 @@ def _lacking(coming: Sequence[Coming], nodes: _Nodes) -> Iterator[tuple[Coming |
         room = sum(times(nodes.free[number], one.requests) for number in takers[id(one)])
         if room < one.pods:
             short = True
+            come = f"{counted(one.pods, 'pod')} of {_readable(one.requests)} come"
             nobody = _nobody(one, nodes.nodes) if not room else None
-            yield (
-                one,
-                nobody
-                or f"{_pods(one.pods)} of {_readable(one.requests)} come, the nodes have room for {room}",
-            )
+            yield one, nobody or f"{come}, the nodes have room for {room}"
     if short:
         return
     for name in dict.fromkeys(name for one in coming for name in one.requests):
@@ -395,13 +396,8 @@ def _lacking(coming: Sequence[Coming], nodes: _Nodes) -> Iterator[tuple[Coming |
         asked = sum((one.pods * one.requests[name] for one in asking), _NONE)
         free = sum((max(nodes.free[number].get(name, _NONE), _NONE) for number in numbers), _NONE)
         if free < asked:
-            yield (
-                None,
-                (
-                    f"all that comes asks for {_amount(name, asked)}, the nodes that take it have"
-                    f" {_amount(name, free)} free"
-                ),
-            )
+            have = f"the nodes that take it have {_amount(name, free)} free"
+            yield None, f"all that comes asks for {_amount(name, asked)}, {have}"
             return
 
 
@@ -455,23 +451,15 @@ def _amounts_of(change: Change, note: str, room: Room) -> str:
     """
     what = note.partition(":")[0]
     coming = [one for one in change.coming if one.what.endswith(f" of {what}")]
-    numbers = [
-        number
-        for number, node in enumerate(room.nodes)
-        if any(keeps_out(node, one.pod) is None for one in coming)
-    ]
+    able = [node for node in room.nodes if any(keeps_out(node, one.pod) is None for one in coming)]
     return _named(
         _telling(_total((one.pods, one.requests) for one in coming)),
-        _total((1, allocatable(room.nodes[n])) for n in numbers),
+        add_amounts(map(allocatable, able)),
     )
 
 
 def _total(each: Iterable[tuple[int, Amounts]]) -> Amounts:
-    total: Amounts = {}
-    for pods, amounts in each:
-        for name, amount in amounts.items():
-            total[name] = total.get(name, _NONE) + pods * amount
-    return total
+    return add_amounts({name: pods * amount for name, amount in amounts.items()} for pods, amounts in each)
 
 
 def _telling(amounts: Amounts) -> list[str]:
@@ -486,10 +474,8 @@ def _named(names: Iterable[str], amounts: Amounts) -> str:
 def _readable(requests: Amounts) -> str:
     """``1 GPU, 4 CPU and 16G memory``"""
     devices = [name for name in requests if is_device(name) and requests[name]]
-    *most, last = [
-        _amount(name, requests[name]) for name in (*devices, "cpu", "memory") if requests.get(name)
-    ] or ["nothing"]
-    return " and ".join(part for part in (", ".join(most), last) if part)
+    asked = [_amount(name, requests[name]) for name in (*devices, "cpu", "memory") if requests.get(name)]
+    return and_list(asked or ["nothing"])
 
 
 def _amount(name: str, amount: Decimal) -> str:
@@ -498,7 +484,7 @@ def _amount(name: str, amount: Decimal) -> str:
     if name == "memory":
         return f"{_memory(amount)} memory"
     if name == "pods":
-        return _pods(int(amount))
+        return counted(int(amount), "pod")
     if name.endswith("/gpu"):
         return f"{amount:f} {'GPU' if amount == 1 else 'GPUs'}"
     return f"{amount:f} {name}"
@@ -508,7 +494,3 @@ def _memory(amount: Decimal) -> str:
     """Exact where that is short."""
     exact = add_quantities([f"{amount:f}"])
     return exact if len(exact) <= 6 else f"{round(amount / 10**9, 1).normalize():f}G"
-
-
-def _pods(count: int) -> str:
-    return "1 pod" if count == 1 else f"{count} pods"

@@ -29,6 +29,7 @@ from commands.preview.output.wording import (
     amounts,
     cost_of,
     currencies,
+    fields_of,
     monthly,
     sides,
     versions_of,
@@ -47,6 +48,7 @@ _SIGNS: dict[Level, str] = {
     "destroys": "🔴",
     "failed": "❌",
 }
+_COLUMNS = {"count": "Pods", "cpu": "CPU", "memory": "Memory", "gpus": "GPU", "image": "Image"}
 #: Of what a request changes, so many names are enough.
 _NAMED = 20
 _LEFT_OUT = (
@@ -203,32 +205,21 @@ def _ray(group: Alike, report: StackReport) -> Iterator[Block]:
     if change.secrets:
         lines.append(f"- a secret changes: {', '.join(map(code, change.secrets))}")
     yield Block("\n".join(lines))
-    if any(group.effect != "stays" for group in change.groups) and change.operation != "delete":
-        yield Block(_groups(change.groups), 1)
+    if group.groups:
+        yield Block(_groups(group.groups), 1)
     if len(group.names) > 3:
         yield Block(_folded(f"All {len(group.names)}", ", ".join(map(name, group.names))), 1)
-    yield from _folds(
-        change.values if change.operation != "create" else [], change.manifests, others=len(group.names) - 1
-    )
+    yield from _folds(group.values, change.manifests, others=len(group.names) - 1)
 
 
 def _groups(groups: list[GroupChange]) -> str:
-    gpus = any(side and side.gpus for group in groups for side in (group.before, group.after))
-    columns = {
-        "Pods": "count",
-        "CPU": "cpu",
-        "Memory": "memory",
-        **({"GPU": "gpus"} if gpus else {}),
-        "Image": "image",
-    }
+    fields = fields_of(groups)
     rows = [
-        f"| Group | | {' | '.join(columns)} |",
-        f"| --- | --- | {' | '.join('---' if column == 'Image' else '--:' for column in columns)} |",
+        f"| Group | | {' | '.join(_COLUMNS[field] for field in fields)} |",
+        f"| --- | --- | {' | '.join('---' if field == 'image' else '--:' for field in fields)} |",
     ]
     for group in groups:
-        cells = [
-            _side(*sides(group, field), code if field == "image" else name) for field in columns.values()
-        ]
+        cells = [_side(*sides(group, field), code if field == "image" else name) for field in fields]
         effect = group.effect if group.effect in ("stays", "scales") else f"**{group.effect}**"
         rows.append(f"| {' | '.join(map(cell, (name(group.group), effect, *cells)))} |")
     return "\n".join(rows)

@@ -9,6 +9,7 @@ from commands.preview.output.wording import (
     alike,
     amounts,
     cost_of,
+    fields_of,
     monthly,
     other_line,
     sides,
@@ -25,6 +26,8 @@ Paint = Callable[[str, str], str]
 #: A longer difference of manifests, as of all that is new, would bury the rest; a
 #: terminal folds nothing.
 _LONG = 60
+#: Behind a field of a group's pods.
+_UNITS = {"count": " x", "cpu": " CPU", "gpus": " GPU"}
 _CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "blue": 34}
 _COLOURS: dict[Level, str] = {
     "nothing": "dim",
@@ -53,10 +56,10 @@ def _lines(report: Report, paint: Paint) -> Iterator[str]:
         )
         if stack.after and stack.level != "failed":
             figures = [
-                f"{name} {_amount(before, after)}"
+                f"{name} {_side(before, after)}"
                 for name, before, after in amounts(stack.before or stack.after, stack.after)
             ]
-            figures += [f"a month {_amount(*monthly(stack))}{_currency(stack)}"] if stack.cost else []
+            figures += [f"a month {_side(*monthly(stack))}{_currency(stack)}"] if stack.cost else []
             yield f"{'':<{width}}  {', '.join(figures)}"
     for stack in report.stacks:
         parts = list(_stack(stack, paint))
@@ -116,16 +119,14 @@ def _fit(fit: Fit, paint: Paint) -> Iterator[str]:
 def _ray(group: Alike, report: StackReport, paint: Paint) -> Iterator[str]:
     change = group.change
     yield f"{paint(group.title, 'bold')}: {paint(group.headline, _COLOURS[change.level])}"
-    if any(group.effect != "stays" for group in change.groups) and change.operation != "delete":
-        yield from _groups(change.groups, paint)
+    yield from _groups(group.groups, paint)
     yield from (f"  {one.what} {one.before or '–'} → {one.after}" for one in versions_of(change))
     if cost := cost_of(change):
-        yield f"  {cost[0]} {_amount(*cost[1:])}{_currency(report)}{' each' if len(group.names) > 1 else ''}"
+        yield f"  {cost[0]} {_side(*cost[1:])}{_currency(report)}{' each' if len(group.names) > 1 else ''}"
     yield from (f"  a secret changes: {path}" for path in change.secrets)
     if len(group.names) > 3:
         yield f"  all of them: {', '.join(group.names)}"
-    if change.operation != "create":
-        yield from _diff(change.values, paint)
+    yield from _diff(group.values, paint)
     yield from _manifests(change.manifests, paint)
 
 
@@ -134,11 +135,7 @@ def _groups(groups: list[GroupChange], paint: Paint) -> Iterator[str]:
         [
             group.group,
             group.effect,
-            _side(*sides(group, "count")) + " x",
-            _side(*sides(group, "cpu")) + " CPU",
-            _side(*sides(group, "memory")),
-            *([_side(*sides(group, "gpus")) + " GPU"] if _has_gpus(groups) else []),
-            _side(*sides(group, "image")),
+            *(f"{_side(*sides(group, field))}{_UNITS.get(field, '')}" for field in fields_of(groups)),
         ]
         for group in groups
         if group.before or group.after
@@ -147,10 +144,6 @@ def _groups(groups: list[GroupChange], paint: Paint) -> Iterator[str]:
     for row in rows:
         text = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
         yield f"  {paint(text, 'dim' if row[1] == 'stays' else '')}"
-
-
-def _has_gpus(groups: list[GroupChange]) -> bool:
-    return any(side and side.gpus for group in groups for side in (group.before, group.after))
 
 
 def _diff(lines: list[str], paint: Paint) -> Iterator[str]:
@@ -185,7 +178,3 @@ def _side(before: str | None, after: str | None) -> str:
         if before is None or after is None or before == after
         else f"{before} → {after}"
     )
-
-
-def _amount(before: str, after: str) -> str:
-    return after if before == after else f"{before} → {after}"

@@ -80,6 +80,18 @@ class Alike:
         """What happens to each."""
         return self.change.headline if len(self.names) == 1 else f"each: {self.change.headline}"
 
+    @property
+    def groups(self) -> list[GroupChange]:
+        """Of its pods, where more is to be said than that they stay, or go with it."""
+        groups = self.change.groups
+        is_told = any(group.effect != "stays" for group in groups) and self.change.operation != "delete"
+        return groups if is_told else []
+
+    @property
+    def values(self) -> list[str]:
+        """What changes in its values; of a new one they would be all that it has."""
+        return self.change.values if self.change.operation != "create" else []
+
 
 def alike(changes: Iterable[RayChange]) -> list[Alike]:
     """Equal changes together, those that a reviewer has to see first at the front."""
@@ -176,6 +188,12 @@ def versions_of(change: RayChange) -> list[VersionChange]:
     return [one for one in change.versions if one.what != "image" or not explained]
 
 
+def fields_of(groups: Iterable[GroupChange]) -> list[str]:
+    """The fields of pods that a table of groups shows."""
+    gpus = any(side and side.gpus for group in groups for side in (group.before, group.after))
+    return ["count", "cpu", "memory", *(["gpus"] if gpus else []), "image"]
+
+
 def sides(group: GroupChange, field: str) -> tuple[str | None, str | None]:
     """A field of a group's pods, before and after."""
     before, after = (str(getattr(side, field)) if side else None for side in (group.before, group.after))
@@ -194,13 +212,8 @@ def _restarting(report: StackReport) -> str:
     found: list[str] = []
     pods = 0
     for one in report.ray:
-        groups = [
-            group
-            for group in one.groups
-            if group.effect == "restarts" or (one.level == "restarts" and one.operation == "replace")
-        ]
-        if one.kind == "service" and one.level == "restarts":
-            groups = one.groups
+        all_of_it = one.level == "restarts" and (one.kind == "service" or one.operation == "replace")
+        groups = [group for group in one.groups if all_of_it or group.effect == "restarts"]
         count = sum(group.before.pods for group in groups if group.before)
         if groups:
             pods += count
