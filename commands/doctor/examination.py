@@ -1,6 +1,7 @@
 """Looks at one stack and its cluster, each part after those that it depends on."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from commands.doctor import judge
@@ -48,12 +49,8 @@ class Examination:
         try:
             deployment: dict[str, Any] = self._pulumi.ask("stack", "export")["deployment"]
         except StackError as error:
-            yield Finding(
-                "wrong",
-                "stack",
-                f"cannot be read: {one_line(error)}",
-                "`pulumi stack ls` lists those that there are",
-            )
+            text = f"cannot be read: {one_line(error)}"
+            yield Finding("wrong", "stack", text, "`pulumi stack ls` lists those that there are")
             return
         self._state = read_state(deployment)
         #: Nothing has to be there yet.
@@ -142,21 +139,19 @@ class Examination:
                 for found in _as_far_as_known(what, check):
                     yield found
                     gone = gone or (what == "namespace" and found.mark == "wrong")
-            if self._settings is None:
-                yield Finding(
-                    "unknown",
-                    "operator, pods",
-                    "what they should be cannot be told before the settings are repaired",
-                )
+            plan = self._plan
+            if plan is None:
+                text = "what they should be cannot be told before the settings are repaired"
+                yield Finding("unknown", "operator, pods", text)
                 return
             if self._fresh or not self._has_crds():
                 return
             view = namespace_view(self._connection, namespace)
             await view.until_listed(_PATIENCE)
             for part in (
-                self._operator(client, diagnoser),
-                self._pods(view, diagnoser),
-                self._workloads(view, diagnoser),
+                self._operator(plan, client, diagnoser),
+                self._pods(plan, view, diagnoser),
+                self._workloads(plan, view, diagnoser),
             ):
                 async for found in part:
                     yield found
@@ -173,13 +168,8 @@ class Examination:
             )
 
     def _crd(self, name: str) -> Object | None:
-        return self._cluster.get(
-            {
-                "apiVersion": "apiextensions.k8s.io/v1",
-                "kind": "CustomResourceDefinition",
-                "metadata": {"name": name},
-            }
-        )
+        crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+        return self._cluster.get({**crd, "metadata": {"name": name}})
 
     def _has_crds(self) -> bool:
         try:
@@ -189,15 +179,13 @@ class Examination:
 
     def _crds(self) -> Iterator[Finding]:
         settings = self._settings
-        if settings and settings.metrics.enabled and self._crd("podmonitors.monitoring.coreos.com") is None:
+        if settings is None:
+            return
+        if settings.metrics.enabled and self._crd("podmonitors.monitoring.coreos.com") is None:
             yield Finding("warning", "metrics", unknown_kind("PodMonitor"))
-        if (
-            settings
-            and settings.metrics.alerts
-            and self._crd("prometheusrules.monitoring.coreos.com") is None
-        ):
+        if settings.metrics.alerts and self._crd("prometheusrules.monitoring.coreos.com") is None:
             yield Finding("warning", "metrics", unknown_kind("PrometheusRule"))
-        if settings is None or not settings.operator.install:
+        if not settings.operator.install:
             return
         installed = [
             str(made.inputs.get("version"))
@@ -247,58 +235,50 @@ class Examination:
 
     # --- What `up` waits for, looked at once ------------------------------------------
 
-    async def _operator(self, client: AsyncClient, diagnoser: Diagnoser) -> AsyncIterator[Finding]:
-        settings = self._of_settings
-        if not settings.operator.install:
-            for found in _as_far_as_known("operator", self._operator_of_others):
+    async def _operator(
+        self, plan: StackPlan, client: AsyncClient, diagnoser: Diagnoser
+    ) -> AsyncIterator[Finding]:
+        namespace, name = plan.settings.namespace, plan.operator.deployment
+        if not plan.settings.operator.install:
+            for found in _as_far_as_known("operator", lambda: self._operator_of_others(namespace)):
                 yield found
             return
-        plan = self._of_plan.operator
-        name = plan.deployment
-        state = await look_at_deployment(client, name, settings.namespace, diagnoser)
+        state = await look_at_deployment(client, name, namespace, diagnoser)
         if state is None:
             if self._state.has_release(OPERATOR_RELEASE):
                 yield Finding("wrong", "operator", is_gone("Deployment", OPERATOR_RELEASE))
             return
-        tag, wanted = next(iter(state.images), "").rpartition(":")[2], str(plan.values["image"]["tag"])
+        tag = next(iter(state.images), "").rpartition(":")[2]
+        wanted = str(plan.operator.values["image"]["tag"])
         if state.wanted == 0:
-            start = f"`kubectl scale deployment {name} --namespace {settings.namespace} --replicas=1`"
-            yield Finding(
-                "wrong", "operator", "is scaled to zero: nobody makes pods, or takes finalizers off", start
-            )
+            text = "is scaled to zero: nobody makes pods, or takes finalizers off"
+            start = f"`kubectl scale deployment {name} --namespace {namespace} --replicas=1`"
+            yield Finding("wrong", "operator", text, start)
         elif not state.up:
-            yield Finding(
-                "wrong", "operator", state.cause, judge.remedy(state.trouble.text) if state.trouble else ""
-            )
+            yield Finding("wrong", "operator", state.cause, judge.remedy(state.trouble))
         elif tag != wanted:
-            yield Finding(
-                "wrong", "operator", f"{tag} runs, and not {wanted}", "`pulumi up` brings it to that version"
-            )
+            text = f"{tag} runs, and not {wanted}"
+            yield Finding("wrong", "operator", text, "`pulumi up` brings it to that version")
         else:
             yield Finding("ok", "operator", f"runs, {tag}")
 
-    def _operator_of_others(self) -> Iterator[Finding]:
-        if self._cluster.operator_runs(self._of_settings.namespace, installed=False):
+    def _operator_of_others(self, namespace: str) -> Iterator[Finding]:
+        if self._cluster.operator_runs(namespace, installed=False):
             yield Finding("ok", "operator", "one runs that this stack has not installed")
         else:
-            yield Finding(
-                "wrong",
-                "operator",
-                "none runs that watches this namespace",
-                "install one, or set `operator.install: true`",
-            )
+            advice = "install one, or set `operator.install: true`"
+            yield Finding("wrong", "operator", "none runs that watches this namespace", advice)
 
-    async def _pods(self, view: NamespaceView, diagnoser: Diagnoser) -> AsyncIterator[Finding]:
-        settings = self._of_settings
-        for release in settings.clusters:
-            plan = self._of_plan.clusters[release]
-            found = view.ray_cluster(plan.name)
-            if found is None:
-                if self._state.has_release(release):
-                    yield Finding("wrong", f"RayCluster {plan.name}", is_gone("RayCluster", plan.release))
-                continue
-            async for line in self._groups(view, diagnoser, plan, found):
-                yield line
+    async def _pods(
+        self, plan: StackPlan, view: NamespaceView, diagnoser: Diagnoser
+    ) -> AsyncIterator[Finding]:
+        for release in plan.settings.clusters:
+            cluster = plan.clusters[release]
+            if found := view.ray_cluster(cluster.name):
+                async for line in self._groups(view, diagnoser, cluster, found):
+                    yield line
+            elif self._state.has_release(release):
+                yield Finding("wrong", f"RayCluster {cluster.name}", is_gone("RayCluster", cluster.release))
 
     async def _groups(
         self, view: NamespaceView, diagnoser: Diagnoser, plan: ClusterPlan, found: Object
@@ -313,8 +293,7 @@ class Examination:
             elif state.queued:
                 yield Finding("warning", what, state.queued, "it starts by itself when there is room")
             elif not state.up:
-                advice = judge.remedy(state.trouble.text) if state.trouble else ""
-                yield Finding("wrong", what, f"{state.text}: {state.cause}", advice)
+                yield Finding("wrong", what, f"{state.text}: {state.cause}", judge.remedy(state.trouble))
             elif state.old:
                 text = f"{state.text}, {state.old} running an old spec (upgradeStrategy: None)"
                 yield Finding("warning", what, text, "delete them, and KubeRay makes new ones")
@@ -322,76 +301,59 @@ class Examination:
                 of_each = f"; memory of each {memory[group.name].summary}" if group.name in memory else ""
                 yield Finding("ok", what, state.text + of_each)
 
-    async def _workloads(self, view: NamespaceView, diagnoser: Diagnoser) -> AsyncIterator[Finding]:
-        settings = self._of_settings
-        for name, job in settings.jobs.items():
-            looked = (
-                self._schedule(view, diagnoser, name)
-                if job.schedule
-                else self._workload(view, diagnoser, name, RayJob, job_verdict)
-            )
-            yield await looked
-        for name in settings.services:
-            applications = self._of_plan.services[name].applications
-            yield await self._workload(
-                view, diagnoser, name, RayService, lambda found, a=applications: service_verdict(found, a)
-            )
+    async def _workloads(
+        self, plan: StackPlan, view: NamespaceView, diagnoser: Diagnoser
+    ) -> AsyncIterator[Finding]:
+        for name, job in plan.settings.jobs.items():
+            wait = WorkloadTarget(plan.settings.namespace, name, _PATIENCE)
+            if job.schedule:
+                yield await self._schedule(view, diagnoser, wait)
+            else:
+                yield await self._workload(view, diagnoser, wait, RayJob, job_verdict)
+        for name in plan.settings.services:
+            wait = WorkloadTarget(plan.settings.namespace, name, _PATIENCE)
+            judged = partial(service_verdict, applications=plan.services[name].applications)
+            yield await self._workload(view, diagnoser, wait, RayService, judged)
 
-    async def _schedule(self, view: NamespaceView, diagnoser: Diagnoser, name: str) -> Finding:
-        what = f"RayCronJob {name}"
-        wait = WorkloadTarget(self._of_settings.namespace, name, _PATIENCE)
+    async def _schedule(self, view: NamespaceView, diagnoser: Diagnoser, wait: WorkloadTarget) -> Finding:
+        what = f"RayCronJob {wait.name}"
         schedule, trouble, run = await look_at_schedule(view, wait, diagnoser)
         if schedule is None:
             return Finding("wrong", what, "is not there", "`pulumi up --refresh` makes it")
         if trouble is not None:
-            return Finding("wrong", what, trouble.line, judge.remedy(trouble.text))
+            return Finding("wrong", what, trouble.line, judge.remedy(trouble))
         text = schedule_text(schedule, run)
-        failed = run is not None and job_verdict(run).failed
-        return (
-            Finding("warning", what, text, "repair it before its next run")
-            if failed
-            else Finding("ok", what, text)
-        )
+        if run is not None and job_verdict(run).failed:
+            return Finding("warning", what, text, "repair it before its next run")
+        return Finding("ok", what, text)
 
     async def _workload(
         self,
         view: NamespaceView,
         diagnoser: Diagnoser,
-        name: str,
+        wait: WorkloadTarget,
         kind: type[Any],
         judged: Callable[[Object], Verdict],
     ) -> Finding:
-        what = f"{kind.__name__} {name}"
-        wait = WorkloadTarget(self._of_settings.namespace, name, _PATIENCE)
+        what = f"{kind.__name__} {wait.name}"
         workload, verdict, trouble = await look_at_workload(view, kind, judged, wait, diagnoser)
         if workload is None:
             return Finding("wrong", what, "is not there", "`pulumi up --refresh` makes it")
         if verdict.good:
             return Finding("ok", what, verdict.text)
         if verdict.failed:
-            again = (
-                f"repair it; `pulumi up --replace '**RayJob::{name}'` runs it again"
-                if kind is RayJob
-                else "then `pulumi up`"
-            )
+            again = "then `pulumi up`"
+            if kind is RayJob:
+                again = f"repair it; `pulumi up --replace '**RayJob::{wait.name}'` runs it again"
             return Finding("wrong", what, await why_it_failed(view.client, kind, wait, verdict), again)
         if trouble is not None:
-            return Finding("wrong", what, f"{verdict.text}: {trouble.line}", judge.remedy(trouble.text))
+            return Finding("wrong", what, f"{verdict.text}: {trouble.line}", judge.remedy(trouble))
         return Finding("warning", what, verdict.text)
 
     @property
     def _settings(self) -> StackSettings | None:
         """None where they are not in order."""
         return self._plan.settings if self._plan else None
-
-    @property
-    def _of_plan(self) -> StackPlan:
-        assert self._plan is not None
-        return self._plan
-
-    @property
-    def _of_settings(self) -> StackSettings:
-        return self._of_plan.settings
 
 
 def _answers(cluster: Cluster) -> None:

@@ -16,7 +16,7 @@ from kuberay.facts.phrases import one_line
 from kuberay.facts.quantities import parse_quantity
 from kuberay.facts.scheduling import labels_of
 from kuberay.live.crds.upgrade import is_stale
-from kuberay.live.diagnosis.pods import is_going
+from kuberay.live.diagnosis.pods import Trouble, is_going
 from kuberay.live.takeover.marks import Record
 from kuberay.live.takeover.rules import RecoveryError, before_install, before_upgrade, how_to_make_anew
 from kuberay.plan.pods import group_architecture
@@ -44,9 +44,10 @@ _REMEDIES = {
 }
 
 
-def remedy(trouble: str) -> str:
-    """What to do about a pod's trouble."""
-    return next((what for start, what in _REMEDIES.items() if trouble.startswith(start)), "")
+def remedy(trouble: Trouble | None) -> str:
+    """What to do about a pod's trouble, if there is any."""
+    text = trouble.text if trouble else ""
+    return next((what for start, what in _REMEDIES.items() if text.startswith(start)), "")
 
 
 def pending_operations(deployment: Mapping[str, Any]) -> Iterator[Finding]:
@@ -62,20 +63,13 @@ def pending_operations(deployment: Mapping[str, Any]) -> Iterator[Finding]:
         if doing == "creating" and urn in there:
             good.append(named)
         else:
-            yield Finding(
-                "wrong",
-                "pending operation",
-                f"a run goes on, or was killed, while {doing} {named}",
-                _DESTROY_GOES_ON if doing == "deleting" else _GO_ON,
-            )
+            text = f"a run goes on, or was killed, while {doing} {named}"
+            go_on = _DESTROY_GOES_ON if doing == "deleting" else _GO_ON
+            yield Finding("wrong", "pending operation", text, go_on)
     if good:
         text = f"a killed run was creating {', '.join(good)}, which a later one has made"
-        yield Finding(
-            "warning",
-            "pending operation",
-            text,
-            "`pulumi refresh --clear-pending-creates` makes Pulumi forget it",
-        )
+        forget = "`pulumi refresh --clear-pending-creates` makes Pulumi forget it"
+        yield Finding("warning", "pending operation", text, forget)
 
 
 def helm_release(
@@ -101,12 +95,8 @@ def helm_release(
     newest = max(records, key=lambda record: record.revision, default=None)
     told = f"{newest.status}, revision {newest.revision}" if newest else ""
     if in_state and newest and newest.status == "uninstalling":
-        return Finding(
-            "wrong",
-            what,
-            f"{told}: a run goes on, or was killed",
-            f"{_DESTROY_GOES_ON}, or {how_to_make_anew(name)}",
-        )
+        go_on = f"{_DESTROY_GOES_ON}, or {how_to_make_anew(name)}"
+        return Finding("wrong", what, f"{told}: a run goes on, or was killed", go_on)
     try:
         if in_state:
             before_upgrade(name, records)
@@ -115,27 +105,17 @@ def helm_release(
         else:
             before_install(name, records, stack, newest.values, adopted=adopted)
             if newest.stack is None:
-                return Finding(
-                    "warning",
-                    what,
-                    f"{told}: it was made by hand, and the stack has yet to take it over",
-                    "`pulumi up`",
-                )
-            return Finding(
-                "wrong",
-                what,
-                "a killed run left it, and the stack does not know it",
-                "`pulumi up` takes it over",
-            )
+                text = f"{told}: it was made by hand, and the stack has yet to take it over"
+                return Finding("warning", what, text, "`pulumi up`")
+            text = "a killed run left it, and the stack does not know it"
+            return Finding("wrong", what, text, "`pulumi up` takes it over")
     except RecoveryError as error:
-        text = str(error).removeprefix(f"{what} ")
-        return Finding("wrong", what, text)
+        return Finding("wrong", what, str(error).removeprefix(f"{what} "))
     assert newest is not None
     if newest.stack != stack:
         owner = f"stack {newest.stack}" if newest.stack else "no stack"
-        return Finding(
-            "wrong", what, f"was replaced by one of {owner}", "choose another name for one of them"
-        )
+        text = f"was replaced by one of {owner}"
+        return Finding("wrong", what, text, "choose another name for one of them")
     if newest.status.startswith("pending-"):
         return Finding("wrong", what, f"{told}: a run goes on, or was killed", _GO_ON)
     if newest.status != "deployed":
@@ -174,18 +154,10 @@ def namespace(name: str, found: Object | None, *, in_state: bool) -> Finding:
     what = f"namespace {name}"
     if found is None:
         if in_state:
-            return Finding(
-                "wrong",
-                what,
-                "was deleted by hand, with all that was in it",
-                "`pulumi up --refresh` makes it again",
-            )
-        return Finding(
-            "wrong",
-            what,
-            "is not there yet",
-            "`pulumi up` makes it; with `createNamespace: false`, you have to",
-        )
+            text = "was deleted by hand, with all that was in it"
+            return Finding("wrong", what, text, "`pulumi up --refresh` makes it again")
+        make_it = "`pulumi up` makes it; with `createNamespace: false`, you have to"
+        return Finding("wrong", what, "is not there yet", make_it)
     if is_going(found):
         waits = [
             one_line(c.get("message"))
@@ -193,12 +165,8 @@ def namespace(name: str, found: Object | None, *, in_state: bool) -> Finding:
             if c.get("status") == "True" and "Remaining" in str(c.get("type"))
         ]
         text = "is being deleted" + (f": {'; '.join(waits)}" if waits else "")
-        return Finding(
-            "wrong",
-            what,
-            text,
-            "wait until it is gone, then `pulumi up --refresh`; finalizers of Ray's wait for an operator",
-        )
+        wait = "wait until it is gone, then `pulumi up --refresh`; finalizers of Ray's wait for an operator"
+        return Finding("wrong", what, text, wait)
     return Finding("ok", what, "is there")
 
 
@@ -256,23 +224,15 @@ def held_objects(objects: Iterable[Object], *, operator_runs: bool) -> Iterator[
     for obj in objects:
         finalizers = obj["metadata"].get("finalizers") or []
         if is_going(obj) and finalizers:
+            what, since = f"{obj['kind']} {obj['metadata']['name']}", obj["metadata"]["deletionTimestamp"]
+            text = f"is being deleted since {since}, held by {', '.join(finalizers)}"
             if operator_runs:
-                needs = (
-                    "the operator is at it; its log says what keeps it: `kubectl logs"
-                    " deployment/kuberay-operator`"
-                )
+                log = "`kubectl logs deployment/kuberay-operator`"
+                needs = f"the operator is at it; its log says what keeps it: {log}"
+                yield Finding("warning", what, text, needs)
             else:
                 needs = "start the operator, or take the stack away with `make destroy`"
-            text = (
-                f"is being deleted since {obj['metadata']['deletionTimestamp']}, held by"
-                f" {', '.join(finalizers)}"
-            )
-            yield Finding(
-                "warning" if operator_runs else "wrong",
-                f"{obj['kind']} {obj['metadata']['name']}",
-                text,
-                needs,
-            )
+                yield Finding("wrong", what, text, needs)
 
 
 def quotas(found: Iterable[Object]) -> Iterator[Finding]:
@@ -287,10 +247,6 @@ def quotas(found: Iterable[Object]) -> Iterator[Finding]:
             if key in used and parse_quantity(used[key]) >= parse_quantity(hard[key])
         ]
         if full:
-            name = quota["metadata"]["name"]
-            yield Finding(
-                "warning",
-                f"quota {name}",
-                f"is used up: {', '.join(full)}",
-                "more pods are refused until it is raised",
-            )
+            text = f"is used up: {', '.join(full)}"
+            needs = "more pods are refused until it is raised"
+            yield Finding("warning", f"quota {quota['metadata']['name']}", text, needs)

@@ -6,6 +6,7 @@ import pytest
 
 from commands.doctor import judge
 from commands.doctor.finding import Finding, conclusion
+from kuberay.live.diagnosis.pods import Trouble
 from kuberay.live.takeover.marks import Record
 from tests.stack_config import load
 
@@ -67,7 +68,7 @@ def test_the_exit_code_is_1_where_something_is_wrong(marks: list[Any], text: str
     ],
 )
 def test_each_trouble_of_a_pod_has_its_remedy(trouble: str, what: str) -> None:
-    assert what in judge.remedy(trouble)
+    assert what in judge.remedy(Trouble("of head", trouble))
 
 
 # --- The state ------------------------------------------------------------------------
