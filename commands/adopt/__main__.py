@@ -63,12 +63,8 @@ def main() -> None:
     path = given.config_file or WORKSPACE / f"Pulumi.{given.stack}.yaml"
     with ends_in_a_line("stopped; nothing is written"), _refusals():
         file, config = _read(path)
-        chosen = {
-            key: value
-            for key, value in (("kubeconfig", given.kubeconfig), ("context", given.context))
-            if value
-        }
-        config |= {f"kubernetes:{key}": value for key, value in chosen.items()}
+        chosen = {KUBECONFIG: given.kubeconfig, CONTEXT: given.context}
+        config |= {key: value for key, value in chosen.items() if value}
         cluster = Cluster(_connection(config))
         found = releases(cluster, given.namespace, given.release)
         kept = {key: _readable(config, f"{PROJECT}:{key}") for key in _KEPT if f"{PROJECT}:{key}" in config}
@@ -220,13 +216,8 @@ def _compared(cluster: Cluster, releases: Sequence[Record]) -> list[str]:
     notes: list[str] = []
     for release in releases:
         try:
-            drifted = list(
-                drift_of_releases(
-                    cluster,
-                    [{"name": release.release, "namespace": release.namespace}],
-                    with_additions=False,
-                )
-            )
+            place = {"name": release.release, "namespace": release.namespace}
+            drifted = list(drift_of_releases(cluster, [place], with_additions=False))
         except ClusterError as error:
             notes.append(
                 f"{release.release}: whether it is still as Helm has made it could not be asked: {error}"

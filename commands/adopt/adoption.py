@@ -24,11 +24,13 @@ from commands.stack.helm import Helm
 from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.messages import SECRET_WORD
 from kuberay.checks.raw_values import unknown_keys
-from kuberay.facts.charts import OPERATOR_RELEASE, Chart, ChartSource, Values, chart_source
+from kuberay.facts.charts import OPERATOR_RELEASE, Chart, Values, chart_source
 from kuberay.facts.phrases import SECRET, first_few
 from kuberay.facts.versions import NEWEST_KNOWN, KubeRayVersion, is_later
 from kuberay.live.takeover.marks import Record
-from kuberay.plan.stack import StackPlan, plan_stack
+from kuberay.plan.cluster import ClusterPlan
+from kuberay.plan.operator import OperatorPlan
+from kuberay.plan.stack import plan_stack
 from kuberay.settings.overrides import without_nulls
 from kuberay.settings.stack import PROJECT, StackSettings
 
@@ -157,8 +159,7 @@ def _add_release(adoption: Adoption, release: Record, helm: Helm) -> None:
             " gcsFaultTolerance.redisPassword.valueFrom.secretKeyRef with `helm upgrade`, and adopt the"
             " release then"
         )
-    is_operator = release.chart == _OPERATOR_CHART
-    if is_operator:
+    if release.chart == _OPERATOR_CHART:
         place: Config = adoption.config.setdefault("operator", operator_settings(wanted))
     else:
         place = adoption.config.setdefault("clusters", {})[release.release] = _own_image(
@@ -178,21 +179,18 @@ def _add_release(adoption: Adoption, release: Record, helm: Helm) -> None:
     def with_values(values: Values) -> Objects:
         place.pop("values", None)
         place.update({"values": values} if values else {})
-        return _rendered(adoption.config, release, helm, source)
+        made = without_nulls(_part(adoption.config, release).values)
+        return objects_of(helm.render(release.release, release.namespace, source, made))
 
-    found = raw_values(_values(_plan(adoption.config), release), wanted, release.defaults)
+    found = raw_values(_part(adoption.config, release).values, wanted, release.defaults)
     fewest = thin_out(found, lambda values: frozenset(differences(theirs, with_values(values))))
     adoption.differences += [
         f"{release.release}: {line}" for line in differences(theirs, with_values(fewest))
     ]
-    plan = _plan(adoption.config)
-    place["adopted"]["fingerprint"] = (
-        plan.operator if is_operator else plan.clusters[release.release]
-    ).fingerprint
-    if not is_operator:
-        place["adopted"] |= {
-            "templates": {group.name: group.fingerprint for group in plan.clusters[release.release].groups}
-        }
+    part = _part(adoption.config, release)
+    place["adopted"]["fingerprint"] = part.fingerprint
+    if isinstance(part, ClusterPlan):
+        place["adopted"] |= {"templates": {group.name: group.fingerprint for group in part.groups}}
     if fewest:
         adoption.notes.append(
             f"{release.release}: told by raw values, as no setting says it: {', '.join(_leaves(fewest))}"
@@ -270,23 +268,17 @@ def _check(config: Config) -> None:
         raise StackError("the settings do not take what runs:\n  " + "\n  ".join(error.problems)) from None
 
 
-def _plan(config: Config) -> StackPlan:
-    """Without the fingerprints of pods: an adopted group has none."""
+def _part(config: Config, release: Record) -> OperatorPlan | ClusterPlan:
+    """What is planned for a release, without the fingerprints of pods: an adopted group
+    has none.
+    """
     plan = plan_stack(_settings(config))
     clusters: dict[str, Any] = {}
     for name, cluster in config.get("clusters", {}).items():
         templates = {group.name: group.fingerprint for group in plan.clusters[name].groups}
         clusters[name] = cluster | {"adopted": {"revision": 1, "fingerprint": "", "templates": templates}}
-    return plan_stack(_settings(config | {"clusters": clusters}))
-
-
-def _values(plan: StackPlan, release: Record) -> Values:
-    return plan.operator.values if release.chart == _OPERATOR_CHART else plan.clusters[release.release].values
-
-
-def _rendered(config: Config, release: Record, helm: Helm, source: ChartSource) -> Objects:
-    values = _values(_plan(config), release)
-    return objects_of(helm.render(release.release, release.namespace, source, without_nulls(values)))
+    plan = plan_stack(_settings(config | {"clusters": clusters}))
+    return plan.operator if release.chart == _OPERATOR_CHART else plan.clusters[release.release]
 
 
 def _as_pulumi(config: Config) -> dict[str, str]:

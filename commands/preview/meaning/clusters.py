@@ -145,9 +145,7 @@ def _group(
     adopted: bool,
 ) -> GroupChange:
     change = GroupChange(group=name, effect="stays", before=before, after=after)
-    if step is None:
-        return change
-    if adopted:
+    if step is None or adopted:
         return change
     if step.operation == "create":
         change.effect = "new"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from commands.preview.meaning.release_values import spec_of
-from commands.preview.meaning.steps import COMPONENT, Operation, Preview, Properties, Step
+from commands.preview.meaning.steps import COMPONENT, Operation, Preview, Properties
 from commands.preview.meaning.workloads import JOB, SERVICE
 from kuberay.facts.charts import RELEASE
 from kuberay.facts.phrases import SECRET
@@ -56,19 +56,15 @@ def demands(preview: Preview) -> Iterator[Demand]:
     """
     for step in preview.steps:
         if kind := _kind(step.parents, step.type):
-            yield _changed(kind, step)
+            after = _groups(kind, step.new)
+            # A release that is taken over runs already; what is left in the cluster is
+            # no longer the stack's.
+            before = after if step.operation == "adopt" else _groups(kind, step.old)
+            yield Demand(kind, step.name, step.operation, before, after, step.old, step.new)
     for (parents, type_, name), inputs in preview.unchanged.items():
         if kind := _kind(parents, type_):
             groups = _groups(kind, inputs)
             yield Demand(kind, name, None, groups, groups, inputs, inputs)
-
-
-def _changed(kind: Kind, step: Step) -> Demand:
-    before, after = _groups(kind, step.old), _groups(kind, step.new)
-    # A release that is taken over runs already; what is left in the cluster is no
-    # longer the stack's.
-    before = after if step.operation == "adopt" else before
-    return Demand(kind, step.name, step.operation, before, after, step.old, step.new)
 
 
 def _kind(parents: str, type_: str) -> Kind | None:

@@ -20,11 +20,8 @@ from commands.preview.meaning.steps import Preview
 from kuberay.facts.objects import Object
 from kuberay.facts.quantities import same_amount
 
-#: Written by the API server, or by whoever reports on the object.
-_NOT_COMPARED = {
-    "metadata": ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"),
-    "": ("status",),
-}
+#: Metadata that the API server writes.
+_NOT_COMPARED = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
 #: Of a group that Ray's autoscaler scales.
 _AUTOSCALERS = ("replicas", "scaleStrategy")
 #: How programs by which people change things begin to call themselves. Whatever else
@@ -101,13 +98,9 @@ def is_namespaced(obj: Object) -> bool:
 
 
 def _strip(obj: Object) -> Object:
-    kept = {key: value for key, value in obj.items() if key not in _NOT_COMPARED[""]}
-    return {
-        **kept,
-        "metadata": {
-            key: value for key, value in obj["metadata"].items() if key not in _NOT_COMPARED["metadata"]
-        },
-    }
+    """What was asked for of it."""
+    metadata = {key: value for key, value in obj["metadata"].items() if key not in _NOT_COMPARED}
+    return {key: value for key, value in obj.items() if key != "status"} | {"metadata": metadata}
 
 
 def _is_same(one: Difference) -> bool:

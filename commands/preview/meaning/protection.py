@@ -42,23 +42,14 @@ def _facts(step: Step) -> Iterator[tuple[str, list[str], bool, bool]]:
         before, after = _addresses(step.old), _addresses(step.new)
         for address in sorted(before ^ after):
             yield _reached_within(step), [address], address not in before, address not in after
-    if step.type.endswith(":PodDisruptionBudget") and step.operation in ("create", "delete"):
-        yield (
-            "nobody evicts the head of a cluster that is lost with it",
-            [],
-            step.operation == "delete",
-            step.operation == "create",
-        )
+    goes, comes = step.operation == "delete", step.operation == "create"
+    if step.type.endswith(":PodDisruptionBudget") and (goes or comes):
+        yield "nobody evicts the head of a cluster that is lost with it", [], goes, comes
     if step.type.endswith(":NetworkPolicy"):
         # What belongs to a cluster or a service lets requests in by a way in of its
         # own, and closes nothing.
-        if step.operation in ("create", "delete") and step.parents in ("", f"{COMPONENT}Namespace"):
-            yield (
-                "a NetworkPolicy limits who reaches Ray's ports",
-                [],
-                step.operation == "delete",
-                step.operation == "create",
-            )
+        if (goes or comes) and step.parents in ("", f"{COMPONENT}Namespace"):
+            yield "a NetworkPolicy limits who reaches Ray's ports", [], goes, comes
             return
         before, after = _reached_from(step.old), _reached_from(step.new)
         for what, namespace in sorted(before ^ after):
@@ -69,22 +60,14 @@ def _facts(step: Step) -> Iterator[tuple[str, list[str], bool, bool]]:
     if step.type.endswith(":Namespace"):
         before, after = _enforced(step.old), _enforced(step.new)
         for number, standard in enumerate(_STANDARDS[1:], 1):
-            yield (
-                f"the namespace enforces the pod security standard {standard}",
-                [],
-                before >= number,
-                after >= number,
-            )
+            what = f"the namespace enforces the pod security standard {standard}"
+            yield what, [], before >= number, after >= number
     if step.type.endswith(":Release"):
         old, new = (_release_facts(side.get("values")) for side in (step.old, step.new))
         for protection in old:
             if protection in new:
-                yield (
-                    protection,
-                    [] if protection == _OWN_NAMESPACE else [step.name],
-                    old[protection],
-                    new[protection],
-                )
+                of = [] if protection == _OWN_NAMESPACE else [step.name]
+                yield protection, of, old[protection], new[protection]
 
 
 def _reached_within(step: Step) -> str:

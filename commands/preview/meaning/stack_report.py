@@ -29,8 +29,7 @@ def stack_report(stack: str, preview: Preview) -> StackReport:
             stack=stack, level="failed", errors=list(preview.errors), warnings=list(preview.warnings)
         )
     ray = [*clusters(preview), *workloads(preview)]
-    others = _others(preview)
-    protection = protection_of(preview)
+    others = [_other(step) for step in preview.steps if _is_other(step)]
     changed: list[Level] = (
         ["changes"] if any(count for name, count in preview.operations.items() if name != "same") else []
     )
@@ -44,7 +43,7 @@ def stack_report(stack: str, preview: Preview) -> StackReport:
         before=before,
         after=after,
         versions=_versions(preview),
-        protection=protection,
+        protection=protection_of(preview),
         ray=ray,
         others=others,
         warnings=list(preview.warnings),
@@ -64,14 +63,8 @@ def stack_report(stack: str, preview: Preview) -> StackReport:
     return report
 
 
-def _others(preview: Preview) -> list[OtherChange]:
-    return [_other(step) for step in preview.steps if _is_other(step)]
-
-
 def _is_other(step: Step) -> bool:
-    if step.type.startswith((COMPONENT, "pulumi:pulumi:")) or step.type == WAIT_FOR:
-        return False
-    if step.type in (JOB, SCHEDULE, SERVICE):
+    if step.type.startswith((COMPONENT, "pulumi:pulumi:")) or step.type in (WAIT_FOR, JOB, SCHEDULE, SERVICE):
         return False
     return not (step.type == RELEASE and step.parents == f"{COMPONENT}RayCluster")
 
@@ -124,25 +117,18 @@ def _versions(preview: Preview) -> list[VersionChange]:
 
 
 def _cluster_totals(preview: Preview, ray: list[RayChange]) -> tuple[Totals | None, Totals | None]:
-    known: dict[str, Totals] = {}
-    for name, cluster in (preview.outputs.get("clusters") or {}).items():
-        known[name] = Totals(
-            cpu=str(cluster["cpu"]), memory=str(cluster["memory"]), gpus=int(cluster["gpus"])
-        )
+    known = {
+        name: Totals(cpu=str(cluster["cpu"]), memory=str(cluster["memory"]), gpus=int(cluster["gpus"]))
+        for name, cluster in (preview.outputs.get("clusters") or {}).items()
+    }
     before = add_totals(list(known.values())) if preview.outputs else None
     changed = {one.name: one for one in ray if one.kind == "cluster"}
-    after: list[Totals] = [total for name, total in known.items() if name not in changed]
+    after: list[Totals | None] = [total for name, total in known.items() if name not in changed]
     for one in changed.values():
-        if one.operation == "delete":
-            continue
-        if one.after is None:
-            untouched = known.get(one.name) if all(group.effect == "stays" for group in one.groups) else None
-            if untouched is None:
-                return before, None
-            after.append(untouched)
-        else:
-            after.append(one.after)
-    return before, add_totals(after)
+        if one.operation != "delete":
+            stays = all(group.effect == "stays" for group in one.groups)
+            after.append(one.after or (known.get(one.name) if stays else None))
+    return before, _sum(after)
 
 
 def _with_services(

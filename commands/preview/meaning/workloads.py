@@ -44,17 +44,18 @@ def services_that_stay(preview: Preview) -> dict[str, Totals | None]:
 def _job(step: Step) -> RayChange:
     old, new = _read_spec(step.old.get("spec")), _read_spec(step.new.get("spec"))
     change = _workload("job", step, old, new, "rayClusterSpec")
-    entrypoint = new.get("entrypoint") if isinstance(new, Mapping) else None
+    spec: Mapping[str, Any] = new if isinstance(new, Mapping) else {}
+    entrypoint = spec.get("entrypoint")
     where = dict.fromkeys(one.top for one in shown_differences(old, new)) if isinstance(new, Mapping) else {}
     match change.operation:
         case "create":
-            waits = "suspended, and then " if isinstance(new, Mapping) and new.get("suspend") else ""
+            waits = "suspended, and then " if spec.get("suspend") else ""
             change.headline = f"new: {waits}runs `{entrypoint}`" if entrypoint else "new"
         case "delete":
             change.headline, change.level = "goes", "destroys"
         case "replace":
             change.headline = f"runs again: {', '.join(where) or ENCRYPTED_SETTING}"
-        case _ if "suspend" in where and new.get("suspend"):
+        case _ if "suspend" in where and spec.get("suspend"):
             change.headline = (
                 "is suspended: where it runs, its cluster goes, and it runs anew when suspend is false"
             )
