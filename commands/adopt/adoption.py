@@ -120,20 +120,18 @@ def _stack_config(newest: Record, kept: Config, first: Record | None) -> tuple[C
         "kuberayVersion": newest.version,
         **kept,
     }
-    notes = [
-        "the namespace stays as it was made: with createNamespace false the stack neither makes nor"
-        " deletes it"
-    ]
     # What the stack would add to what runs comes when its owner says so.
     config["protection"] = {
         "networkPolicy": {"enabled": False},
         "podSecurity": "none",
         "tokenAuthentication": "disabled",
     }
-    notes.append(
+    notes = [
+        "the namespace stays as it was made: with createNamespace false the stack neither makes nor"
+        " deletes it",
         "protection is off, as it is now; once `up` has taken all over, each part of `protection` that is"
-        " taken out turns one on"
-    )
+        " taken out turns one on",
+    ]
     if first is None:
         return config | {"clusters": {}}, notes
     values = effective(first.defaults, first.values)

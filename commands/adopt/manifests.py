@@ -44,14 +44,7 @@ def _differences(theirs: Any, ours: Any, where: str) -> Iterator[tuple[str, str]
             yield from _differences(one, other, f"{where}[{index}]")
     elif theirs != ours:
         # Values of environment variables may be secrets.
-        yield (
-            where,
-            "is another"
-            if theirs is not None and ours is not None
-            else "would be new"
-            if theirs is None
-            else "would go",
-        )
+        yield where, "would be new" if theirs is None else "would go" if ours is None else "is another"
 
 
 def _normal(tree: Any, key: str = "") -> Any:
@@ -62,19 +55,13 @@ def _normal(tree: Any, key: str = "") -> Any:
             for name, value in tree.items()
             if value is not None and name != _CHART_LABEL
         }
-        if key == "resources":
+        if key == "resources" and below:
             # What is not requested is requested as the limit has it (Kubernetes'
             # defaulting of containers).
-            below |= (
-                {"requests": {**(below.get("limits") or {}), **(below.get("requests") or {})}}
-                if below
-                else {}
-            )
-        return (
-            {name: _amount(value) for name, value in below.items()}
-            if key in ("limits", "requests")
-            else below
-        )
+            below["requests"] = {**(below.get("limits") or {}), **(below.get("requests") or {})}
+        if key in ("limits", "requests"):
+            return {name: _amount(value) for name, value in below.items()}
+        return below
     return [_normal(value) for value in tree] if isinstance(tree, list) else tree
 
 

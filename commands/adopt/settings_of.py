@@ -84,10 +84,9 @@ def cluster_settings(values: Values) -> Config:
     if tolerance := _fault_tolerance(values.get("gcsFaultTolerance") or {}):
         found["gcsFaultTolerance"] = tolerance
     found["head"] = _group(head, HeadSettings)
-    if worker.get("disabled"):
-        found["worker"] = {"enabled": False}
-    else:
-        found["worker"] = _group(worker, DefaultWorkerGroupSettings)
+    found["worker"] = (
+        {"enabled": False} if worker.get("disabled") else _group(worker, DefaultWorkerGroupSettings)
+    )
     groups = {
         str(name): _group(group, WorkerGroupSettings)
         for name, group in (values.get("additionalWorkerGroups") or {}).items()

@@ -97,11 +97,8 @@ def diff(old: Objects, new: Objects) -> list[str]:
 
 
 def _diff(step: Step, helm: Helm, logins: Logins) -> list[str]:
-    old = (
-        {**step.old, "values": hidden_alike(step.old.get("values"), step.new.get("values"))}
-        if step.old
-        else step.old
-    )
+    hidden = hidden_alike(step.old.get("values"), step.new.get("values"))
+    old = step.old and {**step.old, "values": hidden}
     return diff(*(_render(side, helm, logins) if side else {} for side in (old, step.new)))
 
 
@@ -138,11 +135,7 @@ def _what_changes(step: Step) -> str:
     names only.
     """
     sides = [
-        [
-            {"chart": vars(_chart(side, {})), "values": _nameless(_renderable(side.get("values")), step.name)}
-            if side
-            else None
-        ]
+        side and [vars(_chart(side, {})), _nameless(_renderable(side.get("values")), step.name)]
         for side in (step.old, step.new)
     ]
     return json.dumps(sides, sort_keys=True)

@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from commands.stack.cli import PROGRAM, StackError
@@ -33,9 +32,7 @@ class Helm:
         self._folder = tempfile.TemporaryDirectory()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._folder.cleanup()
 
     def fetch(self, charts: Iterable[ChartSource]) -> None:
@@ -50,16 +47,8 @@ class Helm:
 
     def render(self, name: str, namespace: str, chart: ChartSource, values: Mapping[str, Any]) -> str:
         """The manifests of a release, of a chart that is here."""
-        return self._helm(
-            "template",
-            name,
-            self._charts[chart],
-            "--namespace",
-            namespace,
-            "--values",
-            "-",
-            given=json.dumps(values),
-        )
+        options = ["--namespace", namespace, "--values", "-"]
+        return self._helm("template", name, self._charts[chart], *options, given=json.dumps(values))
 
     def _pull(self, chart: ChartSource) -> str:
         if chart.repository is None and not chart.chart.startswith("oci://"):

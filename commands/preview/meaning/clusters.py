@@ -20,10 +20,11 @@ from commands.preview.meaning.pods import (
     what_differs,
 )
 from commands.preview.meaning.release_values import as_shown, chart_of, comparable
-from commands.preview.meaning.report import GroupChange, Level, Pods, RayChange
+from commands.preview.meaning.report import GroupChange, Level, RayChange
 from commands.preview.meaning.steps import COMPONENT, WAIT_FOR, Preview, Step
 from kuberay.facts.charts import RELEASE
 from kuberay.facts.digests import KEY_STASH
+from kuberay.facts.objects import value_at
 from kuberay.facts.phrases import SECRET, and_list, counted
 
 _LOSES_KEY = (
@@ -79,10 +80,11 @@ def _cluster(name: str, steps: _ClusterSteps) -> RayChange:
     shown, (old, new) = as_shown(*values), comparable(*values)
     # What is encrypted on one side differs from the other in nothing that is known.
     is_hidden = SECRET in values
+    ray = [str(value_at(side, ("head", "rayVersion")) or "") for side in (old, new)]
     before, after = pods_of_values(new if operation == "adopt" else old), pods_of_values(new)
     found = shown_differences(old, new)
     secrets = hidden_changes(release.old, release.new, release.changed) if release else []
-    groups = _groups(steps, before, after, found, _places(old, new))
+    groups = _groups(steps, before or {}, after or {}, found, _places(old, new))
     change = RayChange(
         kind="cluster",
         name=name,
@@ -93,7 +95,7 @@ def _cluster(name: str, steps: _ClusterSteps) -> RayChange:
         after=totals(after),
         versions=(
             [
-                *([] if is_hidden else pod_versions(before, after, (_ray(old), _ray(new)))),
+                *([] if is_hidden else pod_versions(before, after, ray)),
                 *(versions("chart", [chart_of(release.old)], [chart_of(release.new)]) if release else []),
             ]
             if operation in ("update", "replace")
@@ -108,58 +110,51 @@ def _cluster(name: str, steps: _ClusterSteps) -> RayChange:
 
 def _groups(
     steps: _ClusterSteps,
-    before: PodsByGroup | None,
-    after: PodsByGroup | None,
+    before: PodsByGroup,
+    after: PodsByGroup,
     found: list[Difference],
     places: Mapping[str, tuple[str, ...]],
 ) -> list[GroupChange]:
-    before, after = before or {}, after or {}
     names = dict.fromkeys([*before, *after, *steps.groups])
-    release = steps.release
-    head = "head" in steps.groups and steps.groups["head"].operation == "replace"
-
-    def why(name: str) -> list[str]:
-        place = places.get(name, (name,))
-        below = [one for one in found if one.path[: len(place)] == place and len(one.path) > len(place)]
-        shared = [one for one in found if one.top not in _NOT_SHARED]
-        own = [one.path[len(place)] for one in below]
-        reasons = _why(
-            before.get(name), after.get(name), own, [one.top for one in shared], head and name != "head"
-        )
-        return reasons or [steps.otherwise]
-
-    adopted = release is not None and release.operation == "adopt"
-    return [
-        _group(name, steps.groups.get(name), before.get(name), after.get(name), why, adopted=adopted)
+    groups = [
+        GroupChange(group=name, effect="stays", before=before.get(name), after=after.get(name))
         for name in names
     ]
+    if steps.release is not None and steps.release.operation == "adopt":
+        return groups
+    head = "head" in steps.groups and steps.groups["head"].operation == "replace"
+    shared = [one.top for one in found if one.top not in _NOT_SHARED]
+
+    def why(group: GroupChange) -> list[str]:
+        place = places.get(group.group, (group.group,))
+        end = len(place)
+        of_group = [one.path[end] for one in found if one.path[:end] == place and len(one.path) > end]
+        # A reason that a group shares with the head is enough. KubeRay's workers cannot
+        # join a new head: they are replaced with it.
+        otherwise = "its head restarts" if head and group.group != "head" else steps.otherwise
+        return _why(group, [*of_group, *shared]) or [otherwise]
+
+    for group in groups:
+        if step := steps.groups.get(group.group):
+            _fill_in(group, step, why)
+    return groups
 
 
-def _group(
-    name: str,
-    step: Step | None,
-    before: Pods | None,
-    after: Pods | None,
-    why: Callable[[str], list[str]],
-    *,
-    adopted: bool,
-) -> GroupChange:
-    change = GroupChange(group=name, effect="stays", before=before, after=after)
-    if step is None or adopted:
-        return change
+def _fill_in(group: GroupChange, step: Step, why: Callable[[GroupChange], list[str]]) -> None:
+    """What the step of a group's pods does to them, and why."""
     if step.operation == "create":
-        change.effect = "new"
+        group.effect = "new"
     elif step.operation == "delete":
-        change.effect = "goes"
+        group.effect = "goes"
     elif step.operation == "replace":
-        change.effect = "restarts"
-        change.why = why(name) if before and after else _pods_said(step) or why(name)
+        group.effect = "restarts"
+        said = [] if group.before and group.after else _pods_said(step)
+        group.why = said or why(group)
     elif _template(step.old) != _template(step.new):
-        change.effect = "keeps the old spec"
-        change.why = why(name)
-    elif before and after and before.count != after.count:
-        change.effect = "scales"
-    return change
+        group.effect = "keeps the old spec"
+        group.why = why(group)
+    elif group.before and group.after and group.before.count != group.after.count:
+        group.effect = "scales"
 
 
 def _pods_said(step: Step) -> list[str]:
@@ -168,13 +163,9 @@ def _pods_said(step: Step) -> list[str]:
     return [f"{old} → {new}"] if old != new else []
 
 
-def _why(
-    before: Pods | None, after: Pods | None, own: list[str], shared: list[str], with_head: bool
-) -> list[str]:
-    """A reason that a group shares with the head is enough. KubeRay's workers cannot
-    join a new head: they are replaced with it.
-    """
-    sizes = what_differs(before, after) if before and after else []
+def _why(group: GroupChange, keys: list[str]) -> list[str]:
+    """Sizes that differ, and which of the keys say more than these."""
+    sizes = what_differs(group.before, group.after) if group.before and group.after else []
     # Said by the sizes already, or no reason for new pods. Of a request or pull policy
     # the sizes say nothing.
     said = (
@@ -183,8 +174,7 @@ def _why(
         "maxReplicas",
         *(["resources", "image", "nodeSelector"] if sizes else []),
     )
-    why = [*sizes, *dict.fromkeys(key for key in (*own, *shared) if key not in said)]
-    return why or (["its head restarts"] if with_head else [])
+    return [*sizes, *dict.fromkeys(key for key in keys if key not in said)]
 
 
 def _places(*sides: Any) -> dict[str, tuple[str, ...]]:
@@ -285,8 +275,3 @@ def _all_pods(groups: Iterable[GroupChange], *, new: bool) -> str:
         return "its pods"
     workers = [f"{side.count} of {name}" for name, side in pods if name != "head"]
     return and_list(["a head" if new else "its head", *workers])
-
-
-def _ray(values: Any) -> str | None:
-    head = values.get("head") if isinstance(values, Mapping) else None
-    return str(head["rayVersion"]) if isinstance(head, Mapping) and head.get("rayVersion") else None

@@ -95,11 +95,7 @@ def _prices_of(pod: Mapping[str, Any], prices: PriceSettings) -> HourPrices:
     for entry in prices.nodes:
         if entry.labels.items() <= selector.items():
             devices = prices.device_hour | entry.device_hour
-            given = {
-                name: getattr(entry, name)
-                for name in ("cpu_hour", "gb_hour")
-                if getattr(entry, name) is not None
-            }
+            given = entry.model_dump(include={"cpu_hour", "gb_hour"}, exclude_none=True)
             return prices.model_copy(update={**given, "device_hour": devices})
     return prices
 

@@ -137,15 +137,10 @@ def _change(report: StackReport, preview: Preview, pods: Sequence[Object]) -> tu
 def _operator(preview: Preview) -> Iterator[Coming]:
     for step in preview.steps:
         values = step.new.get("values")
-        if (
-            step.type == RELEASE
-            and step.name == OPERATOR_RELEASE
-            and step.operation == "create"
-            and isinstance(values, Mapping)
-        ):
-            chosen = {
-                key: values[key] for key in ("nodeSelector", "tolerations", "affinity") if values.get(key)
-            }
+        is_new = (step.type, step.name, step.operation) == (RELEASE, OPERATOR_RELEASE, "create")
+        if is_new and isinstance(values, Mapping):
+            keys = ("nodeSelector", "tolerations", "affinity")
+            chosen = {key: values[key] for key in keys if values.get(key)}
             yield Coming("operator", 1, {"containers": [{"resources": values.get("resources")}], **chosen})
 
 
@@ -224,11 +219,11 @@ def _pods_of(demand: Demand, pods: Sequence[Object]) -> list[Object]:
     """The running pods of a cluster of the stack's own; KubeRay chooses the names of
     the others.
     """
-    names: set[tuple[str, str]] = set()
-    for side in (demand.old, demand.new):
-        values = side.get("values")
-        if isinstance(values, Mapping):
-            names.add((str(side.get("namespace")), str(name_of(values))))
+    names = {
+        (str(side.get("namespace")), str(name_of(side["values"])))
+        for side in (demand.old, demand.new)
+        if isinstance(side.get("values"), Mapping)
+    }
     return [
         pod
         for pod in pods

@@ -102,7 +102,7 @@ def versions(what: str, before: Iterable[str | None], after: Iterable[str | None
 
 
 def pod_versions(
-    before: PodsByGroup | None, after: PodsByGroup | None, ray: tuple[str | None, str | None]
+    before: PodsByGroup | None, after: PodsByGroup | None, ray: Sequence[str | None]
 ) -> list[VersionChange]:
     """What changes in what pods run; ``ray`` is the version of Ray before and after."""
     sides = [list((side or {}).values()) for side in (before, after)]

@@ -9,7 +9,7 @@ from commands.preview.meaning.differences import ENCRYPTED_SETTING, hidden_chang
 from commands.preview.meaning.pods import pod_versions, pods_of_spec, totals, what_differs
 from commands.preview.meaning.report import GroupChange, Level, RayChange, Totals
 from commands.preview.meaning.steps import Preview, Step
-from kuberay.facts.objects import schedule_of
+from kuberay.facts.objects import schedule_of, value_at
 from kuberay.facts.phrases import SECRET
 
 JOB, SERVICE = "kubernetes:ray.io/v1:RayJob", "kubernetes:ray.io/v1:RayService"
@@ -32,12 +32,10 @@ def services_that_stay(preview: Preview) -> dict[str, Totals | None]:
     """What the cluster of each service that stays as it is comes to, as far as the
     preview lists it; None where it is encrypted.
     """
-    specs = {
-        name: inputs.get("spec") for (_, type_, name), inputs in preview.unchanged.items() if type_ == SERVICE
-    }
     return {
-        name: totals(pods_of_spec(spec.get("rayClusterConfig") if isinstance(spec, Mapping) else None))
-        for name, spec in specs.items()
+        name: totals(pods_of_spec(value_at(inputs, ("spec", "rayClusterConfig"))))
+        for (_, type_, name), inputs in preview.unchanged.items()
+        if type_ == SERVICE
     }
 
 
@@ -199,22 +197,17 @@ def takes_a_new_cluster(old: Any, new: Any) -> bool:
 
 
 def _workload(kind: Literal["job", "service"], step: Step, old: Any, new: Any, cluster: str) -> RayChange:
-    old_spec, new_spec = (side.get(cluster) if isinstance(side, Mapping) else None for side in (old, new))
-    before, after = pods_of_spec(old_spec), pods_of_spec(new_spec)
+    before, after = (pods_of_spec(value_at(side, (cluster,))) for side in (old, new))
     found = shown_differences(old, new)
     operation = step.operation
+    groups: list[GroupChange] = []
     sides = before or {}, after or {}
-    groups = [
-        GroupChange(
-            group=name,
-            effect="new" if operation == "create" else "stays",
-            before=sides[0].get(name),
-            after=sides[1].get(name),
-            why=what_differs(sides[0][name], sides[1][name]) if name in sides[0] and name in sides[1] else [],
-        )
-        for name in dict.fromkeys([*sides[0], *sides[1]])
-    ]
-    ray = (_ray(old_spec), _ray(new_spec))
+    for name in dict.fromkeys([*sides[0], *sides[1]]):
+        was, will_be = (side.get(name) for side in sides)
+        why = what_differs(was, will_be) if was and will_be else []
+        effect = "new" if operation == "create" else "stays"
+        groups.append(GroupChange(group=name, effect=effect, before=was, after=will_be, why=why))
+    ray = [value_at(side, (cluster, "rayVersion")) for side in (old, new)]
     return RayChange(
         kind=kind,
         name=step.name,
@@ -244,7 +237,3 @@ def _load_yaml(text: Any) -> Any:
         return yaml.safe_load(text) if isinstance(text, str) and text != SECRET else text
     except (yaml.YAMLError, ValueError, RecursionError):  # A date that is none, for one.
         return text
-
-
-def _ray(spec: Any) -> str | None:
-    return spec.get("rayVersion") if isinstance(spec, Mapping) else None
