@@ -195,17 +195,11 @@ def _group(group: Values, model: type[GroupSettings]) -> Config:
         "affinity": group.get("affinity"),
         "volumes": [one for one in group.get("volumes") or [] if one.get("name") != _LOGS],
         "volumeMounts": [one for one in group.get("volumeMounts") or [] if one.get("name") != _LOGS],
-        "serviceAccountName": group.get("serviceAccountName"),
-        "labels": group.get("labels"),
-        "annotations": group.get("annotations"),
-        "rayStartParams": group.get("rayStartParams"),
     }
+    same = ["serviceAccountName", "labels", "annotations", "rayStartParams"]
     if issubclass(model, WorkerGroupSettings):
-        found |= {
-            key: group.get(key)
-            for key in ("groupName", "replicas", "minReplicas", "maxReplicas", "numOfHosts")
-        }
-    return _valid(found, model)
+        same += ["groupName", "replicas", "minReplicas", "maxReplicas", "numOfHosts"]
+    return _valid(found | {key: group.get(key) for key in same}, model)
 
 
 def _sizes(container: Values) -> Config:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from commands.stack.messages import without_kubeconfig
 from kuberay.facts.charts import RELEASE
+from kuberay.facts.objects import value_at
 from kuberay.facts.phrases import SECRET, TAKES_OVER, one_line, without_values
 from kuberay.settings.stack import PROJECT, may_be_quoted
 
@@ -102,17 +103,14 @@ def read_preview(digest: Mapping[str, Any]) -> Preview:
     }
     # The engine does many at a time, in another order each time.
     changes = [_read_step(step, adopted) for step in steps if step["op"] in _CHANGES]
-    stack = next(
-        (
-            step
-            for step in steps
-            if _identity(step)[1] == "pulumi:pulumi:Stack" and step["op"] in ("same", "update")
-        ),
-        {},
+    outputs = (
+        value_at(step, ("oldState", "outputs"))
+        for step in steps
+        if _identity(step)[1] == "pulumi:pulumi:Stack" and step["op"] in ("same", "update")
     )
     return Preview(
         steps=tuple(sorted(changes, key=lambda step: _by_number(step.name))),
-        outputs=(stack.get("oldState") or {}).get("outputs") or {},
+        outputs=next(outputs, None) or {},
         operations=digest.get("changeSummary") or {},
         errors=tuple(_error_lines(said)),
         warnings=tuple(

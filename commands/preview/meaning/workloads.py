@@ -69,16 +69,14 @@ def _schedule(step: Step) -> RayChange:
     old, new = (_flat(step.old.get("spec")), _flat(step.new.get("spec")))
     change = _workload("job", step, old, new, "rayClusterSpec")
     where = dict.fromkeys(one.top for one in shown_differences(old, new)) if isinstance(new, Mapping) else {}
-    at = schedule_of(new) if isinstance(new, Mapping) else ENCRYPTED_SETTING
-    paused = isinstance(new, Mapping) and new.get("suspend")
+    spec: Mapping[str, Any] = new if isinstance(new, Mapping) else {}
+    at = schedule_of(spec) if spec else ENCRYPTED_SETTING
     what = [name for name in where if name not in _WHEN]
     parts: list[str] = []
     match change.operation:
         case "create":
-            parts.append(
-                f"new: runs `{new.get('entrypoint')}` at {at}" if isinstance(new, Mapping) else "new"
-            )
-            parts += ["suspended for now"] if paused else []
+            parts.append(f"new: runs `{spec.get('entrypoint')}` at {at}" if spec else "new")
+            parts += ["suspended for now"] if spec.get("suspend") else []
         case "delete":
             parts.append("goes, with all of its runs")
             change.level = "destroys"
@@ -91,7 +89,7 @@ def _schedule(step: Step) -> RayChange:
             if "suspend" in where:
                 parts.append(
                     "makes no more runs until suspend is false"
-                    if paused
+                    if spec.get("suspend")
                     else "makes runs again, at once what it has missed"
                 )
             if what or not where:
