@@ -99,9 +99,8 @@ def add_fit(report: StackReport, preview: Preview, room: Room | str) -> None:
     if hidden:
         report.fit = Fit(answer="cannot tell", why=[f"settings of {first_few(hidden)} are kept encrypted"])
     elif isinstance(room, str):
-        report.fit = Fit(
-            answer="cannot tell", why=[*change.notes, f"the cluster could not be asked ({room})"]
-        )
+        why = [*change.notes, f"the cluster could not be asked ({room})"]
+        report.fit = Fit(answer="cannot tell", why=why)
     else:
         report.fit = fit_of(change, room)
 
@@ -152,14 +151,11 @@ def _cluster(total: Change, demand: Demand, effects: Mapping[str, str], running:
         is_scaled = group.at_least != group.at_most
         if anew or effects.get(group.name) in ("restarts", "new"):
             total.leaves |= _uids(there)
-            # `up` leaves an autoscaler's number as it is.
-            keeps = is_scaled and there and not anew
-            _add(
-                total,
-                demand,
-                group,
-                max(group.at_least, min(len(there), group.at_most)) if keeps else group.pods,
-            )
+            pods = group.pods
+            if is_scaled and there and not anew:
+                # `up` leaves an autoscaler's number as it is.
+                pods = max(group.at_least, min(len(there), group.at_most))
+            _add(total, demand, group, pods)
         elif old := before.get(group.name):
             more = group.at_least - max(len(there), old.at_least) if is_scaled else group.pods - old.pods
             _add(total, demand, group, more)
@@ -269,10 +265,8 @@ def fit_of(change: Change, room: Room) -> Fit | None:
         ]
         return Fit(answer="cannot tell", why=[*notes, *doubts])
     if also := sorted({reason for one in change.coming for reason in _also_decides(one.pod)}):
-        return Fit(
-            answer="cannot tell",
-            why=[*notes, f"the nodes have room, but {first_few(also)} may say otherwise"],
-        )
+        why = [*notes, f"the nodes have room, but {first_few(also)} may say otherwise"]
+        return Fit(answer="cannot tell", why=why)
     return Fit(answer="fits", why=notes)
 
 

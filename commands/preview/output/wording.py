@@ -9,7 +9,6 @@ from commands.preview.meaning.report import (
     LEVELS,
     Cost,
     GroupChange,
-    Level,
     OtherChange,
     RayChange,
     Report,
@@ -24,13 +23,6 @@ FITS = {
     "fits": "the nodes have room",
     "does not fit": "does not fit the nodes",
     "cannot tell": "cannot tell whether it fits the nodes",
-}
-WORDS: dict[Level, str] = {
-    "nothing": "nothing changes",
-    "changes": "changes",
-    "restarts": "Ray pods restart",
-    "destroys": "something is destroyed",
-    "failed": "the preview fails",
 }
 OPERATIONS = {
     "create": "is new",
@@ -109,11 +101,11 @@ def what_happens(report: StackReport) -> tuple[str, str]:
     match report.level:
         case "failed":
             # The whole of it is below.
-            return WORDS["failed"], (
+            return "the preview fails", (
                 textwrap.shorten(report.errors[0], 150, placeholder=" …") if report.errors else ""
             )
         case "nothing":
-            return WORDS["nothing"], ""
+            return "nothing changes", ""
         case "changes" if report.drift:
             count = len(report.drift)
             return f"{counted(count, 'thing')} edited or deleted in the cluster", first_few(
@@ -128,13 +120,13 @@ def what_happens(report: StackReport) -> tuple[str, str]:
             about = [*versions[:1], *([first_few([one.name for one in report.ray])] if report.ray else [])]
             return f"{_changes(report)}{' (a new stack)' if report.is_new else ''}", "; ".join(about)
         case "restarts":
-            return WORDS["restarts"], _restarting(report)
+            return "Ray pods restart", _restarting(report)
         case _:
             gone = [
                 f"{one.kind} {one.name}" for one in (*report.ray, *report.others) if one.level == "destroys"
             ]
             restarting = _restarting(report)
-            return WORDS["destroys"], first_few(gone) + (
+            return "something is destroyed", first_few(gone) + (
                 f"; Ray pods restart: {restarting}" if restarting else ""
             )
 
