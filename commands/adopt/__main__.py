@@ -39,7 +39,6 @@ _KEPT = ("chartRepository", "timeoutSeconds")
 
 
 def main() -> None:
-    """Runs the command; what goes wrong is said in a line."""
     parser = command_parser("commands.adopt", __doc__)
     parser.add_argument("--stack", required=True, help="which stack; its file Pulumi.<stack>.yaml is written")
     parser.add_argument("--config-file", type=Path, help="its config, where that is not Pulumi.<stack>.yaml")

@@ -98,7 +98,6 @@ def cluster_settings(values: Values) -> Config:
 
 
 def operator_settings(values: Values) -> Config:
-    """The operator."""
     return _valid(
         _sizes(values) | {"singleNamespaceInstall": values.get("singleNamespaceInstall")}, OperatorSettings
     )
@@ -248,14 +247,12 @@ def _valid(given: Config, model: type[BaseModel]) -> Config:
         for key, value in given.items()
         if value not in (None, "", [], {}) and key in defaults and value != defaults[key]
     }
-    for _ in range(len(found) + 1):
+    while True:
         try:
             model.model_validate(found)
+            return found
         except ValidationError as error:
             wrong = {str(one["loc"][0]) for one in error.errors() if one["loc"]}
             if not wrong & found.keys():
                 return {}
             found = {key: value for key, value in found.items() if key not in wrong}
-        else:
-            break
-    return found

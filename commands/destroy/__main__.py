@@ -36,7 +36,6 @@ _GONE_SECONDS = 300
 
 
 def main() -> None:
-    """Runs the command; what goes wrong is said in a line."""
     parser = command_parser("commands.destroy", __doc__)
     parser.add_argument("--stack", required=True, help="which stack")
     parser.add_argument("--config-file", help="its config, where that is not Pulumi.<stack>.yaml")
@@ -47,12 +46,11 @@ def main() -> None:
 
 
 class Destruction:
-    """Takes one stack away."""
-
     def __init__(self, pulumi: Pulumi) -> None:
         self._pulumi = pulumi
 
     def run(self, *, ask: bool) -> None:
+        stack = self._pulumi.stack
         state = read_state(self._pulumi.ask("stack", "export")["deployment"])
         config = self._pulumi.config()
         namespaces = {made.name for made in state.namespace_objects} | _namespaces_of(config)
@@ -60,13 +58,11 @@ class Destruction:
             cluster = _connect(config, state.namespaces | namespaces)
             left = sorted(name for name in namespaces if cluster.has_mark(name, self._pulumi.mark))
             if state.is_empty and not left:
-                say(f"stack {self._pulumi.stack} has nothing to destroy")
+                say(f"stack {stack} has nothing to destroy")
                 return
-            say(
-                f"stack {self._pulumi.stack}: {state.size} resources, namespace"
-                f" {', '.join(sorted(state.namespaces.union(left))) or '–'}"
-            )
-            if ask and _ask() != self._pulumi.stack:
+            named = ", ".join(sorted(state.namespaces.union(left))) or "–"
+            say(f"stack {stack}: {state.size} resources, namespace {named}")
+            if ask and _ask() != stack:
                 raise StackError("not destroyed")
             if not state.is_empty:
                 self._destroy(state, cluster)
@@ -80,16 +76,12 @@ class Destruction:
             ) from None
         except ClusterSilentError as error:
             if state.is_empty:
-                say(
-                    f"stack {self._pulumi.stack} has nothing to destroy; whether its namespace is left is not"
-                    f" known: {error}"
-                )
+                unknown = f"whether its namespace is left is not known: {error}"
+                say(f"stack {stack} has nothing to destroy; {unknown}")
                 return
-            raise StackError(
-                f"{error}; if it is gone for good: PULUMI_K8S_DELETE_UNREACHABLE=true pulumi destroy"
-                f" --refresh --stack {self._pulumi.stack}"
-            ) from None
-        say(f"stack {self._pulumi.stack} is destroyed")
+            without = f"PULUMI_K8S_DELETE_UNREACHABLE=true pulumi destroy --refresh --stack {stack}"
+            raise StackError(f"{error}; if it is gone for good: {without}") from None
+        say(f"stack {stack} is destroyed")
 
     def _destroy(self, state: StackState, cluster: Cluster) -> None:
         for namespace in sorted(state.namespaces):

@@ -21,7 +21,6 @@ from kuberay.facts.visible import log_line
 
 
 def main() -> None:
-    """Runs the command."""
     parser = command_parser("commands.doctor", __doc__)
     parser.add_argument("--stack", required=True, help="which stack")
     parser.add_argument("--config-file", help="its config, where that is not Pulumi.<stack>.yaml")

@@ -50,7 +50,6 @@ The worst of all stacks counts, and a failed preview most.
 
 
 def main() -> None:
-    """Runs the command."""
     parser = command_parser("commands.preview", __doc__, _EXIT_CODES)
     parser.add_argument("stacks", nargs="+", metavar="stack", help="which stacks")
     parser.add_argument(

@@ -68,7 +68,6 @@ def on_gitlab(project: str, number: int) -> PullRequest:
 
 
 def main() -> None:
-    """Runs the command."""
     parser = command_parser("commands.preview.comment", __doc__)
     parser.add_argument("file", type=Path, help="the comment, in Markdown")
     parser.add_argument("--repository", required=True, help="owner/name")

@@ -21,8 +21,6 @@ _NOT_THERE = "no stack named"
 
 @dataclass(frozen=True)
 class Previewed:
-    """One stack's preview."""
-
     preview: Preview
     seconds: float
     is_new: bool

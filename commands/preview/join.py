@@ -18,7 +18,6 @@ _NO_REPORT = "its run came to no report; the run's log says why"
 
 
 def main() -> None:
-    """Runs the command."""
     parser = command_parser("commands.preview.join", __doc__)
     parser.add_argument("stacks", nargs="+", metavar="stack", help="which stacks")
     parser.add_argument(

@@ -84,7 +84,6 @@ class Taken:
 
 
 def main() -> None:
-    """Runs the command."""
     parser = command_parser("commands.preview.pull_request", __doc__)
     parser.add_argument("--commit", required=True, help="the request's newest commit, in full")
     parser.add_argument("--with-code", action="store_true", help="lay all of it over the clone, its code too")
@@ -367,7 +366,6 @@ class Clone:
         )
 
     def check_out(self, tree: str) -> None:
-        """Lays a tree over the clone."""
         self._ask("read-tree", "-u", "--reset", tree)
 
     def _ask(self, *arguments: str) -> bytes:

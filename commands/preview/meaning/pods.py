@@ -67,7 +67,6 @@ def totals(groups: PodsByGroup | None) -> Totals | None:
 
 
 def add_totals(each: Sequence[Totals]) -> Totals:
-    """The sum."""
     return Totals(
         cpu=add_quantities(one.cpu for one in each),
         memory=add_quantities(one.memory for one in each),

@@ -34,8 +34,6 @@ class Totals(BaseModel):
 
 
 class Cost(BaseModel):
-    """What pods cost."""
-
     amount: float
     """With autoscaling, of as many pods as there are at first."""
     least: float
@@ -70,8 +68,6 @@ class GroupChange(BaseModel):
 
 
 class VersionChange(BaseModel):
-    """A version of something."""
-
     what: str
     before: str | None
     after: str | None

@@ -61,8 +61,6 @@ class Step:
 
 @dataclass(frozen=True)
 class Preview:
-    """One preview."""
-
     steps: tuple[Step, ...]
     outputs: Properties
     """The stack's outputs before."""
@@ -89,7 +87,6 @@ class Preview:
 
 
 def read_preview(digest: Mapping[str, Any]) -> Preview:
-    """The CLI's JSON document."""
     steps: list[Mapping[str, Any]] = digest.get("steps") or []
     config: Mapping[str, str] = digest.get("config") or {}
     keeps_secrets = may_be_quoted(key for key, value in config.items() if SECRET in str(value))

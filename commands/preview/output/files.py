@@ -9,7 +9,6 @@ from commands.preview.output.terminal import terminal
 
 
 def write(report: Report, folder: Path, title: str) -> None:
-    """Writes them all."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(as_json(report))
     (folder / "report.md").write_text(markdown(report, title=title))

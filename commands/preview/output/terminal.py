@@ -39,7 +39,6 @@ _COLOURS: dict[Level, str] = {
 
 
 def terminal(report: Report, *, colours: bool) -> str:
-    """The whole report."""
 
     def paint(text: str, colour: str) -> str:
         return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if colours and colour in _CODES else text
