@@ -256,7 +256,7 @@ def _document(text: str | None) -> Entries:
         node = yaml.compose(text, yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):
         raise _NotDataError("is no YAML that can be read") from None
-    return _entries((node, node) if node else None)
+    return _entries_of(node)
 
 
 def _entries(entry: tuple[yaml.Node, yaml.Node] | None) -> Entries:

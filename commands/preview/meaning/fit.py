@@ -81,8 +81,8 @@ class Change:
     """UIDs of pods that may still be there, or may be gone."""
     unsure: list[str] = field(default_factory=list[str])
     """Why less may be needed than is counted here."""
-    notes: list[str] = field(default_factory=list[str])
-    """What a reviewer is told whether it fits or not."""
+    notes: dict[str, str] = field(default_factory=dict[str, str])
+    """What a reviewer is told of a service, whether it fits or not."""
 
 
 def brings_pods(report: StackReport, preview: Preview) -> bool:
@@ -99,7 +99,7 @@ def add_fit(report: StackReport, preview: Preview, room: Room | str) -> None:
     if hidden:
         report.fit = Fit(answer="cannot tell", why=[f"settings of {first_few(hidden)} are kept encrypted"])
     elif isinstance(room, str):
-        why = [*change.notes, f"the cluster could not be asked ({room})"]
+        why = [*change.notes.values(), f"the cluster could not be asked ({room})"]
         report.fit = Fit(answer="cannot tell", why=why)
     else:
         report.fit = fit_of(change, room)
@@ -198,7 +198,7 @@ def _service(total: Change, demand: Demand) -> None:
             for side in (demand.after, demand.before)
         )
         names = _telling(needs)
-        total.notes.append(
+        total.notes[demand.what] = (
             f"{demand.what}: this upgrade needs {_named(names, needs)} beside the {_named(names, runs)}"
             " that run"
         )
@@ -249,7 +249,9 @@ def fit_of(change: Change, room: Room) -> Fit | None:
     if not change.coming:
         return None
     best, worst = (_Nodes(room, change, best=best) for best in (True, False))
-    notes = [f"{note}; the nodes have {_amounts_of(change, note, room)}" for note in change.notes]
+    notes = [
+        f"{note}; the nodes have {_amounts_of(change, what, room)}" for what, note in change.notes.items()
+    ]
     lacking = list(_lacking(change.coming, best))
     if lacking:
         said = {text: [one.what for one, about in lacking if one and about == text] for _, text in lacking}
@@ -434,11 +436,8 @@ def _also_decides(pod: Object) -> Iterator[str]:
 # --- In words -------------------------------------------------------------------------
 
 
-def _amounts_of(change: Change, note: str, room: Room) -> str:
-    """What the nodes that take the pods of a note have in all, of what the
-    note names.
-    """
-    what = note.partition(":")[0]
+def _amounts_of(change: Change, what: str, room: Room) -> str:
+    """What the nodes that take a service's pods have in all, of what these ask for."""
     coming = [one for one in change.coming if one.what.endswith(f" of {what}")]
     able = [node for node in room.nodes if any(keeps_out(node, one.pod) is None for one in coming)]
     return _named(
