@@ -9,8 +9,9 @@ from components.resources.hooks import error_text
 from components.resources.kubernetes_object import KubernetesObject, of_this_stack
 from components.resources.providers import provider_of_component
 from components.stack import stack_connection
+from kuberay.facts.objects import Manifest
 from kuberay.facts.visible import log_line, log_lines
-from kuberay.plan.metrics import Manifest, MetricsPlan, MonitoringKind
+from kuberay.plan.metrics import MetricsPlan, MonitoringKind
 
 
 class Metrics(pulumi.ComponentResource):

@@ -4,6 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Object = Mapping[str, Any]
+#: An object that is to be made.
+Manifest = dict[str, Any]
+
+
+def manifest(api_version: str, kind: str, name: str, namespace: str, spec: Any, **metadata: Any) -> Manifest:
+    """An object of a namespace, with whatever else its metadata is to have."""
+    metadata = {"name": name, "namespace": namespace, **metadata}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def is_ray_object(obj: Object) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 from kuberay.facts.digests import fingerprint
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP
+from kuberay.facts.objects import Manifest
 from kuberay.plan.cluster import ClusterPlan, head_service_type
 from kuberay.plan.job import JobPlan
 from kuberay.plan.made_pods import made_pods
@@ -23,8 +24,6 @@ from kuberay.plan.service import ServicePlan
 from kuberay.plan.stack import StackPlan
 from kuberay.plan.workload_clusters import WorkloadCluster
 from kuberay.settings.overrides import without_nulls
-
-Manifest = dict[str, Any]
 
 _API = "ray.io/v1"
 

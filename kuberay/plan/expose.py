@@ -4,10 +4,11 @@ HTTPRoute of the Gateway API. Pure.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP
-from kuberay.plan.namespace import pods_of
+from kuberay.facts.objects import Manifest, manifest
+from kuberay.plan.namespace import NETWORKING, pods_of
 from kuberay.settings.expose import (
     ClusterExposeSettings,
     DashboardRouteSettings,
@@ -16,7 +17,6 @@ from kuberay.settings.expose import (
 )
 from kuberay.settings.stack import StackSettings
 
-Manifest = dict[str, Any]
 Target = Literal["dashboard", "serve"]
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
@@ -90,9 +90,9 @@ def plan_routes(
             continue
         at = settings.namespace, services[target], ports[target]
         service = _http_service(cluster, pods, *at) if route.gateway and target == "dashboard" else None
-        manifest = _manifest(route, *at, service["metadata"]["name"] if service else services[target])
+        leads_to = service["metadata"]["name"] if service else services[target]
         policy = _policy(route, *at, pods) if is_limited else None
-        routes.append(Route(whose, target, route, manifest, service, policy))
+        routes.append(Route(whose, target, route, _manifest(route, *at, leads_to), service, policy))
     return tuple(routes)
 
 
@@ -105,12 +105,8 @@ def _http_service(
     """
     if cluster is None:
         return None
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": f"{cluster}-dashboard", "namespace": namespace},
-        "spec": {"selector": pods["matchLabels"], "ports": [{"name": "http", "port": port}]},
-    }
+    spec = {"selector": pods["matchLabels"], "ports": [{"name": "http", "port": port}]}
+    return manifest("v1", "Service", f"{cluster}-dashboard", namespace, spec)
 
 
 def _policy(route: RouteSettings, namespace: str, service: str, port: int, pods: Manifest) -> Manifest:
@@ -118,17 +114,12 @@ def _policy(route: RouteSettings, namespace: str, service: str, port: int, pods:
     one of them lets in gets in.
     """
     opened = {"from": pods_of([route.controller_namespace]), "ports": [{"port": port, "protocol": "TCP"}]}
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": service, "namespace": namespace},
-        "spec": {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": [opened]},
-    }
+    spec = {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": [opened]}
+    return manifest(NETWORKING, "NetworkPolicy", service, namespace, spec)
 
 
 def _manifest(route: RouteSettings, namespace: str, service: str, port: int, leads_to: str) -> Manifest:
-    # Called like the Service, whose name is the stack's in this namespace.
-    metadata: Manifest = {"name": service, "namespace": namespace, "annotations": route.annotations}
+    """Called like the Service, whose name is the stack's in this namespace."""
     if gateway := route.gateway:
         at = {"sectionName": gateway.listener} if gateway.listener else {}
         spec: Manifest = {
@@ -136,7 +127,7 @@ def _manifest(route: RouteSettings, namespace: str, service: str, port: int, lea
             "hostnames": [route.host],
             "rules": [{"backendRefs": [{"name": leads_to, "port": port}]}],
         }
-        return {"apiVersion": GATEWAY_API, "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
+        return manifest(GATEWAY_API, "HTTPRoute", service, namespace, spec, annotations=route.annotations)
     backend = {"service": {"name": leads_to, "port": {"number": port}}}
     spec = {
         "rules": [
@@ -147,4 +138,4 @@ def _manifest(route: RouteSettings, namespace: str, service: str, port: int, lea
         spec["ingressClassName"] = route.ingress_class
     if route.tls_secret:
         spec["tls"] = [{"hosts": [route.host], "secretName": route.tls_secret}]
-    return {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata, "spec": spec}
+    return manifest(NETWORKING, "Ingress", service, namespace, spec, annotations=route.annotations)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.digests import fingerprint
 from kuberay.facts.monitoring import METRICS, NAMESPACE, OPERATOR, Subject, alerts, dashboard, metrics_in
+from kuberay.facts.objects import Manifest, manifest
 from kuberay.facts.phrases import first_few
 from kuberay.facts.versions import at_least, number
 from kuberay.plan.operator import OperatorPlan
@@ -18,7 +19,6 @@ from kuberay.settings.kubernetes import EnvVar
 from kuberay.settings.metrics import MetricsSettings
 from kuberay.settings.stack import StackSettings
 
-Manifest = dict[str, Any]
 #: The kinds of the Prometheus operator that a stack makes.
 MonitoringKind = Literal["PodMonitor", "PrometheusRule"]
 
@@ -263,5 +263,4 @@ def _of_prometheus_operator(
 ) -> Manifest:
     # No empty ones: the API server keeps none, and each preview would add them anew.
     labels = {"labels": settings.metrics.labels} if settings.metrics.labels else {}
-    metadata = {"name": name, "namespace": settings.namespace, **labels}
-    return {"apiVersion": "monitoring.coreos.com/v1", "kind": kind, "metadata": metadata, "spec": spec}
+    return manifest("monitoring.coreos.com/v1", kind, name, settings.namespace, spec, **labels)

@@ -5,14 +5,14 @@ reaches Ray. Pure.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
-from typing import Any
 
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP
+from kuberay.facts.objects import Manifest, manifest
 from kuberay.plan.ports import DEFAULT_PORTS
 from kuberay.settings.protection import ContainerLimits
 from kuberay.settings.stack import StackSettings
 
-Manifest = dict[str, Any]
+NETWORKING = "networking.k8s.io/v1"
 
 #: The GPUs that a quota counts.
 GPU = "nvidia.com/gpu"
@@ -56,9 +56,11 @@ def plan_namespace(
         rules.append(network_policy(settings, _RAY, heads))
     if settings.protection.head_disruption_budget:
         rules.append(head_disruption_budget(settings, _RAY, lone_heads))
-    manifest = _namespace(settings) if settings.create_namespace else None
     return NamespacePlan(
-        settings.namespace, manifest, default_account(settings), tuple(rule for rule in rules if rule)
+        settings.namespace,
+        _namespace(settings) if settings.create_namespace else None,
+        default_account(settings),
+        tuple(filter(None, rules)),
     )
 
 
@@ -92,7 +94,7 @@ def resource_quota(settings: StackSettings, name: str) -> Manifest | None:
         "pods": quota.pods,
     }
     hard = {resource: str(amount) for resource, amount in named.items() if amount is not None}
-    return _in_namespace(settings, "ResourceQuota", name, {"hard": hard}) if hard else None
+    return manifest("v1", "ResourceQuota", name, settings.namespace, {"hard": hard}) if hard else None
 
 
 def limit_range(settings: StackSettings, name: str) -> Manifest | None:
@@ -102,11 +104,8 @@ def limit_range(settings: StackSettings, name: str) -> Manifest | None:
         "max": named_limits(settings.limit_range.max),
     }
     limits = {key: value for key, value in limits.items() if value}
-    return (
-        _in_namespace(settings, "LimitRange", name, {"limits": [{"type": "Container", **limits}]})
-        if limits
-        else None
-    )
+    spec = {"limits": [{"type": "Container", **limits}]}
+    return manifest("v1", "LimitRange", name, settings.namespace, spec) if limits else None
 
 
 def head_disruption_budget(settings: StackSettings, name: str, lone_heads: Iterable[str]) -> Manifest | None:
@@ -120,19 +119,15 @@ def head_disruption_budget(settings: StackSettings, name: str, lone_heads: Itera
     clusters = sorted(lone_heads)
     if not clusters:
         return None
-    return {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": {"name": name, "namespace": settings.namespace},
-        "spec": {
-            "minAvailable": len(clusters),
-            "unhealthyPodEvictionPolicy": "AlwaysAllow",
-            "selector": {
-                "matchLabels": {GROUP_LABEL: HEAD_GROUP},
-                "matchExpressions": [{"key": CLUSTER_LABEL, "operator": "In", "values": clusters}],
-            },
+    spec = {
+        "minAvailable": len(clusters),
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        "selector": {
+            "matchLabels": {GROUP_LABEL: HEAD_GROUP},
+            "matchExpressions": [{"key": CLUSTER_LABEL, "operator": "In", "values": clusters}],
         },
     }
+    return manifest("policy/v1", "PodDisruptionBudget", name, settings.namespace, spec)
 
 
 def network_policy(settings: StackSettings, name: str, heads: Iterable[Mapping[str, int]] = ()) -> Manifest:
@@ -168,17 +163,13 @@ def network_policy(settings: StackSettings, name: str, heads: Iterable[Mapping[s
                 }
             )
     egress = _all_but(policy.blocked_addresses)
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": name, "namespace": settings.namespace},
-        "spec": {
-            "podSelector": {"matchExpressions": [{"key": CLUSTER_LABEL, "operator": "Exists"}]},
-            "policyTypes": ["Ingress", "Egress"] if egress else ["Ingress"],
-            "ingress": ingress,
-            **({"egress": egress} if egress else {}),
-        },
+    spec = {
+        "podSelector": {"matchExpressions": [{"key": CLUSTER_LABEL, "operator": "Exists"}]},
+        "policyTypes": ["Ingress", "Egress"] if egress else ["Ingress"],
+        "ingress": ingress,
+        **({"egress": egress} if egress else {}),
     }
+    return manifest(NETWORKING, "NetworkPolicy", name, settings.namespace, spec)
 
 
 def named_limits(limits: ContainerLimits) -> dict[str, str]:
@@ -226,12 +217,3 @@ def pods_of(namespaces: list[str]) -> list[Manifest]:
     # The label that every namespace carries by itself since Kubernetes 1.22.
     names = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": namespaces}
     return [{"namespaceSelector": {"matchExpressions": [names]}}]
-
-
-def _in_namespace(settings: StackSettings, kind: str, name: str, spec: Manifest) -> Manifest:
-    return {
-        "apiVersion": "v1",
-        "kind": kind,
-        "metadata": {"name": name, "namespace": settings.namespace},
-        "spec": spec,
-    }

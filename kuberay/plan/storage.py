@@ -3,12 +3,10 @@ them. Pure.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
+from kuberay.facts.objects import Manifest, manifest
 from kuberay.settings.cluster import GroupSettings
 from kuberay.settings.stack import StackSettings
-
-Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -26,16 +24,17 @@ def plan_claims(settings: StackSettings) -> tuple[ClaimPlan, ...]:
     return tuple(
         ClaimPlan(
             name,
-            {
-                "apiVersion": "v1",
-                "kind": "PersistentVolumeClaim",
-                "metadata": {"name": name, "namespace": settings.namespace},
-                "spec": {
+            manifest(
+                "v1",
+                "PersistentVolumeClaim",
+                name,
+                settings.namespace,
+                {
                     "accessModes": [claim.access_mode],
                     "resources": {"requests": {"storage": claim.size}},
                     **({"storageClassName": claim.storage_class} if claim.storage_class else {}),
                 },
-            },
+            ),
             claim.keep,
         )
         for name, claim in settings.storage.items()
