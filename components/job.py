@@ -54,7 +54,7 @@ class RayJob(pulumi.ComponentResource):
             needed += pod_secrets(plan.cluster, namespace.name, self)
         self.resource = KubernetesObject(
             name,
-            workload_manifest(plan.kind, plan, "jobs", namespace.name),
+            workload_manifest(plan, "jobs", namespace.name),
             pulumi.ResourceOptions(
                 parent=self,
                 # Of the resource itself: `destroy` needs the operator, and the cluster,

@@ -46,7 +46,7 @@ class RayService(pulumi.ComponentResource):
         secrets = pod_secrets(plan.cluster, namespace.name, self)
         self.resource = KubernetesObject(
             name,
-            workload_manifest("RayService", plan, "services", namespace.name),
+            workload_manifest(plan, "services", namespace.name),
             pulumi.ResourceOptions(
                 parent=self,
                 # Of the resource itself: `destroy` has to delete the service before the

@@ -8,8 +8,7 @@ from typing import Any
 import pulumi
 
 from components.stack import conceal_texts, secret_where_encrypted
-from kuberay.plan.job import JobPlan
-from kuberay.plan.service import ServicePlan
+from kuberay.plan.workload_clusters import WorkloadPlan
 
 #: The annotation by which the plugin takes over fields that something else owns.
 BY_FORCE = {"pulumi.com/patchForce": "true"}
@@ -39,9 +38,7 @@ class KubernetesObject(pulumi.CustomResource):
         super().__init__(token, name, dict(manifest), of_the_pinned_plugin(opts))
 
 
-def workload_manifest(
-    kind: str, plan: JobPlan | ServicePlan, key: str, namespace: pulumi.Input[str]
-) -> dict[str, Any]:
+def workload_manifest(plan: WorkloadPlan, key: str, namespace: pulumi.Input[str]) -> dict[str, Any]:
     """A job or a service. ``key``: of the config, below which its settings are.
 
     By force: with its finalizer the operator writes the whole object, and owns what it
@@ -51,7 +48,7 @@ def workload_manifest(
     annotations = {**conceal_texts(plan.annotations, key), **BY_FORCE}
     return {
         "apiVersion": "ray.io/v1",
-        "kind": kind,
+        "kind": plan.kind,
         "metadata": {"name": plan.name, "namespace": namespace, **labels, "annotations": annotations},
         "spec": secret_where_encrypted(plan.spec, key),
     }

@@ -22,7 +22,7 @@ from kuberay.plan.ports import DEFAULT_PORTS
 from kuberay.plan.protection import auth_options
 from kuberay.plan.service import ServicePlan
 from kuberay.plan.stack import StackPlan
-from kuberay.plan.workload_clusters import WorkloadCluster
+from kuberay.plan.workload_clusters import WorkloadPlan
 from kuberay.settings.overrides import without_nulls
 
 _API = "ray.io/v1"
@@ -85,7 +85,7 @@ def what_changes(plan: StackPlan) -> dict[str, str]:
     with what is to be asked of them.
     """
     digests = {f"clusters.{name}": cluster.fingerprint for name, cluster in plan.clusters.items()}
-    workloads: dict[str, JobPlan | ServicePlan] = {f"jobs.{name}": job for name, job in plan.jobs.items()}
+    workloads: dict[str, WorkloadPlan] = {f"jobs.{name}": job for name, job in plan.jobs.items()}
     workloads |= {f"services.{name}": service for name, service in plan.services.items()}
     digests |= {
         # Of labels only where there are some, or every stack would be asked about anew.
@@ -159,35 +159,24 @@ def questions(plan: StackPlan, whose: str) -> list[Question]:
             Question(f"{whose}, its RayCluster", custom, cluster.name),
             *_of_cluster(whose, cluster, spec, namespace),
         ]
-    if kind == "jobs":
-        job = plan.jobs[name]
-        manifest = _object(
-            _API, job.kind, name, namespace, job.spec, labels=job.labels, annotations=job.annotations
-        )
-        custom = Question(f"{whose}, its {job.kind}", manifest)
-        submitter: list[Question] = []
-        template = job.run.get("submitterPodTemplate") or {}
-        if (template.get("spec") or {}).get("containers"):
-            submitter.append(
-                Question(f"{whose}, the pod that submits it", _pod(template, f"{name}-submitter", namespace))
-            )
-        return [custom, *submitter, *_of_made(whose, plan.workload_clusters.get(whose), namespace)]
-    service = plan.services[name]
+    workload = plan.jobs[name] if kind == "jobs" else plan.services[name]
+    labels, annotations = workload.labels, workload.annotations
     manifest = _object(
-        _API,
-        "RayService",
-        name,
-        namespace,
-        service.spec,
-        labels=service.labels,
-        annotations=service.annotations,
+        _API, workload.kind, name, namespace, workload.spec, labels=labels, annotations=annotations
     )
-    custom = Question(f"{whose}, its RayService", manifest)
+    made = plan.workload_clusters.get(whose)
     return [
-        custom,
-        *_serve_service(whose, service),
-        *_of_made(whose, plan.workload_clusters.get(whose), namespace),
+        Question(f"{whose}, its {workload.kind}", manifest),
+        *(_submitter(whose, workload) if isinstance(workload, JobPlan) else _serve_service(whose, workload)),
+        *(_of_cluster(whose, made.plan, made.spec, namespace) if made else ()),
     ]
+
+
+def _submitter(whose: str, job: JobPlan) -> Iterator[Question]:
+    template = job.run.get("submitterPodTemplate") or {}
+    if (template.get("spec") or {}).get("containers"):
+        pod = _pod(template, f"{job.name}-submitter", job.namespace)
+        yield Question(f"{whose}, the pod that submits it", pod)
 
 
 def _serve_service(whose: str, service: ServicePlan) -> Iterator[Question]:
@@ -202,10 +191,6 @@ def _serve_service(whose: str, service: ServicePlan) -> Iterator[Question]:
             "v1", "Service", service.serve_service, service.namespace, spec, annotations=annotations
         )
         yield Question(f"{whose}, the Service of its applications", manifest)
-
-
-def _of_made(whose: str, cluster: WorkloadCluster | None, namespace: str) -> list[Question]:
-    return list(_of_cluster(whose, cluster.plan, cluster.spec, namespace)) if cluster else []
 
 
 def _of_cluster(

@@ -13,7 +13,7 @@ from kuberay.facts.quantities import canonical_quantity, parse_quantity
 from kuberay.facts.versions import NEEDS, at_least
 from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.protection import mode_of
-from kuberay.plan.workload_clusters import Spec, WorkloadCluster, beside_cluster
+from kuberay.plan.workload_clusters import Spec, WorkloadCluster, WorkloadPlan, beside_cluster
 from kuberay.settings.overrides import merge, without_nulls
 from kuberay.settings.stack import StackSettings
 from kuberay.settings.workloads import JobSettings, SubmitterSettings
@@ -28,32 +28,16 @@ _NOT_WHAT_RUNS = frozenset(
 _AS_THE_HEAD = ("imagePullSecrets", "nodeSelector", "securityContext", "tolerations")
 
 
-@dataclass(frozen=True)
-class JobPlan:
-    """One RayJob, or the RayCronJob that makes one at each time of a schedule."""
+@dataclass(frozen=True, kw_only=True)
+class JobPlan(WorkloadPlan):
+    """One RayJob, or the RayCronJob that makes one at each time of a schedule. Its
+    fingerprint changes when the job has to run again; of a schedule, with anything.
+    """
 
     settings: JobSettings
-    namespace: str
-    name: str
-    cluster: ClusterPlan
-    """The cluster that it runs on: the one of the stack that the settings name, or one
-    that KubeRay makes for it.
-    """
-    timeout: int
-    """How long `up` waits for the job's end, in seconds."""
-    delete_timeout: int
-    """How long its deletion may take, in seconds."""
-    spec: Spec
-    annotations: dict[str, str]
-    labels: dict[str, str]
-    fingerprint: str
-    """Changes when the job has to run again; of a schedule, with anything of it."""
-    summary: str
-    """One line for a reviewer."""
 
     @property
     def kind(self) -> str:
-        """The kind of the resource."""
         return "RayCronJob" if self.settings.schedule else "RayJob"
 
     @property

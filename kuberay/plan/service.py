@@ -6,40 +6,28 @@ import yaml
 
 from kuberay.facts.digests import fingerprint
 from kuberay.facts.labels import SERVE_ANNOTATIONS
-from kuberay.plan.cluster import ClusterPlan, head_service_type
+from kuberay.plan.cluster import head_service_type
 from kuberay.plan.expose import Route, Target, plan_routes
-from kuberay.plan.workload_clusters import Spec, WorkloadCluster, beside_cluster
+from kuberay.plan.workload_clusters import Spec, WorkloadCluster, WorkloadPlan, beside_cluster
 from kuberay.settings.overrides import merge, without_nulls
 from kuberay.settings.stack import StackSettings
 from kuberay.settings.workloads import ServiceSettings, application_name
 
 
-@dataclass(frozen=True)
-class ServicePlan:
-    """One RayService."""
+@dataclass(frozen=True, kw_only=True)
+class ServicePlan(WorkloadPlan):
+    """One RayService. Its fingerprint changes with anything of it."""
 
     settings: ServiceSettings
-    namespace: str
-    name: str
-    cluster: ClusterPlan
-    """The cluster that KubeRay makes; its name is for KubeRay to choose."""
-    timeout: int
-    """How long `up` waits until the service serves, in seconds."""
-    delete_timeout: int
-    """How long its deletion may take, in seconds."""
-    spec: Spec
-    annotations: dict[str, str]
-    labels: dict[str, str]
     applications: frozenset[str]
     port: int
     """Where the applications answer."""
-    fingerprint: str
-    """Changes with anything of it."""
-    summary: str
-    """One line for a reviewer."""
-
     routes: tuple[Route, ...] = ()
     """The ways in to it from outside the Kubernetes cluster."""
+
+    @property
+    def kind(self) -> str:
+        return "RayService"
 
     @property
     def serve_service(self) -> str:

@@ -4,6 +4,7 @@ with the place of its settings. Pure.
 No chart renders these clusters, and KubeRay chooses their names.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,34 @@ class WorkloadCluster:
     def spec(self) -> dict[str, Any]:
         """The RayCluster's spec."""
         return self.plan.spec if self.plan.resource else self.plan.spec | self.token_options
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadPlan(ABC):
+    """What KubeRay is given of a job or a service."""
+
+    settings: JobSettings | ServiceSettings
+    namespace: str
+    name: str
+    cluster: ClusterPlan
+    """The cluster that it runs on. Where KubeRay makes it, its name is for KubeRay to
+    choose.
+    """
+    timeout: int
+    """How long `up` waits until the job has ended or the service serves, in seconds."""
+    delete_timeout: int
+    """How long its deletion may take, in seconds."""
+    spec: Spec
+    annotations: dict[str, str]
+    labels: dict[str, str]
+    fingerprint: str
+    summary: str
+    """One line for a reviewer."""
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """The kind of the resource."""
 
 
 @dataclass(frozen=True)

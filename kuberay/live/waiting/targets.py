@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from kuberay.facts.labels import HEAD_GROUP
 from kuberay.facts.objects import Object, has_condition
 from kuberay.plan.cluster import ClusterPlan
-from kuberay.plan.job import JobPlan
 from kuberay.plan.pods import PodGroup
-from kuberay.plan.service import ServicePlan
+from kuberay.plan.workload_clusters import WorkloadPlan
 from kuberay.settings.overrides import QUEUE_TIMEOUT, ResourceOverrides
 
 
@@ -130,6 +129,6 @@ class WorkloadTarget:
     """How long Kueue may hold it back before, in seconds."""
 
 
-def workload_target(plan: JobPlan | ServicePlan) -> WorkloadTarget:
+def workload_target(plan: WorkloadPlan) -> WorkloadTarget:
     """A job or a service, as its settings ask for it."""
     return WorkloadTarget(plan.namespace, plan.name, plan.timeout, plan.settings.queue_timeout)
