@@ -5,7 +5,6 @@ of their own.
 import re
 import types
 import typing
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -193,42 +192,30 @@ def _check_python_version(version: str) -> str:
 
 
 def _check_name(name: str) -> str:
-    if len(name) > 63 or re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name) is None:
-        rule = "lower-case letters, digits and '-', a letter first, 63 characters at most"
-        raise ValueError(f"is not a Kubernetes name: {rule}{_nearest_name(name, _check_name)}")
-    return name
+    return _check_kubernetes_name(name, r"[a-z]([-a-z0-9]*[a-z0-9])?", " a letter first,")
 
 
 def check_label(name: str) -> str:
     """The name of a container or a volume, which may start with a digit."""
-    if len(name) > 63 or re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name) is None:
-        rule = "lower-case letters, digits and '-', 63 characters at most"
-        raise ValueError(f"is not a Kubernetes name: {rule}{_nearest_name(name, check_label)}")
-    return name
+    return _check_kubernetes_name(name, r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
-def _nearest_name(name: str, check: Callable[[str], str]) -> str:
+def _check_kubernetes_name(name: str, pattern: str, also: str = "") -> str:
+    if len(name) <= 63 and re.fullmatch(pattern, name):
+        return name
     near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    try:
-        return f"; did you mean '{check(near)}'?" if near != name else ""
-    except ValueError:
-        return ""
+    is_one = near != name and len(near) <= 63 and re.fullmatch(pattern, near)
+    hint = f"; did you mean '{near}'?" if is_one else ""
+    rule = f"lower-case letters, digits and '-',{also} 63 characters at most"
+    raise ValueError(f"is not a Kubernetes name: {rule}{hint}")
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
-Cpu = Annotated[
-    str, BeforeValidator(number_as_text, json_schema_input_type=str | int | float), AfterValidator(_check_cpu)
-]
-Memory = Annotated[
-    str,
-    BeforeValidator(number_as_text, json_schema_input_type=str | int | float),
-    AfterValidator(_check_memory),
-]
-RayMemory = Annotated[
-    str,
-    BeforeValidator(number_as_text, json_schema_input_type=str | int | float),
-    AfterValidator(_check_ray_memory),
-]
+#: In front of a text that a number may stand for.
+NumberToo = BeforeValidator(number_as_text, json_schema_input_type=str | int | float)
+Cpu = Annotated[str, NumberToo, AfterValidator(_check_cpu)]
+Memory = Annotated[str, NumberToo, AfterValidator(_check_memory)]
+RayMemory = Annotated[str, NumberToo, AfterValidator(_check_ray_memory)]
 NodeArchitecture = Annotated[
     Architecture,
     BeforeValidator(

@@ -3,10 +3,10 @@
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from kuberay.facts.quantities import parse_quantity
-from kuberay.settings.base import Cpu, Memory, Name, Settings, number_as_text, of_its_keys
+from kuberay.settings.base import Cpu, Memory, Name, NumberToo, Settings, of_its_keys
 
 
 def _check_range(addresses: str) -> str:
@@ -32,11 +32,7 @@ def _check_quantity(quantity: str) -> str:
 
 
 #: Of many nodes together.
-TotalCpu = Annotated[
-    str,
-    BeforeValidator(number_as_text, json_schema_input_type=str | int | float),
-    AfterValidator(_check_quantity),
-]
+TotalCpu = Annotated[str, NumberToo, AfterValidator(_check_quantity)]
 
 
 class NetworkPolicySettings(Settings):

@@ -4,10 +4,10 @@ the stack.
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator
 
 from kuberay.facts.quantities import parse_quantity
-from kuberay.settings.base import Matching, Settings, number_as_text
+from kuberay.settings.base import Matching, NumberToo, Settings
 from kuberay.settings.expose import DottedName
 
 
@@ -17,11 +17,7 @@ def _check_size(size: str) -> str:
     return size
 
 
-StorageSize = Annotated[
-    str,
-    BeforeValidator(number_as_text, json_schema_input_type=str | int | float),
-    AfterValidator(_check_size),
-]
+StorageSize = Annotated[str, NumberToo, AfterValidator(_check_size)]
 #: Where a group sees a claim.
 Folder = Annotated[str, Matching("^/.*$", "must be an absolute path, such as /data")]
 
