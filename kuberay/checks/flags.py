@@ -72,7 +72,7 @@ def flag_problems(plan: StackPlan) -> Iterator[Problem]:
         for name, group in rendered_groups(placed.plan.values).items():
             for flag, text in ray_start_params(group).items():
                 if why := _why_refused(flag, text):
-                    yield Problem((*placed.place(name, "rayStartParams"), flag), text, why)
+                    yield Problem(placed.place(name, "rayStartParams", flag), text, why)
 
 
 def _why_refused(flag: str, text: str) -> str | None:
@@ -129,7 +129,7 @@ def _port_problems(plan: StackPlan) -> Iterator[Problem]:
             for flag, default in _PROBED.items():
                 port = as_ray_reads_it(params.get(flag, default))
                 if is_port(port) and port != default and (name == "head" or flag != "dashboard-port"):
-                    at = (*placed.place(name, "rayStartParams"), flag)
+                    at = placed.place(name, "rayStartParams", flag)
                     yield Problem(
                         at, params[flag], f"{needs}, whose probes ask port {default}: no pod would get ready"
                     )

@@ -36,7 +36,7 @@ def _group_problems(placed: PlacedPlan, version: str) -> Iterator[Problem]:
         labels = ray_start_params(group).get("labels")
         if labels is not None and at_least(version, "1.5.0"):
             why = "is refused by KubeRay from 1.5.0 on; set rayLabels instead"
-            yield Problem((*placed.place(name, "rayStartParams"), "labels"), labels, why)
+            yield Problem(placed.place(name, "rayStartParams", "labels"), labels, why)
         idle = group.get("idleTimeoutSeconds")
         if idle is not None and not _scales_by_v2(placed.plan.values):
             why = "is read by the second version of the autoscaler alone; set autoscaling.version: v2"
@@ -61,9 +61,7 @@ def _redis_problems(placed: PlacedPlan) -> Iterator[Problem]:
     environment = head_environment(values)
     why = "is refused by KubeRay; it takes a user from gcsFaultTolerance.redisUsername alone"
     if params.get("redis-username"):
-        yield Problem(
-            (*placed.place("head", "rayStartParams"), "redis-username"), params["redis-username"], why
-        )
+        yield Problem(placed.place("head", "rayStartParams", "redis-username"), params["redis-username"], why)
     if "REDIS_USERNAME" in environment:
         yield Problem(_place_of(placed, "REDIS_USERNAME"), "…", why)
 
@@ -71,7 +69,7 @@ def _redis_problems(placed: PlacedPlan) -> Iterator[Problem]:
     if (values.get("gcsFaultTolerance") or {}).get("enabled"):
         if params.get("redis-password"):
             why = "is refused by KubeRay together with gcsFaultTolerance; set its redisPassword"
-            yield Problem((*placed.place("head", "rayStartParams"), "redis-password"), "…", why)
+            yield Problem(placed.place("head", "rayStartParams", "redis-password"), "…", why)
         for variable, setting in _BY_OPTIONS.items():
             if variable in environment:
                 yield Problem(
@@ -110,7 +108,7 @@ def _autoscaler_problems(placed: PlacedPlan, version: str) -> Iterator[Problem]:
             f"is refused by KubeRay from 1.4.0 on beside {AUTOSCALER_V2}, which autoscaling.version: v2 sets;"
             " leave it out"
         )
-        yield Problem((*placed.place("head", "autoscalerOptions"), "version"), chosen, why)
+        yield Problem(placed.place("head", "autoscalerOptions", "version"), chosen, why)
 
 
 def _collector_problems(placed: PlacedPlan) -> Iterator[Problem]:

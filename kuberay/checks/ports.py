@@ -36,7 +36,7 @@ def port_problems(plan: StackPlan) -> Iterator[Problem]:
         for name, group in rendered_groups(placed.plan.values).items():
             for flag, text in ray_start_params(group).items():
                 if flag.endswith("port") and (why := _why_refused(flag, text)):
-                    yield Problem((*placed.place(name, "rayStartParams"), flag), text, why)
+                    yield Problem(placed.place(name, "rayStartParams", flag), text, why)
             yield from _worker_ports(placed, name, ray_start_params(group))
         yield from _shared_ports(placed)
 
@@ -57,7 +57,7 @@ def _worker_ports(placed: PlacedPlan, group: str, params: Mapping[str, str]) -> 
         for flag, default in (("min-worker-port", "10002"), ("max-worker-port", ""))
     )
     if least and most and most <= least:
-        at = (*placed.place(group, "rayStartParams"), "max-worker-port")
+        at = placed.place(group, "rayStartParams", "max-worker-port")
         yield Problem(
             at, most, f"is refused by `ray start`: it must be more than min-worker-port, which is {least}"
         )
@@ -88,7 +88,7 @@ def _place(placed: PlacedPlan, name: str, index: int) -> Place | None:
     if index < len(own):
         return (*placed.here, "values", "head", "ports", str(index), "containerPort")
     if FLAGS.get(name) in ray_start_params(placed.plan.values["head"]):
-        return (*placed.place("head", "rayStartParams"), FLAGS[name])
+        return placed.place("head", "rayStartParams", FLAGS[name])
     return (
         ("services", placed.here[1], *_SERVE_PORT)
         if name == "serve" and placed.here[0] == "services"

@@ -32,7 +32,7 @@ def weak_secrets(plan: StackPlan, *, repository_is_encrypted: bool) -> Iterator[
             (*placed.here, "values", "gcsFaultTolerance", "redisPassword"): (
                 raw.get("value") if isinstance(raw, dict) else raw
             ),
-            (*placed.place("head", "rayStartParams"), PASSWORD_FLAG): (
+            placed.place("head", "rayStartParams", PASSWORD_FLAG): (
                 flag if is_plain_password(flag) else None
             ),
         }

@@ -36,7 +36,7 @@ def _dashboard_problems(plan: StackPlan) -> Iterator[Problem]:
                 else "asks the dashboard how the applications are"
             )
             at, given = (
-                (*placed.place("head", "rayStartParams"), _DASHBOARD),
+                placed.place("head", "rayStartParams", _DASHBOARD),
                 _head_params(placed)[_DASHBOARD],
             )
             yield Problem(at, given, f"cannot be here: KubeRay {what}; leave it out")
@@ -87,7 +87,7 @@ def _log_monitor_problems(plan: StackPlan) -> Iterator[Problem]:
         given = _head_params(placed).get(_LOG_MONITOR, "")
         # They pass other words for it on (`no`), and Ray takes them.
         if given.lower() == "false" and not at_least(version, "1.7.0"):
-            at = (*placed.place("head", "rayStartParams"), _LOG_MONITOR)
+            at = placed.place("head", "rayStartParams", _LOG_MONITOR)
             yield Problem(
                 at,
                 given,

@@ -40,8 +40,6 @@ class Resource:
 
     spec: Values
     labels: Mapping[str, str]
-    over: Values
-    """What the owner has merged over the spec."""
     touched: frozenset[str]
     """The groups that are others by it."""
     values: Values
@@ -80,7 +78,7 @@ def lay_over(
     if spec != base:
         _write_fingerprints(groups, spec, values)
     service = _of_service(spec) if _of_service(spec) != _of_service(base) else []
-    return Resource(spec, labels, over, touched, values, groups, service)
+    return Resource(spec, labels, touched, values, groups, service)
 
 
 def _write_fingerprints(groups: Sequence[PodGroup], spec: Values, values: Values) -> None:

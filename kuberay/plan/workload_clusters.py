@@ -82,19 +82,20 @@ class PlacedPlan:
             else ("additionalWorkerGroups", group)
         )
 
-    def place(self, group: str, key: str) -> tuple[str, ...]:
-        """Where a value of a group was set: among the settings, or the raw values that
-        are laid over them.
+    def place(self, group: str, key: str, *below: str) -> tuple[str, ...]:
+        """Where a value of a group was set, or what is below it: among the settings, or
+        the raw values that are laid over them.
         """
         if self.plan.resource and group in self.plan.resource.touched:
             field = "headGroupSpec" if group == "head" else "workerGroupSpecs"
             kind, name, *_ = self.here
-            return (kind, name, "spec", *([CLUSTER_FIELD[kind]] if kind in CLUSTER_FIELD else []), field, key)
+            of_cluster = [CLUSTER_FIELD[kind]] if kind in CLUSTER_FIELD else []
+            return (kind, name, "spec", *of_cluster, field, key, *below)
         path = self.path(group)
         raw: Any = self.plan.settings.values
         for part in path:
             raw = raw.get(part) or {}
-        return (*self.here, *(["values"] if key in raw else []), *path, key)
+        return (*self.here, *(["values"] if key in raw else []), *path, key, *below)
 
 
 def workload_cluster_settings(settings: StackSettings) -> dict[str, RayClusterSettings]:
