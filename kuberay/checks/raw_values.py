@@ -5,7 +5,6 @@ A chart copies most of what it is given: what is wrong with it would be said by 
 server in the middle of `up`, if at all.
 """
 
-import typing
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
@@ -15,7 +14,7 @@ from kuberay.checks.messages import Place, Problem
 from kuberay.facts.charts import EACH, Chart, Keys, Values, chart_keys, versions_that_know
 from kuberay.facts.phrases import did_you_mean
 from kuberay.facts.quantities import parse_quantity
-from kuberay.facts.versions import KubeRayVersion, at_least
+from kuberay.facts.versions import NEWEST_KNOWN, at_least
 from kuberay.plan.cluster import plan_ray_cluster
 from kuberay.plan.operator import operator_values
 from kuberay.plan.pods import is_gpu
@@ -90,11 +89,7 @@ def _unknown_keys(
 
 def _span(versions: Sequence[str]) -> str:
     """``"1.5.0 or later"``, ``"1.4.0 to 1.6.2"``."""
-    return (
-        f"{versions[0]} or later"
-        if versions[-1] == typing.get_args(KubeRayVersion)[-1]
-        else f"{versions[0]} to {versions[-1]}"
-    )
+    return f"{versions[0]} or later" if versions[-1] == NEWEST_KNOWN else f"{versions[0]} to {versions[-1]}"
 
 
 def raw_cluster_problems(values: Mapping[str, Any], groups: Collection[str]) -> Iterator[Problem]:
@@ -156,12 +151,8 @@ def _written_for_a_cluster() -> Values:
 @cache
 def _written_for_the_operator() -> Values:
     # Plans leave this one to the chart.
-    return {
-        **operator_values(
-            StackSettings.model_validate({"kuberayVersion": typing.get_args(KubeRayVersion)[-1]})
-        ),
-        "useKubernetesProxy": False,
-    }
+    settings = StackSettings.model_validate({"kuberayVersion": NEWEST_KNOWN})
+    return {**operator_values(settings), "useKubernetesProxy": False}
 
 
 def _switch_problems(here: Place, values: Mapping[str, Any], written: Mapping[str, Any]) -> Iterator[Problem]:
@@ -249,36 +240,28 @@ def _shape_problems(here: Place, values: Mapping[str, Any]) -> Iterator[Problem]
         if key in (*_MAPS, *_TEXT_MAPS, *FLAGS):
             if not isinstance(value, Mapping):
                 yield Problem(at, value, "must be a map")
-            elif key in _TEXT_MAPS:
-                yield from (
-                    wrong for name, text in value.items() for wrong in _text_problems((*at, str(name)), text)
-                )
-            elif key in FLAGS:
-                yield from (
-                    wrong for flag, given in value.items() for wrong in _flag_problems(at, str(flag), given)
-                )
+                continue
+            for name, given in value.items():
+                if key in _TEXT_MAPS:
+                    yield from _text_problems((*at, str(name)), given)
+                elif key in FLAGS:
+                    yield from _flag_problems(at, str(name), given)
         elif key in _TEXTS:
             yield from _text_problems(at, value)
         elif key in _TEXT_LISTS:
             if not isinstance(value, list):
                 yield Problem(at, value, "must be a list of texts")
-            else:
-                yield from (
-                    wrong
-                    for index, text in enumerate(value)
-                    for wrong in _text_problems((*at, str(index)), text)
-                )
+                continue
+            for index, text in enumerate(value):
+                yield from _text_problems((*at, str(index)), text)
         elif key in (*_LISTS, *_NAMED_LISTS):
             if not _is_list_of_maps(value):
                 yield Problem(at, value, "must be a list of maps")
             elif key in _NAMED_LISTS and not all(item.get("name") for item in value):
                 yield Problem(at, value, "must be a list of maps with a name each")
             elif key in _NAMED_LISTS:
-                yield from (
-                    wrong
-                    for index, item in enumerate(value)
-                    for wrong in _item_problems((*at, str(index)), key, item)
-                )
+                for index, item in enumerate(value):
+                    yield from _item_problems((*at, str(index)), key, item)
 
 
 def _item_problems(here: Place, key: str, item: Mapping[str, Any]) -> Iterator[Problem]:

@@ -7,17 +7,15 @@ The rules are those of `ValidateRayJobSpec`, `ValidateRayCronJobSpec` and
 for the job or service.
 """
 
-import typing
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Final
 
 from kuberay.checks.groups import cluster_problems, request_problems
 from kuberay.checks.messages import Place, Problem
 from kuberay.facts.charts import feature_gates
 from kuberay.facts.objects import value_at
 from kuberay.facts.phrases import did_you_mean
-from kuberay.facts.versions import Feature, KubeRayVersion, lacking
+from kuberay.facts.versions import NEWEST_KNOWN, Feature, lacking
 from kuberay.plan.feature_gates import needed_gates
 from kuberay.plan.protection import auth_options, no_token_environment, uses_token
 from kuberay.settings.cluster import RayClusterSettings
@@ -32,9 +30,6 @@ LONGEST_SCHEDULED_NAME = 36
 LONGEST_JOB_NAME = 63 - len("-raycluster-") - 5
 #: `<name>-serve-svc` has to stay whole (`CheckName`, all versions).
 LONGEST_SERVICE_NAME = 50 - len("-serve-svc")
-#: A cluster of a job or a service is rendered by no chart (ray_cluster_spec.py): what
-#: any chart knows is rendered at every version.
-_ANY_CHART: Final = typing.get_args(KubeRayVersion)[-1]
 #: What goes has to go in this order (`validateTTLConsistency`).
 _ORDER = ("DeleteWorkers", "DeleteCluster", "DeleteSelf")
 _FOR_ANOTHER_MODE = {
@@ -182,7 +177,9 @@ def _workload_cluster_problems(
     name, which is for KubeRay to choose.
     """
     here = (*of, "rayCluster")
-    yield from cluster_problems(settings, here, cluster, chart_version=_ANY_CHART)
+    # No chart renders it (ray_cluster_spec.py): what any of them knows is rendered at
+    # every version.
+    yield from cluster_problems(settings, here, cluster, chart_version=NEWEST_KNOWN)
     for key in ("fullnameOverride", "nameOverride"):
         if key in cluster.values:
             yield Problem(

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from kuberay.facts.objects import value_at
-from kuberay.facts.versions import KubeRayVersion, at_least
+from kuberay.facts.versions import NEWEST_KNOWN, KubeRayVersion, at_least
 
 Chart = Literal["kuberay-operator", "ray-cluster"]
 CHARTS: Final[tuple[Chart, ...]] = typing.get_args(Chart)
@@ -276,7 +276,7 @@ def _knows(known: Keys | None, path: tuple[str, ...]) -> bool:
 
 def chart_key_paths(chart: Chart) -> Iterator[tuple[str, ...]]:
     """Every key that the newest chart knows, the maps that hold others left out."""
-    yield from _paths(chart_keys(chart, typing.get_args(KubeRayVersion)[-1]), ())
+    yield from _paths(chart_keys(chart, NEWEST_KNOWN), ())
 
 
 def _paths(known: Keys, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

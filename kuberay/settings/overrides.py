@@ -2,7 +2,6 @@
 
 import functools
 import json
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -13,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from kuberay.facts.charts import EACH, Chart, Keys, chart_keys
 from kuberay.facts.labels import QUEUE_LABEL, QUEUE_PRIORITY_LABEL
 from kuberay.facts.phrases import did_you_mean, first_few
-from kuberay.facts.versions import KubeRayVersion
+from kuberay.facts.versions import NEWEST_KNOWN
 from kuberay.settings.base import Name, Settings
 
 
@@ -42,7 +41,8 @@ class ChartOverrides(Settings):
     @classmethod
     def _over_those_of_the_file(cls, values: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         name = info.data.get("values_file")
-        known, given = _every_key(cls.chart), [_read_values(project_folder(info), name)] if name else []
+        known = chart_keys(cls.chart, NEWEST_KNOWN)
+        given = [_read_values(project_folder(info), name)] if name else []
         return functools.reduce(merge, (_without_empty_parts(each, known) for each in (*given, values)))
 
 
@@ -102,10 +102,6 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         below = merged.get(key)
         merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value  # pyright: ignore[reportUnknownArgumentType]
     return merged
-
-
-def _every_key(chart: Chart) -> Keys:
-    return chart_keys(chart, typing.get_args(KubeRayVersion)[-1])
 
 
 def _without_empty_parts(values: dict[str, Any], known: Keys) -> dict[str, Any]:
