@@ -305,7 +305,7 @@ def cluster_resource_name(release: str, values: Mapping[str, Any]) -> str:
 
 def _cluster_values(settings: StackSettings, release: str, cluster: RayClusterSettings) -> Values:
     name, worker = cluster_resource_name(release, cluster.values), cluster.worker
-    return {
+    values: Values = {
         "fullnameOverride": name,
         "image": image_values(group_image(settings, cluster, cluster.head), settings.image_pull_policy),
         "imagePullSecrets": [{"name": secret} for secret in settings.image_pull_secrets],
@@ -329,18 +329,13 @@ def _cluster_values(settings: StackSettings, release: str, cluster: RayClusterSe
         },
         "service": {"type": "ClusterIP"},
         "gcsFaultTolerance": fault_tolerance_values(cluster.gcs_fault_tolerance, name),
-        # No chart up to 1.7.0 writes it.
-        **(
-            {"historyServerOptions": _collector(settings, cluster.history_server)}
-            if cluster.history_server
-            else {}
-        ),
-        **(
-            {"annotations": cluster.annotations}
-            if isinstance(cluster, ResourceOverrides) and cluster.annotations
-            else {}
-        ),
     }
+    if cluster.history_server:
+        # No chart up to 1.7.0 writes it.
+        values["historyServerOptions"] = _collector(settings, cluster.history_server)
+    if isinstance(cluster, ResourceOverrides) and cluster.annotations:
+        values["annotations"] = cluster.annotations
+    return values
 
 
 def _collector(settings: StackSettings, history: HistoryServerSettings) -> Values:

@@ -61,20 +61,17 @@ def plan_job(settings: StackSettings, name: str, runs_on: ClusterPlan | Workload
         "submissionMode": job.submission_mode,
         "backoffLimit": job.backoff_limit,
     }
-    if job.runtime_env:
-        spec["runtimeEnvYAML"] = yaml.safe_dump(job.runtime_env)
-    if job.metadata:
-        spec["metadata"] = job.metadata
-    if job.active_deadline_seconds is not None:
-        spec["activeDeadlineSeconds"] = job.active_deadline_seconds
-    if job.pre_running_deadline_seconds is not None:
-        spec["preRunningDeadlineSeconds"] = job.pre_running_deadline_seconds
-    if job.entrypoint_num_cpus:
-        spec["entrypointNumCpus"] = job.entrypoint_num_cpus
-    if job.entrypoint_num_gpus:
-        spec["entrypointNumGpus"] = job.entrypoint_num_gpus
-    if job.entrypoint_resources:
-        spec["entrypointResources"] = json.dumps(job.entrypoint_resources, sort_keys=True)
+    resources = job.entrypoint_resources
+    given = {
+        "runtimeEnvYAML": job.runtime_env and yaml.safe_dump(job.runtime_env),
+        "metadata": job.metadata,
+        "activeDeadlineSeconds": job.active_deadline_seconds,
+        "preRunningDeadlineSeconds": job.pre_running_deadline_seconds,
+        "entrypointNumCpus": job.entrypoint_num_cpus,
+        "entrypointNumGpus": job.entrypoint_num_gpus,
+        "entrypointResources": resources and json.dumps(resources, sort_keys=True),
+    }
+    spec |= {field: value for field, value in given.items() if value}
 
     if isinstance(runs_on, ClusterPlan):
         cluster = runs_on

@@ -38,15 +38,8 @@ COLLECTED_VOLUME = "ray-logs"
 
 #: Values of a group that say how many pods there are, or are no part of a pod;
 #: resource.py has the fields of a RayCluster's spec that are none.
-_VALUES_NOT_IN_PODS = (
-    "disabled",
-    "groupName",
-    "headService",
-    "idleTimeoutSeconds",
-    "maxReplicas",
-    "minReplicas",
-    "rayVersion",
-    "replicas",
+_VALUES_NOT_IN_PODS = frozenset(
+    "disabled groupName headService idleTimeoutSeconds maxReplicas minReplicas rayVersion replicas".split()
 )
 
 

@@ -108,9 +108,6 @@ def auth_options(kuberay_version: str, secret: str | None = None) -> dict[str, A
     ``secret``: the Secret with the token, where it is not the one that is named like
     the RayCluster.
     """
-    named = {"secretName": secret} if secret else {}
-    return (
-        {"authOptions": {"mode": "token", **named}}
-        if at_least(kuberay_version, NEEDS["token authentication"].kuberay)
-        else {}
-    )
+    if not at_least(kuberay_version, NEEDS["token authentication"].kuberay):
+        return {}
+    return {"authOptions": {"mode": "token", **({"secretName": secret} if secret else {})}}

@@ -39,11 +39,8 @@ class ServicePlan(WorkloadPlan):
     @property
     def serve_service_type(self) -> str:
         """The type of that Service."""
-        return (
-            self.settings.serve_service.type
-            if self.settings.serve_service
-            else head_service_type(self.cluster.values)
-        )
+        given = self.settings.serve_service
+        return given.type if given else head_service_type(self.cluster.values)
 
     @property
     def head_service(self) -> str:
