@@ -12,10 +12,8 @@ import shlex
 from collections.abc import Iterator
 from itertools import takewhile
 from subprocess import list2cmdline
-from typing import Any
 
 from kuberay.plan.stack import StackPlan
-from kuberay.settings.workloads import JobSettings
 
 _QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 #: Stands for what a shell leaves alone, and is none of its signs.
@@ -42,7 +40,8 @@ def entrypoint_advice(plan: StackPlan) -> Iterator[str]:
             continue
         if what := _becomes_of(job.entrypoint.strip()):
             yield f"jobs.{name}.entrypoint: {what}"
-        for key, value in _pasted(job).items():
+        # KubeRay pastes these beside the command, in double quotes.
+        for key, value in (("runtimeEnv", job.runtime_env), ("metadata", job.metadata)):
             if any(_REPLACES.search(text) for text in _texts(value)):
                 yield (
                     f"jobs.{name}.{key}: the shell that submits the job replaces what stands behind $ or"
@@ -139,11 +138,6 @@ def _lost(arguments: list[str], bare: str) -> str | None:
     if any(found["sign"] for found in _EATEN.finditer(joined)):
         return "backslash"
     return "*" if "*" not in bare and any(map(_PATTERN.fullmatch, arguments)) else None
-
-
-def _pasted(job: JobSettings) -> dict[str, dict[str, Any]]:
-    """What KubeRay pastes beside the command, in double quotes."""
-    return {"runtimeEnv": job.runtime_env, "metadata": dict(job.metadata)}
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -56,20 +56,10 @@ def cluster_problems(
     yield from (problem.below(*here, "values") for problem in problems)
     raw = {} if problems else cluster.values
 
-    redis = cluster.gcs_fault_tolerance
-    if (
-        redis
-        and redis.redis_username
-        and (
-            lack := lacking(
-                "Redis user",
-                kuberay=settings.kuberay_version,
-                ray=cluster.ray_version or settings.ray_version,
-            )
-        )
-    ):
-        yield Problem((*here, "gcsFaultTolerance", "redisUsername"), redis.redis_username, lack)
-
+    user = cluster.gcs_fault_tolerance and cluster.gcs_fault_tolerance.redis_username
+    ray_version = cluster.ray_version or settings.ray_version
+    if user and (lack := lacking("Redis user", kuberay=settings.kuberay_version, ray=ray_version)):
+        yield Problem((*here, "gcsFaultTolerance", "redisUsername"), user, lack)
     if cluster.history_server and (lack := lacking("history server", kuberay=settings.kuberay_version)):
         yield Problem((*here, "historyServer"), {"store": cluster.history_server.store}, lack)
     if cluster.autoscaling:

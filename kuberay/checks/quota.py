@@ -32,6 +32,8 @@ class QuotaDemand:
 
     def of(self, resource: str) -> Decimal:
         """What all of them count for in a quota."""
+        if resource == "pods":
+            return Decimal(self.pods)
         running = sum((container.get(resource, Decimal(0)) for container in self.containers), Decimal(0))
         return self.pods * max(
             running, *(container.get(resource, Decimal(0)) for container in self.init_containers), Decimal(0)
@@ -73,19 +75,11 @@ def quota_problems(plan: StackPlan) -> Iterator[Problem]:
         ("cpu", "cpu", quota.cpu),
         ("memory", "memory", quota.memory),
         ("gpus", GPU, quota.gpus),
+        ("pods", "pods", quota.pods),
     ):
         if limit is not None:
             amounts = {demand.what: demand.of(resource) for demand in wanted}
-            yield from _over(
-                "quota", key, limit, {what: amount for what, amount in amounts.items() if amount}
-            )
-    if quota.pods is not None:
-        yield from _over(
-            "quota",
-            "pods",
-            quota.pods,
-            {demand.what: Decimal(demand.pods) for demand in wanted if demand.pods},
-        )
+            yield from _over(key, limit, {what: amount for what, amount in amounts.items() if amount})
     for key, most in named_limits(settings.limit_range.max).items():
         default = named_limits(settings.limit_range.default).get(key)
         if default and parse_quantity(default) > parse_quantity(most):
@@ -104,13 +98,13 @@ def quota_problems(plan: StackPlan) -> Iterator[Problem]:
                 break
 
 
-def _over(setting: str, key: str, limit: str | int, amounts: dict[str, Decimal]) -> Iterator[Problem]:
+def _over(key: str, limit: str | int, amounts: dict[str, Decimal]) -> Iterator[Problem]:
     total = sum(amounts.values(), Decimal(0))
     if total > parse_quantity(limit):
         parts = ", ".join(f"{what} {_readable(amount)}" for what, amount in amounts.items())
         short = _readable(total - parse_quantity(limit))
         yield Problem(
-            (setting, key),
+            ("quota", key),
             limit,
             f"is {short} less than the {_readable(total)} that the stack's own pods need ({parts})",
         )

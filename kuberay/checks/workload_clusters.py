@@ -35,11 +35,10 @@ def _dashboard_problems(plan: StackPlan) -> Iterator[Problem]:
                 if here[0] == "jobs"
                 else "asks the dashboard how the applications are"
             )
-            at, given = (
-                placed.place("head", "rayStartParams", _DASHBOARD),
-                _head_params(placed)[_DASHBOARD],
+            at = placed.place("head", "rayStartParams", _DASHBOARD)
+            yield Problem(
+                at, _head_params(placed)[_DASHBOARD], f"cannot be here: KubeRay {what}; leave it out"
             )
-            yield Problem(at, given, f"cannot be here: KubeRay {what}; leave it out")
     unnamed = {placed.here: placed for placed in plan.placed if _names_no_dashboard(placed)}
     for here, placed in unnamed.items():
         if here[0] != "clusters":

@@ -41,7 +41,7 @@ _FOR_ANOTHER_MODE = {
 def job_setting_problems(settings: StackSettings, name: str, job: JobSettings) -> Iterator[Problem]:
     """Every problem between settings of one job, or between them and the version."""
     here = ("jobs", name)
-    yield from _schedule_problems(settings, here, name, job)
+    yield from _schedule_problems(settings, here, job)
     yield from _suspend_problems(here, job)
     yield from _submitter_problems(settings, here, job)
     yield from _deletion_problems(settings, here, job)
@@ -52,10 +52,8 @@ def job_setting_problems(settings: StackSettings, name: str, job: JobSettings) -
             job.pre_running_deadline_seconds,
             "deadline before it runs",
         )
-    if len(name) > LONGEST_JOB_NAME and not job.schedule:
-        yield Problem(
-            here, name, f"is too long a RayJob name for KubeRay: {LONGEST_JOB_NAME} characters at most"
-        )
+    if not job.schedule:
+        yield from _length_problems(here, "RayJob", LONGEST_JOB_NAME)
     if job.ttl_seconds_after_finished and not job.shutdown_after_job_finishes:
         at = (*here, "ttlSecondsAfterFinished")
         yield Problem(
@@ -76,12 +74,7 @@ def service_setting_problems(
     the version.
     """
     here = ("services", name)
-    if len(name) > LONGEST_SERVICE_NAME:
-        yield Problem(
-            here,
-            name,
-            f"is too long a RayService name for KubeRay: {LONGEST_SERVICE_NAME} characters at most",
-        )
+    yield from _length_problems(here, "RayService", LONGEST_SERVICE_NAME)
     yield from _workload_cluster_problems(settings, here, service.ray_cluster)
     strategy, options = service.upgrade_strategy, service.cluster_upgrade_options
     if strategy == INCREMENTAL:
@@ -192,28 +185,24 @@ def _workload_cluster_problems(
         yield Problem((*here, "values", *path), name, "must be left out: KubeRay names this Service itself")
 
 
-def _schedule_problems(
-    settings: StackSettings, here: Place, name: str, job: JobSettings
-) -> Iterator[Problem]:
+def _length_problems(here: Place, kind: str, longest: int) -> Iterator[Problem]:
+    if len(here[-1]) > longest:
+        why = f"is too long a {kind} name for KubeRay: {longest} characters at most"
+        yield Problem(here, here[-1], why)
+
+
+def _schedule_problems(settings: StackSettings, here: Place, job: JobSettings) -> Iterator[Problem]:
     if not job.schedule:
         if job.time_zone:
             yield Problem((*here, "timeZone"), job.time_zone, "has no effect without schedule")
         return
     yield from _lacking(settings, (*here, "schedule"), job.schedule, "schedule")
-    if len(name) > LONGEST_SCHEDULED_NAME:
-        yield Problem(
-            here,
-            name,
-            f"is too long a RayCronJob name for KubeRay: {LONGEST_SCHEDULED_NAME} characters at most",
-        )
+    yield from _length_problems(here, "RayCronJob", LONGEST_SCHEDULED_NAME)
+    no_effect = "has no effect with schedule: `up` waits for no run"
     if job.wait and "wait" in job.model_fields_set:
-        yield Problem((*here, "wait"), True, "has no effect with schedule: `up` waits for no run")
+        yield Problem((*here, "wait"), True, no_effect)
     if job.timeout_seconds is not None:
-        yield Problem(
-            (*here, "timeoutSeconds"),
-            job.timeout_seconds,
-            "has no effect with schedule: `up` waits for no run",
-        )
+        yield Problem((*here, "timeoutSeconds"), job.timeout_seconds, no_effect)
     if job.ray_cluster and job.ray_cluster.values.get("annotations"):
         why = (
             "never gets to the clusters of a schedule: KubeRay gives its runs annotations of its own alone;"
