@@ -37,15 +37,9 @@ def requests_of(pod: Object) -> Amounts:
             asked = before
         else:
             asked = add_amounts([before, asked])
-        peak = {
-            name: max(peak.get(name, Decimal(0)), asked.get(name, Decimal(0))) for name in (*peak, *asked)
-        }
-    running = add_amounts([lasting, before])
+        peak = _most(peak, asked)
     overhead = {name: parse_quantity(amount) for name, amount in (pod.get("overhead") or {}).items()}
-    most = {
-        name: max(running.get(name, Decimal(0)), peak.get(name, Decimal(0))) for name in (*running, *peak)
-    }
-    return add_amounts([most, overhead, {"pods": Decimal(1)}])
+    return add_amounts([_most(add_amounts([lasting, before]), peak), overhead, {"pods": Decimal(1)}])
 
 
 def _requests(container: Object) -> Amounts:
@@ -62,6 +56,10 @@ def add_amounts(each: Iterable[Amounts]) -> Amounts:
         for name, amount in amounts.items():
             total[name] = total.get(name, Decimal(0)) + amount
     return total
+
+
+def _most(one: Amounts, other: Amounts) -> Amounts:
+    return {name: max(one.get(name, Decimal(0)), other.get(name, Decimal(0))) for name in (*one, *other)}
 
 
 # --- Which nodes take it --------------------------------------------------------------
