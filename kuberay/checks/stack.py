@@ -52,14 +52,11 @@ def plan_problems(plan: StackPlan) -> list[Problem]:
 def _stack_checks(settings: StackSettings) -> Iterator[Problem]:
     yield from _operator_value_checks(settings)
     yield from core_problems(("operator",), settings.operator)
-    if not settings.operator.install and settings.operator.values:
-        yield Problem(
-            ("operator", "values"), settings.operator.values, "has no effect with operator.install: false"
-        )
-    if not settings.operator.install and settings.operator.single_namespace_install:
-        yield Problem(
-            ("operator", "singleNamespaceInstall"), True, "has no effect with operator.install: false"
-        )
+    operator = settings.operator
+    for_its_install = {"values": operator.values, "singleNamespaceInstall": operator.single_namespace_install}
+    for key, value in for_its_install.items():
+        if value and not operator.install:
+            yield Problem(("operator", key), value, "has no effect with operator.install: false")
     if not (settings.clusters or settings.jobs or settings.services or settings.operator.install):
         yield Problem(("clusters",), {}, "is empty and operator.install is false: nothing would be deployed")
 

@@ -38,15 +38,18 @@ def requests_of(pod: Object) -> Amounts:
         else:
             asked = add_amounts([before, asked])
         peak = _most(peak, asked)
-    overhead = {name: parse_quantity(amount) for name, amount in (pod.get("overhead") or {}).items()}
-    return add_amounts([_most(add_amounts([lasting, before]), peak), overhead, {"pods": Decimal(1)}])
+    most = _most(add_amounts([lasting, before]), peak)
+    return add_amounts([most, _amounts(pod.get("overhead")), {"pods": Decimal(1)}])
 
 
 def _requests(container: Object) -> Amounts:
     resources: Object = container.get("resources") or {}
     # The API server fills in the limit where there is no request.
-    asked = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-    return {str(name): parse_quantity(amount) for name, amount in asked.items() if amount is not None}
+    return _amounts({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
+
+
+def _amounts(given: Object | None) -> Amounts:
+    return {str(name): parse_quantity(amount) for name, amount in (given or {}).items() if amount is not None}
 
 
 def add_amounts(each: Iterable[Amounts]) -> Amounts:
@@ -71,10 +74,7 @@ def labels_of(node: Object) -> Mapping[str, str]:
 
 def allocatable(node: Object) -> Amounts:
     """What a node has for pods."""
-    return {
-        str(name): parse_quantity(amount)
-        for name, amount in ((node.get("status") or {}).get("allocatable") or {}).items()
-    }
+    return _amounts((node.get("status") or {}).get("allocatable"))
 
 
 def keeps_out(node: Object, pod: Object) -> str | None:
@@ -127,8 +127,7 @@ def no_node_will_do(pod: Object, nodes: Iterable[Object]) -> str | None:
     if not matching:
         return f"none of {len(nodes)} nodes is what its affinity asks for: {_affinity_text(spec)}"
     requests = [(container.get("resources") or {}).get("requests") or {} for container in spec["containers"]]
-    exact = ({name: parse_quantity(amount) for name, amount in request.items()} for request in requests)
-    asked = dict(sorted(add_amounts(exact).items()))
+    asked = dict(sorted(add_amounts(map(_amounts, requests)).items()))
     if any(
         all(allocatable(node).get(resource, Decimal(0)) >= amount for resource, amount in asked.items())
         for node in matching
