@@ -3,10 +3,10 @@ a plan in, problems out.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from kuberay.checks.messages import Place, Problem
 from kuberay.facts.charts import Values
+from kuberay.facts.objects import value_at
 from kuberay.plan.pods import rendered_groups
 from kuberay.plan.ports import FLAGS, as_port, is_port
 from kuberay.plan.ray_cluster_spec import as_ray_reads_it, is_filled_in, ray_start_params
@@ -28,8 +28,7 @@ _SERVE_PORT = ("serveConfig", "http_options", "port")
 def port_problems(plan: StackPlan) -> Iterator[Problem]:
     """Every problem of the ports of a stack."""
     for name, service in plan.settings.services.items():
-        options: Any = service.serve_config.get("http_options")
-        port = options.get("port") if isinstance(options, dict) else None  # pyright: ignore[reportUnknownVariableType]
+        port = value_at(service.serve_config, _SERVE_PORT[1:])
         if port is not None and not as_port(port):
             yield Problem(("services", name, *_SERVE_PORT), port, _NO_PORT)
     for placed in plan.placed:

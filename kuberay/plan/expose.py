@@ -8,7 +8,7 @@ from typing import Literal
 
 from kuberay.facts.labels import CLUSTER_LABEL, GROUP_LABEL, HEAD_GROUP
 from kuberay.facts.objects import Manifest, manifest
-from kuberay.plan.namespace import NETWORKING, pods_of
+from kuberay.plan.namespace import NETWORKING, requests_of
 from kuberay.settings.expose import (
     ClusterExposeSettings,
     DashboardRouteSettings,
@@ -113,7 +113,7 @@ def _policy(route: RouteSettings, namespace: str, service: str, port: int, pods:
     """Comes and goes with the way in, beside the NetworkPolicy that closes all: what
     one of them lets in gets in.
     """
-    opened = {"from": pods_of([route.controller_namespace]), "ports": [{"port": port, "protocol": "TCP"}]}
+    opened = requests_of([route.controller_namespace], [port])
     spec = {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": [opened]}
     return manifest(NETWORKING, "NetworkPolicy", service, namespace, spec)
 

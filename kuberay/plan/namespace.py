@@ -138,14 +138,9 @@ def network_policy(settings: StackSettings, name: str, heads: Iterable[Mapping[s
     whose clusters have names of KubeRay's choice.
     """
     policy = settings.protection.network_policy
-    ingress: list[Manifest] = [{"from": [{"podSelector": {}}, *pods_of(policy.allowed_namespaces)]}]
+    ingress: list[Manifest] = [{"from": [{"podSelector": {}}, *_pods_of(policy.allowed_namespaces)]}]
     if settings.metrics.enabled and settings.metrics.allowed_namespaces:
-        ingress.append(
-            {
-                "from": pods_of(settings.metrics.allowed_namespaces),
-                "ports": [{"port": "metrics", "protocol": "TCP"}],
-            }
-        )
+        ingress.append(requests_of(settings.metrics.allowed_namespaces, ["metrics"]))
     # By number: KubeRay gives the containers of the head no port of these names by
     # itself.
     every_head = list(heads) or [DEFAULT_PORTS]
@@ -155,13 +150,7 @@ def network_policy(settings: StackSettings, name: str, heads: Iterable[Mapping[s
         (policy.client_namespaces, "client"),
     ):
         if namespaces:
-            numbers = sorted({head[port] for head in every_head})
-            ingress.append(
-                {
-                    "from": pods_of(namespaces),
-                    "ports": [{"port": number, "protocol": "TCP"} for number in numbers],
-                }
-            )
+            ingress.append(requests_of(namespaces, sorted({head[port] for head in every_head})))
     egress = _all_but(policy.blocked_addresses)
     spec = {
         "podSelector": {"matchExpressions": [{"key": CLUSTER_LABEL, "operator": "Exists"}]},
@@ -210,7 +199,12 @@ def _namespace(settings: StackSettings) -> Manifest:
     }
 
 
-def pods_of(namespaces: list[str]) -> list[Manifest]:
+def requests_of(namespaces: list[str], ports: Iterable[int | str]) -> Manifest:
+    """Of a NetworkPolicy: what lets the pods of namespaces in at these ports."""
+    return {"from": _pods_of(namespaces), "ports": [{"port": port, "protocol": "TCP"} for port in ports]}
+
+
+def _pods_of(namespaces: list[str]) -> list[Manifest]:
     """Of a NetworkPolicy: all pods of these namespaces."""
     if not namespaces:
         return []

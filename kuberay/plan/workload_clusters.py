@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
+from kuberay.facts.objects import value_at
 from kuberay.plan.cluster import ClusterPlan, plan_ray_cluster, secrets_of, with_resource
 from kuberay.plan.ports import DEFAULT_PORTS, as_port
 from kuberay.plan.protection import auth_options, uses_token
@@ -113,7 +114,9 @@ def workload_cluster_settings(settings: StackSettings) -> dict[str, RayClusterSe
 def plan_workload_cluster(settings: StackSettings, what: str) -> WorkloadCluster:
     """The workload cluster of ``jobs.train`` or ``services.chat``."""
     cluster = workload_cluster_settings(settings)[what]
-    if what.startswith("jobs."):
+    kind, _, key = what.partition(".")
+    owner = settings.jobs[key] if kind == "jobs" else settings.services[key]
+    if isinstance(owner, JobSettings):
         # Another variable is another job to KubeRay: it would run again for a panel in
         # a dashboard that goes with it.
         settings = settings.model_copy(update={"metrics": MetricsSettings()})
@@ -121,33 +124,21 @@ def plan_workload_cluster(settings: StackSettings, what: str) -> WorkloadCluster
     # A name for the Secrets with a Redis password and a token: KubeRay gives the
     # cluster another one.
     name = what.replace(".", "-")
-    kind, _, key = what.partition(".")
-    owner = settings.jobs[key] if kind == "jobs" else settings.services[key]
     secret = f"{name}-token" if token and owner.own_token else None
-    plan = plan_ray_cluster(
-        settings, name, cluster, token_secret=secret, serve_port=_serve_port(settings, what)
-    )
+    plan = plan_ray_cluster(settings, name, cluster, token_secret=secret, serve_port=_serve_port(owner))
     options = auth_options(settings.kuberay_version, secret) if token else {}
-    if over := _spec_over(owner):
+    if over := (owner.run_spec if isinstance(owner, JobSettings) else owner.spec).get(CLUSTER_FIELD[kind]):
         secrets = secrets_of(settings, name, cluster, token=secret is not None)
         plan = with_resource(plan, over, labels={}, more=options, secrets=secrets)
     return WorkloadCluster(what, plan, options)
 
 
-def _spec_over(owner: JobSettings | ServiceSettings) -> Spec:
-    """What the owner of a job or a service has merged over the spec of its cluster."""
-    if isinstance(owner, JobSettings):
-        return owner.run_spec.get(CLUSTER_FIELD["jobs"]) or {}
-    return owner.spec.get(CLUSTER_FIELD["services"]) or {}
-
-
-def _serve_port(settings: StackSettings, what: str) -> int | None:
+def _serve_port(owner: JobSettings | ServiceSettings) -> int | None:
     """Where the applications of a service answer by its Serve config, if that is not
     Ray's default.
     """
-    kind, _, name = what.partition(".")
-    options: Any = settings.services[name].serve_config.get("http_options") if kind == "services" else None
-    port = as_port(options.get("port")) if isinstance(options, dict) else None  # pyright: ignore[reportUnknownArgumentType]
+    config = owner.serve_config if isinstance(owner, ServiceSettings) else {}
+    port = as_port(value_at(config, ("http_options", "port")))
     return port if port != DEFAULT_PORTS["serve"] else None
 
 
