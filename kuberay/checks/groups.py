@@ -86,16 +86,10 @@ def idle_autoscalers(plans: Iterable[PlacedPlan]) -> Iterator[Problem]:
     for placed in plans:
         if placed.plan.values["head"].get("enableInTreeAutoscaling") and len(placed.plan.groups) == 1:
             at, value = placed.place("head", "enableInTreeAutoscaling"), True
-            if placed.plan.settings.autoscaling is not None:
-                at, value = (
-                    (*placed.here, "autoscaling"),
-                    placed.plan.settings.autoscaling.model_dump(by_alias=True, exclude_unset=True),
-                )
-            yield Problem(
-                at,
-                value,
-                "has no effect: the cluster has no worker group to scale; give it one, or leave this out",
-            )
+            if (given := placed.plan.settings.autoscaling) is not None:
+                at, value = (*placed.here, "autoscaling"), given.as_given()
+            why = "has no effect: the cluster has no worker group to scale; give it one, or leave this out"
+            yield Problem(at, value, why)
 
 
 def _group_name_checks(here: Place, cluster: RayClusterSettings, raw: dict[str, Any]) -> Iterator[Problem]:

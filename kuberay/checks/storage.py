@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from kuberay.checks.messages import Problem
 from kuberay.facts.phrases import first_few
 from kuberay.plan.stack import StackPlan
-from kuberay.settings.cluster import RayClusterSettings
 
 
 def claim_problems(plan: StackPlan) -> Iterator[Problem]:
@@ -33,19 +32,12 @@ def _users(plan: StackPlan) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {name: {} for name in plan.settings.storage}
     for placed in plan.placed if found else ():
         most = {group.name: group.at_most for group in placed.plan.groups}
-        for group, claims in _claims_of(placed.plan.settings).items():
-            for claim in claims:
-                found[claim][".".join((*placed.here, *placed.path(group)))] = most.get(group, 0)
+        cluster, worker = placed.plan.settings, placed.plan.settings.worker
+        groups = {"head": cluster.head, worker.group_name: worker, **cluster.additional_worker_groups}
+        for name, group in groups.items():
+            for claim in group.storage:
+                found[claim][".".join((*placed.here, *placed.path(name)))] = most.get(name, 0)
     return found
-
-
-def _claims_of(cluster: RayClusterSettings) -> dict[str, list[str]]:
-    groups = {
-        "head": cluster.head,
-        cluster.worker.group_name: cluster.worker,
-        **cluster.additional_worker_groups,
-    }
-    return {name: list(group.storage) for name, group in groups.items()}
 
 
 def _counted(pods: dict[str, int]) -> str:

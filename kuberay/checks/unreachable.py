@@ -42,9 +42,5 @@ def reached_from_outside(settings: StackSettings) -> dict[str, str]:
     """The services whose applications are to be reached from outside the Kubernetes
     cluster, and by which type of Service.
     """
-    kinds = {
-        name: service.serve_service.type
-        for name, service in settings.services.items()
-        if service.serve_service
-    }
-    return {name: kind for name, kind in kinds.items() if kind != "ClusterIP"}
+    given = {name: service.serve_service for name, service in settings.services.items()}
+    return {name: one.type for name, one in given.items() if one and one.type != "ClusterIP"}

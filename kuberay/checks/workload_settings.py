@@ -20,7 +20,7 @@ from kuberay.plan.feature_gates import needed_gates
 from kuberay.plan.protection import auth_options, no_token_environment, uses_token
 from kuberay.settings.cluster import RayClusterSettings
 from kuberay.settings.stack import StackSettings
-from kuberay.settings.workloads import INCREMENTAL, DeletionRuleSettings, JobSettings, ServiceSettings
+from kuberay.settings.workloads import INCREMENTAL, JobSettings, ServiceSettings
 
 #: `<name>-<minute>` has to be the name of a RayJob (`MaxRayCronJobNameLength`, KubeRay
 #: 1.7); 1.6 would take a few letters more.
@@ -98,16 +98,10 @@ def service_setting_problems(
                 "has no effect with upgradeStrategy: NewClusterWithIncrementalUpgrade: requests come by the"
                 " Gateway; leave it out"
             )
-            yield Problem(
-                (*here, "serveService"),
-                service.serve_service.model_dump(by_alias=True, exclude_unset=True),
-                why,
-            )
+            yield Problem((*here, "serveService"), service.serve_service.as_given(), why)
     elif options is not None:
         why = f"is for upgradeStrategy: {INCREMENTAL}; here it is {strategy}"
-        yield Problem(
-            (*here, "clusterUpgradeOptions"), options.model_dump(by_alias=True, exclude_unset=True), why
-        )
+        yield Problem((*here, "clusterUpgradeOptions"), options.as_given(), why)
     yield from _token_problems(settings, here, service.own_token, service.ray_cluster)
 
 
@@ -142,7 +136,7 @@ def _cluster_choice_problems(
     else:
         known = f"{did_you_mean(chosen, settings.clusters)}; it has: {', '.join(settings.clusters) or 'none'}"
         yield Problem((*here, "cluster"), chosen, f"is no cluster of this stack{known}")
-    for key, value in job.model_dump(by_alias=True, exclude_unset=True).items():
+    for key, value in job.as_given().items():
         if key in ("ownToken", "rayCluster", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished"):
             yield Problem((*here, key), value, "is for a cluster of the job's own; it has none with cluster")
     if job.backoff_limit:
@@ -250,7 +244,7 @@ def _submitter_problems(settings: StackSettings, here: Place, job: JobSettings) 
             why = "must be Never, or left out, with submissionMode: SidecarMode"
             yield Problem((*here, "rayCluster", "values", "head", "restartPolicy"), policy, why)
     if mode in _FOR_ANOTHER_MODE:
-        for key, value in submitter.model_dump(by_alias=True, exclude_unset=True).items():
+        for key, value in submitter.as_given().items():
             yield Problem((*here, "submitter", key), value, _FOR_ANOTHER_MODE[mode])
         return
     yield from request_problems((*here, "submitter"), submitter)
@@ -260,12 +254,11 @@ def _deletion_problems(settings: StackSettings, here: Place, job: JobSettings) -
     rules, at = job.deletion_rules, (*here, "deletionRules")
     if not rules:
         return
+    shown = [rule.as_given() for rule in rules]
     if problem := lacking("deletion rules", kuberay=settings.kuberay_version):
         plain = len(rules) == 1 and rules[0].job_status is None and not rules[0].ttl_seconds
         if not plain:
-            yield Problem(
-                at, _shown(rules), f"of more than one rule, or with jobStatus or ttlSeconds, {problem}"
-            )
+            yield Problem(at, shown, f"of more than one rule, or with jobStatus or ttlSeconds, {problem}")
     if job.shutdown_after_job_finishes and "shutdown_after_job_finishes" in job.model_fields_set:
         yield Problem(
             (*here, "shutdownAfterJobFinishes"),
@@ -303,11 +296,8 @@ def _deletion_problems(settings: StackSettings, here: Place, job: JobSettings) -
         pair for of_end in times for pair in pairwise(of_end)
     ):
         if then < first:
-            yield Problem(
-                at,
-                _shown(rules),
-                f"let {later} come after {then} s, before {sooner} after {first} s: KubeRay refuses that",
-            )
+            why = f"let {later} come after {then} s, before {sooner} after {first} s: KubeRay refuses that"
+            yield Problem(at, shown, why)
 
 
 def _token_problems(
@@ -327,7 +317,3 @@ def _token_problems(
 def _lacking(settings: StackSettings, at: Place, value: object, feature: Feature) -> Iterator[Problem]:
     if problem := lacking(feature, kuberay=settings.kuberay_version):
         yield Problem(at, value, problem)
-
-
-def _shown(rules: list[DeletionRuleSettings]) -> list[dict[str, object]]:
-    return [rule.model_dump(by_alias=True, exclude_unset=True) for rule in rules]

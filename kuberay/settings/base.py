@@ -42,6 +42,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, defer_build=True)
 
+    def as_given(self) -> dict[str, Any]:
+        """As a stack file has them, without what it leaves to defaults."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
 
 def of_its_keys(value: Any = None) -> Any:
     """The default of a nested section: that section's own defaults, or ``value`` as a
