@@ -12,8 +12,9 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ValidationError
 
-from kuberay.facts.charts import chart_key_paths, versions_that_know, without_logins
+from kuberay.facts.charts import chart_keys, key_paths, versions_that_know, without_logins
 from kuberay.facts.phrases import SECRET, did_you_mean, first_few, nearest
+from kuberay.facts.versions import NEWEST_KNOWN
 from kuberay.facts.visible import log_line
 from kuberay.settings.base import QuotingError, containers, field_of, keys_at, model_at
 from kuberay.settings.kubernetes import SECRET_KEYS
@@ -144,7 +145,7 @@ def _place_in_chart(path: Place) -> str:
         # What KubeRay calls serviceType is service.type to its chart.
         alike = (
             each
-            for each in chart_key_paths(model.chart)
+            for each in key_paths(chart_keys(model.chart, NEWEST_KNOWN))
             if len(each) > 1 and "".join(each).lower() == path[-1].lower()
         )
         place = next(alike, ())

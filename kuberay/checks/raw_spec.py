@@ -6,6 +6,7 @@ Whatever else may be wrong with them, the CRD of that version says
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from kuberay.checks.messages import Place, Problem
@@ -131,9 +132,7 @@ def _group_problems(here: Place, group: Mapping[str, Any]) -> Iterator[Problem]:
     if not wrong:
         for problem in group_value_problems((), values_of_group(group)):
             key, *rest = problem.path
-            yield Problem(
-                (*here, _IN_SPECS.get(key, key), *rest), problem.value, problem.message, problem.concealed
-            )
+            yield replace(problem, path=(*here, _IN_SPECS.get(key, key), *rest))
 
 
 def _container_problems(here: Place, containers: Any, whose: str = "Ray's container") -> Iterator[Problem]:

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from kuberay.facts.objects import value_at
-from kuberay.facts.versions import NEWEST_KNOWN, KubeRayVersion, at_least
+from kuberay.facts.versions import KubeRayVersion, at_least
 
 Chart = Literal["kuberay-operator", "ray-cluster"]
 CHARTS: Final[tuple[Chart, ...]] = typing.get_args(Chart)
@@ -274,17 +274,13 @@ def _knows(known: Keys | None, path: tuple[str, ...]) -> bool:
     return True
 
 
-def chart_key_paths(chart: Chart) -> Iterator[tuple[str, ...]]:
-    """Every key that the newest chart knows, the maps that hold others left out."""
-    yield from _paths(chart_keys(chart, NEWEST_KNOWN), ())
-
-
-def _paths(known: Keys, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def key_paths(known: Keys, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every known key, the maps that hold others left out."""
     for key, below in known.items():
         if below is ANY:
             yield (*above, key)
         else:
-            yield from _paths(below, (*above, key))
+            yield from key_paths(below, (*above, key))
 
 
 def feature_gates(version: str) -> list[str]:

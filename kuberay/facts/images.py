@@ -27,10 +27,6 @@ class Image:
     repository: str
     tag: str
 
-    @property
-    def reference(self) -> str:
-        return f"{self.repository}:{self.tag}"
-
 
 def ray_image(
     *,

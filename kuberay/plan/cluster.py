@@ -159,7 +159,6 @@ def plan_cluster(settings: StackSettings, release: str) -> ClusterPlan:
     secret = cluster_resource_name(release, cluster.values) if token else None
     adopted = cluster.adopted.templates if cluster.adopted else {}
     plan = plan_ray_cluster(settings, release, cluster, token_secret=secret, adopted=adopted)
-    plan = replace(plan, keeps_old_pods=cluster.upgrade_strategy == "None")
     if not at_least(settings.kuberay_version, NEEDS["gcsFaultTolerance chart values"].kuberay):
         plan = replace(plan, values=for_charts_before_1_5(plan.values))
     if (
@@ -184,7 +183,7 @@ def plan_cluster(settings: StackSettings, release: str) -> ClusterPlan:
         plan.ports,
         plan.name,
     )
-    return replace(plan, routes=routes)
+    return replace(plan, routes=routes, keeps_old_pods=cluster.upgrade_strategy == "None")
 
 
 def plan_ray_cluster(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kuberay.facts.images import Image, ray_image, split_reference
+from kuberay.facts.images import ray_image, split_reference
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,9 @@ def test_the_tag_is_made_of_ray_python_accelerator_and_architecture(
         architecture=architecture,  # pyright: ignore[reportArgumentType]
         custom_image=custom_image,
     )
-    assert image.reference == expected
+    assert f"{image.repository}:{image.tag}" == expected
 
 
 def test_the_colon_of_a_registry_port_is_no_tag() -> None:
     assert split_reference("localhost:5000/ray") == ("localhost:5000/ray", None)
-    assert Image("localhost:5000/ray", "1").reference == "localhost:5000/ray:1"
+    assert split_reference("localhost:5000/ray:1") == ("localhost:5000/ray", "1")
