@@ -122,42 +122,29 @@ def questions(plan: StackPlan, whose: str) -> list[Question]:
         return [
             Question(f"{whose}, its claim", claim.manifest) for claim in plan.claims if claim.name == name
         ]
-    if routes := [route for route in plan.routes if route.key == whose]:
-        brought_by = "the Gateway API's CRDs" if routes[0].settings.gateway else ""
-        # As a new one: applied over one that is there, a port that moves would be there
-        # twice.
-        own = [
-            _object("v1", "Service", route.service["metadata"]["name"], namespace, route.service["spec"])
-            for route in routes
-            if route.service
-        ]
-        return [
-            *(Question(f"{whose}, its Service", service) for service in own),
-            *(
-                Question(f"{whose}, its {route.manifest['kind']}", route.manifest, brought_by=brought_by)
-                for route in routes
-            ),
-        ]
+    if route := next((route for route in plan.routes if route.key == whose), None):
+        brought_by = "the Gateway API's CRDs" if route.settings.gateway else ""
+        what = f"{whose}, its {route.manifest['kind']}"
+        asked = [Question(what, route.manifest, brought_by=brought_by)]
+        if own := route.service:
+            # As a new one: applied over one that is there, a port that moves would be
+            # there twice.
+            service = _object("v1", "Service", own["metadata"]["name"], namespace, own["spec"])
+            asked.insert(0, Question(f"{whose}, its Service", service))
+        return asked
     if kind == "clusters":
         cluster = plan.clusters[name]
-        token = (
-            auth_options(plan.settings.kuberay_version)
-            if cluster.token_secret and not cluster.resource
-            else {}
-        )
-        spec = cluster.spec | token
+        spec, labels, annotations = cluster.spec, None, cluster.values.get("annotations")
+        if cluster.resource:
+            labels = cluster.resource.labels
+        elif cluster.token_secret:
+            spec = spec | auth_options(plan.settings.kuberay_version)
         custom = _object(
-            _API,
-            "RayCluster",
-            cluster.name,
-            namespace,
-            spec,
-            labels=cluster.resource.labels if cluster.resource else None,
-            annotations=cluster.values.get("annotations"),
+            _API, "RayCluster", cluster.name, namespace, spec, labels=labels, annotations=annotations
         )
         return [
             Question(f"{whose}, its RayCluster", custom, cluster.name),
-            *_of_cluster(whose, cluster, spec, namespace),
+            *_of_cluster(whose, cluster, spec),
         ]
     workload = plan.jobs[name] if kind == "jobs" else plan.services[name]
     labels, annotations = workload.labels, workload.annotations
@@ -168,7 +155,7 @@ def questions(plan: StackPlan, whose: str) -> list[Question]:
     return [
         Question(f"{whose}, its {workload.kind}", manifest),
         *(_submitter(whose, workload) if isinstance(workload, JobPlan) else _serve_service(whose, workload)),
-        *(_of_cluster(whose, made.plan, made.spec, namespace) if made else ()),
+        *(_of_cluster(whose, made.plan, made.spec) if made else ()),
     ]
 
 
@@ -183,19 +170,15 @@ def _serve_service(whose: str, service: ServicePlan) -> Iterator[Question]:
     """The Service of the applications, where settings say something of it."""
     if given := service.spec.get("serveService"):
         ports = [{"name": "serve", "port": service.port, "protocol": "TCP"}]
-        spec, annotations = (
-            {"ports": ports, **(given.get("spec") or {})},
-            (given.get("metadata") or {}).get("annotations"),
-        )
+        spec: Manifest = {"ports": ports, **(given.get("spec") or {})}
+        annotations = (given.get("metadata") or {}).get("annotations")
         manifest = _object(
             "v1", "Service", service.serve_service, service.namespace, spec, annotations=annotations
         )
         yield Question(f"{whose}, the Service of its applications", manifest)
 
 
-def _of_cluster(
-    whose: str, cluster: ClusterPlan, spec: Mapping[str, Any], namespace: str
-) -> Iterator[Question]:
+def _of_cluster(whose: str, cluster: ClusterPlan, spec: Mapping[str, Any]) -> Iterator[Question]:
     for group in made_pods(spec):
         is_head = group.name == "head"
         what = "the head" if is_head else group.name
@@ -203,10 +186,9 @@ def _of_cluster(
         # As KubeRay calls it (`PodName`): a group's name may have capitals, which a
         # pod's may not.
         name = f"{cluster.name}-{group.name}"[:50].lower()
-        yield Question(
-            f"{whose}, a pod of {what}", _pod(group.template, name, namespace, labels), cluster.name
-        )
-    made = _service(spec["headGroupSpec"], head_service_type(cluster.values), cluster, namespace)
+        pod = _pod(group.template, name, cluster.namespace, labels)
+        yield Question(f"{whose}, a pod of {what}", pod, cluster.name)
+    made = _service(spec["headGroupSpec"], cluster)
     yield Question(f"{whose}, the Service of its head", made, cluster.name)
 
 
@@ -220,7 +202,7 @@ def _pod(
     )
 
 
-def _service(head: Mapping[str, Any], chosen_type: str, cluster: ClusterPlan, namespace: str) -> Manifest:
+def _service(head: Mapping[str, Any], cluster: ClusterPlan) -> Manifest:
     """The owner's, if there is one, with KubeRay's ports after those that it has."""
     given: Manifest = head.get("headService") or {}
     metadata: Manifest = given.get("metadata") or {}
@@ -229,17 +211,13 @@ def _service(head: Mapping[str, Any], chosen_type: str, cluster: ClusterPlan, na
     ports = {port.get("name") or f"{port['containerPort']}-port": port["containerPort"] for port in named}
     ports = {"metrics": DEFAULT_PORTS["metrics"], **(ports or DEFAULT_PORTS)}
     every = [*(own.get("ports") or []), *({"name": name, "port": port} for name, port in ports.items())]
+    chosen_type = head_service_type(cluster.values)
     spec: Manifest = {**own, "type": chosen_type, "ports": every}
     if not given and chosen_type == "ClusterIP":
         spec["clusterIP"] = "None"
+    labels, annotations = metadata.get("labels"), metadata.get("annotations")
     return _object(
-        "v1",
-        "Service",
-        cluster.head_service,
-        namespace,
-        spec,
-        labels=metadata.get("labels"),
-        annotations=metadata.get("annotations"),
+        "v1", "Service", cluster.head_service, cluster.namespace, spec, labels=labels, annotations=annotations
     )
 
 
