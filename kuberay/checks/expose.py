@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from kuberay.checks.messages import Problem
 from kuberay.checks.workload_clusters import clusters_without_dashboard
 from kuberay.facts.versions import NEEDS, lacking
+from kuberay.plan.cluster import ClusterPlan
 from kuberay.plan.expose import Route
 from kuberay.plan.protection import uses_token
 from kuberay.plan.stack import StackPlan
@@ -43,12 +44,8 @@ def route_problems(plan: StackPlan) -> Iterator[Problem]:
                 f"leads a gateway to Service {own}, which is the name of the head's Service of {heads[own]};"
                 " give that another name (headService)",
             )
-        kind, _, name = route.whose.partition(".")
-        if (
-            route.target == "serve"
-            and kind == "services"
-            and plan.settings.services[name].cluster_upgrade_options
-        ):
+        service = plan.settings.services.get(route.whose.removeprefix("services."))
+        if route.target == "serve" and service and service.cluster_upgrade_options:
             yield Problem(
                 here,
                 host,
@@ -74,17 +71,15 @@ def asks_for_token(plan: StackPlan, route: Route) -> bool:
     """Whether Ray asks those for a token who come in by this way; of Serve's
     applications it never does.
     """
-    kind, _, name = route.whose.partition(".")
     if route.target == "serve":
         return False
-    if kind == "clusters":
-        return plan.clusters[name].token_secret is not None
-    return bool(plan.workload_clusters[route.whose].token_options)
+    made = plan.workload_clusters.get(route.whose)
+    return bool(made.token_options if made else _cluster_of(plan, route).token_secret)
 
 
 def _why_open(plan: StackPlan, route: Route) -> str:
     protection = plan.settings.protection
-    ray = _ray_version(plan, route)
+    ray = _cluster_of(plan, route).settings.ray_version or plan.settings.ray_version
     if protection.token_authentication == "disabled":
         return "protection.tokenAuthentication is disabled"
     if not uses_token(protection, ray):
@@ -94,7 +89,6 @@ def _why_open(plan: StackPlan, route: Route) -> str:
     return f"a token {lacking('token authentication', kuberay=plan.settings.kuberay_version)}"
 
 
-def _ray_version(plan: StackPlan, route: Route) -> str:
-    kind, _, name = route.whose.partition(".")
-    cluster = plan.clusters[name] if kind == "clusters" else plan.workload_clusters[route.whose].plan
-    return cluster.settings.ray_version or plan.settings.ray_version
+def _cluster_of(plan: StackPlan, route: Route) -> ClusterPlan:
+    made = plan.workload_clusters.get(route.whose)
+    return made.plan if made else plan.clusters[route.whose.removeprefix("clusters.")]

@@ -62,10 +62,10 @@ def exposures(plan: StackPlan) -> Iterator[str]:
 
     for route in plan.routes:
         if route.target == "serve":
-            who = "everyone: Ray asks for no token there"
+            what, who = "the applications", "everyone: Ray asks for no token there"
         else:
+            what = "the dashboard and the jobs API"
             who = "whoever shows its token" if asks_for_token(plan, route) else "everyone"
-        what = "the applications" if route.target == "serve" else "the dashboard and the jobs API"
         yield f"{route.address} leads to {what} of {route.whose}, for {who}: {route.key}"
     if plain := [route.address for route in plan.routes if not route.is_https]:
         yield (
