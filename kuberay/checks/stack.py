@@ -102,7 +102,7 @@ def longest_cluster_name(kuberay_version: str) -> int:
 
 def _operator_value_checks(settings: StackSettings) -> Iterator[Problem]:
     here = ("operator", "values")
-    values = in_this_version("kuberay-operator", settings.kuberay_version, settings.operator.values)
+    values = in_this_version(settings.kuberay_version, settings.operator.values)
     problems = list(unknown_keys(values, "kuberay-operator", settings.kuberay_version)) or list(
         raw_operator_problems(values)
     )

@@ -211,15 +211,12 @@ _HISTORY: Mapping[Chart, Mapping[str, Keys]] = {
     },
 }
 
-#: Keys that a version of the chart gave another name: the version, where the key is,
-#: its name before and since.
-_RENAMED: Mapping[Chart, tuple[tuple[str, tuple[str, ...], str, str], ...]] = {
-    "ray-cluster": (),
-    "kuberay-operator": (
-        ("1.4.0", (), "operatorComand", "operatorCommand"),
-        ("1.7.0", ("metrics", "serviceMonitor"), "selector", "additionalLabels"),
-    ),
-}
+#: Keys of the `kuberay-operator` chart that a version gave another name: the version,
+#: where the key is, its name before and since. The other chart has had none.
+_RENAMED: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
+    ("1.4.0", (), "operatorComand", "operatorCommand"),
+    ("1.7.0", ("metrics", "serviceMonitor"), "selector", "additionalLabels"),
+)
 
 #: The operator's feature gates: the version that brought each, and the one that took it
 #: away. The operator ends at once over any other.
@@ -331,12 +328,12 @@ def only_known(values: Mapping[str, Any], known: Keys) -> dict[str, Any]:
     }
 
 
-def in_this_version(chart: Chart, version: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Raw values with each key that was ever renamed as this version of the chart calls
-    it.
+def in_this_version(version: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Raw values of the `kuberay-operator` chart with each key that was ever renamed as
+    this version calls it.
     """
     renamed = copy.deepcopy(dict(values))
-    for since, path, before, after in _RENAMED[chart]:
+    for since, path, before, after in _RENAMED:
         other, name = (before, after) if at_least(version, since) else (after, before)
         level = value_at(renamed, path)
         if isinstance(level, dict) and other in level and name not in level:

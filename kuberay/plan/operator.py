@@ -113,6 +113,6 @@ def operator_values(settings: StackSettings) -> Values:
         ],
     }
     known = chart_keys("kuberay-operator", version)
-    merged = merge(only_known(values, known), in_this_version("kuberay-operator", version, operator.values))
+    merged = merge(only_known(values, known), in_this_version(version, operator.values))
     write_out_tag(merged)
     return merged

@@ -29,8 +29,8 @@ def test_a_feature_gate_that_was_taken_away_is_known_until_then() -> None:
 def test_a_renamed_value_below_others_is_found() -> None:
     labels = {"metrics": {"serviceMonitor": {"selector": {"release": "prometheus"}}}}
     renamed = {"metrics": {"serviceMonitor": {"additionalLabels": {"release": "prometheus"}}}}
-    assert in_this_version("kuberay-operator", "1.6.2", labels) == labels
-    assert in_this_version("kuberay-operator", "1.7.0", labels) == renamed
+    assert in_this_version("1.6.2", labels) == labels
+    assert in_this_version("1.7.0", labels) == renamed
     assert labels != renamed
 
 
