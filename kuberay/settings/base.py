@@ -244,6 +244,8 @@ Accelerator = Annotated[
     Matching(r"^(cpu|gpu|cu[0-9]{3})$", "is not an image flavour: cpu, gpu or a CUDA version such as cu124"),
     Field(examples=["cpu", "gpu", "cu124"]),
 ]
+#: In a container, where a claim or a volume is seen.
+Folder = Annotated[str, Matching("^/.*$", "must be an absolute path, such as /data")]
 ImageReference = Annotated[
     str,
     Field(max_length=500),

@@ -12,6 +12,7 @@ from kuberay.settings.adoption import AdoptedCluster
 from kuberay.settings.base import (
     Accelerator,
     Cpu,
+    Folder,
     ImageReference,
     Matching,
     Memory,
@@ -29,7 +30,6 @@ from kuberay.settings.expose import ClusterExposeSettings
 from kuberay.settings.history_server import HistoryServerSettings
 from kuberay.settings.kubernetes import Env, PasswordSetting, Toleration, Volume, VolumeMount
 from kuberay.settings.overrides import ChartOverrides, ResourceOverrides
-from kuberay.settings.storage import Folder
 
 #: Flags of `ray start` (Ray 2.46 and later), as KubeRay passes them on. A flag it does
 #: not know ends Ray at once.

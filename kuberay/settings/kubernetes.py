@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
-from kuberay.settings.base import Matching, Name, Settings
+from kuberay.settings.base import Folder, Matching, Name, Settings
 
 
 def _env_var(value: object) -> object:
@@ -98,7 +98,7 @@ class VolumeMount(Settings):
 
     name: Name
     """Name of the volume."""
-    mount_path: Annotated[str, Matching("^/.*$", "must be an absolute path, such as /data")]
+    mount_path: Folder
     """Folder in the container."""
     sub_path: str | None = None
     """Folder in the volume."""

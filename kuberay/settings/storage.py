@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from kuberay.facts.quantities import parse_quantity
-from kuberay.settings.base import Matching, NumberToo, Settings
+from kuberay.settings.base import NumberToo, Settings
 from kuberay.settings.expose import DottedName
 
 
@@ -18,8 +18,6 @@ def _check_size(size: str) -> str:
 
 
 StorageSize = Annotated[str, NumberToo, AfterValidator(_check_size)]
-#: Where a group sees a claim.
-Folder = Annotated[str, Matching("^/.*$", "must be an absolute path, such as /data")]
 
 
 class ClaimSettings(Settings):
