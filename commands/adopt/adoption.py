@@ -24,7 +24,8 @@ from commands.stack.helm import Helm
 from kuberay.checks.loading import SettingsError, load_plan
 from kuberay.checks.messages import SECRET_WORD
 from kuberay.checks.raw_values import unknown_keys
-from kuberay.facts.charts import OPERATOR_RELEASE, Chart, Values, chart_source
+from kuberay.facts.chart_source import chart_source
+from kuberay.facts.charts import OPERATOR_RELEASE, Chart, Values
 from kuberay.facts.phrases import SECRET, first_few
 from kuberay.facts.versions import NEWEST_KNOWN, KubeRayVersion, is_later
 from kuberay.live.takeover.marks import Record

@@ -21,7 +21,9 @@ from commands.preview.meaning.report import ManifestDiff, StackReport
 from commands.preview.meaning.steps import Properties, Step
 from commands.stack.cli import StackError
 from commands.stack.helm import Helm
-from kuberay.facts.charts import RELEASE, ChartSource, Login, split_login
+from kuberay.facts.addresses import Login, split_login
+from kuberay.facts.chart_source import ChartSource
+from kuberay.facts.charts import RELEASE
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.facts.manifests import read_manifests
 from kuberay.facts.objects import Object

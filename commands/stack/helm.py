@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from commands.stack.cli import PROGRAM, StackError
-from kuberay.facts.charts import ChartSource, without_queries
+from kuberay.facts.addresses import without_queries
+from kuberay.facts.chart_source import ChartSource
 from kuberay.live.charts.contents import chart_archive
 
 

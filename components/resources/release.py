@@ -8,7 +8,8 @@ import pulumi
 from components.resources.hooks import SharedHook
 from components.resources.kubernetes_object import of_the_pinned_plugin
 from components.stack import PROJECT_FOLDER
-from kuberay.facts.charts import RELEASE, RESOURCE_CHART, Chart, Charts, ChartSource, Values, chart_source
+from kuberay.facts.chart_source import Charts, ChartSource, chart_source
+from kuberay.facts.charts import RELEASE, RESOURCE_CHART, Chart, Values
 from kuberay.settings.overrides import empties_a_list, without_nulls
 
 

@@ -12,7 +12,8 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ValidationError
 
-from kuberay.facts.charts import chart_keys, key_paths, versions_that_know, without_logins
+from kuberay.facts.addresses import without_logins
+from kuberay.facts.charts import chart_keys, key_paths, versions_that_know
 from kuberay.facts.phrases import SECRET, did_you_mean, first_few, nearest
 from kuberay.facts.versions import NEWEST_KNOWN
 from kuberay.facts.visible import log_line

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from kuberay.checks.flags import PASSWORD_FLAG, is_plain_password
 from kuberay.checks.messages import Place
-from kuberay.facts.charts import is_loopback, split_login
+from kuberay.facts.addresses import is_loopback, split_login
 from kuberay.facts.phrases import first_few
 from kuberay.plan.ray_cluster_spec import ray_start_params
 from kuberay.plan.stack import StackPlan

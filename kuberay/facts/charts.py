@@ -1,4 +1,4 @@
-"""The two Helm charts: where they come from and which values they know.
+"""The two Helm charts and the values that they know.
 
 No chart of KubeRay up to 1.7.0 has a values schema, so Helm drops a misspelt key in
 silence. The tables here hold what the templates and values.yaml of each chart version
@@ -8,13 +8,9 @@ against the official charts.
 
 import copy
 import functools
-import re
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
-from urllib.parse import unquote, urlsplit, urlunsplit
+from typing import Any, Final, Literal
 
 from kuberay.facts.objects import value_at
 from kuberay.facts.versions import KubeRayVersion, at_least
@@ -41,67 +37,6 @@ EACH: Final = "<name>"
 GONE: Final = "gone"
 
 
-@dataclass(frozen=True)
-class Charts:
-    """Which of KubeRay's charts a stack takes: both are of one version and come from
-    one place.
-    """
-
-    version: str
-    """KubeRay's version, of the operator and its CRDs too."""
-    repository: str
-    """A Helm repository, an OCI registry or a local folder, which is relative to the
-    project's.
-    """
-
-
-class Login(NamedTuple):
-    """What a Helm repository asks for."""
-
-    username: str
-    password: str
-
-
-@dataclass(frozen=True)
-class ChartSource:
-    """How a Helm release names its chart."""
-
-    chart: str
-    version: str | None
-    repository: str | None
-    login: Login | None = field(default=None, repr=False)
-    """Apart from the repository's address, which is shown."""
-
-
-def chart_source(chart: str, *, version: str, repository: str, project_folder: Path) -> ChartSource:
-    """The chart in a Helm repository, in an OCI registry, or in a local folder that
-    holds ``<chart>/`` or ``<chart>-<version>.tgz``.
-    """
-    if repository.startswith("oci://"):
-        return ChartSource(f"{repository.rstrip('/')}/{chart}", version, None)
-    if "://" in repository:
-        return ChartSource(chart, version, *split_login(repository))
-    folder = project_folder / repository
-    packaged = folder / f"{chart}-{version}.tgz"
-    return ChartSource(str(packaged if packaged.exists() else folder / chart), version, None)
-
-
-def split_login(address: str) -> tuple[str, Login | None]:
-    """An address without the login that stands in it, and that login.
-
-    Raises:
-        ValueError: it is no address.
-    """
-    parts = urlsplit(address)
-    if not parts.hostname or parts.port == 0:
-        raise ValueError("no host, or no port that there is")
-    before, at, host = parts.netloc.rpartition("@")
-    if not at:
-        return address, None
-    username, _, password = before.partition(":")
-    return urlunsplit(parts._replace(netloc=host)), Login(unquote(username), unquote(password))
-
-
 def full_name(release: str, values: Mapping[str, Any], default: str) -> str:
     """What KubeRay's charts call what they make, by the release's name and overrides
     (`fullname` in their `_helpers.tpl`, which cuts it at 63). ``default``: their name
@@ -111,25 +46,6 @@ def full_name(release: str, values: Mapping[str, Any], default: str) -> str:
         return str(values["fullnameOverride"])
     name = str(values.get("nameOverride") or default)
     return release if name in release else f"{release}-{name}"
-
-
-def without_logins(text: str) -> str:
-    """A text without the logins in its addresses."""
-    # Also of one that is written wrong: with a slash in the password, or without the
-    # scheme. An image may have a digest in that place.
-    return re.sub(r"(//).*@|(?<![^\s'\"])[^\s:@/'\"]+:(?!//)[^\s@'\"]+@(?!sha256:)", r"\1", text)
-
-
-def without_queries(text: str) -> str:
-    """A text without the queries of its addresses, which hold a signature where an
-    address is a key by itself.
-    """
-    return re.sub(r"(\w://[^\s?]*)\?[^\s'\"]*", r"\1", text)
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address is this machine's own."""
-    return urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _keys(names: str) -> dict[str, Any]:

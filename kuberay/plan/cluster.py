@@ -14,7 +14,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from kuberay.facts.charts import Charts, Values, chart_keys, chart_labels, full_name, knows_not
+from kuberay.facts.chart_source import Charts
+from kuberay.facts.charts import Values, chart_keys, chart_labels, full_name, knows_not
 from kuberay.facts.digests import Seal, fingerprint, secret_digest
 from kuberay.facts.labels import TEMPLATE_ANNOTATION
 from kuberay.facts.quantities import add_quantities

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from kuberay.facts.chart_source import Charts
 from kuberay.facts.charts import (
     OPERATOR_RELEASE,
-    Charts,
     Values,
     chart_keys,
     feature_gates,

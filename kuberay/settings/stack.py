@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from kuberay.facts.charts import Charts, split_login
+from kuberay.facts.addresses import split_login
+from kuberay.facts.chart_source import Charts
 from kuberay.facts.phrases import did_you_mean
 from kuberay.settings.base import (
     Accelerator,

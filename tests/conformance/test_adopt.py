@@ -14,7 +14,8 @@ from commands.adopt.adoption import Adoption, adopt, hide_secrets
 from commands.adopt.settings_of import cluster_settings
 from commands.stack.cli import StackError
 from commands.stack.helm import Helm
-from kuberay.facts.charts import Chart, ChartSource
+from kuberay.facts.chart_source import ChartSource
+from kuberay.facts.charts import Chart
 from kuberay.live.takeover.marks import Record
 from local import tools
 from tests.conformance.charts_at_hand import ALL

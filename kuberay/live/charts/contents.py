@@ -26,7 +26,8 @@ from typing import Any
 import httpx2
 import yaml
 
-from kuberay.facts.charts import ChartSource, without_logins, without_queries
+from kuberay.facts.addresses import without_logins, without_queries
+from kuberay.facts.chart_source import ChartSource
 from kuberay.live.charts import download
 
 _ONE_AT_A_TIME = threading.Lock()

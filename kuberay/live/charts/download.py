@@ -18,7 +18,8 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import httpx2
 import yaml
 
-from kuberay.facts.charts import ChartSource, Login, is_loopback
+from kuberay.facts.addresses import Login, is_loopback
+from kuberay.facts.chart_source import ChartSource
 
 _HELM_CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from kuberay.facts.chart_reading import ValuePath, is_listed, is_read, read_values, value_paths
-from kuberay.facts.charts import ANY, EACH, Chart, Keys, Values, chart_keys, chart_source
+from kuberay.facts.chart_source import chart_source
+from kuberay.facts.charts import ANY, EACH, Chart, Keys, Values, chart_keys
 from kuberay.facts.objects import plural
 from kuberay.facts.phrases import first_few
 from kuberay.facts.versions import NEWEST_KNOWN, is_later

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from kuberay.facts.charts import ChartSource
+from kuberay.facts.chart_source import ChartSource
 from kuberay.facts.objects import plural
 from kuberay.live.api.client import connect, find
 from kuberay.live.api.connection import Connection

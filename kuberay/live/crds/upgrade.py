@@ -22,7 +22,7 @@ from httpx2 import HTTPError
 from lightkube import ApiError, AsyncClient
 from lightkube.types import PatchType
 
-from kuberay.facts.charts import ChartSource
+from kuberay.facts.chart_source import ChartSource
 from kuberay.facts.labels import VERSION_ANNOTATION
 from kuberay.facts.phrases import Report, first_few
 from kuberay.facts.versions import at_least

@@ -25,7 +25,7 @@ from components.resources.providers import connection_of
 from components.resources.recovery import recover_from_killed_runs
 from components.service import RayService
 from kuberay.checks.loading import load_plan
-from kuberay.facts.charts import ChartSource
+from kuberay.facts.chart_source import ChartSource
 from kuberay.live.api.connection import Connection
 from kuberay.plan.stack import StackPlan
 from tests.stack_config import as_config

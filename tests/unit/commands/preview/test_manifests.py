@@ -11,7 +11,9 @@ from commands.preview.manifests import add_manifests
 from commands.preview.meaning.report import StackReport
 from commands.preview.meaning.steps import Step
 from commands.stack.helm import Helm
-from kuberay.facts.charts import RELEASE, ChartSource, Login
+from kuberay.facts.addresses import Login
+from kuberay.facts.chart_source import ChartSource
+from kuberay.facts.charts import RELEASE
 from kuberay.facts.phrases import SECRET
 
 LOGIN = Login("mei-ling", "hunter2")

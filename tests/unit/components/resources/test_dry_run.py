@@ -8,7 +8,7 @@ import pulumi
 import pytest
 
 from components.resources import dry_run
-from kuberay.facts.charts import ChartSource
+from kuberay.facts.chart_source import ChartSource
 from kuberay.live.dry_run import NotAskedError
 from kuberay.live.wait_loop import NotUpError
 from kuberay.plan.stack import plan_stack

@@ -18,7 +18,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from kuberay.facts.charts import chart_source
+from kuberay.facts.chart_source import chart_source
 from kuberay.live.charts import download
 from kuberay.live.charts.contents import ChartError, chart_crds, check_chart
 from tests import loopback

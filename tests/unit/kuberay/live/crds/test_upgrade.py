@@ -10,7 +10,7 @@ import yaml
 from httpx2 import HTTPStatusError, Request, Response
 from lightkube import ApiError
 
-from kuberay.facts.charts import ChartSource
+from kuberay.facts.chart_source import ChartSource
 from kuberay.live.api.connection import Connection
 from kuberay.live.crds import upgrade as crds
 from kuberay.live.crds.upgrade import CrdError, bring_first, bring_to_version, is_stale
