@@ -133,6 +133,8 @@ def _service_headline(change: RayChange, old: Any, new: Any) -> tuple[str, Level
     level: Level = "changes"
     if takes_a_new_cluster(old.get("rayClusterConfig"), new.get("rayClusterConfig")):
         why = [f"{group.group}: {', '.join(group.why)}" for group in change.groups if group.why]
+        if change.after:
+            why += [f"group {group.group} goes" for group in change.groups if not group.after]
         if (new.get("upgradeStrategy") or {}).get("type") == "None":
             parts.append("its running cluster keeps the old spec (upgradeStrategy: None)")
         else:

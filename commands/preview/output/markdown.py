@@ -120,7 +120,7 @@ def _summary(report: Report) -> str:
             _amount(before, after) for _, before, after in amounts(stack.before or stack.after, stack.after)
         ]
         if priced:
-            figures.append(_money(monthly(stack), stack if len(priced) > 1 else None))
+            figures.append(_from_to(monthly(stack), stack if len(priced) > 1 else None))
         if stack.level == "failed":
             figures = [""] * len(figures)
         what = f"{_SIGNS[stack.level]} {said}{f': {sentence(about)}' if about else ''}"
@@ -201,7 +201,7 @@ def _ray(group: Alike, report: StackReport) -> Iterator[Block]:
     lines = [f"**{sentence(group.title)}**: {sentence(group.headline)}"]
     lines += [f"- {line}" for line in _versions(versions_of(change))]
     if cost := cost_of(change):
-        lines.append(f"- {cost[0]}: {_money(cost[1:], report)}{' each' if len(group.names) > 1 else ''}")
+        lines.append(f"- {cost[0]}: {_from_to(cost[1:], report)}{' each' if len(group.names) > 1 else ''}")
     if change.secrets:
         lines.append(f"- a secret changes: {', '.join(map(code, change.secrets))}")
     yield Block("\n".join(lines))
@@ -281,7 +281,7 @@ def _amount(before: str, after: str) -> str:
     return name(after) if before == after else f"{name(before)}\u00a0→\u00a0**{name(after)}**"
 
 
-def _money(sides: tuple[str, str], report: StackReport | None) -> str:
+def _from_to(sides: tuple[str, str], report: StackReport | None) -> str:
     """Costs before and after; in the currency of the report, where one is given."""
     before, after = map(sentence, sides)
     currency = f" {sentence(report.cost.currency)}" if report and report.cost and report.cost.currency else ""

@@ -111,6 +111,17 @@ def test_an_upgrade_says_what_it_needs_beside_what_runs() -> None:
     )
 
 
+def test_a_group_that_goes_is_the_reason_for_a_second_cluster() -> None:
+    old, new = service("16G"), service("16G")
+    new["rayClusterConfig"]["workerGroupSpecs"] = []
+    assert (
+        "a second cluster comes up and takes over (group workergroup goes);"
+        in change(SERVICE, "update", old, new).headline
+    )
+    hidden = new | {"rayClusterConfig": SECRET}
+    assert "goes" not in change(SERVICE, "update", old, hidden).headline
+
+
 def test_an_incremental_upgrade_says_its_steps() -> None:
     options = {
         "gatewayClassName": "istio",
