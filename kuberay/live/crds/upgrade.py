@@ -3,11 +3,12 @@
 Helm installs the CRDs of a chart with the first release, gives the API server a minute
 for them, and never upgrades them. So before the operator's release is made or changes,
 a hook of `up` brings them to its version: each carries, as an annotation, the version
-it was brought to, so that a run that was killed goes on where it stopped. They are no
-resources of the stack: at a megabyte each they would make every preview ten times as
-long. `destroy` leaves them, and with them every Ray cluster that another stack or
-person made. So a new stack may find CRDs of whoever was there before: older ones are
-brought to its version, newer ones are refused.
+it was brought to, so that a run that was killed goes on where it stopped. A cluster
+that has none gets them before, with the operator's component. They are no resources of
+the stack: at a megabyte each they would make every preview ten times as long. `destroy`
+leaves them, and with them every Ray cluster that another stack or person made. So a new
+stack may find CRDs of whoever was there before: older ones are brought to its version,
+newer ones are refused.
 """
 
 import asyncio
