@@ -21,20 +21,13 @@ class Operator(pulumi.ComponentResource):
 
     release: Release | None = None
     deployment: WaitFor | None = None
-    _has_brought_crds = False
 
     def __init__(
         self, plan: OperatorPlan, namespace: Namespace, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        super().__init__("kuberay:components:Operator", OPERATOR_RELEASE, None, opts)
         self._plan = plan
         self._source = source_of("kuberay-operator", plan.charts)
-        hooks = pulumi.ResourceOptions(hooks=self._first_crds())
-        super().__init__(
-            "kuberay:components:Operator",
-            OPERATOR_RELEASE,
-            None,
-            pulumi.ResourceOptions.merge(hooks, opts),
-        )
         self._connection = connection_of(provider_of_component(self))
         if plan.settings.install:
             self._install(namespace)
@@ -90,25 +83,6 @@ class Operator(pulumi.ComponentResource):
             f"{OPERATOR_RELEASE}.deployment", shown, until_rolled_out, self.release, self, before_waiting=mark
         )
 
-    def _first_crds(self) -> pulumi.ResourceHookBinding | None:
-        """The API server works on new CRDs for seconds: a cluster that has none gets
-        them while the namespace is made. Of any others it is not known yet whether they
-        may be touched.
-        """
-        if pulumi.runtime.is_dry_run() or not self._plan.settings.install:
-            return None
-
-        async def before_all(_: pulumi.ResourceHookArgs) -> None:
-            from kuberay.live.crds.upgrade import bring_first
-
-            connection, plan = await known(self._connection), self._plan
-            self._has_brought_crds = await bring_first(
-                connection, plan.charts.version, self._source, progress(self), timeout=plan.timeout
-            )
-
-        hook = resource_hook(f"{OPERATOR_RELEASE}.first-crds", before_all)
-        return pulumi.ResourceHookBinding(before_create=[hook])
-
     def _crds_hook(self) -> pulumi.ResourceHook:
         """A preview that changes the release says and refuses the same as `up`, as far
         as it can reach the cluster.
@@ -129,8 +103,6 @@ class Operator(pulumi.ComponentResource):
                             raise
                         here = "as it is now, unless it is this stack's own, which moves along:"
                         pulumi.log.warn(log_line(f"{here} {error}"), resource=self)
-                if self._has_brought_crds:
-                    return
                 await bring_to_version(
                     connection,
                     version,

@@ -3,12 +3,11 @@
 Helm installs the CRDs of a chart with the first release, gives the API server a minute
 for them, and never upgrades them. So before the operator's release is made or changes,
 a hook of `up` brings them to its version: each carries, as an annotation, the version
-it was brought to, so that a run that was killed goes on where it stopped. A cluster
-that has none gets them before, with the operator's component. They are no resources of
-the stack: at a megabyte each they would make every preview ten times as long. `destroy`
-leaves them, and with them every Ray cluster that another stack or person made. So a new
-stack may find CRDs of whoever was there before: older ones are brought to its version,
-newer ones are refused.
+it was brought to, so that a run that was killed goes on where it stopped. They are no
+resources of the stack: at a megabyte each they would make every preview ten times as
+long. `destroy` leaves them, and with them every Ray cluster that another stack or
+person made. So a new stack may find CRDs of whoever was there before: older ones are
+brought to its version, newer ones are refused.
 """
 
 import asyncio
@@ -60,33 +59,6 @@ class CrdError(Exception):
     """CRDs that cannot be brought to a version; the message is the cause in
     one line.
     """
-
-
-async def bring_first(
-    connection: Connection, version: str, source: ChartSource, report: Report, *, timeout: float
-) -> bool:
-    """Brings all CRDs to a cluster that has none of them.
-
-    Args:
-        connection: of the stack.
-        version: of the operator to be.
-        source: of its chart, which has the CRDs.
-        report: takes a line that says what is done.
-        timeout: until the API server serves them, in seconds.
-
-    Returns:
-        Whether it had none. Also false where they may not be read.
-    """
-    async with connect(connection, "default", timeout=_TIMEOUT, patience=_PATIENCE) as client:
-        try:
-            if any([await find(client, PlainCrd, name) for name in NAMES]):
-                return False
-        except ApiError as error:
-            if error.status.code != 403:
-                raise
-            return False
-        await _install(connection, client, version, source, timeout, report)
-    return True
 
 
 async def bring_to_version(

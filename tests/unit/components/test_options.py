@@ -31,7 +31,7 @@ from kuberay.plan.stack import StackPlan
 from tests.stack_config import as_config
 
 #: All that hooks, waits and warnings do at a cluster.
-REQUESTS = """crds.upgrade.bring_first crds.upgrade.bring_to_version other_operators.refuse_beside_others
+REQUESTS = """crds.upgrade.bring_to_version other_operators.refuse_beside_others
 patches.ask_for_no_token patches.bring_serve_service patches.free_services
 patches.mark_complete patches.read_replicas patches.restore_replicas takeover.actions.take_over_install
 takeover.actions.take_over_object takeover.actions.take_over_upgrade waiting.deployment.wait_for_deployment
@@ -161,7 +161,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Connection]]:
             keep(name, given)
             return "its-cluster"
 
-        async def empty(given: Any, *_: Any, name: str = name, **__: Any) -> dict[str, int]:
+        async def replicas(given: Any, *_: Any, name: str = name) -> dict[str, int]:
             keep(name, given)
             return {}
 
@@ -169,7 +169,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Connection]]:
             keep(name, given)
             return {}
 
-        standing_in = {"old_pods": pods, "read_replicas": empty, "bring_first": empty}.get(name, later)
+        standing_in = {"old_pods": pods, "read_replicas": replicas}.get(name, later)
         monkeypatch.setattr(importlib.import_module(f"kuberay.live.{path}"), name, standing_in)
 
     def knows_kind(given: Connection, _: str, kind: str) -> bool:
@@ -203,7 +203,7 @@ def run_hooks(monitor: Monitor, hooks: dict[str, pulumi.ResourceHook]) -> None:
     """Runs each hook of each resource, as `up` does that makes or changes it."""
 
     async def each() -> None:
-        for request in [*monitor.components, *monitor.children]:
+        for request in monitor.children:
             of_it = {*request.hooks.before_create, *request.hooks.before_update, *request.hooks.after_update}
             for name in of_it & hooks.keys():
                 running = hooks[name](pulumi.ResourceHookArgs("", "", request.name, request.type))

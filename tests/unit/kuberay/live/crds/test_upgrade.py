@@ -13,7 +13,7 @@ from lightkube import ApiError
 from kuberay.facts.chart_source import ChartSource
 from kuberay.live.api.connection import Connection
 from kuberay.live.crds import upgrade as crds
-from kuberay.live.crds.upgrade import CrdError, bring_first, bring_to_version, is_stale
+from kuberay.live.crds.upgrade import CrdError, bring_to_version, is_stale
 from kuberay.live.wait_loop import NotUpError
 from tests.unit.kuberay.live.api_server import Found
 
@@ -220,37 +220,6 @@ def test_a_first_install_brings_the_crds_and_waits_until_they_are_served(
         "name": "rayclusters.ray.io",
     }
     assert first["spec"] == {"versions": ["not parsed"]}
-
-
-def bring_at_once(monkeypatch: pytest.MonkeyPatch, present: Cluster) -> bool:
-    monkeypatch.setattr(crds, "connect", lambda *_, **__: present)
-    monkeypatch.setattr(crds, "crd_texts", lambda _: [TEXT.format(name="rayclusters.ray.io")])
-    monkeypatch.setattr(crds, "apply_text", present.apply_text)
-    source = ChartSource("x", "1.6.2", None)
-    return asyncio.run(bring_first(Connection(), "1.6.2", source, lambda _: None, timeout=60))
-
-
-def test_a_cluster_without_crds_gets_them_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster = Cluster()
-    assert bring_at_once(monkeypatch, cluster)
-    assert cluster.applied == {"rayclusters.ray.io": "1.6.2"}
-
-
-def test_of_a_cluster_with_any_crd_none_is_touched_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster = Cluster(crd("1.3.0", "rayservices.ray.io"))
-    assert not bring_at_once(monkeypatch, cluster)
-    assert not cluster.applied
-
-
-def test_crds_that_may_not_be_read_are_not_brought_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster = Cluster()
-
-    async def refuse(*_: object, **__: object) -> None:
-        raise ApiError(Request("GET", "https://x"), Response(403, json={"code": 403, "message": "no"}))
-
-    monkeypatch.setattr(cluster, "get", refuse)
-    assert not bring_at_once(monkeypatch, cluster)
-    assert not cluster.applied
 
 
 FIRST = TEXT.format(name="rayclusters.ray.io")
