@@ -89,16 +89,18 @@ def plan_routes(
         if route is None:
             continue
         at = settings.namespace, services[target], ports[target]
-        service = _http_service(cluster, pods, *at) if route.gateway and target == "dashboard" else None
+        service = (
+            _http_service(cluster, pods, settings.namespace, ports[target])
+            if route.gateway and target == "dashboard"
+            else None
+        )
         leads_to = service["metadata"]["name"] if service else services[target]
         policy = _policy(route, *at, pods) if is_limited else None
         routes.append(Route(whose, target, route, _manifest(route, *at, leads_to), service, policy))
     return tuple(routes)
 
 
-def _http_service(
-    cluster: str | None, pods: Manifest, namespace: str, service: str, port: int
-) -> Manifest | None:
+def _http_service(cluster: str | None, pods: Manifest, namespace: str, port: int) -> Manifest | None:
     """KubeRay says of the ports of a head's Service that they are `tcp`
     (`appProtocol`, 1.3.0 to 1.7.0), and a gateway may refuse to lead HTTP there, as
     Traefik does. None where KubeRay chooses the RayCluster's name.

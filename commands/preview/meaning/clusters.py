@@ -37,9 +37,6 @@ _NOT_SHARED = frozenset(
     headServiceAnnotations image managedBy nameOverride service suspend upgradeStrategy worker""".split()
 )
 
-#: Where in the values each group is.
-_Places = Mapping[str, tuple[str, ...]]
-
 
 @dataclass(frozen=True)
 class _ClusterSteps:

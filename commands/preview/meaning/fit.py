@@ -376,9 +376,13 @@ def _lacking(coming: Sequence[Coming], nodes: _Nodes) -> Iterator[tuple[Coming |
         room = sum(times(nodes.free[number], one.requests) for number in takers[id(one)])
         if room < one.pods:
             short = True
-            come = f"{counted(one.pods, 'pod')} of {_readable(one.requests)} come"
             nobody = _nobody(one, nodes.nodes) if not room else None
-            yield one, nobody or f"{come}, the nodes have room for {room}"
+            yield (
+                one,
+                nobody
+                or f"{counted(one.pods, 'pod')} of {_readable(one.requests)} come, the nodes have room for"
+                f" {room}",
+            )
     if short:
         return
     for name in dict.fromkeys(name for one in coming for name in one.requests):

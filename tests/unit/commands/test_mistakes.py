@@ -33,3 +33,14 @@ def test_nothing_is_told_of_what_it_says(
         r" it says is left out, as it may quote a secret",
         str(ended.value.code),
     )
+
+
+def test_adopt_stops_where_nobody_can_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(*_: object) -> Any:
+        raise EOFError
+
+    monkeypatch.setattr(adopt, "_read", nobody)
+    monkeypatch.setattr(sys, "argv", ["command", "--stack", "dev"])
+    with pytest.raises(SystemExit) as ended:
+        adopt.main()
+    assert ended.value.code == "\nstopped; nothing is written"
