@@ -14,7 +14,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-@ray.remote(num_cpus=0.1)
+# Of no CPU: a head may have none to give.
+@ray.remote(num_cpus=0)
 def look_around() -> dict[str, object]:
     """What a task sees of its node."""
     limit = next(path.read_text().strip() for path in map(Path, LIMITS) if path.exists())

@@ -91,6 +91,10 @@ class LocalCluster:
         """A stack's config as it has to be here."""
         return config
 
+    def remarks(self, config: dict[str, Any]) -> list[str]:
+        """What of a stack's config is otherwise here, a line each."""
+        return []
+
     @property
     def known_versions(self) -> list[str]:
         """Versions of KubeRay that have been asked for in this cluster: a stack may be

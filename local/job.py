@@ -32,7 +32,7 @@ def run(stack: LocalStack, cluster: str | None, entrypoint: str) -> bool:
     name = cluster or next(iter(clusters), "")
     if name not in clusters or (cluster is None and len(clusters) > 1):
         raise LocalError(
-            f"which cluster? --cluster {'|'.join(clusters)}"
+            f"which cluster? ARGS='--cluster <name>', one of {', '.join(clusters)}"
             if clusters
             else f"stack {stack.name} has no Ray cluster"
         )

@@ -36,7 +36,7 @@ class LocalStack:
     @property
     def namespace(self) -> str:
         """Where its Ray clusters are."""
-        return _load(self.file).get("config", {}).get("kuberay:namespace", "kuberay")
+        return _load_stack(self.file).get("config", {}).get("kuberay:namespace", "kuberay")
 
     def up(self) -> None:
         """Makes the stack when it is not there, and brings it up."""
@@ -60,7 +60,9 @@ class LocalStack:
             "kuberay:chartRepository": self.cluster.charts_url,
             "kubernetes:kubeconfig": str(self.cluster.kubeconfig),
         }
-        adapted = local_config(_load(committed), made, _load(self.file).get("encryptionsalt"))
+        adapted = local_config(_load_stack(committed), made, _load(self.file).get("encryptionsalt"))
+        for remark in self.cluster.remarks(adapted["config"]):
+            print(f"{self.name}: {remark}", file=sys.stderr, flush=True)
         content = adapted | {"config": self.cluster.adapted(adapted["config"])}
         self._write_project()
         self.file.write_text(yaml.safe_dump(content, sort_keys=False))
@@ -101,7 +103,7 @@ def _stack_file(program: Path, stack: str) -> Path:
 
 def kuberay_version(program: Path, stack: str) -> str:
     """The version that the stack's settings ask for, or the project's default."""
-    settings = _load(_stack_file(program, stack)).get("config") or {}
+    settings = _load_stack(_stack_file(program, stack)).get("config") or {}
     default = (
         _load(program / "Pulumi.yaml").get("config", {}).get("kuberayVersion", {}).get("default", "1.3.0")
     )
@@ -114,6 +116,20 @@ def local_config(committed: dict[str, Any], made: dict[str, str], salt: str | No
     """
     content = committed | {"config": (committed.get("config") or {}) | made}
     return content | ({"encryptionsalt": salt} if salt and "encryptionsalt" not in committed else {})
+
+
+def _load_stack(file: Path) -> dict[str, Any]:
+    """A stack file with its settings by their whole names: to Pulumi, `clusters` is
+    `kuberay:clusters`.
+    """
+    content = _load(file)
+    settings: dict[str, Any] = {}
+    for key, value in (content.get("config") or {}).items():
+        name = key if ":" in str(key) else f"kuberay:{key}"
+        if name in settings:
+            raise LocalError(f"{file.name} has {name} twice, with its prefix and without; keep one of them")
+        settings[name] = value
+    return content | ({"config": settings} if settings else {})
 
 
 def _load(file: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,8 @@ from local.real.node import NodeFiles
 #: Ray pods ask for a whole core each by default. Where the machine has not as many,
 #: they keep that limit and ask for less.
 CPU_REQUEST = "250m"
+#: What reading a setting of the wrong kind ends in.
+_NOT_UNDERSTOOD = (ArithmeticError, AttributeError, TypeError, ValueError)
 
 
 class RealCluster(LocalCluster):
@@ -58,17 +61,29 @@ class RealCluster(LocalCluster):
         """
         try:
             fitted = self._fitted(config)
-        except (ArithmeticError, AttributeError, TypeError, ValueError):
+        except _NOT_UNDERSTOOD:
             fitted = {}
-        return (
-            config
-            | {
-                "kuberay:architecture": "aarch64" if images.ray().tag.endswith("-aarch64") else "x86",
-                "kuberay:rayVersion": images.ray_version(),
-                "kuberay:pythonVersion": images.RAY_PYTHON,
-            }
-            | fitted
-        )
+        return config | _of_the_image() | fitted
+
+    def remarks(self, config: dict[str, Any]) -> list[str]:
+        """That Ray is another here, and that pods ask for less CPU."""
+        found: list[str] = []
+        image = _of_the_image()
+        if any(config.get(key) != value for key, value in image.items()):
+            said = ", ".join(f"{key.partition(':')[2]} {value}" for key, value in image.items())
+            found.append(f"on this machine's cluster it has {said}, whatever the stack file says")
+        with suppress(*_NOT_UNDERSTOOD):
+            if self._asks_for_too_much(config):
+                found.append(
+                    f"its Ray pods ask for {CPU_REQUEST} CPU each here and keep their limits: it asks for"
+                    f" more than the {self.cores} cores of this machine, or has jobs or services"
+                )
+        return found
+
+    def _asks_for_too_much(self, config: dict[str, Any]) -> bool:
+        clusters = config.get("kuberay:clusters", {"raycluster": {}}).values()
+        asked = sum(_cpu_asked_for(cluster or {}) for cluster in clusters)
+        return bool(config.get("kuberay:jobs") or config.get("kuberay:services")) or asked > self.cores
 
     def _fitted(self, config: dict[str, Any]) -> dict[str, Any]:
         clusters = {
@@ -77,7 +92,7 @@ class RealCluster(LocalCluster):
         }
         jobs = config.get("kuberay:jobs") or {}
         services = config.get("kuberay:services") or {}
-        if jobs or services or sum(map(_cpu_asked_for, clusters.values())) > self.cores:
+        if self._asks_for_too_much(config):
             clusters = {name: _asking_for_less(cluster) for name, cluster in clusters.items()}
             jobs = {name: job if "cluster" in job else _with_own_cluster(job) for name, job in jobs.items()}
             services = {name: _with_own_cluster(service) for name, service in services.items()}
@@ -222,6 +237,15 @@ class RealCluster(LocalCluster):
         """
         for image in self._images():
             self.load(image)
+
+
+def _of_the_image() -> dict[str, Any]:
+    """What a stack says of the Ray that there is an image of."""
+    return {
+        "kuberay:architecture": "aarch64" if images.ray().tag.endswith("-aarch64") else "x86",
+        "kuberay:rayVersion": images.ray_version(),
+        "kuberay:pythonVersion": images.RAY_PYTHON,
+    }
 
 
 def _cpu_asked_for(cluster: dict[str, Any]) -> Decimal:

@@ -3,6 +3,7 @@ Real pods are tested in tests/real.
 """
 
 import json
+import re
 import tomllib
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -96,6 +97,23 @@ def test_a_cluster_that_asks_for_more_than_all_cores_asks_for_less(
     assert adapted["kuberay:clusters"]["one"]["head"] == {"cpuRequest": "250m"}
     adapted = RealCluster(tmp_path, cores=4).adapted({"kuberay:clusters": {"one": cluster}})
     assert adapted["kuberay:clusters"]["one"] == cluster
+
+
+def test_what_a_stack_file_says_in_vain_is_told(tmp_path: Path) -> None:
+    image = RealCluster(tmp_path).adapted({})
+    config = image | {"kuberay:pythonVersion": "3.10", "kuberay:clusters": {"one": {"worker": {"cpu": 8}}}}
+    ray, cpu = RealCluster(tmp_path, cores=2).remarks(config)
+    assert re.fullmatch(
+        r"on this machine's cluster it has architecture \w+, rayVersion [\d.]+, pythonVersion 3\.\d+,"
+        r" whatever the stack file says",
+        ray,
+    )
+    assert cpu == (
+        "its Ray pods ask for 250m CPU each here and keep their limits: it asks for more than the 2 cores of"
+        " this machine, or has jobs or services"
+    )
+    assert RealCluster(tmp_path, cores=9).remarks(image | {"kuberay:clusters": {"one": {}}}) == []
+    assert len(RealCluster(tmp_path, cores=2).remarks(config | {"kuberay:clusters": "one"})) == 1
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from local.__main__ import next_steps, within
 from local.cluster import LocalCluster
 from local.control_plane import Home
 from local.errors import LocalError
-from local.stack import local_config
+from local.stack import kuberay_version, local_config
 
 
 def test_what_this_machine_needs_lies_over_the_committed_settings() -> None:
@@ -34,6 +34,18 @@ def test_a_committed_salt_goes_first() -> None:
 
 def test_a_stack_file_without_settings_will_do() -> None:
     assert local_config({}, {"a": "b"}, None) == {"config": {"a": "b"}}
+
+
+def test_a_setting_may_be_written_without_its_prefix(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_text("config:\n  kuberayVersion: 1.6.2\n")
+    assert kuberay_version(tmp_path, "dev") == "1.6.2"
+    file.write_text("config:\n  kuberayVersion: 1.6.2\n  kuberay:kuberayVersion: 1.3.0\n")
+    with pytest.raises(LocalError) as told:
+        kuberay_version(tmp_path, "dev")
+    assert str(told.value) == (
+        "Pulumi.dev.yaml has kuberay:kuberayVersion twice, with its prefix and without; keep one of them"
+    )
 
 
 def test_a_command_never_goes_elsewhere_because_the_local_cluster_is_stopped(
