@@ -196,14 +196,24 @@ def print_environment(home: Path) -> None:
     scratch = settings.pop("TMPDIR")
     for name, value in settings.items():
         print(f"export {name}={shlex.quote(value)}")
-    # For Pulumi alone, whose plugin leaves keys there: the folder goes with the
-    # cluster, and the shell stays.
-    print(f'pulumi() {{ TMPDIR={shlex.quote(scratch)} command pulumi "$@"; }}')
+    print(f"export PATH={shlex.quote(str(_pulumi_of_a_shell(cluster, scratch)))}:$PATH")
     print(f"export KUBERAY_WORKSPACE={shlex.quote(str(cluster.home.workspace))}")
     print(
         f"echo 'In {cluster.home.workspace}: pulumi preview, pulumi up, pulumi stack; anywhere: kubectl,"
         " helm'"
     )
+
+
+def _pulumi_of_a_shell(cluster: LocalCluster, scratch: str) -> Path:
+    """A folder with a `pulumi` whose plugin leaves its keys in the cluster's folder,
+    which goes; other commands of that shell keep their own TMPDIR.
+    """
+    folder = cluster.home.folder / "shell"
+    folder.mkdir(exist_ok=True)
+    command = shlex.quote(str(cluster.home.folder / "bin/pulumi"))
+    (folder / "pulumi").write_text(f'#!/bin/sh\nTMPDIR={shlex.quote(scratch)} exec {command} "$@"\n')
+    (folder / "pulumi").chmod(0o755)
+    return folder
 
 
 def bring_up_to_date(cluster: LocalCluster, stacks: list[LocalStack]) -> None:

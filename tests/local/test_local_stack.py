@@ -130,7 +130,9 @@ def test_a_changed_memory_is_previewed_and_then_reached(clone: Clone) -> None:
 def test_pulumi_kubectl_and_helm_of_a_shell_work_on_the_local_cluster_and_leave_no_keys(
     clone: Clone, tmp_path: Path
 ) -> None:
-    preview = 'cd "$KUBERAY_WORKSPACE" && pulumi preview --stack dev --non-interactive --expect-no-changes'
+    # By way of another command, as a script would start it.
+    pulumi = "timeout 300 pulumi"
+    preview = f'cd "$KUBERAY_WORKSPACE" && {pulumi} preview --stack dev --non-interactive --expect-no-changes'
     shell = f'export TMPDIR={tmp_path} && eval "$(make -s env)"'
     printed = clone.run(["bash", "-c", f"{shell} && {preview} && kubectl get rayclusters -A && helm ls -A"])
     assert list(tmp_path.glob("kubeconfig*")) == []
