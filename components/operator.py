@@ -8,6 +8,7 @@ from components.resources.providers import connection_of, known, provider_of_com
 from components.resources.release import Release, chart_release, source_of
 from components.resources.wait_for import WaitFor
 from components.stack import is_encrypted
+from kuberay.facts.chart_source import ChartSource
 from kuberay.facts.charts import OPERATOR_RELEASE
 from kuberay.facts.phrases import Report
 from kuberay.facts.visible import log_line
@@ -27,7 +28,6 @@ class Operator(pulumi.ComponentResource):
     ) -> None:
         super().__init__("kuberay:components:Operator", OPERATOR_RELEASE, None, opts)
         self._plan = plan
-        self._source = source_of("kuberay-operator", plan.charts)
         self._connection = connection_of(provider_of_component(self))
         if plan.settings.install:
             self._install(namespace)
@@ -35,12 +35,13 @@ class Operator(pulumi.ComponentResource):
 
     def _install(self, namespace: Namespace) -> None:
         plan = self._plan
-        crds = self._crds_hook()
+        source = source_of("kuberay-operator", plan.charts)
+        crds = self._crds_hook(source)
         hides_values = plan.settings.values and is_encrypted("operator")
         self.release = chart_release(
             OPERATOR_RELEASE,
             OPERATOR_RELEASE,
-            self._source,
+            source,
             namespace.name,
             # Raw values may hold anything.
             pulumi.Output.secret(plan.values) if hides_values else plan.values,
@@ -83,7 +84,7 @@ class Operator(pulumi.ComponentResource):
             f"{OPERATOR_RELEASE}.deployment", shown, until_rolled_out, self.release, self, before_waiting=mark
         )
 
-    def _crds_hook(self) -> pulumi.ResourceHook:
+    def _crds_hook(self, source: ChartSource) -> pulumi.ResourceHook:
         """A preview that changes the release says and refuses the same as `up`, as far
         as it can reach the cluster.
         """
@@ -106,7 +107,7 @@ class Operator(pulumi.ComponentResource):
                 await bring_to_version(
                     connection,
                     version,
-                    self._source,
+                    source,
                     was,
                     progress(self),
                     timeout=self._plan.timeout,

@@ -36,7 +36,7 @@ class LocalStack:
     @property
     def namespace(self) -> str:
         """Where its Ray clusters are."""
-        return _load_stack(self.file).get("config", {}).get("kuberay:namespace", "kuberay")
+        return _load(self.file).get("config", {}).get("kuberay:namespace", "kuberay")
 
     def up(self) -> None:
         """Makes the stack when it is not there, and brings it up."""

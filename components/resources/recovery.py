@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from components.resources.hooks import error_text, resource_hook
+from components.resources.kubernetes_object import BY_FORCE
 from components.resources.providers import connection_of, known, provider_of_options
 from kuberay.facts.charts import RELEASE
 from kuberay.facts.labels import STACK_MARK
@@ -137,7 +138,7 @@ def _looks(
 def _marked(metadata: Any, stack: str) -> dict[str, Any]:
     # The provider applies each run's objects under a name of that run's own: the fields
     # of a killed one have to be taken over by force.
-    ours = {STACK_MARK: stack, "pulumi.com/patchForce": "true"}
+    ours = {STACK_MARK: stack, **BY_FORCE}
     return {**metadata, "annotations": {**(metadata.get("annotations") or {}), **ours}}
 
 

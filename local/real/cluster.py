@@ -81,15 +81,11 @@ class RealCluster(LocalCluster):
         return found
 
     def _asks_for_too_much(self, config: dict[str, Any]) -> bool:
-        clusters = config.get("kuberay:clusters", {"raycluster": {}}).values()
-        asked = sum(_cpu_asked_for(cluster or {}) for cluster in clusters)
+        asked = sum(map(_cpu_asked_for, _clusters(config).values()))
         return bool(config.get("kuberay:jobs") or config.get("kuberay:services")) or asked > self.cores
 
     def _fitted(self, config: dict[str, Any]) -> dict[str, Any]:
-        clusters = {
-            name: cluster or {}
-            for name, cluster in config.get("kuberay:clusters", {"raycluster": {}}).items()
-        }
+        clusters = _clusters(config)
         jobs = config.get("kuberay:jobs") or {}
         services = config.get("kuberay:services") or {}
         if self._asks_for_too_much(config):
@@ -246,6 +242,12 @@ def _of_the_image() -> dict[str, Any]:
         "kuberay:rayVersion": images.ray_version(),
         "kuberay:pythonVersion": images.RAY_PYTHON,
     }
+
+
+def _clusters(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings of each Ray cluster; a stack without any has the guide's."""
+    given = config.get("kuberay:clusters", {"raycluster": {}})
+    return {name: cluster or {} for name, cluster in given.items()}
 
 
 def _cpu_asked_for(cluster: dict[str, Any]) -> Decimal:
